@@ -1,0 +1,1 @@
+"""Pure analysis: numbers in, judgements out. No clock, event loop, process, socket or logging."""

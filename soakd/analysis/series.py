@@ -1,0 +1,87 @@
+"""A recorded series becomes clean segments: one per life of the process, each with its own clock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray: TypeAlias = NDArray[np.float64]
+IntArray: TypeAlias = NDArray[np.int64]
+BoolArray: TypeAlias = NDArray[np.bool_]
+
+MIN_SAMPLES = 16
+"""A segment with fewer samples says nothing about a rate."""
+MIN_SHARE = 0.12
+"""A segment shorter than this share of the whole duration is ignored: it is mostly warm-up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One life of the process, in order of time."""
+
+    x: FloatArray
+    """Shape (n,), from 0, in the unit of the recording (hours, or operations)."""
+    y: FloatArray
+    """Shape (n,), in the unit of the signal."""
+
+    @property
+    def duration(self) -> float:
+        return float(self.x[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What can be judged of a series, and what was left out."""
+
+    segments: tuple[Segment, ...]
+    usable: int
+    """Finite, distinct samples in all segments, the ignored ones included."""
+    dropped: int
+    """Samples that are not a number or infinite."""
+    ignored: int
+    """Segments with too few samples, or too short beside the whole duration."""
+
+
+def read_series(x: FloatArray, y: FloatArray, segment: IntArray | None = None) -> Recording:
+    """Order the samples, drop what is not finite and what is recorded twice, and cut them into segments.
+
+    Args:
+        x: shape (n,), time or operations, in any order.
+        y: shape (n,), the signal.
+        segment: shape (n,), which life of the process a sample is of; None when there is only one.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    life = np.zeros(x.shape, dtype=np.int64) if segment is None else np.asarray(segment, dtype=np.int64)
+    if x.ndim != 1 or x.shape != y.shape or x.shape != life.shape:
+        raise ValueError(f"x, y and segment must be of one length, got {x.shape}, {y.shape}, {life.shape}")
+    finite = np.isfinite(x) & np.isfinite(y)
+    x, y, life = _distinct(x[finite], y[finite], life[finite])
+    lives = list(_cut(x, y, life))
+    least = MIN_SHARE * float(np.ptp(x)) if x.size else 0.0
+    kept = tuple(s for s in lives if s.x.size >= MIN_SAMPLES and s.duration > 0.0 and s.duration >= least)
+    return Recording(kept, x.size, int(finite.size - finite.sum()), len(lives) - len(kept))
+
+
+def _distinct(x: FloatArray, y: FloatArray, life: IntArray) -> tuple[FloatArray, FloatArray, IntArray]:
+    """The same samples by (life, x, y), each once. An already ordered series is not sorted again."""
+    if np.all(np.diff(life) >= 0) and np.all((np.diff(x) > 0) | (np.diff(life) > 0)):
+        return x, y, life
+    order = np.lexsort((y, x, life))
+    x, y, life = x[order], y[order], life[order]
+    new = np.ones(x.shape, dtype=bool)
+    new[1:] = (np.diff(x) != 0) | (np.diff(y) != 0) | (np.diff(life) != 0)
+    return x[new], y[new], life[new]
+
+
+def _cut(x: FloatArray, y: FloatArray, life: IntArray) -> Iterator[Segment]:
+    edges = np.flatnonzero(np.diff(life)) + 1
+    for part_x, part_y in zip(np.split(x, edges), np.split(y, edges), strict=True):
+        if part_x.size:
+            yield Segment(part_x - part_x[0], part_y)

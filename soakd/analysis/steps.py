@@ -1,0 +1,73 @@
+"""The guard against a bursty leak that is explained away as a number of steps.
+
+Steps that a model has found are transients only where they have stopped; otherwise what they brought belongs to the
+long-run rate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from soakd.analysis.series import BoolArray, FloatArray
+
+RECURRING = 3
+"""From this many steps on, their times tell whether they go on."""
+EARLY = 0.07
+"""Probability that m steps at random times all lie as early as these."""
+LONG_TAIL = 1.5
+"""A quiet end of this many longest gaps shows that steps have stopped."""
+FINAL_THIRD = 2.0 / 3.0
+TINY = 1e-12
+
+
+def guard(place: FloatArray, effect: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """What steps add to the long-run rate of each model, and to its variance.
+
+    Args:
+        place: shape (models, transients), of steps as a share of the segment; NaN for other transients.
+        effect: shape (models, transients), size of each, in limit * duration.
+
+    Returns:
+        Rates in limits and variances in limits squared, both of shape (models,).
+    """
+    step = np.isfinite(place)
+    total = np.sum(np.where(step, effect, 0.0), axis=1)
+    up, down = _run(place, step & (effect > 0.0)), _run(place, step & (effect < 0.0))
+    few = (up.count > 0) & (up.count < RECURRING) & (total > 1.0) & (up.last > FINAL_THIRD)
+    many = (up.count >= RECURRING) & up.go_on
+    releases = (up.count == 0) & (down.count >= RECURRING) & down.go_on
+    spread = np.where(few, 1.0, np.where(many, up.spread, down.spread))
+    counted = few | many | releases
+    return np.where(counted, total, 0.0), np.where(counted, total**2 * spread, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The steps of one direction; every field of shape (models,)."""
+
+    count: FloatArray
+    last: FloatArray
+    """Where the last one is."""
+    go_on: BoolArray
+    """Whether their times leave open that there are more to come."""
+    spread: FloatArray
+    """Relative variance of their rate."""
+
+
+def _run(place: FloatArray, chosen: BoolArray) -> _Run:
+    count = np.sum(chosen, axis=1).astype(np.float64)
+    last = np.max(np.where(chosen, place, 0.0), axis=1, initial=0.0)
+    gap = np.diff(np.sort(np.where(chosen, place, np.nan), axis=1), axis=1)
+    gaps = np.maximum(count - 1.0, 1.0)
+    mean = np.nansum(gap, axis=1) / gaps
+    variance = np.nansum((gap - mean[:, None]) ** 2, axis=1) / gaps
+    longest = np.max(np.nan_to_num(gap), axis=1, initial=0.0)
+    irregular = variance / np.maximum(mean, TINY) ** 2
+    return _Run(
+        count=count,
+        last=last,
+        go_on=(last**count > EARLY) & (1.0 - last < LONG_TAIL * longest),
+        spread=np.minimum(1.0, irregular + 0.1) / np.maximum(count, 1.0),
+    )

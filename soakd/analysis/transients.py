@@ -1,0 +1,116 @@
+"""The shapes that end, and how probable each is beforehand.
+
+A series is a level, a long-run rate, and up to two of these (or more, where a bursty series asks for them):
+
+* E  warm-up           1 - exp(-x / tau)
+* H  fill              min(x, c) / c: a ramp, then flat
+* L  settling          log(1 + x / f)
+* S  step              0, then 1
+* W  daily wave        sin and cos of one turn over the segment, always together
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from soakd.analysis.series import FloatArray, IntArray
+
+WARM_UPS = np.geomspace(0.004, 0.33, 12)
+FILLS = np.arange(0.06, 0.951, 1.0 / 24.0)
+SETTLINGS = np.array((0.002, 0.008, 0.025))
+LATE_FILL, LATE_FILL_WEIGHT = 0.86, 0.35
+"""A fill that ends this late is hardly told from a leak, and weighs less."""
+
+LINE_MASS = 0.25
+SINGLE_MASS = {"E": 0.15, "H": 0.12, "L": 0.05, "S": 0.12}
+WAVE_MASS = 0.02
+PAIR_MASS = {"EH": 0.06, "ES": 0.08, "HS": 0.05, "HH": 0.05, "SS": 0.06, "LS": 0.01, "EL": 0.01, "HL": 0.01}
+WAVE_PAIR_MASS = {"E": 0.01, "S": 0.01}
+"""Prior probability of each structure, spread over its members."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transients:
+    """Every candidate shape at the blocks of one segment. The first two columns are the wave."""
+
+    columns: FloatArray
+    """Shape (blocks, shapes), dimensionless."""
+    kind: tuple[str, ...]
+    """One letter per shape."""
+    share: FloatArray
+    """Shape (shapes,): the part that a shape has of the prior mass of its kind."""
+    place: FloatArray
+    """Shape (shapes,): where a step is, as a share of the segment; NaN for everything else."""
+
+    def of_kind(self, kind: str) -> IntArray:
+        """The shapes of one kind."""
+        return np.array([i for i, k in enumerate(self.kind) if k == kind], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Models with the same number of transients."""
+
+    members: IntArray
+    """Shape (models, transients): columns of the shapes."""
+    log_prior: FloatArray
+    """Shape (models,)."""
+
+
+def transients(x: FloatArray) -> Transients:
+    """All shapes for blocks at x, shape (blocks,), in shares of the segment."""
+    turn = 2.0 * np.pi * x[:, None]
+    fills = FILLS[[np.count_nonzero(x > c) >= 3 and np.any(x < c) for c in FILLS]]
+    fill_weight = np.where(fills > LATE_FILL, LATE_FILL_WEIGHT, 1.0)
+    steps = (x[:-2] + x[1:-1]) / 2.0
+    groups = (
+        ("W", np.hstack((np.sin(turn), np.cos(turn))), np.ones(2)),
+        ("E", 1.0 - np.exp(-x[:, None] / WARM_UPS), np.ones(WARM_UPS.size)),
+        ("H", np.minimum(x[:, None], fills) / fills, fill_weight),
+        ("L", np.log1p(x[:, None] / SETTLINGS), np.ones(SETTLINGS.size)),
+        ("S", (x[:, None] > steps).astype(np.float64), np.ones(steps.size)),
+    )
+    columns = np.hstack([shape for _, shape, _ in groups])
+    return Transients(
+        columns=columns,
+        kind=tuple(kind for kind, _, weight in groups for _ in weight),
+        share=np.concatenate([weight / max(weight.sum(), 1.0) for _, _, weight in groups]),
+        place=np.concatenate((np.full(columns.shape[1] - steps.size, np.nan), steps)),
+    )
+
+
+def simple_models(shapes: Transients) -> Iterator[Models]:
+    """The straight line, every single transient, and the wave."""
+    yield Models(np.empty((1, 0), dtype=np.int64), np.log([LINE_MASS]))
+    yield single_models(shapes)
+    yield Models(shapes.of_kind("W")[None, :], np.log([WAVE_MASS]))
+
+
+def single_models(shapes: Transients) -> Models:
+    """Every single transient but the wave."""
+    members = np.flatnonzero(np.array(shapes.kind) != "W")
+    mass = np.array([SINGLE_MASS[shapes.kind[i]] for i in members])
+    return Models(members[:, None], np.log(mass * shapes.share[members]))
+
+
+def pair_models(shapes: Transients, steps: IntArray) -> Iterator[Models]:
+    """Two transients, and the wave with one; only of the given steps, for there are too many pairs of steps."""
+    chosen = {kind: shapes.of_kind(kind) for kind in "EHL"} | {"S": steps}
+    parts = [_pairs(shapes, mass, chosen[a], chosen[b]) for (a, b), mass in PAIR_MASS.items()]
+    yield Models(np.vstack([p.members for p in parts]), np.concatenate([p.log_prior for p in parts]))
+    wave = shapes.of_kind("W")
+    for kind, mass in WAVE_PAIR_MASS.items():
+        members = np.column_stack((np.tile(wave, (chosen[kind].size, 1)), chosen[kind]))
+        yield Models(members, np.log(mass * shapes.share[chosen[kind]]))
+
+
+def _pairs(shapes: Transients, mass: float, first: IntArray, second: IntArray) -> Models:
+    """Every pair once; a pair of one kind has both orders' share."""
+    a, b = (grid.ravel() for grid in np.meshgrid(first, second, indexing="ij"))
+    same_kind = np.array_equal(first, second)
+    keep = a < b if same_kind else np.ones(a.shape, dtype=bool)
+    prior = (2.0 if same_kind else 1.0) * mass * shapes.share[a] * shapes.share[b]
+    return Models(np.column_stack((a, b))[keep], np.log(prior[keep]))
