@@ -1,0 +1,93 @@
+# One command each; `make help` lists them. What they need and this machine lacks, they name and install.
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help build soak test check fix bench golden lock clean bootstrap dev
+
+PY := .venv/bin/python
+# Found when a recipe runs, after bootstrap: a fresh machine has neither when make starts.
+RUST_PATH = PATH="$$(sh tools/bootstrap.sh cargo):$$PATH" PYO3_PYTHON="$(CURDIR)/$(PY)"
+IN_VENV = VIRTUAL_ENV="$(CURDIR)/.venv" PATH="$(CURDIR)/.venv/bin:$$(sh tools/bootstrap.sh cargo):$$PATH"
+# The binding crate is tested from Python: its tests would need libpython at link time.
+PURE_CRATES := --workspace --exclude soakd-py
+
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -not -path '*/tests/*' -not -path '*/benches/*') \
+	$(wildcard rust/*/Cargo.toml)
+
+help: ## List the commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
+
+build: bootstrap .venv/.built ## Build soakd into .venv/bin/soakd; only what changed
+
+soak: build ## Soak the embedded engines for three minutes, no server needed (configs/quick.toml)
+	@.venv/bin/soakd run configs/quick.toml
+
+test: dev ## Run every test, Rust and Python, unit to integration
+	$(RUST_PATH) cargo test --locked --quiet $(PURE_CRATES)
+	$(PY) -m pytest
+
+check: dev ## Format, lint, types, import contracts and the fast tests
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
+	$(RUST_PATH) sh tools/check-rust.sh
+	$(PY) -m pytest -m "not integration and not slow" tests/unit tests/property
+
+fix: dev ## Format, and mend what the linters can mend
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+	$(RUST_PATH) cargo fmt --all
+
+bench: dev ## Measure the budgets: driver, sampling, daemon, cache and policy, as ratios in one run
+	$(PY) benches/bench.py
+
+golden: dev ## Write the golden files anew; read the difference before you commit it
+	$(PY) -m pytest -q --golden=write
+
+lock: .venv/.venv ## Choose the newest allowed Python packages and write the lock files
+	$(PY) -m venv .tools/lock
+	.tools/lock/bin/pip install --quiet --upgrade uv
+	.tools/lock/bin/uv $(UV_COMPILE) --group build --output-file requirements.lock pyproject.toml
+	.tools/lock/bin/uv $(UV_COMPILE) --group dev --group bench --constraints requirements.lock \
+		--output-file requirements-dev.lock
+
+UV_COMPILE := pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate
+
+clean: ## Remove what was built and installed here; runs/ stays
+	rm -rf .venv .tools/lock target dist soakd/_native*.so .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find soakd tests benches examples -name __pycache__ -prune -exec rm -rf {} +
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+bootstrap:
+	@sh tools/bootstrap.sh
+
+dev: build .venv/.locked-dev
+
+.venv/.venv: | bootstrap
+	@echo "Creating .venv with $$(sh tools/bootstrap.sh python)"
+	@"$$(sh tools/bootstrap.sh python)" -m venv .venv
+	@touch $@
+
+.venv/.locked: requirements.lock .venv/.venv
+	@echo "Installing Python packages (requirements.lock)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+.venv/.locked-dev: requirements-dev.lock .venv/.locked
+	@echo "Installing what checks, tests and benches need (requirements-dev.lock)"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Python code is used in place; only the Rust part, the entry point and the metadata are built.
+.venv/.built: $(RUST_SOURCES) pyproject.toml .venv/.locked $(if $(wildcard soakd/_native*.so),,missing-extension)
+	@echo "Building the Rust part (two to three minutes the first time)"
+	@$(IN_VENV) maturin develop --release --locked --skip-install
+	@$(IN_VENV) pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: missing-extension
+missing-extension:

@@ -1,0 +1,150 @@
+#!/bin/sh
+# Finds what the build needs; names what is missing, then installs it, or says the one command that does.
+#
+#   tools/bootstrap.sh            check, install what is missing; silent when all is there
+#   tools/bootstrap.sh --check    check only, install nothing
+#   tools/bootstrap.sh python     print the Python to build with
+#   tools/bootstrap.sh cargo      print the directory of the cargo to build with
+#
+# Needed: Python >= 3.11 with venv, a C compiler with the libc headers, cargo and rustc of the workspace's rust-version.
+# Everything else comes from PyPI and crates.io, into this folder.
+# SOAKD_PYTHON names a Python to use instead of the one found.
+set -eu
+cd "$(dirname "$0")/.."
+
+rust_needed=$(sed -n 's/^rust-version *= *"\(.*\)"$/\1/p' Cargo.toml)
+python_needed=3.11
+
+say() { printf '%s\n' "$*" >&2; }
+
+# at_least 1.96.0 1.87: is the first version the second or newer?
+at_least() {
+    major=${1%%.*} rest=${1#*.}
+    minor=${rest%%.*}
+    [ "$major" -gt "${2%%.*}" ] || { [ "$major" -eq "${2%%.*}" ] && [ "$minor" -ge "${2#*.}" ]; }
+}
+
+# version_of COMMAND: the 1.96.0 of "cargo 1.96.0 (...)"; nothing where the command is missing or broken
+version_of() { "$1" --version 2>/dev/null | sed -n '1s/^[a-zA-Z]* \([0-9][0-9.]*\).*/\1/p'; }
+
+find_python() {
+    for python in ${SOAKD_PYTHON:-python3 python3.13 python3.12 python3.11 /usr/bin/python3}; do
+        "$python" -c 'import sys; sys.exit(not ((3, 11) <= sys.version_info and sys.implementation.name == "cpython"))' \
+            2>/dev/null || continue
+        # what a shim or a link stands for, so that the environment outlives a changed PATH
+        "$python" -c 'import sys; print(getattr(sys, "_base_executable", sys.executable))'
+        return
+    done
+    return 1
+}
+
+find_cargo() {
+    for folder in "$(dirname "$(command -v cargo || echo /none/cargo)")" "${CARGO_HOME:-${HOME:-/root}/.cargo}/bin" /usr/bin; do
+        cargo=$(version_of "$folder/cargo") rustc=$(version_of "$folder/rustc")
+        if at_least "${cargo:-0.0}" "$rust_needed" && at_least "${rustc:-0.0}" "$rust_needed"; then
+            printf '%s\n' "$folder"
+            return
+        fi
+    done
+    return 1
+}
+
+c_compiler_links() {
+    object=$(mktemp) || return 1
+    if printf '#include <stdlib.h>\nint main(void) { return abs(0); }\n' | cc -x c -o "$object" - 2>/dev/null; then
+        rm -f "$object"
+    else
+        rm -f "$object"
+        return 1
+    fi
+}
+
+has_venv() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
+
+# candidate PACKAGE: the version that apt would install, without its epoch; nothing where it has none
+candidate() { LC_ALL=C apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: *\([0-9]*:\)\{0,1\}\([0-9][0-9.]*\).*/\2/p'; }
+
+# Sets `missing` (for people) and `packages` (for apt).
+look() {
+    missing='' packages=''
+    if ! c_compiler_links; then
+        missing="$missing
+  - a C compiler with the libc headers"
+        packages="$packages gcc libc6-dev"
+    fi
+    if ! python=$(find_python); then
+        missing="$missing
+  - Python >= $python_needed"
+        packages="$packages python3 python3-venv"
+    elif ! has_venv "$python"; then
+        missing="$missing
+  - the venv module of $python"
+        packages="$packages python3-venv"
+    fi
+    if ! find_cargo >/dev/null; then
+        missing="$missing
+  - cargo and rustc >= $rust_needed"
+        packages="$packages rust"
+    fi
+}
+
+# Debian calls a current Rust cargo-web where its cargo is older; asked only once the package lists are there.
+name_rust_packages() {
+    case " $packages " in *' rust '*) ;; *) return 0 ;; esac
+    for pair in 'cargo rustc' 'cargo-web rustc-web'; do
+        version=$(candidate "${pair%% *}")
+        if at_least "${version:-0.0}" "$rust_needed"; then
+            packages="${packages% rust} $pair"
+            return 0
+        fi
+    done
+    say "This system packages no Rust >= $rust_needed: install it with rustup (https://rustup.rs), then run make again."
+    exit 1
+}
+
+install() {
+    if ! command -v apt-get >/dev/null; then
+        say 'No apt-get here: install these with the package manager of this system, then run make again. For example:'
+        say '  Fedora, RHEL:  dnf install gcc glibc-devel python3 cargo'
+        say '  Arch:          pacman -S gcc python rust'
+        say '  openSUSE:      zypper install gcc glibc-devel python311 cargo'
+        exit 1
+    fi
+    if [ "$(id -u)" -eq 0 ]; then
+        as_root=''
+    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
+        as_root='sudo '
+    else
+        [ -n "$(candidate gcc)" ] && name_rust_packages
+        say 'Neither root nor sudo without a password here. Run this once as root, then make again:'
+        say "  apt-get update && apt-get install -y --no-install-recommends$(printf ' %s' $packages | sed 's/ rust$/ cargo-web rustc-web/')"
+        exit 1
+    fi
+    ${as_root}apt-get update -qq
+    name_rust_packages
+    say "Installing:$packages"
+    # --no-remove: an older Rust that stands in the way is its owner's to remove
+    # shellcheck disable=SC2086  # a list of words
+    ${as_root}env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-remove $packages >&2
+    look
+    if [ -n "$missing" ]; then
+        say "Still missing after the installation:$missing"
+        exit 1
+    fi
+}
+
+case "${1:-}" in
+python) find_python ;;
+cargo) find_cargo ;;
+'' | --check)
+    look
+    [ -z "$missing" ] && exit 0
+    say "Missing on this machine:$missing"
+    [ "${1:-}" = --check ] && exit 1
+    install
+    ;;
+*)
+    say "usage: tools/bootstrap.sh [--check | python | cargo]"
+    exit 2
+    ;;
+esac
