@@ -1,0 +1,198 @@
+"""The rules of the house that a tool can check; docs/architecture.md says why they are there."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent.parent.parent
+HOUSE = ROOT / "soakd"
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+ONLY_IN = {
+    "aiohttp": {"engines", "web"},
+    "argparse": {"cli", "judge"},
+    "cachetools": {"engines"},
+    "memray": {"attribution"},
+    "numpy": {"analysis", "judge"},
+    "prometheus_client": {"metrics"},
+    "psutil": {"backends", "daemon", "preflight", "processes", "rundir", "supervisor", "workers"},
+    "pympler": {"attribution", "probes"},
+    "redis": {"backends", "engines"},
+    "regorus": set(),
+    "rich": {"cli", "display"},
+    "scipy": {"analysis"},
+    "soakd._native": {"engines", "load", "probes"},
+    "sqlite3": {"journal"},
+    "structlog": {"cli", "daemon", "display"},
+}
+"""The rooms that may import what; a package that is not here may be imported by all (pyproject.toml says more)."""
+
+NOT_IN_A_WORKER = {"aiohttp", "cachetools", "memray", "numpy", "prometheus_client", "psutil", "pympler", "redis", "rich"}
+NOT_IN_A_WORKER |= {"scipy", "sqlite3", "structlog"}
+NOT_IN_THE_DAEMON = {"cachetools", "memray", "numpy", "pympler", "redis", "scipy"}
+
+MACHINE_PATH = re.compile(r"(?<![\w.$}~-])/(?:home|root|work|Users|mnt|workspace)/[\w.-]")
+ADDRESS_OF_AN_INDEX = re.compile(r"--(?:index-url|extra-index-url|find-links|trusted-host)|https?://")
+
+LONGEST_MODULE = 400
+LONGEST_FUNCTION = 75
+LONG_FOR_A_REASON: dict[str, str] = {}
+"""Module or module:function -> why it reads better whole."""
+
+
+def modules() -> list[Path]:
+    return sorted(HOUSE.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(HOUSE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Yield every imported name, dotted, wherever in the file it stands."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def own_files() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if listed.returncode:
+        pytest.skip("not a git work tree")
+    return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def test_imports_go_downward_only(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    code = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True)
+    assert code == 0, capsys.readouterr().out
+
+
+def test_every_module_has_a_place_in_the_house() -> None:
+    layers = [
+        layer
+        for contract in PYPROJECT["tool"]["importlinter"]["contracts"]
+        if contract["type"] == "layers"
+        for layer in contract["layers"]
+    ]
+    placed = {name.strip(" ()") for layer in layers for name in layer.split("|")}
+    assert {room_of(path) for path in modules()} - placed == {"__init__"}
+
+
+@pytest.mark.parametrize("package", ONLY_IN)
+def test_a_package_is_imported_only_in_its_rooms(package: str) -> None:
+    importers = {
+        room_of(path)
+        for path in modules()
+        if any(name == package or name.startswith(package + ".") for name in imports_of(path))
+    }
+    assert importers <= ONLY_IN[package], f"{package} belongs to {sorted(ONLY_IN[package])}"
+
+
+def test_importing_the_package_imports_nothing() -> None:
+    assert list(imports_of(HOUSE / "__init__.py")) == []
+
+
+def loaded_by(module: str) -> set[str]:
+    """Import a module in a fresh interpreter; return the top-level names of all that came with it."""
+    program = f"import {module}, sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return set(result.stdout.split())
+
+
+def test_a_worker_starts_with_nothing_that_it_would_be_accused_of() -> None:
+    assert loaded_by("soakd.worker.__main__") & NOT_IN_A_WORKER == set()
+
+
+def test_the_daemon_starts_without_arithmetic() -> None:
+    assert loaded_by("soakd.daemon") & NOT_IN_THE_DAEMON == set()
+
+
+def test_every_package_that_is_imported_is_declared() -> None:
+    declared = {Requirement(text).name.replace("-", "_") for text in PYPROJECT["project"]["dependencies"]}
+    imported = {name.partition(".")[0] for path in modules() for name in imports_of(path)}
+    assert imported - set(sys.stdlib_module_names) - declared == {"soakd"}
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-dev.lock"])
+def test_locks_pin_by_hash_and_name_no_index(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert not ADDRESS_OF_AN_INDEX.search(text)
+    pins = re.split(r"\n(?=\S)", text.strip())
+    assert [pin.splitlines()[0] for pin in pins if "==" not in pin or "--hash=sha256:" not in pin] == []
+
+
+def test_the_lock_answers_what_pyproject_asks() -> None:
+    pins = re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
+    wanted = [Requirement(text) for text in PYPROJECT["project"]["dependencies"] + PYPROJECT["build-system"]["requires"]]
+    for requirement in wanted:
+        versions = [version for name, version in pins if name == requirement.name]
+        assert versions, f"{requirement.name} is not locked: run `make lock`"
+        assert all(requirement.specifier.contains(version) for version in versions)
+
+
+def test_wheel_and_crates_bear_one_version() -> None:
+    cargo = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))
+    assert cargo["workspace"]["package"]["version"] == PYPROJECT["project"]["version"]
+
+
+def test_no_file_names_a_place_on_somebodys_machine() -> None:
+    found = []
+    for path in own_files():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        found += [
+            f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, match.start()) + 1}"
+            for match in MACHINE_PATH.finditer(text)
+        ]
+    assert found == []
+
+
+def test_shell_scripts_parse_as_posix() -> None:
+    for script in [*ROOT.glob("tools/*.sh"), ROOT / ".ci" / "run"]:
+        result = subprocess.run(["sh", "-n", str(script)], capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+
+
+def test_every_command_that_the_papers_name_exists() -> None:
+    targets = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    papers = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / ".ci" / "run", *ROOT.glob(".github/workflows/*")]
+    named = {
+        target
+        for paper in papers
+        for target in re.findall(r"(?:`|^ +(?:- run: )?|^)make ([a-z]+)", paper.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert {"build", "soak", "test", "check", "fix", "bench", "golden"} <= targets
+    assert named <= targets
+
+
+def test_modules_and_functions_stay_readable() -> None:
+    """Sizes are signs: split, or say in LONG_FOR_A_REASON why it reads better whole."""
+    long = set()
+    for path in modules():
+        name, text = str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")
+        if text.count("\n") > LONGEST_MODULE:
+            long.add(name)
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > LONGEST_FUNCTION:
+                    long.add(f"{name}:{node.name}")
+    assert long == set(LONG_FOR_A_REASON)
