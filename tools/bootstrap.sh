@@ -125,7 +125,8 @@ install() {
     say "Installing:$packages"
     # --no-remove: an older Rust that stands in the way is its owner's to remove
     # shellcheck disable=SC2086  # a list of words
-    ${as_root}env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-remove $packages >&2
+    ${as_root}env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Dpkg::Use-Pty=0 \
+        --no-install-recommends --no-remove $packages >/dev/null
     look
     if [ -n "$missing" ]; then
         say "Still missing after the installation:$missing"
