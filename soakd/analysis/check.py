@@ -1,0 +1,58 @@
+"""One judged question and its answer, and the words that all checks share."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from soakd.model import State
+
+SEVERITY: Mapping[State, int] = {"PASS": 0, "INCONCLUSIVE": 1, "INCOMPLETE": 2, "INVALID": 3, "FAIL": 4}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One judged question. Numbers that are not known are None; units stand in `unit`."""
+
+    id: str
+    verdict: State
+    decides: bool = True
+    """False: shown, but it does not decide the engine's verdict."""
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    limit: float | None = None
+    unit: str = ""
+    reason: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """What only this kind of check has, by its name in the verdict file."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Write the check for the verdict file; what is not known stays away."""
+        fields = {
+            "id": self.id, "verdict": self.verdict, "informational": None if self.decides else True,
+            "estimate": self.estimate, "low": self.low, "high": self.high, "limit": self.limit,
+            "unit": self.unit or None, **self.more, "reason": self.reason or None,
+        }  # fmt: skip
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+def worst(states: Sequence[State]) -> State:
+    """Fold verdicts: FAIL > INVALID > INCOMPLETE > INCONCLUSIVE > PASS. Nothing to fold is never a PASS."""
+    return max(states, key=SEVERITY.__getitem__, default="INCONCLUSIVE")
+
+
+def below(
+    check_id: str, value: float | None, limit: float, unit: str, *, missing: str, decides: bool = True, **more: Any
+) -> Check:
+    """Judge a number that must not exceed its limit; a number that is missing is INCONCLUSIVE, with `missing` as reason."""
+    if value is None:
+        return Check(id=check_id, verdict="INCONCLUSIVE", decides=decides, limit=limit, unit=unit, reason=missing)
+    verdict: State = "PASS" if value <= limit else "FAIL"
+    return Check(
+        id=check_id, verdict=verdict, decides=decides, estimate=value, limit=limit, unit=unit, more=more
+    )
+
+
+def round_number(value: float | None, digits: int = 6) -> float | None:
+    """Round to significant digits, so that files are readable and the same everywhere."""
+    return None if value is None else float(f"{value:.{digits}g}")

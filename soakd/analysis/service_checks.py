@@ -1,0 +1,196 @@
+"""The checks of an engine that are not about growth rates: errors, latency, rate, processor, crashes, what comes back."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from scipy import stats
+
+from soakd.analysis.check import Check, below, round_number
+from soakd.analysis.rundata import ENDINGS, EngineData, LatencyWindow, Series
+from soakd.histogram import merge, quantile_s
+from soakd.model import State
+
+DRIVER_BOUND_S = 10e-3
+"""A window whose lateness p99 is above this says more about the driver than about the engine."""
+CONSTANT_PROFILES = ("baseline", "target", "stress", "extreme")
+LEAST_DRIFT_WINDOWS = 30
+DRIFT_DECIDES_FROM_S = 7200.0
+WARM_UP_SHARE = 0.25
+"""Total growth is counted from here on in the load phase."""
+
+
+def check_service(data: EngineData) -> Iterator[Check]:
+    """Judge everything but growth rates of one engine."""
+    yield _total_growth(data)
+    if data.plan.config.limits.return_to_baseline_bytes is not None:
+        yield _return_to_baseline(data)
+    yield _errors(data)
+    yield from _latency(data)
+    yield _achieved(data)
+    yield _cpu(data)
+    yield _crashes(data)
+
+
+def latency_windows(data: EngineData) -> tuple[list[LatencyWindow], list[LatencyWindow]]:
+    """Return the windows of the load phase that count, and those that the driver's own lateness spoils.
+
+    Windows in which a forked child lived are in neither.
+    """
+    windows = [w for w in data.latency if w.phase == "load" and not w.observed]
+    late = [(quantile_s(w.histogram("lateness"), 0.99) or 0.0) > DRIVER_BOUND_S for w in windows]
+    counted = [w for w, is_late in zip(windows, late, strict=True) if not is_late]
+    return counted, [w for w, is_late in zip(windows, late, strict=True) if is_late]
+
+
+def latency_summary(windows: Sequence[LatencyWindow]) -> Mapping[str, float | None]:
+    """Return service and response quantiles over some windows, in seconds."""
+    service = merge(window.histogram("service") for window in windows)
+    response = merge(window.histogram("response") for window in windows)
+    return {
+        "service_p50_s": round_number(quantile_s(service, 0.50)),
+        "service_p95_s": round_number(quantile_s(service, 0.95)),
+        "service_p99_s": round_number(quantile_s(service, 0.99)),
+        "response_p50_s": round_number(quantile_s(response, 0.50)),
+        "response_p99_s": round_number(quantile_s(response, 0.99)),
+    }
+
+
+def _total_growth(data: EngineData) -> Check:
+    """Absolute growth of the leak signal after warm-up, to the end of the load phase; never scaled to a day."""
+    signal = "reachable_bytes" if data.plan.collect_every_s is not None else "live_bytes"
+    series, limit = data.in_load(signal), data.plan.config.limits.total_growth_bytes
+    check_id = f"total_growth.{signal}"
+    if limit is None:
+        return Check(id=check_id, verdict="PASS", decides=False, reason="switched off")
+    grown = _level_difference(series)
+    return below(check_id, round_number(grown), limit, "bytes", missing="too few samples")
+
+
+def _level_difference(series: Series) -> float | None:
+    """Median of the last tenth less that of the first tenth after warm-up."""
+    if len(series) < 16:
+        return None
+    share = (series.t_s - series.t_s[0]) / max(float(np.ptp(series.t_s)), 1e-9)
+    first = series.y[(share >= WARM_UP_SHARE) & (share <= WARM_UP_SHARE + 0.1)]
+    last = series.y[share >= 0.9]
+    return float(np.median(last) - np.median(first)) if len(first) and len(last) else None
+
+
+def _return_to_baseline(data: EngineData) -> Check:
+    signal = "reachable_bytes" if data.plan.collect_every_s is not None else "live_bytes"
+    limit = data.plan.config.limits.return_to_baseline_bytes or 0.0
+    phases = {phase.name: phase for phase in data.plan.phases}
+    before = data.signal(signal).between(phases["baseline"].start_s, phases["baseline"].end_s)
+    after = data.signal(signal).between(phases["close"].start_s, phases["close"].end_s + 5.0)
+    if not len(before) or not len(after):
+        return below("return_to_baseline", None, limit, "bytes", missing="no reading in the baseline or close phase")
+    kept = float(after.y[-1] - np.median(before.y))
+    return below("return_to_baseline", round_number(kept), limit, "bytes", missing="")
+
+
+def _errors(data: EngineData) -> Check:
+    operations, errors = _in_load(data, "operations_total"), _in_load(data, "errors_total")
+    limit = data.plan.config.limits.error_ratio
+    ratio = None if not operations else round_number((errors or 0.0) / operations)
+    return below("errors.ratio", ratio, limit, "ratio", missing="no operation completed", errors=errors)
+
+
+def _latency(data: EngineData) -> Iterator[Check]:
+    limits = data.plan.config.limits
+    counted, bound = latency_windows(data)
+    summary = latency_summary(counted)
+    missing = "every window was driver-bound" if bound else "no latency was recorded"
+    more = {"windows": len(counted), "driver_bound_windows": len(bound), **summary}
+    if limits.latency_p95_s is not None:
+        p95 = summary["service_p95_s"]
+        yield below("latency.p95", p95, limits.latency_p95_s, "seconds", missing=missing, **more)
+    if limits.response_p99_s is not None:
+        p99 = summary["response_p99_s"]
+        yield below("latency.response_p99", p99, limits.response_p99_s, "seconds", missing=missing)
+    yield _drift(data, counted, limits.latency_drift_ratio)
+
+
+def _drift(data: EngineData, windows: Sequence[LatencyWindow], limit: float) -> Check:
+    """Theil-Sen slope of the windows' p95 over the load phase, as a share of its median; three-state.
+
+    Source: P. K. Sen, "Estimates of the regression coefficient based on Kendall's tau" (1968).
+    """
+    decides = data.plan.load.duration_s >= DRIFT_DECIDES_FROM_S
+    points = [(w.from_s, p95) for w in windows if (p95 := quantile_s(w.histogram("service"), 0.95)) is not None]
+    if len(points) < LEAST_DRIFT_WINDOWS:
+        reason = f"{len(points)} windows, {LEAST_DRIFT_WINDOWS} needed"
+        return Check(
+            id="latency.drift", verdict="INCONCLUSIVE", decides=decides, limit=limit, unit="ratio/run", reason=reason
+        )
+    t_s, p95_s = np.array(points).T
+    slope, _, low, high = stats.theilslopes(p95_s, t_s)
+    per_run = data.plan.load.duration_s / float(np.median(p95_s))
+    estimate, low, high = slope * per_run, low * per_run, high * per_run
+    state: State = "FAIL" if low > limit else "PASS" if high < limit else "INCONCLUSIVE"
+    return Check(
+        id="latency.drift", verdict=state, decides=decides, estimate=round_number(estimate), low=round_number(low),
+        high=round_number(high), limit=limit, unit="ratio/run", more={"windows": len(points), "method": "theil-sen/1"},
+    )  # fmt: skip
+
+
+def _achieved(data: EngineData) -> Check:
+    """Operations per second achieved in the load phase, as a share of what was configured."""
+    limit = data.plan.config.limits.achieved_ratio
+    counter = data.in_load("operations_total")
+    if len(counter) < 2:
+        return Check(
+            id="rate.achieved", verdict="INCONCLUSIVE", limit=limit, unit="ratio", reason="no operation was counted"
+        )
+    span_s = float(counter.t_s[-1] - counter.t_s[0])
+    done = _in_load(data, "operations_total") or 0.0
+    due = _operations_due(data, span_s)
+    ratio = done / due if due else 0.0
+    return Check(
+        id="rate.achieved", verdict="PASS" if ratio >= limit else "FAIL", estimate=round_number(ratio), limit=limit,
+        unit="ratio",
+        more={
+            "achieved_per_second": round_number(done / span_s if span_s else 0.0),
+            "dropped": _in_load(data, "dropped_total") or 0.0, "skipped": _in_load(data, "skipped_total") or 0.0,
+        },
+    )  # fmt: skip
+
+
+def _operations_due(data: EngineData, span_s: float) -> float:
+    """Return the operations that the schedule held for a stretch of the load phase."""
+    if data.plan.config.profile in CONSTANT_PROFILES:
+        return data.plan.rate_per_s * span_s
+    return sum(_in_load(data, name) or 0.0 for name in ("operations_total", "dropped_total", "skipped_total"))
+
+
+def _cpu(data: EngineData) -> Check:
+    """Processor seconds of the worker per second of load: engine, driver and probes together."""
+    limit = data.plan.config.limits.cpu_ratio
+    seconds = data.in_load("cpu_s_total")
+    if len(seconds) < 2:
+        return below("cpu.ratio", None, limit, "cores", missing="no reading")
+    used = _increase(seconds)
+    return below("cpu.ratio", round_number(used / float(np.ptp(seconds.t_s)), 4), limit, "cores", missing="")
+
+
+def _crashes(data: EngineData) -> Check:
+    ends = [i for i in data.incidents if i.body.get("what") in ENDINGS]
+    gave_up = any(i.body.get("what") == "gave_up" for i in data.incidents)
+    limit = data.plan.config.limits.restarts
+    failed = gave_up or len(ends) > limit
+    reason = "; ".join(dict.fromkeys(str(i.body.get("detail")) for i in ends[:3]))
+    return Check(
+        id="stability.crashes", verdict="FAIL" if failed else "PASS", estimate=float(len(ends)), limit=float(limit),
+        unit="count", reason=reason,
+    )  # fmt: skip
+
+
+def _in_load(data: EngineData, counter: str) -> float | None:
+    series = data.in_load(counter)
+    return _increase(series) if len(series) >= 2 else None
+
+
+def _increase(counter: Series) -> float:
+    """Total increase of a counter that starts again with each segment."""
+    steps = np.diff(counter.y)
+    restarted = np.diff(counter.segment) != 0
+    return float(np.sum(np.where(restarted, counter.y[1:], steps)))

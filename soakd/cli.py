@@ -1,0 +1,120 @@
+"""The command line: the only place that prints, and the only one that knows exit codes."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from soakd import commands
+from soakd.errors import ConfigError, JournalError, PreflightError, SoakdError
+
+EXIT_CODES = """\
+exit codes:
+  0  PASS
+  1  FAIL
+  2  usage or configuration: nothing was started
+  3  INCONCLUSIVE
+  4  INVALID or INCOMPLETE
+  5  soakd itself failed
+  128+n  ended by signal n, the verdict sealed with what there was
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    try:
+        code: int = options.command(options)
+        return code
+    except (ConfigError, PreflightError) as error:
+        print(f"soakd: {error}", file=sys.stderr)
+        return 2
+    except JournalError as error:
+        print(f"soakd: {error}", file=sys.stderr)
+        return 2 if options.command is not commands.run else 5
+    except SoakdError as error:
+        print(f"soakd: {error}", file=sys.stderr)
+        return 5
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+    except KeyboardInterrupt:
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    parser = argparse.ArgumentParser(
+        prog="soakd", description="Keep engines under steady load for a day or more, and learn whether they leak.",
+        epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"soakd {_version()}")
+    parser.set_defaults(command=lambda options: _usage(parser))
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
+
+    init = _add(subparsers, "init", commands.init, "write a commented configuration to start from")
+    init.add_argument("path", nargs="?", default="soak.toml", help="the file to write (default: %(default)s)")
+
+    run = _add(subparsers, "run", commands.run, "run a soak and write its verdict")
+    _add_config_options(run)
+    run.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    run.add_argument("--log-format", default="auto", choices=("auto", "console", "json"))
+
+    check = _add(subparsers, "check", commands.check, "find everything that would stop a run, without running it")
+    _add_config_options(check)
+
+    judge = _add(subparsers, "judge", commands.judge, "judge a run again, from its journal alone")
+    _add_run_options(judge)
+    judge.add_argument("--live", action="store_true", help="the run goes on: what is known so far")
+    judge.add_argument("--quiet", action="store_true", help="write the files, print nothing")
+
+    verdict = _add(subparsers, "verdict", commands.verdict, "show the verdict of a run")
+    _add_run_options(verdict)
+    verdict.add_argument("--json", action="store_true", help="the file as it is")
+
+    listing = _add(subparsers, "list", commands.list_runs, "list the runs")
+    listing.add_argument("--runs", default="runs", metavar="DIR", help="the folder of runs (default: %(default)s)")
+
+    export = _add(subparsers, "export", commands.export, "write the samples of a run for other tools")
+    _add_run_options(export)
+    export.add_argument("--csv", action="store_true", required=True, help="comma-separated, one row a sample")
+    export.add_argument("--output", metavar="FILE", help="where to (default: standard output)")
+    return parser
+
+
+def _add_config_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", help="the TOML file")
+    parser.add_argument("--duration", metavar="D", help='run for D, such as "60s" or "24h", in place of the file\'s')
+    parser.add_argument("--run-dir", metavar="DIR", help="a new folder for this run (default: under --runs)")
+    parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder of runs (default: %(default)s)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE",
+        help="override a setting: limits.growth_rate=2MB/h, engine.NAME.rate=100",
+    )  # fmt: skip
+    parser.add_argument("--only", action="append", default=[], metavar="ENGINE", help="run only this engine (repeatable)")
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help='a run\'s folder, its name, or "latest"')
+    parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder of runs (default: %(default)s)")
+
+
+def _add(
+    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, command: object, text: str
+) -> argparse.ArgumentParser:
+    parser = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _usage(parser: argparse.ArgumentParser) -> int:
+    parser.print_help(sys.stderr)
+    return 2
+
+
+def _version() -> str:
+    try:
+        return version("soakd")
+    except PackageNotFoundError:
+        return "(not installed)"

@@ -1,0 +1,166 @@
+"""What each command does. Belongs to the command line: it may print."""
+
+import argparse
+import asyncio
+import csv
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from soakd import config, journal, preflight, rundir
+from soakd.errors import PreflightError
+from soakd.plan import Plan, make_plan
+from soakd.rundir import RunDir
+
+CODES: Mapping[str, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4, "INCOMPLETE": 4}
+
+
+def init(options: argparse.Namespace) -> int:
+    """Write a commented configuration, never over an existing file."""
+    path = Path(options.path)
+    text = (Path(__file__).parent / "template.toml").read_text(encoding="utf-8")
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise PreflightError(f"{path}: is there already; name another file") from None
+    except OSError as error:
+        raise PreflightError(f"{path}: cannot be written: {error.strerror}") from error
+    print(f"wrote {path}; next: soakd check {path}, then soakd run {path}")
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """Say everything that would stop the run, and what it could see."""
+    plan = _plan(options)
+    findings = list(preflight.check_host(plan, _run_path(plan, options)))
+    findings += asyncio.run(_engine_findings(plan))
+    findings += preflight.outlook(plan)
+    for finding in findings:
+        print(f"{finding.level:8}{finding.text}")
+    errors = [finding for finding in findings if finding.level == "error"]
+    print(f"{options.config}: " + (f"{len(errors)} thing(s) to mend" if errors else "ready to run"))
+    return 2 if errors else 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run a soak; the exit code is its verdict."""
+    plan = _plan(options)
+    path = _run_path(plan, options)
+    _refuse(list(preflight.check_host(plan, path)))
+    _refuse(asyncio.run(_engine_findings(plan)))
+    return _soak(plan, RunDir.create(path), options)
+
+
+def judge(options: argparse.Namespace) -> int:
+    """Judge a run again, and show the verdict."""
+    from soakd import judge as judging  # numpy and scipy load only where something is judged
+
+    found = rundir.find(options.run, Path(options.runs))
+    if options.live:
+        judging.be_nice()
+    result = judging.judge(found, live=options.live)
+    if not options.quiet:
+        _show(result, found)
+    return CODES[result["verdict"]]
+
+
+def verdict(options: argparse.Namespace) -> int:
+    """Show the verdict file of a run."""
+    found = rundir.find(options.run, Path(options.runs))
+    text = found.verdict.read_text(encoding="utf-8")
+    result = json.loads(text)
+    if options.json:
+        sys.stdout.write(text)
+    else:
+        _show(result, found)
+    return CODES[result["verdict"]]
+
+
+def list_runs(options: argparse.Namespace) -> int:
+    """List the runs, oldest first, each with its verdict."""
+    for found in rundir.list_runs(Path(options.runs)):
+        result = json.loads(found.verdict.read_text(encoding="utf-8")) if found.verdict.is_file() else {}
+        state = "RUNNING" if found.is_running() else result.get("verdict", "UNKNOWN")
+        print(f"{found.run_id:40}  {state:13} {result.get('summary', '')}")
+    return 0
+
+
+def export(options: argparse.Namespace) -> int:
+    """Write every reading as one row: engine, segment, clocks, signal, value."""
+    found = rundir.find(options.run, Path(options.runs))
+    if options.output is None:
+        _write_csv(found, sys.stdout)
+        return 0
+    try:
+        with open(options.output, "w", encoding="utf-8", newline="") as file:
+            _write_csv(found, file)
+    except OSError as error:
+        raise PreflightError(f"{options.output}: cannot be written: {error.strerror}") from error
+    return 0
+
+
+def _write_csv(found: RunDir, file: TextIO) -> None:
+    writer = csv.writer(file)
+    writer.writerow(["engine", "segment", "wall_s", "boot_s", "mono_s", "signal", "value"])
+    writer.writerows(_rows(found))
+
+
+def _rows(found: RunDir) -> Iterator[list[Any]]:
+    for record in journal.read_records(found.journal, "sample"):
+        for signal, value in record.body.items():
+            if type(value) in (int, float):
+                yield [record.engine or "soakd", record.segment, *record.at, signal, value]
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    loaded = config.load(
+        Path(options.config), duration=options.duration, overrides=options.set, only=options.only
+    )
+    return make_plan(loaded)
+
+
+def _run_path(plan: Plan, options: argparse.Namespace) -> Path:
+    if options.run_dir:
+        return Path(options.run_dir)
+    return rundir.default_path(Path(options.runs), plan.config.run.name, datetime.now(UTC))
+
+
+async def _engine_findings(plan: Plan) -> list[preflight.Finding]:
+    return [finding async for finding in preflight.check_engines(plan)]
+
+
+def _refuse(findings: list[preflight.Finding]) -> None:
+    for finding in findings:
+        if finding.level == "warning":
+            print(f"soakd: warning: {finding.text}", file=sys.stderr)
+    errors = [finding.text for finding in findings if finding.level == "error"]
+    if errors:
+        raise PreflightError("\nsoakd: ".join(errors))
+
+
+def _soak(plan: Plan, found: RunDir, options: argparse.Namespace) -> int:
+    from soakd import log
+    from soakd.daemon import Daemon
+    from soakd.display import LiveDisplay
+
+    on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
+    log.configure("warning" if on_terminal and options.log_level == "info" else options.log_level, options.log_format)
+    with LiveDisplay(enabled=on_terminal) as display:
+        daemon = Daemon(plan, found, on_progress=display.update)
+        outcome = asyncio.run(daemon.soak())
+    _show(outcome.verdict, found)
+    if outcome.failure:
+        print(f"soakd: {outcome.failure}", file=sys.stderr)
+        return 5
+    return 128 + outcome.signal if outcome.signal else CODES[outcome.verdict["verdict"]]
+
+
+def _show(result: Mapping[str, Any], found: RunDir) -> None:
+    from soakd.display import print_closing
+
+    names = (rundir.VERDICT, rundir.SUMMARY, rundir.JUNIT, rundir.JOURNAL, rundir.ENVIRONMENT)
+    print_closing(result, [found.path / name for name in names if (found.path / name).is_file()])

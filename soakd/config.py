@@ -1,0 +1,376 @@
+"""TOML -> Config, or one ConfigError that names file, place, rule and what was given.
+
+Every key is read by name through a `tables.Table`; what is left unread is unknown and therefore an error. Values come
+out in base units: seconds, bytes, bytes per hour, ratios.
+"""
+
+import dataclasses
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+from soakd import units
+from soakd.errors import ConfigError
+from soakd.kinds import KINDS, KindInfo, OptionInfo
+from soakd.model import Role
+from soakd.tables import Table
+
+MIXES = ("standard", "read-heavy", "write-heavy", "cache-miss", "complex")
+PROFILES = ("baseline", "target", "stress", "extreme", "spike", "step")
+CONTROLS = {"null": "control.null", "leak": "control.leak"}
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How long a run lasts, and how often it is sampled."""
+
+    name: str
+    duration_s: float | None = None
+    """Length of the whole run; None where `operations` decides."""
+    operations: int | None = None
+    """Operations per engine in the load phase; None where the duration decides."""
+    sample_every_s: float = 10.0
+    collect_every_s: float | None = 60.0
+    """Reachable bytes, read in a forked child; None where forking is not wanted."""
+    snapshot_every_s: float | None = 300.0
+    """Heap snapshots cost a forked child some seconds; memory samples microseconds."""
+    seed: int = 1
+    controls_off: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What is allowed. None means: not judged."""
+
+    growth_rate_bytes_per_h: float | None = 1e6
+    growth_per_operation_bytes: float | None = None
+    total_growth_bytes: float | None = 100e6
+    return_to_baseline_bytes: float | None = 10e6
+    error_ratio: float = 0.01
+    latency_p95_s: float | None = None
+    latency_drift_ratio: float = 0.10
+    response_p99_s: float | None = None
+    cpu_ratio: float = 0.80
+    achieved_ratio: float = 0.99
+    fd_growth: float = 8.0
+    """File descriptors gained over the load phase."""
+    thread_growth: float = 8.0
+    task_growth: float = 64.0
+    restarts: int = 0
+    """Restarts of the engine's process that still pass; each is an incident all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """One engine, as its table says, with the run's defaults filled in."""
+
+    name: str
+    kind: str
+    role: Role
+    rate_per_s: float | None = None
+    profile: str = "target"
+    mix: str = "standard"
+    in_flight: int = 512
+    factory: str | None = None
+    path: tuple[str, ...] = ()
+    python: str | None = None
+    twin_of: str | None = None
+    collect_every_s: float | None = None
+    """An engine's own setting; see `forks`."""
+    forks: bool = True
+    """False where the engine says `collect_every = "off"`: nothing is forked from its process."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supervision:
+    """When a worker is given up on."""
+
+    max_restarts: int = 3
+    restart_backoff_s: float = 1.0
+    hang_after_s: float = 30.0
+    """No progress for so long is a hang."""
+    start_within_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Http:
+    """Where `/metrics` is served."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0: any free port, printed at the start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A whole configuration file, checked."""
+
+    source: str
+    text: str
+    """The file as read, kept with the run."""
+    run: Schedule
+    engines: tuple[EngineConfig, ...]
+    supervision: Supervision
+    http: Http
+    overrides: tuple[str, ...] = ()
+
+
+def load(
+    path: Path, *, duration: str | None = None, overrides: Sequence[str] = (), only: Sequence[str] = ()
+) -> Config:
+    """Read and check a configuration file.
+
+    Args:
+        path: the TOML file; relative paths in it are relative to its folder.
+        duration: replaces `run.duration` (and `run.operations`), such as "60s".
+        overrides: "key=value" pairs such as "limits.growth_rate=2MB/h" or "engine.NAME.rate=100".
+        only: names of the engines to keep; controls stay.
+
+    Raises:
+        ConfigError: anything that is wrong with it.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    return parse(text, source=str(path), folder=path.resolve().parent, duration=duration, overrides=overrides, only=only)
+
+
+def parse(
+    text: str,
+    *,
+    source: str,
+    folder: Path,
+    duration: str | None = None,
+    overrides: Sequence[str] = (),
+    only: Sequence[str] = (),
+) -> Config:
+    """Check the text of a configuration; see `load`."""
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{source}: not TOML: {error}") from error
+    for override in overrides:
+        _apply_override(raw, override)
+    if duration is not None:
+        _replace_duration(raw, duration)
+    top = Table(raw, source)
+    run = _read_run(top.table("run"), Path(source).stem)
+    limits = _read_limits(top.table("limits"), Limits())
+    supervision = _read_supervision(top.table("supervision"))
+    http = _read_http(top.table("http"))
+    engines = tuple(_read_engine(table, limits, folder) for table in top.tables("engine"))
+    top.finish()
+    engines = _select(engines, only, source)
+    return Config(
+        source=source, text=text, run=run, supervision=supervision, http=http, overrides=tuple(overrides),
+        engines=_check_names(engines + _missing_controls(engines, run, limits), source),
+    )  # fmt: skip
+
+
+def _read_run(table: Table, stem: str) -> Schedule:
+    run = Schedule(
+        name=table.text("name", stem) or stem,
+        duration_s=table.quantity("duration", units.parse_duration, None),
+        operations=table.whole("operations", None, least=1),
+        sample_every_s=table.quantity("sample_every", units.parse_duration, 10.0),
+        collect_every_s=table.quantity_or_off("collect_every", units.parse_duration, 60.0),
+        snapshot_every_s=table.quantity_or_off("snapshot_every", units.parse_duration, 300.0),
+        seed=table.whole("seed", 1),
+        controls_off=table.texts("controls_off"),
+    )
+    if (run.duration_s is None) == (run.operations is None):
+        raise table.fail("duration", 'give either duration = "24h" or operations = 100_000')
+    if not _NAME.fullmatch(run.name):
+        raise table.fail("name", "must be letters, digits, dots, dashes and underscores", run.name)
+    for name in run.controls_off:
+        if name not in CONTROLS:
+            raise table.fail("controls_off", f"must be of {', '.join(CONTROLS)}", name)
+    table.finish()
+    return run
+
+
+def _read_limits(table: Table, base: Limits) -> Limits:
+    rate = table.quantity_or_off("growth_rate", units.parse_growth_rate, -1.0)
+    per_operation = table.quantity_or_off("growth_per_operation", units.parse_size, -1.0)
+    named = rate != -1.0 or per_operation != -1.0
+    # Where a table names a growth limit, only what it names is judged.
+    growth = {
+        "growth_rate_bytes_per_h": (None if rate == -1.0 else rate) if named else base.growth_rate_bytes_per_h,
+        "growth_per_operation_bytes": (
+            (None if per_operation == -1.0 else per_operation) if named else base.growth_per_operation_bytes
+        ),
+    }
+    limits = Limits(
+        **growth,
+        total_growth_bytes=table.quantity_or_off("total_growth", units.parse_size, base.total_growth_bytes),
+        return_to_baseline_bytes=table.quantity_or_off(
+            "return_to_baseline", units.parse_size, base.return_to_baseline_bytes
+        ),
+        error_ratio=table.number("error_ratio", base.error_ratio, least=0),
+        latency_p95_s=table.quantity_or_off("latency_p95", units.parse_duration, base.latency_p95_s),
+        latency_drift_ratio=table.number("latency_drift_ratio", base.latency_drift_ratio, above=0),
+        response_p99_s=table.quantity_or_off("response_p99", units.parse_duration, base.response_p99_s),
+        cpu_ratio=table.number("cpu_ratio", base.cpu_ratio, above=0),
+        achieved_ratio=table.number("achieved_ratio", base.achieved_ratio, least=0),
+        fd_growth=table.number("fd_growth", base.fd_growth, above=0),
+        thread_growth=table.number("thread_growth", base.thread_growth, above=0),
+        task_growth=table.number("task_growth", base.task_growth, above=0),
+        restarts=table.whole("restarts", base.restarts),
+    )
+    table.finish()
+    return limits
+
+
+def _read_supervision(table: Table) -> Supervision:
+    base = Supervision()
+    supervision = Supervision(
+        max_restarts=table.whole("max_restarts", base.max_restarts, most=10_000),
+        restart_backoff_s=table.quantity("restart_backoff", units.parse_duration, base.restart_backoff_s),
+        hang_after_s=table.quantity("hang_after", units.parse_duration, base.hang_after_s),
+        start_within_s=table.quantity("start_within", units.parse_duration, base.start_within_s),
+    )
+    table.finish()
+    return supervision
+
+
+def _read_http(table: Table) -> Http:
+    http = Http(host=table.text("host", "127.0.0.1") or "", port=table.whole("port", 0, most=65535))
+    table.finish()
+    return http
+
+
+def _read_engine(table: Table, limits: Limits, folder: Path) -> EngineConfig:
+    name = table.text("name")
+    if name is None or not _NAME.fullmatch(name):
+        raise table.fail("name", "must be given: letters, digits, dots, dashes and underscores", name)
+    kind = table.text("kind")
+    if kind not in KINDS:
+        raise table.fail("kind", f"must be one of {', '.join(sorted(KINDS))}", kind)
+    info = KINDS[kind]
+    forks = table.peek("collect_every") != "off"
+    engine = EngineConfig(
+        name=name, kind=kind,
+        role=table.choice("role", get_args(Role), info.default_role),  # type: ignore[arg-type]
+        rate_per_s=table.number("rate", None, above=0),
+        profile=table.choice("profile", PROFILES, "target"),
+        mix=table.choice("mix", MIXES, "standard"),
+        in_flight=table.whole("in_flight", 512, least=1, most=100_000),
+        factory=table.text("factory"),
+        path=tuple(str((folder / item).resolve()) for item in table.texts("path")),
+        python=table.text("python"),
+        twin_of=table.text("twin_of"),
+        collect_every_s=table.quantity_or_off("collect_every", units.parse_duration, None),
+        forks=forks,
+        options=_read_options(table, info, folder),
+        limits=_read_limits(table.table("limits"), _limits_for(kind, limits)),
+    )  # fmt: skip
+    if info.needs_factory and engine.factory is None:
+        raise table.fail("factory", f'kind "{kind}" needs factory = "package.module:make"')
+    if not info.needs_factory and engine.factory is not None:
+        raise table.fail("factory", f'belongs to kind "python", not to "{kind}"', engine.factory)
+    if engine.factory is not None and not re.fullmatch(r"[\w.]+:[\w.]+", engine.factory):
+        raise table.fail("factory", 'must be "package.module:make"', engine.factory)
+    table.finish()
+    return engine
+
+
+def _limits_for(kind: str, limits: Limits) -> Limits:
+    """Fill in the latency limit that the release criteria give for a kind, where the config names none."""
+    if limits.latency_p95_s is not None:
+        return limits
+    default_s = {"policy": 5e-3, "authorize": 5e-3, "cache": 0.5e-3}.get(kind.partition(".")[0])
+    return dataclasses.replace(limits, latency_p95_s=default_s)
+
+
+def _read_options(table: Table, info: KindInfo, folder: Path) -> Mapping[str, Any]:
+    given = table.get("options") or {}
+    if not isinstance(given, dict):
+        raise table.fail("options", "must be a table: options = { ... }", given)
+    if info.needs_factory:
+        return given  # the keyword arguments of somebody's own factory: theirs to check
+    options = Table(given, f"{table.place}: options")
+    read = {name: _read_option(options, name, option, folder) for name, option in info.options.items()}
+    options.finish()
+    return {name: value for name, value in read.items() if value is not None}
+
+
+def _read_option(options: Table, name: str, option: OptionInfo, folder: Path) -> Any:
+    value = options.get(name)
+    if value is None:
+        return None
+    try:
+        return option.read(value, folder)
+    except ValueError as error:
+        raise options.fail(name, str(error)) from error
+
+
+def _missing_controls(engines: tuple[EngineConfig, ...], run: Schedule, limits: Limits) -> tuple[EngineConfig, ...]:
+    """Add the controls that the file neither lists nor switches off."""
+    present = {engine.kind for engine in engines}
+    return tuple(
+        EngineConfig(name=f"control-{name}", kind=kind, role="control", limits=limits)
+        for name, kind in CONTROLS.items()
+        if kind not in present and name not in run.controls_off
+    )
+
+
+def _select(engines: tuple[EngineConfig, ...], only: Sequence[str], source: str) -> tuple[EngineConfig, ...]:
+    names = [engine.name for engine in engines]
+    for name in only:
+        if name not in names:
+            raise ConfigError(f'{source}: no engine "{name}"; engines: {", ".join(names)}')
+    kept = tuple(e for e in engines if not only or e.name in only or e.role == "control")
+    if not kept:
+        raise ConfigError(f"{source}: engine: at least one [[engine]] is needed")
+    return kept
+
+
+def _check_names(engines: tuple[EngineConfig, ...], source: str) -> tuple[EngineConfig, ...]:
+    names = [engine.name for engine in engines]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f'{source}: engine "{name}": name: must be unique, but {names.count(name)} engines have it')
+    for engine in engines:
+        if engine.twin_of is not None and engine.twin_of not in names:
+            raise ConfigError(
+                f'{source}: engine "{engine.name}": twin_of: must name another engine, got "{engine.twin_of}"'
+            )
+    return engines
+
+
+def _apply_override(raw: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or len(parts) < 2:
+        raise ConfigError(f'--set {override}: must be "table.key=value", such as "limits.growth_rate=2MB/h"')
+    table = raw
+    if parts[0] == "engine":
+        named = [item for item in raw.get("engine", []) if item.get("name") == parts[1]]
+        if not named or len(parts) < 3:
+            raise ConfigError(f'--set {override}: no engine "{parts[1]}"')
+        table, parts = named[0], parts[2:]
+    for part in parts[:-1]:
+        table = table.setdefault(part, {})
+    table[parts[-1]] = _toml_value(text.strip())
+
+
+def _toml_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text  # 2MB/h needs no quotes on a command line
+
+
+def _replace_duration(raw: dict[str, Any], duration: str) -> None:
+    run = raw.setdefault("run", {})
+    if isinstance(run, dict):
+        run.pop("operations", None)
+        run["duration"] = duration

@@ -1,0 +1,190 @@
+"""The composition root: builds and connects everything, owns the TaskGroup, runs one soak."""
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import site
+import sys
+import sysconfig
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from soakd import rundir
+from soakd.errors import JournalError
+from soakd.journal import Journal
+from soakd.log import EventLog
+from soakd.plan import Plan
+from soakd.planfile import plan_as_dict
+from soakd.records import Record
+from soakd.rundir import RunDir
+from soakd.status import RunStatus
+from soakd.supervisor import Supervisor, now
+from soakd.web.server import serve
+
+JUDGE_CPU_SHARE = 0.05
+"""The live judge may take so much of one core."""
+PROGRESS_EVERY_S = 1.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a run ended."""
+
+    verdict: dict[str, Any]
+    signal: signal.Signals | None
+    failure: str | None
+
+
+class Daemon:
+    """One soak, from the first worker to the sealed verdict."""
+
+    def __init__(self, plan: Plan, run: RunDir, *, on_progress: Callable[[RunStatus, float], None]) -> None:
+        self.plan = plan
+        self.run = run
+        self.status = RunStatus(plan, run.run_id)
+        self.url = ""
+        self._on_progress = on_progress
+        self._events = EventLog()
+        self._signal: signal.Signals | None = None
+        self._failure: str | None = None
+
+    async def soak(self) -> Outcome:
+        """Run the plan to its end, or to the first SIGINT or SIGTERM, and seal the verdict.
+
+        Raises:
+            PreflightError: the metrics port is taken.
+            JournalError: the run's files cannot be written.
+        """
+        loop = asyncio.get_running_loop()
+        http = self.plan.config.http
+        server, port = await serve(self.status, http.host, http.port, time.monotonic)
+        self.url = f"http://{http.host}:{port}"
+        self._write_first_files()
+        journal = Journal(
+            self.run.journal,
+            on_commit=lambda batch: _from_thread(loop, self._publish, batch),
+            on_failure=lambda error: _from_thread(loop, self._fail, str(error)),
+        )
+        try:
+            journal.set_meta(self._meta())
+            await self._supervise(journal)
+            journal.put(self._end_record())
+        finally:
+            await asyncio.to_thread(journal.close)
+            await server.cleanup()
+        verdict = await self._judge(live=False)
+        self._events.verdict(verdict)
+        return Outcome(verdict, self._signal, self._failure)
+
+    async def _supervise(self, journal: Journal) -> None:
+        supervisor = Supervisor(self.plan, journal.put, site_packages=site_packages())
+        self._supervisor = supervisor
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop, number)
+        async with asyncio.TaskGroup() as group:
+            helpers = [group.create_task(self._judge_now_and_then()), group.create_task(self._show_progress())]
+            try:
+                await supervisor.run()
+            finally:
+                for helper in helpers:
+                    helper.cancel()
+
+    def _stop(self, number: signal.Signals) -> None:
+        """Drain, close and seal at the first signal; end at once at the second."""
+        if self._signal is not None:
+            self._supervisor.kill_all()
+            os._exit(128 + number)
+        self._signal = number
+        self._supervisor.stop()
+
+    def _fail(self, why: str) -> None:
+        """End in order where the record of the run cannot be kept: an unrecorded soak proves nothing."""
+        self._failure = why
+        self._supervisor.stop()
+
+    def _publish(self, batch: Sequence[Record]) -> None:
+        self.status.fold(batch)
+        self._events.fold(batch)
+
+    async def _show_progress(self) -> None:
+        while True:
+            self._on_progress(self.status, time.monotonic())
+            self._events.progress(self.status, time.monotonic())
+            await asyncio.sleep(PROGRESS_EVERY_S)
+
+    async def _judge_now_and_then(self) -> None:
+        """Judge what is there so far, never two at once, and rarely enough to take little of the processor."""
+        await self._supervisor.started.wait()
+        while True:
+            await asyncio.sleep(self.plan.judge_every_s)
+            started_s = time.monotonic()
+            verdict = await self._judge(live=True)
+            self.status.apply_verdict(verdict)
+            self._events.verdict(verdict)
+            took_s = time.monotonic() - started_s
+            await asyncio.sleep(max(0.0, took_s / JUDGE_CPU_SHARE - self.plan.judge_every_s))
+
+    async def _judge(self, *, live: bool) -> dict[str, Any]:
+        """Run the judge as a user would, and read what it wrote.
+
+        Raises:
+            JournalError: it failed at the end of the run; while the run goes on that is only told.
+        """
+        arguments = ["-m", "soakd", "judge", str(self.run.path), "--quiet", *(["--live"] if live else [])]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *arguments,
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, start_new_session=True,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        try:
+            _, stderr = await process.communicate()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        written: dict[str, Any] = json.loads(self.run.verdict.read_text(encoding="utf-8"))
+        if not live and (process.returncode not in (0, 1, 3, 4)):
+            raise JournalError(f"the judge failed: {stderr.decode(errors='replace').strip()[-500:]}")
+        return written
+
+    def _meta(self) -> dict[str, Any]:
+        config = self.plan.config
+        return {
+            "run_id": self.run.run_id,
+            "plan": plan_as_dict(self.plan),
+            "environment": self._environment,
+            "config_sha256": hashlib.sha256(config.text.encode()).hexdigest(),
+        }
+
+    def _write_first_files(self) -> None:
+        """Leave a complete folder from the first minute: configuration, environment, an INCOMPLETE verdict."""
+        config = self.plan.config
+        self._environment = rundir.environment(Path(config.source).resolve().parent)
+        rundir.write_atomically(self.run.path / rundir.CONFIG, config.text)
+        rundir.write_atomically(self.run.path / rundir.ENVIRONMENT, rundir.to_json(self._environment))
+        first = {
+            "schema": "soakd.verdict/1", "run_id": self.run.run_id, "verdict": "INCOMPLETE",
+            "summary": "the run has just begun", "engines": [], "checks": [],
+        }  # fmt: skip
+        rundir.write_atomically(self.run.verdict, rundir.to_json(first))
+
+    def _end_record(self) -> Record:
+        reason = "failed" if self._failure else "interrupted" if self._signal else "completed"
+        body = {"name": "end", "reason": reason, "signal": self._signal.name if self._signal else None}
+        return Record(kind="phase", engine="", segment=0, at=now(), body=body)
+
+
+def site_packages() -> tuple[str, ...]:
+    """Where soakd's own dependencies are: what a snapshot child may add to its path."""
+    return tuple(dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]))
+
+
+def _from_thread(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *arguments: Any) -> None:
+    with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is left to be told
+        loop.call_soon_threadsafe(call, *arguments)

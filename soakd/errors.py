@@ -1,0 +1,43 @@
+"""What can go wrong, from the caller's point of view.
+
+* SoakdError
+  * ConfigError       the file is wrong; nothing was started
+  * PreflightError    the file is right, but this host cannot run it; nothing was started
+  * EngineError       the engine refused or broke
+  * BackendError      a server that an engine needs is missing or died
+  * ProbeError        one reading failed; the run goes on without it, and the failure is exported
+  * JournalError      the record of the run cannot be written or read
+  * InsufficientData  too little was measured to judge; never a pass
+"""
+
+
+class SoakdError(Exception):
+    """Base of everything soakd raises on purpose; its text is fit for a user's eyes."""
+
+
+class ConfigError(SoakdError):
+    """The configuration is wrong: the message names file, place, rule and what was given."""
+
+
+class PreflightError(SoakdError):
+    """This host cannot run the plan; the message says what to mend."""
+
+
+class EngineError(SoakdError):
+    """An engine could not be built or started."""
+
+
+class BackendError(SoakdError):
+    """A server process that an engine needs is missing or died."""
+
+
+class ProbeError(SoakdError):
+    """One reading failed."""
+
+
+class JournalError(SoakdError):
+    """The journal cannot be written or read."""
+
+
+class InsufficientData(SoakdError):
+    """Too little was measured to judge."""

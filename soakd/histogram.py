@@ -1,0 +1,114 @@
+"""The layout of a latency histogram: one description for the recorder that fills it and the judge that reads it.
+
+Log-linear, 128 buckets an octave: a value is known to better than 1 %. Values are nanoseconds below 2**40 (18
+minutes), which makes 4,352 buckets. The native recorder in `rust/soakd-py` uses the same layout; a test compares them.
+"""
+
+import base64
+import zlib
+from collections.abc import Iterable, Mapping
+
+OCTAVE_BITS = 7
+OCTAVE = 1 << OCTAVE_BITS
+MAX_NS = (1 << 40) - 1
+BUCKETS = (40 - OCTAVE_BITS + 1) * OCTAVE
+
+Histogram = Mapping[int, int]
+"""Bucket index -> count; buckets without a value are absent."""
+
+
+def bucket_of(value_ns: int) -> int:
+    """Return the bucket of a value; values outside [0, MAX_NS] count in the first or last bucket."""
+    value_ns = min(max(value_ns, 0), MAX_NS)
+    if value_ns < OCTAVE:
+        return value_ns
+    exponent = value_ns.bit_length() - 1
+    return (exponent - OCTAVE_BITS + 1) * OCTAVE + (value_ns >> (exponent - OCTAVE_BITS)) - OCTAVE
+
+
+def upper_bound_ns(bucket: int) -> int:
+    """Return the largest value that falls in `bucket`, in nanoseconds."""
+    if bucket < OCTAVE:
+        return bucket
+    shift = bucket // OCTAVE - 1
+    return ((OCTAVE + bucket % OCTAVE + 1) << shift) - 1
+
+
+def encode_sparse(counts: Iterable[tuple[int, int]]) -> bytes:
+    """Encode (bucket, count) pairs in ascending order as LEB128 pairs (step from the last bucket, count)."""
+    out, last = bytearray(), 0
+    for bucket, count in counts:
+        _append_varint(out, bucket - last)
+        _append_varint(out, count)
+        last = bucket
+    return bytes(out)
+
+
+def decode_sparse(data: bytes) -> dict[int, int]:
+    """Read what `encode_sparse`, or the native recorder, wrote.
+
+    Raises:
+        ValueError: the bytes end in the middle of a pair or leave the layout.
+    """
+    numbers, number, shift = [], 0, 0
+    for byte in data:
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            numbers.append(number)
+            number, shift = 0, 0
+    if shift or len(numbers) % 2:
+        raise ValueError("histogram cut short")
+    counts, bucket = {}, 0
+    for step, count in zip(numbers[::2], numbers[1::2], strict=True):
+        bucket += step
+        if bucket >= BUCKETS:
+            raise ValueError(f"histogram bucket {bucket} outside the layout")
+        counts[bucket] = count
+    return counts
+
+
+def pack(sparse: bytes) -> str:
+    """Compress a sparse histogram to text fit for a JSON record."""
+    return base64.b64encode(zlib.compress(sparse, 6)).decode("ascii")
+
+
+def unpack(text: str) -> dict[int, int]:
+    """Read what `pack` wrote.
+
+    Raises:
+        ValueError: not a packed histogram.
+    """
+    try:
+        return decode_sparse(zlib.decompress(base64.b64decode(text, validate=True)))
+    except zlib.error as error:
+        raise ValueError(f"not a packed histogram: {error}") from error
+
+
+def merge(histograms: Iterable[Histogram]) -> dict[int, int]:
+    """Add histograms bucket by bucket."""
+    total: dict[int, int] = {}
+    for histogram in histograms:
+        for bucket, count in histogram.items():
+            total[bucket] = total.get(bucket, 0) + count
+    return total
+
+
+def quantile_s(histogram: Histogram, q: float) -> float | None:
+    """Return the q-quantile in seconds (the upper bound of its bucket), or None for an empty histogram."""
+    total = sum(histogram.values())
+    if not total:
+        return None
+    wanted, seen = q * total, 0
+    for bucket in sorted(histogram):
+        seen += histogram[bucket]
+        if seen >= wanted:
+            return upper_bound_ns(bucket) * 1e-9
+    raise AssertionError("counts add up to the total")
+
+
+def _append_varint(out: bytearray, number: int) -> None:
+    while number >= 0x80:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)

@@ -1,0 +1,203 @@
+"""The journal: every record of a run in one SQLite file, committed in batches of at most a second.
+
+One thread writes; everything else reads. A record is published (`on_commit`) only once it is on its way to the disk,
+so that nothing that was ever shown can be missing from the file. Write-ahead logging lets the judge read meanwhile, and
+lets `kill -9` lose the batch in flight and nothing else.
+"""
+
+import json
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from soakd.errors import JournalError
+from soakd.records import Record, Stamp
+
+SCHEMA_VERSION = 1
+BATCH_S = 1.0
+QUEUE_LENGTH = 50_000
+
+_SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE record (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    engine TEXT NOT NULL,
+    segment INTEGER NOT NULL,
+    wall_s REAL NOT NULL,
+    boot_s REAL NOT NULL,
+    mono_s REAL NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE INDEX record_by_engine ON record (engine, kind);
+"""
+
+_INSERT = "INSERT INTO record (kind, engine, segment, wall_s, boot_s, mono_s, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+
+
+class Journal:
+    """The writing side. `put` never blocks; a full queue drops the record and counts it in `dropped`."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        on_commit: Callable[[Sequence[Record]], None],
+        on_failure: Callable[[JournalError], None],
+    ) -> None:
+        """Open or create the file and start the writer thread.
+
+        Args:
+            path: the SQLite file.
+            on_commit: called in the writer thread with each committed batch.
+            on_failure: called in the writer thread, once, when the file cannot be written any more.
+
+        Raises:
+            JournalError: the file cannot be created, or is not a journal of this version.
+        """
+        self.dropped = 0
+        self._on_commit = on_commit
+        self._on_failure = on_failure
+        self._queue: queue.Queue[Record | None] = queue.Queue(QUEUE_LENGTH)
+        self._path = path
+        try:
+            self._db = _create(path)
+        except sqlite3.Error as error:
+            raise JournalError(f"{path}: cannot be written: {error}") from error
+        self._thread = threading.Thread(target=self._write_batches, name="journal", daemon=True)
+        self._thread.start()
+
+    def put(self, record: Record) -> None:
+        """Hand a record over to the writer."""
+        try:
+            self._queue.put_nowait(record)
+        except queue.Full:
+            self.dropped += 1
+
+    def set_meta(self, values: Mapping[str, Any]) -> None:
+        """Commit facts about the run, as JSON values, at once.
+
+        Raises:
+            JournalError: they cannot be written.
+        """
+        rows = [(key, json.dumps(value, allow_nan=False)) for key, value in values.items()]
+        try:
+            with _connect(self._path) as db:
+                db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+            db.close()
+        except sqlite3.Error as error:
+            raise JournalError(f"{self._path}: cannot be written: {error}") from error
+
+    def close(self) -> None:
+        """Commit what is queued and close the file."""
+        self._queue.put(None)
+        self._thread.join()
+        self._db.close()
+
+    def _write_batches(self) -> None:
+        try:
+            for batch in iter(self._next_batch, None):
+                self._commit(batch)
+        except sqlite3.Error as error:
+            self._on_failure(JournalError(f"{self._path}: cannot be written: {error}"))
+            while self._queue.get() is not None:
+                self.dropped += 1
+
+    def _next_batch(self) -> list[Record] | None:
+        """Wait for a record, then gather what follows within `BATCH_S`; None at the end."""
+        record = self._queue.get()
+        if record is None:
+            return None
+        batch, until_s = [record], time.monotonic() + BATCH_S
+        while (left_s := until_s - time.monotonic()) > 0:
+            try:
+                record = self._queue.get(timeout=left_s)
+            except queue.Empty:
+                break
+            if record is None:
+                self._queue.put(None)
+                break
+            batch.append(record)
+        return batch
+
+    def _commit(self, batch: Sequence[Record]) -> None:
+        with self._db:
+            self._db.executemany(_INSERT, [(r.kind, r.engine, r.segment, *r.at, _body(r)) for r in batch])
+        self._on_commit(batch)
+
+
+def read_meta(path: Path) -> dict[str, Any]:
+    """Read the facts about a run.
+
+    Raises:
+        JournalError: no journal, not readable, or of another version.
+    """
+    with _Reader(path) as db:
+        return {key: json.loads(value) for key, value in db.execute("SELECT key, value FROM meta")}
+
+
+def read_records(path: Path, *kinds: str, engine: str | None = None) -> Iterator[Record]:
+    """Read the records of some kinds in the order of their commit, one at a time.
+
+    Raises:
+        JournalError: as for `read_meta`, or the file is damaged.
+    """
+    marks = ", ".join("?" * len(kinds))
+    where, values = f"kind IN ({marks})", list(kinds)
+    if engine is not None:
+        where, values = f"{where} AND engine = ?", [*values, engine]
+    columns = "kind, engine, segment, wall_s, boot_s, mono_s, body"
+    with _Reader(path) as db:
+        for kind, name, segment, *clocks, body in db.execute(
+            f"SELECT {columns} FROM record WHERE {where} ORDER BY id", values
+        ):
+            yield Record(kind=kind, engine=name, segment=segment, at=Stamp(*clocks), body=json.loads(body))
+
+
+class _Reader:
+    """A read-only connection whose errors are JournalErrors."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        if not path.is_file():
+            raise JournalError(f"{path}: no journal there")
+
+    def __enter__(self) -> sqlite3.Connection:
+        try:
+            self._db = sqlite3.connect(f"{self._path.resolve().as_uri()}?mode=ro", uri=True, timeout=30)
+            row = self._db.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
+        except sqlite3.Error as error:
+            raise JournalError(f"{self._path}: not a soakd journal, or damaged: {error}") from error
+        if row is None or json.loads(row[0]) != SCHEMA_VERSION:
+            version = "none" if row is None else row[0]
+            raise JournalError(f"{self._path}: journal version {version}, this soakd reads version {SCHEMA_VERSION}")
+        return self._db
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
+        self._db.close()
+        if isinstance(error, sqlite3.Error | json.JSONDecodeError):
+            raise JournalError(f"{self._path}: damaged: {error}") from error
+
+
+def _create(path: Path) -> sqlite3.Connection:
+    db = _connect(path)
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
+        db.executescript(_SCHEMA)
+        with db:
+            db.execute("INSERT INTO meta VALUES ('schema_version', ?)", (json.dumps(SCHEMA_VERSION),))
+    return db
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, timeout=30, check_same_thread=False)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = NORMAL")
+    return db
+
+
+def _body(record: Record) -> str:
+    return json.dumps(record.body, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,55 @@
+"""Journal -> verdict files. A short process of its own (`python -m soakd judge`): numpy never lives in the daemon.
+
+The daemon runs it with `--live` while the run goes on and once at the end; a user runs the same code a year later.
+"""
+
+import os
+from typing import Any
+
+from soakd import journal, rundir
+from soakd.analysis.rundata import RunData, assemble
+from soakd.analysis.verdict import make_verdict
+from soakd.planfile import plan_from_dict
+
+ARTIFACTS = (rundir.JOURNAL, rundir.CONFIG, rundir.ENVIRONMENT)
+KINDS = ("hello", "phase", "sample", "latency", "incident", "bye", "snapshot")
+
+
+def judge(run: rundir.RunDir, *, live: bool) -> dict[str, Any]:
+    """Judge a run from its journal alone and write `verdict.json`.
+
+    Args:
+        run: the run.
+        live: the run goes on: judge what decides, finally nothing.
+
+    Returns:
+        The verdict as written.
+
+    Raises:
+        JournalError: the journal cannot be read, or the file not be written.
+    """
+    meta = journal.read_meta(run.journal)
+    data = load(run, meta)
+    verdict = make_verdict(data, meta, running=live, artifacts=[] if live else _artifacts(run))
+    rundir.write_atomically(run.verdict, rundir.to_json(verdict))
+    return verdict
+
+
+def load(run: rundir.RunDir, meta: dict[str, Any] | None = None) -> RunData:
+    """Read everything recorded of a run.
+
+    Raises:
+        JournalError: the journal cannot be read.
+    """
+    meta = meta or journal.read_meta(run.journal)
+    return assemble(plan_from_dict(meta["plan"]), journal.read_records(run.journal, *KINDS))
+
+
+def be_nice() -> None:
+    """Yield the processor to the engines; for the process that judges while they run."""
+    os.nice(10)
+
+
+def _artifacts(run: rundir.RunDir) -> list[dict[str, Any]]:
+    """Describe the files of the run. The journal counts without its bookkeeping, which readers may change."""
+    return [rundir.file_record(run.path / name) for name in ARTIFACTS if (run.path / name).is_file()]

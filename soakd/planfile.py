@@ -1,0 +1,51 @@
+"""A plan as JSON, so that a journal alone tells a later judge what was asked of the run."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from soakd.config import Config, EngineConfig, Http, Limits, Schedule, Supervision
+from soakd.errors import JournalError
+from soakd.model import Phase
+from soakd.plan import EnginePlan, Plan
+
+
+def plan_as_dict(plan: Plan) -> dict[str, Any]:
+    """Write a plan with everything that it was made from."""
+    return dataclasses.asdict(plan)
+
+
+def plan_from_dict(fields: Mapping[str, Any]) -> Plan:
+    """Read what `plan_as_dict` wrote.
+
+    Raises:
+        JournalError: not a plan of this version.
+    """
+    try:
+        return Plan(**{
+            **fields,
+            "config": _config(fields["config"]),
+            "engines": tuple(_engine_plan(engine) for engine in fields["engines"]),
+        })  # fmt: skip
+    except (KeyError, TypeError) as error:
+        raise JournalError(f"the journal's plan cannot be read by this version of soakd: {error}") from error
+
+
+def _config(fields: Mapping[str, Any]) -> Config:
+    return Config(**{
+        **fields,
+        "run": Schedule(**{**fields["run"], "controls_off": tuple(fields["run"]["controls_off"])}),
+        "engines": tuple(_engine_config(engine) for engine in fields["engines"]),
+        "supervision": Supervision(**fields["supervision"]),
+        "http": Http(**fields["http"]),
+        "overrides": tuple(fields["overrides"]),
+    })  # fmt: skip
+
+
+def _engine_config(fields: Mapping[str, Any]) -> EngineConfig:
+    return EngineConfig(**{**fields, "path": tuple(fields["path"]), "limits": Limits(**fields["limits"])})
+
+
+def _engine_plan(fields: Mapping[str, Any]) -> EnginePlan:
+    phases = tuple(Phase(**phase) for phase in fields["phases"])
+    return EnginePlan(**{**fields, "config": _engine_config(fields["config"]), "phases": phases})

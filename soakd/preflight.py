@@ -1,0 +1,162 @@
+"""Everything that would stop the run, found before it starts, each with how to mend it."""
+
+import asyncio
+import math
+import os
+import shutil
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from soakd.analysis.rules import LEAST_HOURS, LEAST_OPERATIONS, RESOLUTION_BYTES
+from soakd.plan import EnginePlan, Plan, worker_spec
+from soakd.records import Record
+from soakd.supervisor import worker_environment
+from soakd.units import format_bytes, format_count, format_duration, format_rate
+from soakd.workers import Worker
+
+CPU_SHARE = 0.60
+"""A soak that takes more of the host than this measures its own queueing."""
+DRIVER_S = {"sync": 13e-6, "async": 60e-6}
+ENGINE_S = {
+    "policy.regorus": 60e-6, "cache.native": 1e-6, "cache.python": 3e-6, "authorize": 15e-6, "control.null": 0.0,
+    "control.leak": 3e-6, "policy.opa": 400e-6, "cache.redis": 200e-6,
+}  # fmt: skip
+"""Processor seconds an operation, rounded up from `make bench`; somebody's own engine is measured, not guessed."""
+ROW_BYTES = 450
+WORKER_BYTES = 60e6
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that preflight noticed."""
+
+    level: Literal["error", "warning", "note"]
+    text: str
+
+
+def check_host(plan: Plan, run_path: Path) -> Iterator[Finding]:
+    """Look at the host: folder, disk, memory, processor, port. Nothing is started or left behind."""
+    yield from _check_folder(plan, run_path)
+    yield from _check_memory(plan)
+    yield from _check_processor(plan)
+    yield from _check_port(plan)
+
+
+async def check_engines(plan: Plan) -> AsyncIterator[Finding]:
+    """Build and start every engine in a worker of its own, as the run will, and let it go again."""
+    found = await asyncio.gather(*(_try_engine(plan, engine) for engine in plan.engines))
+    for finding in found:
+        if finding is not None:
+            yield finding
+
+
+def outlook(plan: Plan) -> Iterator[Finding]:
+    """Say from when on a leak at the limit becomes visible, and what a run of this length cannot show."""
+    for engine in plan.engines:
+        if engine.config.role in ("subject", "twin"):
+            yield Finding("note", f"{engine.config.name}: {_visible_from(engine)}")
+
+
+def _visible_from(engine: EnginePlan) -> str:
+    limits, resolution = engine.config.limits, RESOLUTION_BYTES["reachable_bytes"]
+    per_operation, hourly = limits.growth_per_operation_bytes, limits.growth_rate_bytes_per_h
+    load = format_duration(engine.load.duration_s)
+    if per_operation is not None:
+        operations = max(LEAST_OPERATIONS, resolution / per_operation)
+        needed_s = operations / engine.rate_per_s
+        seen = "is visible" if needed_s <= engine.load.duration_s else "stays invisible"
+        return (
+            f"a leak of {per_operation:g} B per operation {seen}: it takes {format_count(math.ceil(operations))} "
+            f"operations, {format_duration(needed_s)} at {engine.rate_per_s:g}/s; the load phase is {load}"
+        )
+    hours = max(LEAST_HOURS, resolution / (hourly or 1e6))
+    seen = "is visible" if hours * 3600 <= engine.load.duration_s else "cannot be passed or failed"
+    return f"a leak of {format_rate(hourly or 1e6)} {seen}: it takes {hours:.3g} h of load; the load phase is {load}"
+
+
+def _check_folder(plan: Plan, run_path: Path) -> Iterator[Finding]:
+    folder = next(path for path in (run_path, *run_path.absolute().parents) if path.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        yield Finding("error", f"{folder}: not a folder that can be written: choose another one with --run-dir")
+        return
+    needed, free = expected_journal_bytes(plan) * 1.5 + 10e6, shutil.disk_usage(folder).free
+    if free < needed:
+        yield Finding(
+            "error", f"{folder}: {format_bytes(free)} free, about {format_bytes(needed)} needed: free some, or --run-dir"
+        )
+
+
+def expected_journal_bytes(plan: Plan) -> float:
+    """Estimate the journal's size: two samples an engine and period, one latency record and the snapshots."""
+    per_engine = 2 * plan.duration_s / plan.config.run.sample_every_s * ROW_BYTES
+    latency = plan.duration_s / plan.latency_every_s * 3000
+    snapshots = plan.duration_s / plan.config.run.snapshot_every_s * 6000 if plan.config.run.snapshot_every_s else 0.0
+    return (per_engine + latency + snapshots) * len(plan.engines)
+
+
+def _check_memory(plan: Plan) -> Iterator[Finding]:
+    needed, free = WORKER_BYTES * len(plan.engines) + 400e6, psutil.virtual_memory().available
+    if free < needed:
+        yield Finding(
+            "warning", f"memory: {format_bytes(free)} available, about {format_bytes(needed)} wanted: stop other programs"
+        )
+
+
+def _check_processor(plan: Plan) -> Iterator[Finding]:
+    cores = len(os.sched_getaffinity(0))
+    share = sum(e.rate_per_s * (DRIVER_S["sync"] + ENGINE_S.get(e.config.kind, 20e-6)) for e in plan.engines) / cores
+    if share > CPU_SHARE:
+        yield Finding(
+            "warning",
+            f"processor: the load wants about {share:.0%} of {cores} cores, {CPU_SHARE:.0%} is the most that leaves "
+            f"latencies meaningful: lower the rates, or use --only",
+        )
+
+
+def _check_port(plan: Plan) -> Iterator[Finding]:
+    http = plan.config.http
+    try:
+        family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((http.host, http.port))
+    except (OSError, OverflowError) as error:
+        yield Finding(
+            "error",
+            f"http: {http.host}:{http.port} cannot be bound: {getattr(error, 'strerror', error)}: choose another "
+            "http.port (0 = any free one)",
+        )
+
+
+async def _try_engine(plan: Plan, engine: EnginePlan) -> Finding | None:
+    name, within_s = engine.config.name, plan.config.supervision.start_within_s
+    worker = Worker(worker_spec(plan, engine, 0, ()), _ignore)
+    try:
+        await worker.start(python=engine.config.python, environment=worker_environment())
+    except OSError as error:
+        return Finding("error", f'engine "{name}": cannot start {error.filename}: {error.strerror}')
+    ended = asyncio.create_task(worker.ended())
+    try:
+        await asyncio.wait({ended, worker.hello}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        if worker.hello.done():
+            return None
+        if not ended.done():
+            return Finding("error", f'engine "{name}": did not start within {within_s:g}s')
+        last = worker.stderr_tail[-1] if worker.stderr_tail else f"exit status {ended.result()}"
+        return Finding("error", f'engine "{name}": {worker.start_failure or last}')
+    finally:
+        worker.close()
+        try:
+            await asyncio.wait_for(asyncio.shield(ended), 2.0)
+        except TimeoutError:
+            worker.kill("preflight is over")
+            await ended
+
+
+def _ignore(record: Record) -> None:
+    """Preflight keeps no records."""

@@ -1,0 +1,55 @@
+"""Processes read from outside: what `/proc` and psutil tell of a worker, a server or the daemon itself."""
+
+import psutil
+
+from soakd.errors import ProbeError
+
+
+def read(process: psutil.Process) -> dict[str, float]:
+    """Read one process: resident and swapped bytes, fds, threads, processor seconds. Microseconds of work.
+
+    Raises:
+        ProbeError: the process is gone, or not ours to read.
+    """
+    try:
+        with process.oneshot():
+            cpu = process.cpu_times()
+            return {
+                **_status_bytes(process.pid),
+                "fds": process.num_fds(),
+                "threads": process.num_threads(),
+                "cpu_s_total": round(cpu.user + cpu.system, 3),
+            }
+    except (psutil.Error, OSError) as error:
+        raise ProbeError(f"process {process.pid}: {error}") from error
+
+
+def read_proportional(process: psutil.Process) -> dict[str, float]:
+    """Read the proportional and unique set sizes; milliseconds, during which the process cannot map memory.
+
+    Raises:
+        ProbeError: as for `read`.
+    """
+    try:
+        memory = process.memory_full_info()
+    except (psutil.Error, OSError) as error:
+        raise ProbeError(f"process {process.pid}: {error}") from error
+    return {"pss_bytes": memory.pss, "uss_bytes": memory.uss}
+
+
+def is_stopped(process: psutil.Process) -> bool:
+    """Tell whether a signal has stopped the process."""
+    try:
+        return bool(process.status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return False
+
+
+_FIELDS = {"VmRSS:": "rss_bytes", "RssAnon:": "rss_anon_bytes", "VmSwap:": "swap_bytes"}
+
+
+def _status_bytes(pid: int) -> dict[str, float]:
+    # psutil gives anonymous memory only through smaps, which is a thousand times dearer.
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
+        rows = (line.split() for line in status)
+        return {_FIELDS[row[0]]: int(row[1]) * 1024 for row in rows if row and row[0] in _FIELDS}

@@ -1,0 +1,85 @@
+"""The records that workers send and the journal keeps: one JSON line each.
+
+A line is `{"v": 1, "kind": ..., "engine": ..., "segment": ..., "at": [wall_s, boot_s, mono_s], "body": {...}}`. Both
+stacks speak through this module, so that neither imports the other.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, get_args
+
+VERSION = 1
+
+Kind = Literal["hello", "phase", "sample", "latency", "snapshot", "attribution", "incident", "bye"]
+KINDS: frozenset[str] = frozenset(get_args(Kind))
+
+
+class Stamp(NamedTuple):
+    """One moment on three clocks, in seconds: wall, CLOCK_BOOTTIME (counts sleep), CLOCK_MONOTONIC (does not)."""
+
+    wall_s: float
+    boot_s: float
+    mono_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One thing that happened, or was read, at one moment of one segment of one engine.
+
+    `engine` is "" for what concerns the run or its host.
+    """
+
+    kind: Kind
+    engine: str
+    segment: int
+    at: Stamp
+    body: Mapping[str, Any]
+
+
+def encode(record: Record) -> bytes:
+    """Write a record as one line of JSON, newline included.
+
+    Raises:
+        ValueError: the body holds NaN or an infinity, which JSON does not have.
+    """
+    line = {
+        "v": VERSION,
+        "kind": record.kind,
+        "engine": record.engine,
+        "segment": record.segment,
+        "at": [round(seconds, 6) for seconds in record.at],
+        "body": record.body,
+    }
+    return json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def decode(line: bytes | str) -> Record:
+    """Read one line.
+
+    Raises:
+        ValueError: not a record of this version; the message says what is wrong with it.
+    """
+    fields = json.loads(line, parse_constant=_refuse_constant)
+    if not isinstance(fields, dict) or fields.get("v") != VERSION:
+        raise ValueError(f"not a record of version {VERSION}")
+    kind, engine, segment = fields.get("kind"), fields.get("engine"), fields.get("segment")
+    if kind not in KINDS or not isinstance(engine, str) or type(segment) is not int:
+        raise ValueError(f"a record without a known kind, engine and segment: kind {kind!r}")
+    body, clocks = fields.get("body"), fields.get("at")
+    if not isinstance(body, dict) or not _is_stamp(clocks):
+        raise ValueError(f"a {kind} record without a body or three clock readings")
+    return Record(kind=kind, engine=engine, segment=segment, at=Stamp(*clocks), body=body)
+
+
+def _is_stamp(clocks: object) -> bool:
+    return (
+        isinstance(clocks, list)
+        and len(clocks) == 3
+        and all(type(c) in (int, float) and math.isfinite(c) for c in clocks)
+    )
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a JSON number")

@@ -1,0 +1,229 @@
+"""The folder of a run: its files, their atomic replacement, its lock, and the record of where it ran."""
+
+import fcntl
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from soakd.errors import JournalError, PreflightError
+
+JOURNAL = "run.db"
+VERDICT = "verdict.json"
+CONFIG = "soak.toml"
+ENVIRONMENT = "environment.json"
+LOCK = "lock"
+JUNIT = "verdict.junit.xml"
+SUMMARY = "verdict.md"
+
+PACKAGES = (
+    "aiohttp", "cachetools", "memray", "numpy", "prometheus-client", "psutil", "Pympler", "redis", "rich", "scipy",
+    "soakd", "structlog",
+)  # fmt: skip
+
+
+class RunDir:
+    """One run's folder, held by at most one daemon."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: TextIO | None = None
+
+    @property
+    def run_id(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def journal(self) -> Path:
+        """The SQLite file."""
+        return self.path / JOURNAL
+
+    @property
+    def verdict(self) -> Path:
+        """The verdict, from the first minute on."""
+        return self.path / VERDICT
+
+    @classmethod
+    def create(cls, path: Path) -> "RunDir":
+        """Make the folder and lock it.
+
+        Raises:
+            PreflightError: it cannot be made or written, or holds another run.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o750)
+            if any(path.iterdir()):
+                raise PreflightError(f"{path}: is not empty; name a new folder with --run-dir")
+            run = cls(path)
+            run.lock()
+        except OSError as error:
+            raise PreflightError(f"{path}: cannot be used as run directory: {error.strerror}") from error
+        return run
+
+    def lock(self) -> None:
+        """Hold the run until this process ends.
+
+        Raises:
+            PreflightError: another soakd holds it.
+        """
+        self._lock = open(self.path / LOCK, "w", encoding="utf-8")  # noqa: SIM115 - held until the process ends
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise PreflightError(f"{self.path}: another soakd is writing this run") from error
+
+    def is_running(self) -> bool:
+        """Tell whether some daemon holds the run now."""
+        try:
+            with open(self.path / LOCK, encoding="utf-8") as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+
+def default_path(runs: Path, name: str, now: datetime) -> Path:
+    """Return a folder under `runs` that is not there yet: name and UTC second, numbered where that is taken."""
+    base = runs / f"{name}-{now:%Y%m%dT%H%M%SZ}"
+    candidates = [base, *(base.with_name(f"{base.name}-{n}") for n in range(2, 100))]
+    return next(path for path in candidates if not path.exists())
+
+
+def find(run: str, runs: Path) -> RunDir:
+    """Find a run by its folder, by its name under `runs`, or as "latest".
+
+    Raises:
+        JournalError: there is none.
+    """
+    known = list_runs(runs)
+    if run == "latest" and known:
+        return known[-1]
+    for path in (Path(run), runs / run):
+        if (path / JOURNAL).is_file():
+            return RunDir(path)
+    raise JournalError(f"{run}: no run there, and none of that name in {runs}")
+
+
+def list_runs(runs: Path) -> list[RunDir]:
+    """List the runs in a folder, oldest first."""
+    if not runs.is_dir():
+        return []
+    found = [RunDir(path) for path in runs.iterdir() if (path / JOURNAL).is_file()]
+    return sorted(found, key=lambda run: (_created_s(run), run.run_id))
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Replace a file so that a reader sees the old one or the new one, whole.
+
+    Raises:
+        JournalError: it cannot be written; the old file stays.
+    """
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+            try:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+                os.chmod(file.name, 0o640)
+                os.replace(file.name, path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise JournalError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def file_record(path: Path) -> dict[str, Any]:
+    """Describe an artifact: its name, size in bytes and SHA-256."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return {"path": path.name, "sha256": digest.hexdigest(), "bytes": path.stat().st_size}
+
+
+def environment(folder: Path) -> dict[str, Any]:
+    """Record where a run happens: host, kernel, processors, memory, Python, Rust engines, packages, git commit."""
+    uname = platform.uname()
+    return {
+        "host": {
+            "name": uname.node,
+            "kernel": uname.release,
+            "machine": uname.machine,
+            "cpus": os.cpu_count(),
+            "cpu_model": _cpu_model(),
+            "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+            "libc": " ".join(platform.libc_ver()),
+            "boot_id": boot_id(),
+            "transparent_huge_pages": _first_line("/sys/kernel/mm/transparent_hugepage/enabled"),
+        },
+        "versions": {"python": platform.python_version(), **_package_versions()},
+        "git_commit": _git_commit(folder),
+    }
+
+
+def boot_id() -> str | None:
+    """Return the kernel's name for this boot: CLOCK_BOOTTIME starts again with another one."""
+    return _first_line("/proc/sys/kernel/random/boot_id")
+
+
+def to_json(value: Mapping[str, Any]) -> str:
+    """Write JSON for people and machines: indented, in the given order, without NaN."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _created_s(run: RunDir) -> float:
+    """Return when the run began: its copy of the configuration is written once."""
+    try:
+        return (run.path / CONFIG).stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _cpu_model() -> str | None:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            models = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        return None
+    return models[0] if models else None
+
+
+def _package_versions() -> dict[str, str]:
+    versions = {}
+    for package in PACKAGES:
+        try:
+            versions[package.lower()] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _git_commit(folder: Path) -> str | None:
+    """Return the commit of the configuration's folder, "+" appended where files differ from it."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],
+            capture_output=True, text=True, timeout=10, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None if done.returncode == 0 else None
+
+
+def _first_line(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.readline().strip()
+    except OSError:
+        return None

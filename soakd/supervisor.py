@@ -1,0 +1,243 @@
+"""Starts, watches, restarts and stops the workers, and reads them from outside. Knows workers by their pipes only."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from soakd import processes
+from soakd.errors import ProbeError
+from soakd.model import LOADED_PHASES
+from soakd.plan import EnginePlan, Plan, worker_spec
+from soakd.records import Kind, Record, Stamp
+from soakd.workers import Worker
+
+WATCH_EVERY_S = 0.5
+STOP_WITHIN_S = 10.0
+LAST_WORDS_S = 1.0
+LEAST_OPERATIONS_OVERDUE = 10
+
+Sink = Callable[[Record], None]
+
+
+@dataclass(slots=True)
+class Progress:
+    """The last signs of life of one worker, on CLOCK_MONOTONIC."""
+
+    heard_s: float = field(default_factory=time.monotonic)
+    operations: float = -1.0
+    operated_s: float = field(default_factory=time.monotonic)
+    phase: str | None = None
+
+    def note(self, record: Record) -> None:
+        """Take note of one record."""
+        self.heard_s = time.monotonic()
+        if record.kind != "sample":
+            return
+        phase, operations = record.body.get("phase"), record.body.get("operations_total", 0)
+        if operations != self.operations or phase != self.phase or phase not in LOADED_PHASES:
+            self.operated_s = self.heard_s
+        self.phase, self.operations = phase, operations
+
+
+class Supervisor:
+    """Runs a plan: one worker an engine, one tender a worker."""
+
+    def __init__(self, plan: Plan, sink: Sink, *, site_packages: tuple[str, ...]) -> None:
+        self.plan = plan
+        self.origin_s: float | None = None
+        """CLOCK_MONOTONIC of the moment when every engine stood ready; None until then."""
+        self.started = asyncio.Event()
+        self.stopping = False
+        self._sink = sink
+        self._site_packages = site_packages
+        self._workers: dict[str, Worker] = {}
+        self._progress: dict[str, Progress] = {}
+        self._waiting = {engine.config.name for engine in plan.engines}
+
+    async def run(self) -> None:
+        """Take every engine through the plan; returns when the last worker has ended."""
+        async with asyncio.TaskGroup() as group:
+            outside = group.create_task(self._sample_outside())
+            tenders = [group.create_task(self._tend(engine)) for engine in self.plan.engines]
+            await asyncio.wait(tenders)
+            outside.cancel()
+
+    def stop(self) -> None:
+        """Ask every worker to close its engine and end; what does not end in time is killed."""
+        self.stopping = True
+        for worker in self._workers.values():
+            worker.order({"stop": True})
+        asyncio.get_running_loop().call_later(STOP_WITHIN_S, self.kill_all)
+
+    def kill_all(self) -> None:
+        """End every worker at once."""
+        self.stopping = True
+        for worker in self._workers.values():
+            worker.kill("did not stop in time")
+
+    async def _tend(self, engine: EnginePlan) -> None:
+        """Keep one engine alive to the end of its plan, within its restarts."""
+        supervision, name = self.plan.config.supervision, engine.config.name
+        for segment in range(supervision.max_restarts + 1):
+            if segment:
+                self._incident(engine, segment, "restart", f"life {segment + 1} of {name}")
+            if await self._live(engine, segment) or self.stopping:
+                return
+            if self._is_over(engine):
+                return
+            await asyncio.sleep(min(60.0, supervision.restart_backoff_s * 2**segment))
+        self._incident(engine, segment, "gave_up", f"{name}: ended {segment + 1} times, not started again")
+
+    async def _live(self, engine: EnginePlan, segment: int) -> bool:
+        """Run one life; True when it ended as planned."""
+        name = engine.config.name
+        progress = self._progress[name] = Progress()
+
+        def on_record(record: Record) -> None:
+            progress.note(record)
+            self._sink(record)
+
+        worker = Worker(worker_spec(self.plan, engine, segment, self._site_packages), on_record)
+        try:
+            await worker.start(python=engine.config.python, environment=worker_environment())
+        except OSError as error:
+            self._incident(engine, segment, "start_failed", f"{name}: {error.strerror}: {error.filename}")
+            self._is_ready(name)
+            return False
+        self._workers[name] = worker
+        try:
+            async with asyncio.TaskGroup() as group:
+                watch = group.create_task(self._watch(engine, worker, progress))
+                begin = group.create_task(self._begin(engine, worker))
+                status = await worker.ended()
+                watch.cancel()
+                begin.cancel()
+        finally:
+            worker.kill("soakd ended")
+            worker.close()
+            self._workers.pop(name, None)
+            self._is_ready(name)
+        return self._report_end(engine, worker, status)
+
+    async def _begin(self, engine: EnginePlan, worker: Worker) -> None:
+        """Wait until the worker, and the others, stand ready; then let it go."""
+        within_s = self.plan.config.supervision.start_within_s
+        try:
+            await asyncio.wait_for(asyncio.shield(worker.hello), within_s)
+        except TimeoutError:
+            worker.kill(f"did not start within {within_s:g}s")
+            return
+        self._is_ready(engine.config.name)
+        await self.started.wait()
+        worker.order({"go": self.origin_s})
+
+    def _is_ready(self, name: str) -> None:
+        self._waiting.discard(name)
+        if not self._waiting and self.origin_s is None:
+            self.origin_s = time.monotonic()
+            self._sink(_record("phase", "", 0, {"name": "origin", "mono_s": self.origin_s}))
+            self.started.set()
+
+    def _is_over(self, engine: EnginePlan) -> bool:
+        return self.origin_s is not None and time.monotonic() >= self.origin_s + engine.phases[-1].end_s
+
+    async def _watch(self, engine: EnginePlan, worker: Worker, progress: Progress) -> None:
+        """End a worker that has stopped making progress, with its stack as last words."""
+        hang_s = self.plan.config.supervision.hang_after_s
+        await asyncio.shield(worker.hello)
+        await self.started.wait()
+        progress.heard_s = progress.operated_s = time.monotonic()
+        overdue_s = max(hang_s, LEAST_OPERATIONS_OVERDUE / engine.rate_per_s)
+        while True:
+            await asyncio.sleep(min(WATCH_EVERY_S, hang_s / 4))
+            silent_s = time.monotonic() - progress.heard_s
+            stuck_s = time.monotonic() - progress.operated_s
+            if silent_s > hang_s + self.plan.config.run.sample_every_s:
+                why = "stopped by a signal" if processes.is_stopped(worker.outside) else "an operation does not return"
+                await self._end_hanging(worker, f"no sign of life for {silent_s:.0f}s: {why}")
+            elif stuck_s > overdue_s + self.plan.config.run.sample_every_s and not worker.said_bye:
+                await self._end_hanging(worker, f"no operation completed for {stuck_s:.0f}s")
+
+    async def _end_hanging(self, worker: Worker, why: str) -> None:
+        worker.killed_for = why
+        worker.signal(signal.SIGABRT)  # the worker's fault handler writes every thread's stack
+        worker.signal(signal.SIGCONT)
+        await asyncio.sleep(LAST_WORDS_S)
+        worker.kill(why)
+
+    def _report_end(self, engine: EnginePlan, worker: Worker, status: int) -> bool:
+        """Say how a life ended; True where it was in order."""
+        name, segment = engine.config.name, worker.spec.segment
+        if worker.garbled:
+            self._incident(engine, segment, "garbled", f"{worker.garbled} lines were not records")
+        if worker.said_bye or (self.stopping and worker.killed_for is None):
+            return True
+        what, how = _describe_end(worker, status)
+        self._incident(
+            engine, segment, what, f"{name}: {how}",
+            pid=worker.process.pid, status=status, stderr=list(worker.stderr_tail),
+        )  # fmt: skip
+        return False
+
+    async def _sample_outside(self) -> None:
+        """Read every worker from outside on one grid, and the daemon itself; proportional sizes with the snapshots."""
+        await self.started.wait()
+        run = self.plan.config.run
+        me = processes.psutil.Process()
+        due_s = proportional_s = time.monotonic()
+        while True:
+            proportional = run.snapshot_every_s is not None and due_s >= proportional_s
+            if proportional:
+                proportional_s += run.snapshot_every_s or 0.0
+            self._read_outside("", 0, me, proportional=False)
+            for worker in list(self._workers.values()):
+                spec = worker.spec
+                self._read_outside(spec.engine, spec.segment, worker.outside, proportional=proportional)
+            due_s += run.sample_every_s * max(1, int((time.monotonic() - due_s) / run.sample_every_s))
+            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+
+    def _read_outside(self, engine: str, segment: int, process: Any, *, proportional: bool) -> None:
+        try:
+            started_s = time.perf_counter()
+            body = processes.read(process)
+            if proportional:
+                body |= processes.read_proportional(process)
+        except ProbeError:
+            return  # the process is gone; its tender says so
+        body["probe.outside.duration_s"] = round(time.perf_counter() - started_s, 6)
+        self._sink(_record("sample", engine, segment, {"source": "outside", **body}))
+
+    def _incident(self, engine: EnginePlan, segment: int, what: str, detail: str, **more: Any) -> None:
+        self._sink(_record("incident", engine.config.name, segment, {"what": what, "detail": detail, **more}))
+
+
+def now() -> Stamp:
+    """Read the three clocks."""
+    return Stamp(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), time.monotonic())
+
+
+def worker_environment() -> Mapping[str, str]:
+    """The environment of a worker: ours, less what would change how Python allocates or where it writes."""
+    kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONHOME", "PYTHONSTARTUP")}
+    return kept | {"PYTHONUNBUFFERED": "1"}
+
+
+def _describe_end(worker: Worker, status: int) -> tuple[str, str]:
+    if worker.start_failure is not None:
+        return "start_failed", worker.start_failure
+    if worker.killed_for is not None:
+        return "hang", worker.killed_for
+    if status < 0:
+        with contextlib.suppress(ValueError):
+            return "crash", f"killed by {signal.Signals(-status).name}"
+        return "crash", f"killed by signal {-status}"
+    return "exit", f"exited with status {status} before its time"
+
+
+def _record(kind: Kind, engine: str, segment: int, body: Mapping[str, Any]) -> Record:
+    return Record(kind=kind, engine=engine, segment=segment, at=now(), body=body)

@@ -1,0 +1,49 @@
+"""`python -m soakd.worker CONTROL_FD RECORD_FD`: started by the supervisor, never by hand."""
+
+import ctypes
+import faulthandler
+import os
+import signal
+import sys
+
+from soakd.errors import EngineError
+from soakd.model import WorkerSpec
+from soakd.worker.life import live
+from soakd.worker.pipes import ControlClosed, ControlPipe, RecordPipe
+
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> int:
+    """Live one life; 0 after a full one, 3 where the engine could not be started."""
+    control = ControlPipe(int(sys.argv[1]))
+    _die_with_parent(control)
+    # Whatever the engine prints goes to the supervisor's stderr tail: it cannot reach the records.
+    os.dup2(2, 1)
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        order = control.wait()
+        spec = WorkerSpec.from_json(order["spec"])
+        records = RecordPipe(int(sys.argv[2]), spec.engine, spec.segment)
+        return live(spec, control, records)
+    except ControlClosed:
+        return 0
+    except EngineError as error:
+        records.send("incident", {"what": "start_failed", "detail": str(error)})
+        records.drain(5.0)
+        return 3
+
+
+def _die_with_parent(control: ControlPipe) -> None:
+    """Ask the kernel to end this process with its parent, even in the middle of an operation that never returns."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() == 1 and not os.isatty(control.fd):
+        try:
+            control.poll()  # the parent may have died before the request: then the pipe is closed
+        except ControlClosed:
+            raise SystemExit(0) from None
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
