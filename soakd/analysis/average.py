@@ -1,89 +1,107 @@
-"""The long-run rate of one segment: Bayesian average over structural models.
+"""The long-run rate of one segment: a Bayesian average over structural models.
+
+Everything is dimensionless here: times in shares of the segment, values in limit * duration, rates in limits.
 
 Source: J. A. Hoeting et al., "Bayesian model averaging: a tutorial", Statistical Science 14 (1999) 382.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
 from soakd.analysis.blocks import represent
 from soakd.analysis.mixture import Mixture
-from soakd.analysis.noise import CORRELATION_TIMES
+from soakd.analysis.noise import CORRELATION_TIMES, correlation, whiten
 from soakd.analysis.regression import Fits, Products, fit, products
 from soakd.analysis.series import FloatArray, IntArray
 from soakd.analysis.steps import guard
 from soakd.analysis.transients import (
-    SINGLE_MASS,
-    Models,
     Transients,
+    line_model,
+    one_more,
     pair_models,
-    simple_models,
     single_models,
     transients,
+    wave_models,
 )
 
 WINDOW = 12.0
 """Models this many nats below the best are forgotten."""
-MIN_FREEDOM = 2
 PAIRS_FROM, MORE_FROM = 10, 16
-"""Blocks needed for two transients, and for more."""
+"""Blocks needed for two transients or the wave, and for more."""
 SCREENED_STEPS = 7
 """Single steps that go into pairs, at every other noise level."""
 MOST_TRANSIENTS = 6
-ADDITION = 0.35
-"""Prior factor of each further transient, times its relative prior."""
-LOSS = 3.0
-"""Growing a model stops when it has lost this many nats."""
 
 
-def rate_of(x: FloatArray, y: FloatArray) -> Mixture | None:
-    """Everything that the models say about the long-run rate, or None with too few blocks.
+@dataclass(frozen=True, slots=True)
+class Explored:
+    """One segment as blocks, and every model that was tried on it."""
+
+    x: FloatArray
+    """Shape (blocks,): times."""
+    z: FloatArray
+    """Shape (blocks,): values."""
+    shapes: Transients
+    fits: tuple[Fits, ...]
+
+    @property
+    def best(self) -> Fits:
+        """The one fit with the most evidence."""
+        fits = _of_most_evidence(self.fits)
+        return fits.take(np.array([np.argmax(fits.log_evidence)]))
+
+
+def explore(x: FloatArray, y: FloatArray) -> Explored | None:
+    """Try every structural model on a segment; None with too few blocks.
 
     Args:
-        x: shape (n,), ascending, from 0 to 1 (share of the segment).
-        y: shape (n,), in limit * duration.
-
-    Returns:
-        The rate, in limits.
+        x: shape (n,), ascending, from 0 to 1.
+        y: shape (n,).
     """
     blocks = represent(x, y)
     if blocks is None:
         return None
-    t, z = blocks
-    shapes = transients(t)
-    data = products(t, z, shapes)
-    return mixture_of(list(_all_fits(data, shapes)), shapes)
+    shapes = transients(blocks[0])
+    return Explored(*blocks, shapes, tuple(_fits(products(*blocks, shapes), shapes)))
 
 
-def mixture_of(fits: list[Fits], shapes: Transients) -> Mixture:
-    """Guard the steps of every fit that is not hopeless, and weigh it by its evidence."""
-    best = max(float(f.log_evidence.max()) for f in fits)
-    parts = []
-    for f in fits:
-        f = f.take(np.flatnonzero(f.log_evidence >= best - WINDOW))
-        shift, variance = guard(shapes.place[f.members], f.effects)
-        scale = np.sqrt(f.variance + variance)
-        parts.append((np.exp(f.log_evidence - best), f.rate + shift, scale, np.full(scale.shape, float(f.freedom))))
-    weight, mean, scale, freedom = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Mixture(weight / weight.sum(), mean, scale, freedom)
+def average(explored: Explored) -> Mixture:
+    """What the models that are not hopeless say about the rate, their steps guarded, weighed by their evidence."""
+    best = float(explored.best.log_evidence[0])
+    near = [f.take(np.flatnonzero(f.log_evidence >= best - WINDOW)) for f in explored.fits]
+    guarded = [guard(explored.shapes.place[f.members], f.effects) for f in near]
+    weight = np.exp(np.concatenate([f.log_evidence for f in near]) - best)
+    return Mixture(
+        weight=weight / weight.sum(),
+        mean=np.concatenate([f.rate + shift for f, (shift, _) in zip(near, guarded, strict=True)]),
+        scale=np.sqrt(np.concatenate([f.variance + more for f, (_, more) in zip(near, guarded, strict=True)])),
+        freedom=np.concatenate([np.full(f.rate.size, float(f.freedom)) for f in near]),
+    )
 
 
-def _all_fits(data: Products, shapes: Transients) -> Iterator[Fits]:
-    fits = [fit(data, models) for models in simple_models(shapes) if _affordable(data, models)]
-    if data.blocks >= PAIRS_FROM:
-        steps = _best_steps(fit(data, single_models(shapes)), shapes)
-        fits += [fit(data, models) for models in pair_models(shapes, steps) if _affordable(data, models)]
-    yield from fits
+def best_curve(explored: Explored) -> FloatArray:
+    """The series as the best model sees it, without its noise; shape (blocks,)."""
+    x, best = explored.x, explored.best
+    design = np.column_stack((np.ones(x.size), x, explored.shapes.columns[:, best.members[0]]))
+    rho = correlation(x, CORRELATION_TIMES[best.level[0]])
+    white, _ = whiten(np.column_stack((design, explored.z)), rho)
+    coefficients, *_ = np.linalg.lstsq(white[:, :-1], white[:, -1], rcond=None)
+    return np.asarray(design @ coefficients)
+
+
+def _fits(data: Products, shapes: Transients) -> Iterator[Fits]:
+    singles = fit(data, single_models(shapes))
+    yield fit(data, line_model())
+    yield singles
+    if data.blocks < PAIRS_FROM:
+        return
+    yield from (fit(data, models) for models in wave_models(shapes))
+    pairs = fit(data, pair_models(shapes, _best_steps(singles, shapes)))
+    yield pairs
     if data.blocks >= MORE_FROM:
-        yield from _grown(data, shapes, max(fits, key=lambda f: float(f.log_evidence.max())))
-
-
-def _affordable(data: Products, models: Models) -> bool:
-    count, transients = models.members.shape
-    return count > 0 and data.blocks - 2 - transients >= MIN_FREEDOM
+        yield from _grown(data, shapes, pairs)
 
 
 def _best_steps(singles: Fits, shapes: Transients) -> IntArray:
@@ -98,28 +116,15 @@ def _best_steps(singles: Fits, shapes: Transients) -> IntArray:
 
 
 def _grown(data: Products, shapes: Transients, fits: Fits) -> Iterator[Fits]:
-    """Add transients to the best model one by one, while the evidence lasts."""
-    members, log_prior, top = _best(fits)
-    best = top
-    while members.size < MOST_TRANSIENTS:
-        more = _one_more(shapes, members, log_prior)
-        fits = fit(data, more)
-        members, log_prior, top = _best(fits)
-        if top < best - LOSS:
-            return
-        best = max(best, top)
-        yield fits.take(np.flatnonzero(np.all(fits.members == members, axis=1)))
+    """Add transients to the best model one by one, always the one that helps most.
+
+    It does not stop where the evidence falls: only all five steps of a staircase together beat a straight line.
+    """
+    while fits.members.shape[1] < MOST_TRANSIENTS:
+        best = int(np.argmax(fits.log_evidence))
+        fits = fit(data, one_more(shapes, fits.members[best], float(fits.log_prior[best])))
+        yield fits
 
 
-def _best(fits: Fits) -> tuple[IntArray, float, float]:
-    row = int(np.argmax(fits.log_evidence))
-    return fits.members[row], float(fits.log_prior[row]), float(fits.log_evidence[row])
-
-
-def _one_more(shapes: Transients, members: IntArray, log_prior: float) -> Models:
-    """Every model with one transient more than `members`."""
-    singles = single_models(shapes)
-    new = ~np.isin(singles.members[:, 0], members)
-    added = singles.members[new]
-    relative = singles.log_prior[new] - np.log(sum(SINGLE_MASS.values()))
-    return Models(np.hstack((np.tile(members, (len(added), 1)), added)), log_prior + np.log(ADDITION) + relative)
+def _of_most_evidence(fits: list[Fits] | tuple[Fits, ...]) -> Fits:
+    return max(fits, key=lambda f: float(f.log_evidence.max()))

@@ -1,10 +1,8 @@
 """A segment becomes at most 48 block values, by the representation that shows the least noise.
 
-A low quantile ignores spikes, a high one ignores trims, the minimum after each collection ignores a sawtooth: which
-of them is quietest is asked of the series itself.
+A low quantile ignores spikes, a high one ignores trims, the minimum after each collection ignores a sawtooth:
+which of them is quietest is asked of the series itself.
 """
-
-from __future__ import annotations
 
 from collections.abc import Iterator
 
@@ -41,10 +39,10 @@ def represent(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray] | N
 
 
 def sawtooth_period(x: FloatArray, y: FloatArray) -> float | None:
-    """The long (90 % quantile) time between sudden releases, in the unit of x; None with fewer than three of them.
+    """The long (90 % quantile) time between sudden releases, in the unit of x; None with fewer than three.
 
-    A release is a fall of the 5-point running median over two samples by more than five robust standard deviations
-    and more than 8 % of its range.
+    A release is a fall of the 5-point running median over two samples by more than five robust standard
+    deviations and more than 8 % of its range.
     """
     level = median_filter(y, size=5, mode="nearest")
     change = level[2:] - level[:-2]

@@ -1,7 +1,5 @@
 """What all models together say about one rate: a mixture of Student t distributions."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -34,13 +32,14 @@ class Mixture:
         own = self.mean + self.scale * stdtrit(self.freedom, probability)
         low, high = float(own.min()), float(own.max())
         slack = 1e-9 * (1.0 + abs(low) + abs(high))
-        return float(brentq(lambda rate: self.cdf(rate) - probability, low - slack, high + slack, xtol=1e-9, rtol=1e-9))
+        root = brentq(lambda rate: self.cdf(rate) - probability, low - slack, high + slack, xtol=1e-9, rtol=1e-9)
+        return float(root)
 
     def log_density(self, rates: FloatArray) -> FloatArray:
         """Shape of rates."""
         nu = self.freedom
         z = (rates[:, None] - self.mean) / self.scale
-        constant = gammaln((nu + 1.0) / 2.0) - gammaln(nu / 2.0) - 0.5 * np.log(nu * np.pi) - np.log(self.scale)
+        constant = gammaln((nu + 1.0) / 2.0) - gammaln(nu / 2.0) - np.log(np.sqrt(nu * np.pi) * self.scale)
         parts = constant - (nu + 1.0) / 2.0 * np.log1p(z**2 / nu)
         return np.asarray(logsumexp(parts, b=self.weight, axis=1))
 

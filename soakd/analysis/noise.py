@@ -1,6 +1,4 @@
-"""Autocorrelated noise: AR(1) with a correlation time, so that unequal spacing and gaps need no special care."""
-
-from __future__ import annotations
+"""Autocorrelated noise: AR(1) with a correlation time, so that gaps and unequal spacing need no special care."""
 
 import numpy as np
 
@@ -13,7 +11,7 @@ MAX_CORRELATION = 0.9999
 
 
 def correlation(x: FloatArray, time: float) -> FloatArray:
-    """Correlation of neighbours, shape (n - 1,), for blocks at x, shape (n,), and a correlation time in the unit of x."""
+    """Correlation of neighbours, shape (n - 1,), of blocks at x, shape (n,); `time` is in the unit of x."""
     if time == 0.0:
         return np.zeros(x.size - 1)
     return np.minimum(np.exp(-np.diff(x) / time), MAX_CORRELATION)

@@ -3,9 +3,8 @@
 Everything is dimensionless here: times in shares of the segment, values in limit * duration, rates in limits.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from scipy.special import gammaln
@@ -15,7 +14,7 @@ from soakd.analysis.series import FloatArray, IntArray
 from soakd.analysis.transients import Models, Transients
 
 RESOLUTION = 0.03 / 24.0
-"""Standard deviation that is always there: what is smaller than this share of limit * duration is of no interest."""
+"""Standard deviation that is always there: nothing smaller, in limit * duration, is of interest."""
 RATE_SCALE = 3.0
 """Scale of the Cauchy prior of the long-run rate, in limits."""
 EFFECT_SCALE = 30.0 / 24.0
@@ -60,11 +59,11 @@ class Fits:
     """Shape (fits, transients): size of each transient."""
     freedom: int
 
-    def take(self, rows: IntArray) -> Fits:
+    def take(self, rows: IntArray) -> Self:
         """Some of the fits."""
-        return Fits(
-            self.members[rows], self.level[rows], self.log_prior[rows], self.log_evidence[rows], self.rate[rows],
-            self.variance[rows], self.effects[rows], self.freedom,
+        return type(self)(
+            self.members[rows], self.level[rows], self.log_prior[rows], self.log_evidence[rows],
+            self.rate[rows], self.variance[rows], self.effects[rows], self.freedom,
         )  # fmt: skip
 
 

@@ -1,7 +1,5 @@
 """A recorded series becomes clean segments: one per life of the process, each with its own clock."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -24,13 +22,26 @@ class Segment:
     """One life of the process, in order of time."""
 
     x: FloatArray
-    """Shape (n,), from 0, in the unit of the recording (hours, or operations)."""
+    """Shape (n,), in the unit of the recording (hours, or operations)."""
     y: FloatArray
     """Shape (n,), in the unit of the signal."""
 
     @property
     def duration(self) -> float:
-        return float(self.x[-1])
+        """From the first sample to the last, in the unit of x."""
+        return float(self.x[-1] - self.x[0])
+
+    @property
+    def middle(self) -> float:
+        """The median of the signal, from which its values are counted."""
+        return float(np.median(self.y))
+
+    def scaled(self, limit: float) -> tuple[FloatArray, FloatArray] | None:
+        """Times as shares of the segment and values in limit * duration; None beyond the range of numbers."""
+        with np.errstate(all="ignore"):
+            x = (self.x - self.x[0]) / self.duration
+            y = (self.y - self.middle) / (limit * self.duration)
+        return (x, y) if np.all(np.isfinite(x) & np.isfinite(y)) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +52,7 @@ class Recording:
     usable: int
     """Finite, distinct samples in all segments, the ignored ones included."""
     dropped: int
-    """Samples that are not a number or infinite."""
+    """Samples that are not a number, or infinite."""
     ignored: int
     """Segments with too few samples, or too short beside the whole duration."""
 
@@ -60,28 +71,29 @@ def read_series(x: FloatArray, y: FloatArray, segment: IntArray | None = None) -
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     life = np.zeros(x.shape, dtype=np.int64) if segment is None else np.asarray(segment, dtype=np.int64)
     if x.ndim != 1 or x.shape != y.shape or x.shape != life.shape:
-        raise ValueError(f"x, y and segment must be of one length, got {x.shape}, {y.shape}, {life.shape}")
+        raise ValueError(f"x, y and segment must have one length, got shapes {x.shape}, {y.shape}, {life.shape}")
     finite = np.isfinite(x) & np.isfinite(y)
     x, y, life = _distinct(x[finite], y[finite], life[finite])
     lives = list(_cut(x, y, life))
-    least = MIN_SHARE * float(np.ptp(x)) if x.size else 0.0
-    kept = tuple(s for s in lives if s.x.size >= MIN_SAMPLES and s.duration > 0.0 and s.duration >= least)
-    return Recording(kept, x.size, int(finite.size - finite.sum()), len(lives) - len(kept))
+    with np.errstate(over="ignore"):
+        least = MIN_SHARE * float(np.ptp(x)) if x.size else 0.0
+        kept = tuple(s for s in lives if s.x.size >= MIN_SAMPLES and s.duration > 0.0 and s.duration >= least)
+    return Recording(kept, x.size, int(finite.size - np.count_nonzero(finite)), len(lives) - len(kept))
 
 
 def _distinct(x: FloatArray, y: FloatArray, life: IntArray) -> tuple[FloatArray, FloatArray, IntArray]:
-    """The same samples by (life, x, y), each once. An already ordered series is not sorted again."""
-    if np.all(np.diff(life) >= 0) and np.all((np.diff(x) > 0) | (np.diff(life) > 0)):
+    """The same samples by (life, x, y), each once. A series that is in order already is not sorted again."""
+    if np.all((life[1:] > life[:-1]) | ((life[1:] == life[:-1]) & (x[1:] > x[:-1]))):
         return x, y, life
     order = np.lexsort((y, x, life))
     x, y, life = x[order], y[order], life[order]
     new = np.ones(x.shape, dtype=bool)
-    new[1:] = (np.diff(x) != 0) | (np.diff(y) != 0) | (np.diff(life) != 0)
+    new[1:] = (x[1:] != x[:-1]) | (y[1:] != y[:-1]) | (life[1:] != life[:-1])
     return x[new], y[new], life[new]
 
 
 def _cut(x: FloatArray, y: FloatArray, life: IntArray) -> Iterator[Segment]:
-    edges = np.flatnonzero(np.diff(life)) + 1
+    edges = np.flatnonzero(life[1:] != life[:-1]) + 1
     for part_x, part_y in zip(np.split(x, edges), np.split(y, edges), strict=True):
         if part_x.size:
-            yield Segment(part_x - part_x[0], part_y)
+            yield Segment(part_x, part_y)

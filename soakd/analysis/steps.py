@@ -1,10 +1,8 @@
 """The guard against a bursty leak that is explained away as a number of steps.
 
-Steps that a model has found are transients only where they have stopped; otherwise what they brought belongs to the
-long-run rate.
+Steps that a model has found are transients only where they have stopped; otherwise what they brought belongs
+to the long-run rate.
 """
-
-from __future__ import annotations
 
 from dataclasses import dataclass
 

@@ -9,8 +9,6 @@ A series is a level, a long-run rate, and up to two of these (or more, where a b
 * W  daily wave        sin and cos of one turn over the segment, always together
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -27,9 +25,14 @@ LATE_FILL, LATE_FILL_WEIGHT = 0.86, 0.35
 LINE_MASS = 0.25
 SINGLE_MASS = {"E": 0.15, "H": 0.12, "L": 0.05, "S": 0.12}
 WAVE_MASS = 0.02
-PAIR_MASS = {"EH": 0.06, "ES": 0.08, "HS": 0.05, "HH": 0.05, "SS": 0.06, "LS": 0.01, "EL": 0.01, "HL": 0.01}
+PAIR_MASS = (
+    ("E", "H", 0.06), ("E", "S", 0.08), ("H", "S", 0.05), ("H", "H", 0.05),
+    ("S", "S", 0.06), ("L", "S", 0.01), ("E", "L", 0.01), ("H", "L", 0.01),
+)  # fmt: skip
 WAVE_PAIR_MASS = {"E": 0.01, "S": 0.01}
 """Prior probability of each structure, spread over its members."""
+ADDITION = 0.35
+"""Prior factor of each transient beyond a pair, times its share among the single ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,11 +85,9 @@ def transients(x: FloatArray) -> Transients:
     )
 
 
-def simple_models(shapes: Transients) -> Iterator[Models]:
-    """The straight line, every single transient, and the wave."""
-    yield Models(np.empty((1, 0), dtype=np.int64), np.log([LINE_MASS]))
-    yield single_models(shapes)
-    yield Models(shapes.of_kind("W")[None, :], np.log([WAVE_MASS]))
+def line_model() -> Models:
+    """No transient: the straight line."""
+    return Models(np.empty((1, 0), dtype=np.int64), np.log([LINE_MASS]))
 
 
 def single_models(shapes: Transients) -> Models:
@@ -96,15 +97,33 @@ def single_models(shapes: Transients) -> Models:
     return Models(members[:, None], np.log(mass * shapes.share[members]))
 
 
-def pair_models(shapes: Transients, steps: IntArray) -> Iterator[Models]:
-    """Two transients, and the wave with one; only of the given steps, for there are too many pairs of steps."""
+def pair_models(shapes: Transients, steps: IntArray) -> Models:
+    """Two transients; only of the given steps, for there would be too many."""
     chosen = {kind: shapes.of_kind(kind) for kind in "EHL"} | {"S": steps}
-    parts = [_pairs(shapes, mass, chosen[a], chosen[b]) for (a, b), mass in PAIR_MASS.items()]
-    yield Models(np.vstack([p.members for p in parts]), np.concatenate([p.log_prior for p in parts]))
+    parts = [_pairs(shapes, mass, chosen[a], chosen[b]) for a, b, mass in PAIR_MASS]
+    return Models(np.vstack([p.members for p in parts]), np.concatenate([p.log_prior for p in parts]))
+
+
+def wave_models(shapes: Transients) -> Iterator[Models]:
+    """The wave alone, and with one other transient."""
     wave = shapes.of_kind("W")
+    yield Models(wave[None, :], np.log([WAVE_MASS]))
     for kind, mass in WAVE_PAIR_MASS.items():
-        members = np.column_stack((np.tile(wave, (chosen[kind].size, 1)), chosen[kind]))
-        yield Models(members, np.log(mass * shapes.share[chosen[kind]]))
+        others = shapes.of_kind(kind)
+        members = np.column_stack((np.tile(wave, (others.size, 1)), others))
+        yield Models(members, np.log(mass * shapes.share[others]))
+
+
+def one_more(shapes: Transients, members: IntArray, log_prior: float) -> Models:
+    """Every model with one transient more than `members`, shape (transients,)."""
+    singles = single_models(shapes)
+    new = ~np.isin(singles.members[:, 0], members)
+    added = singles.members[new]
+    factor = ADDITION / sum(SINGLE_MASS.values())
+    return Models(
+        np.hstack((np.tile(members, (len(added), 1)), added)),
+        log_prior + np.log(factor) + singles.log_prior[new],
+    )
 
 
 def _pairs(shapes: Transients, mass: float, first: IntArray, second: IntArray) -> Models:
