@@ -88,18 +88,13 @@ look() {
     fi
 }
 
-# Debian calls a current Rust cargo-web where its cargo is older; asked only once the package lists are there.
-name_rust_packages() {
-    case " $packages " in *' rust '*) ;; *) return 0 ;; esac
-    for pair in 'cargo rustc' 'cargo-web rustc-web'; do
-        version=$(candidate "${pair%% *}")
-        if at_least "${version:-0.0}" "$rust_needed"; then
-            packages="${packages% rust} $pair"
-            return 0
-        fi
+# Sets `rust` to what apt calls a recent Rust, or to nothing. Debian has it as cargo-web where its cargo is older.
+look_for_rust_packages() {
+    for rust in 'cargo rustc' 'cargo-web rustc-web'; do
+        version=$(candidate "${rust%% *}")
+        ! at_least "${version:-0.0}" "$rust_needed" || return 0
     done
-    say "This system packages no Rust >= $rust_needed: install it with rustup (https://rustup.rs), then run make again."
-    exit 1
+    rust=''
 }
 
 install() {
@@ -115,13 +110,22 @@ install() {
     elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
         as_root='sudo '
     else
-        [ -n "$(candidate gcc)" ] && name_rust_packages
+        look_for_rust_packages # in lists that may be old: where they know none, the update may
+        case $packages in *' rust') packages="${packages% rust} ${rust:-cargo-web rustc-web}" ;; esac
         say 'Neither root nor sudo without a password here. Run this once as root, then make again:'
-        say "  apt-get update && apt-get install -y --no-install-recommends$(printf ' %s' $packages | sed 's/ rust$/ cargo-web rustc-web/')"
+        say "  apt-get update && apt-get install -y --no-install-recommends$packages"
         exit 1
     fi
     ${as_root}apt-get update -qq
-    name_rust_packages
+    look_for_rust_packages
+    case $packages in *' rust')
+        if [ -z "$rust" ]; then
+            say "This system packages no Rust >= $rust_needed: install it with rustup (https://rustup.rs), then make again."
+            exit 1
+        fi
+        packages="${packages% rust} $rust"
+        ;;
+    esac
     say "Installing:$packages"
     # --no-remove: an older Rust that stands in the way is its owner's to remove
     # shellcheck disable=SC2086  # a list of words
