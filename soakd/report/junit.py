@@ -1,0 +1,53 @@
+"""The verdict as JUnit XML, for pipelines that read nothing else: a suite an engine, a case a check."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from xml.etree import ElementTree
+
+def junit(verdict: Mapping[str, Any]) -> str:
+    """Write a verdict as JUnit XML.
+
+    FAIL is a failure, INVALID an error. INCONCLUSIVE and INCOMPLETE are failures too where they decide: a pipeline
+    that reads "skipped" as success would take missing evidence for a pass. Informational checks are never failures.
+    """
+    suites = ElementTree.Element("testsuites", name=f"soakd {verdict['run_id']}")
+    for engine in verdict.get("engines", []):
+        deciding = engine["role"] in ("subject", "twin")
+        _add_suite(suites, engine["name"], engine["checks"], deciding=deciding)
+    _add_suite(suites, "run", verdict.get("checks", []), deciding=True)
+    for count in ("tests", "failures", "errors", "skipped"):
+        suites.set(count, str(sum(int(suite.get(count, "0")) for suite in suites)))
+    ElementTree.indent(suites)
+    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _add_suite(suites: ElementTree.Element, name: str, checks: Sequence[Mapping[str, Any]], *, deciding: bool) -> None:
+    suite = ElementTree.SubElement(suites, "testsuite", name=name)
+    outcomes = [_add_case(suite, name, check, deciding=deciding) for check in checks]
+    suite.set("tests", str(len(outcomes)))
+    for attribute, outcome in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(attribute, str(outcomes.count(outcome)))
+
+
+def _add_case(suite: ElementTree.Element, name: str, check: Mapping[str, Any], *, deciding: bool) -> str:
+    case = ElementTree.SubElement(suite, "testcase", classname=f"soakd.{name}", name=check["id"])
+    outcome = _outcome(check, deciding=deciding and not check.get("informational", False))
+    if outcome != "passed":
+        text = f"{check['verdict']}: {_numbers(check)}"
+        ElementTree.SubElement(case, outcome, message=" ".join(filter(None, (text, check.get("reason", "")))))
+    return outcome
+
+
+def _outcome(check: Mapping[str, Any], *, deciding: bool) -> str:
+    if check["verdict"] == "PASS":
+        return "passed"
+    if not deciding:
+        return "skipped"
+    return "error" if check["verdict"] == "INVALID" else "failure"
+
+
+def _numbers(check: Mapping[str, Any]) -> str:
+    if check.get("estimate") is None:
+        return "not measured;"
+    limit = f", limit {check['limit']:g}" if check.get("limit") is not None else ""
+    return f"{check['estimate']:g} {check.get('unit', '')}{limit};"

@@ -1,0 +1,80 @@
+"""The verdict as Markdown, to paste into a release checklist."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from soakd.units import format_bytes, format_duration, format_latency, format_rate
+
+MARKS = {"PASS": "pass", "FAIL": "**FAIL**", "INCONCLUSIVE": "inconclusive", "INVALID": "**INVALID**", "INCOMPLETE": "incomplete"}
+
+
+def markdown(verdict: Mapping[str, Any]) -> str:
+    """Write a summary: the sentence first, then one table an engine, then what the run could not see."""
+    return "\n".join(_lines(verdict)) + "\n"
+
+
+def _lines(verdict: Mapping[str, Any]) -> Iterator[str]:
+    run = verdict.get("run", {})
+    yield f"# soakd: {verdict['verdict']}"
+    yield ""
+    yield f"{verdict['summary']}."
+    yield ""
+    if run:
+        seen, planned = format_duration(run["observed_seconds"]), format_duration(run["planned_seconds"])
+        yield f"Run `{verdict['run_id']}`, started {run['started_at']}, {seen} of {planned}, coverage {run['coverage_ratio']:.1%}."
+        yield f"Configuration sha256 `{run['config_sha256']}`, commit `{run['git_commit'] or 'unknown'}`."
+        yield ""
+    for engine in verdict.get("engines", []):
+        yield f"## {engine['name']}: {MARKS[engine['verdict']]} ({engine['role']}, {engine['kind']})"
+        yield ""
+        yield f"{engine['reason']}."
+        yield ""
+        yield from table(engine["checks"])
+        yield ""
+    if verdict.get("checks"):
+        yield "## The run"
+        yield ""
+        yield from table(verdict["checks"])
+        yield ""
+    for sentence in verdict.get("visibility", []):
+        yield f"- {sentence}"
+
+
+def table(checks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Write checks as the rows of a Markdown table."""
+    yield "| check | verdict | measured | limit | why |"
+    yield "|---|---|---|---|---|"
+    for check in checks:
+        aside = " (informational)" if check.get("informational") else ""
+        reason = str(check.get("reason", "")).replace("|", "\\|").replace("\n", " ")
+        yield f"| {check['id']}{aside} | {MARKS[check['verdict']]} | {measured(check)} | {number(check.get('limit'), check)} | {reason} |"
+
+
+def measured(check: Mapping[str, Any]) -> str:
+    """Write an estimate with its interval, in its unit."""
+    if check.get("estimate") is None:
+        return "-"
+    interval = ""
+    if check.get("low") is not None and check.get("high") is not None:
+        interval = f" [{number(check['low'], check)}, {number(check['high'], check)}]"
+    return number(check["estimate"], check) + interval
+
+
+def number(value: float | None, check: Mapping[str, Any]) -> str:
+    """Write one number in the unit of its check."""
+    if value is None:
+        return "-"
+    unit = check.get("unit", "")
+    match unit:
+        case "bytes/hour":
+            return format_rate(value)
+        case "bytes/operation":
+            return f"{value:.3g} B/op"
+        case "bytes":
+            return format_bytes(value)
+        case "seconds":
+            return format_latency(value)
+        case "ratio" | "ratio/run":
+            return f"{value:.2%}"
+        case _:
+            return f"{value:g} {unit}".strip()

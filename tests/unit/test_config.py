@@ -1,0 +1,119 @@
+from pathlib import Path
+
+import pytest
+
+from soakd import config
+from soakd.errors import ConfigError
+
+MINIMAL = """
+[run]
+duration = "10min"
+sample_every = "1s"
+[[engine]]
+name = "mine"
+kind = "python"
+factory = "package.module:make"
+rate = 100
+"""
+
+
+def parse(text: str, **more: object) -> config.Config:
+    return config.parse(text, source="soak.toml", folder=Path.cwd(), **more)  # type: ignore[arg-type]
+
+
+def test_a_minimal_file_gets_the_defaults_of_the_design_and_both_controls() -> None:
+    loaded = parse(MINIMAL)
+    mine, *controls = loaded.engines
+    assert (mine.role, mine.profile, mine.mix, mine.limits.growth_rate_bytes_per_h) == ("subject", "target", "standard", 1e6)
+    assert [engine.kind for engine in controls] == ["control.null", "control.leak"]
+    assert (loaded.run.name, loaded.run.collect_every_s, loaded.run.snapshot_every_s) == ("soak", 60.0, 300.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('rate = 100', 'rate = -5'), 'soak.toml: engine "mine": rate: must be above 0, got -5'),
+        (('rate = 100', 'rate = "fast"'), 'engine "mine": rate: must be a number, got "fast"'),
+        (('rate = 100', 'rat = 100'), 'engine "mine": unknown key "rat" (did you mean "rate"?); known keys: collect_every'),
+        (('"10min"', '"10 bananas"'), 'soak.toml: run: duration: expected a duration such as'),
+        (('"10min"', '600'), 'run: duration: must be a text with a unit'),
+        (('"10min"', '"0s"'), 'run: duration: must be above 0, got "0s"'),
+        (('duration = "10min"', ''), 'run: duration: give either duration = "24h" or operations'),
+        (('duration = "10min"', 'duration = "1h"\noperations = 5'), 'run: duration: give either'),
+        (('"python"', '"pythn"'), 'kind: must be one of authorize, cache.native'),
+        (('factory = "package.module:make"', ''), 'engine "mine": factory: kind "python" needs factory'),
+        (('package.module:make', 'package.module'), 'factory: must be "package.module:make", got "package.module"'),
+        (('name = "mine"', ''), 'engine 1: name: must be given'),
+        (('name = "mine"', 'name = "../x"'), 'name: must be given: letters'),
+        (('[[engine]]', '[engine]'), 'engine: must be an array of tables: [[engine]]'),
+        (('[run]', '[run'), 'soak.toml: not TOML:'),
+        (('[run]', '[rum]\n[run]'), 'soak.toml: unknown key "rum" (did you mean "run"?)'),
+        (('[run]', '[limits]\ngrowth_rate = "1MB"\n[run]'), 'limits: growth_rate: expected growth per time such as "1MB/h", got "1MB"'),
+        (('[run]', '[limits]\nerror_ratio = nan\n[run]'), 'limits: error_ratio: must be a number'),
+        (('[run]', '[http]\nport = 70000\n[run]'), 'http: port: must be a whole number of at least 0 and at most 65535'),
+        (('rate = 100', 'twin_of = "nobody"'), 'engine "mine": twin_of: must name another engine, got "nobody"'),
+        (('rate = 100', 'mix = "blend"'), 'mix: must be one of standard, read-heavy'),
+        (('[run]', '[run]\ncontrols_off = ["zero"]'), 'controls_off: must be of null, leak, got "zero"'),
+    ],
+)  # fmt: skip
+def test_one_error_names_file_place_rule_and_what_was_given(change: tuple[str, str], message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(MINIMAL.replace(*change))
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_two_engines_of_one_name_are_refused() -> None:
+    with pytest.raises(ConfigError, match='engine "mine": name: must be unique, but 2 engines have it'):
+        parse(MINIMAL + MINIMAL[MINIMAL.index("[[engine]]") :])
+
+
+def test_an_unknown_option_names_the_known_ones() -> None:
+    text = MINIMAL.replace('"python"', '"cache.native"').replace('factory = "package.module:make"', "options = { capactiy = 5 }")
+    with pytest.raises(ConfigError, match=r'engine "mine": options: unknown key "capactiy" \(did you mean "capacity"\?\)'):
+        parse(text)
+
+
+def test_a_named_growth_limit_is_the_only_one_judged() -> None:
+    limits = parse('[limits]\ngrowth_per_operation = "16B"\n' + MINIMAL).engines[0].limits
+    assert (limits.growth_rate_bytes_per_h, limits.growth_per_operation_bytes) == (None, 16.0)
+
+
+def test_an_engines_own_limits_win() -> None:
+    own = MINIMAL + 'limits = { growth_rate = "2MB/h", latency_p95 = "7ms" }\n'
+    limits = parse('[limits]\nlatency_p95 = "1ms"\n' + own).engines[0].limits
+    assert (limits.growth_rate_bytes_per_h, limits.latency_p95_s) == (2e6, pytest.approx(7e-3))
+
+
+def test_settings_from_the_command_line_win_over_the_file() -> None:
+    loaded = parse(MINIMAL, duration="60s", overrides=["engine.mine.rate=50", "limits.growth_rate=2MB/h"])
+    assert (loaded.run.duration_s, loaded.engines[0].rate_per_s) == (60.0, 50)
+    assert loaded.engines[0].limits.growth_rate_bytes_per_h == 2e6
+
+
+@pytest.mark.parametrize("override", ["rate=5", "engine.other.rate=5", "limits", "engine.mine=5"])
+def test_a_setting_that_names_nothing_is_refused(override: str) -> None:
+    with pytest.raises(ConfigError, match="--set"):
+        parse(MINIMAL, overrides=[override])
+
+
+def test_only_keeps_the_named_engine_and_the_controls() -> None:
+    two = MINIMAL + MINIMAL[MINIMAL.index("[[engine]]") :].replace('"mine"', '"other"')
+    assert [engine.name for engine in parse(two, only=["other"]).engines] == ["other", "control-null", "control-leak"]
+    with pytest.raises(ConfigError, match='no engine "third"; engines: mine, other'):
+        parse(two, only=["third"])
+
+
+def test_a_control_can_be_switched_off_by_name_only() -> None:
+    loaded = parse(MINIMAL.replace("[run]", '[run]\ncontrols_off = ["leak"]'))
+    assert [engine.kind for engine in loaded.engines] == ["python", "control.null"]
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+        config.load(tmp_path / "absent.toml")
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "configs").glob("*.toml")), ids=lambda path: path.name)
+def test_every_shipped_configuration_loads(path: Path) -> None:
+    assert config.load(path).engines

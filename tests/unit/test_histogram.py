@@ -1,0 +1,42 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from soakd import histogram
+
+values = st.integers(0, histogram.MAX_NS)
+
+
+@given(values)
+def test_a_value_lies_in_its_bucket_and_is_known_to_one_percent(value: int) -> None:
+    bucket = histogram.bucket_of(value)
+    upper = histogram.upper_bound_ns(bucket)
+    assert 0 <= bucket < histogram.BUCKETS
+    assert value <= upper <= value * 1.01 + 1
+
+
+def test_values_outside_the_layout_count_at_its_ends() -> None:
+    assert histogram.bucket_of(-5) == 0
+    assert histogram.bucket_of(1 << 60) == histogram.BUCKETS - 1
+
+
+@given(st.dictionaries(st.integers(0, histogram.BUCKETS - 1), st.integers(1, 1 << 40), max_size=50))
+def test_what_was_packed_is_what_is_unpacked(counts: dict[int, int]) -> None:
+    sparse = histogram.encode_sparse(sorted(counts.items()))
+    assert histogram.unpack(histogram.pack(sparse)) == counts
+
+
+@pytest.mark.parametrize("text", ["", "!!!", "AAAA", histogram.pack(b"\x80"), histogram.pack(b"\x01"), histogram.pack(b"\xff\xff\x7f\x01")])
+def test_a_damaged_histogram_is_an_error_not_a_number(text: str) -> None:
+    with pytest.raises(ValueError, match=r"histogram|base64|padding"):
+        histogram.unpack(text)
+
+
+def test_quantiles_are_in_seconds_and_absent_for_nothing() -> None:
+    counts = {histogram.bucket_of(ns): 1 for ns in range(1_000, 101_000, 1_000)}
+    assert histogram.quantile_s(counts, 0.95) == pytest.approx(95e-6, rel=0.02)
+    assert histogram.quantile_s({}, 0.95) is None
+
+
+def test_histograms_merge_bucket_by_bucket() -> None:
+    assert histogram.merge([{1: 2, 3: 4}, {3: 1}]) == {1: 2, 3: 5}

@@ -1,0 +1,76 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from soakd import config
+from soakd.errors import ConfigError
+from soakd.plan import LEAST_SAMPLES, make_plan, phases_for_operations, phases_of, worker_spec
+from soakd.planfile import plan_as_dict, plan_from_dict
+from soakd.model import WorkerSpec
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+def engine(limits: str, run: str = 'duration = "10min"\nsample_every = "1s"', kind: str = "cache.native") -> config.Config:
+    text = f'[run]\n{run}\n[limits]\n{limits}\n[[engine]]\nname = "mine"\nkind = "{kind}"\nrate = 100\n'
+    return config.parse(text, source="soak.toml", folder=Path.cwd())
+
+
+@pytest.mark.parametrize("duration_s", [60.0, 180.0, 86400.0, 30 * 86400.0])
+def test_phases_follow_each_other_without_gaps_and_fill_the_run(duration_s: float) -> None:
+    phases = phases_of(duration_s)
+    assert [phase.name for phase in phases] == ["baseline", "load", "drain", "reload", "close"]
+    assert all(a.end_s == pytest.approx(b.start_s) for a, b in zip(phases, phases[1:], strict=False))
+    assert phases[-1].end_s == pytest.approx(duration_s)
+    assert all(phase.duration_s <= 600 for phase in phases if phase.name != "load")
+
+
+def test_a_run_by_operations_has_room_for_exactly_so_many() -> None:
+    load = phases_for_operations(100_000, 1000)[1]
+    assert load.duration_s == pytest.approx(100.0)
+
+
+def test_a_plan_with_too_few_samples_is_refused_with_what_to_set() -> None:
+    with pytest.raises(ConfigError, match=rf"9 samples fit .*, {LEAST_SAMPLES} are needed: set sample_every = "):
+        make_plan(engine('growth_rate = "1MB/h"', 'duration = "2min"\nsample_every = "10s"'))
+
+
+def test_reachable_bytes_are_collected_at_least_forty_times() -> None:
+    plan = make_plan(engine('growth_rate = "1MB/h"'))
+    assert plan.engines[0].collect_every_s == pytest.approx(450 / 40)
+
+
+def test_the_leak_control_leaks_twice_the_strictest_limit_in_its_own_unit() -> None:
+    hourly = make_plan(engine('growth_rate = "1MB/h"')).engines[-1]
+    per_operation = make_plan(engine('growth_per_operation = "16B"')).engines[-1]
+    assert (hourly.config.kind, hourly.options) == ("control.leak", {"bytes_per_hour": 2e6})
+    assert per_operation.options == {"bytes_per_operation": 32.0}
+
+
+def test_the_leak_control_never_fills_the_host() -> None:
+    plan = make_plan(engine('growth_per_operation = "16B"', 'duration = "7d"\nsample_every = "10s"'))
+    control = plan.engines[-1]
+    assert control.rate_per_s * 32.0 * plan.duration_s <= 210e6
+
+
+def test_subject_and_rival_see_the_same_operations() -> None:
+    plan = make_plan(config.load(CONFIGS / "quick.toml"))
+    seeds = {engine.config.name: engine.seed for engine in plan.engines}
+    assert seeds["cache-rust"] == seeds["cache-python"]
+
+
+def test_the_same_configuration_gives_the_same_plan() -> None:
+    assert make_plan(config.load(CONFIGS / "quick.toml")) == make_plan(config.load(CONFIGS / "quick.toml"))
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.name)
+def test_a_plan_survives_the_journal(path: Path) -> None:
+    plan = make_plan(config.load(path))
+    assert plan_from_dict(json.loads(json.dumps(plan_as_dict(plan)))) == plan
+
+
+def test_a_worker_spec_survives_the_control_pipe() -> None:
+    plan = make_plan(config.load(CONFIGS / "quick.toml"))
+    spec = worker_spec(plan, plan.engines[0], 3, ("/a", "/b"))
+    assert WorkerSpec.from_json(spec.to_json()) == spec
