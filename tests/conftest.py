@@ -17,7 +17,9 @@ InVirtualTime = Callable[[Coroutine[Any, Any, T]], T]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--golden", choices=["compare", "write"], default="compare", help="compare with, or write, golden files")
+    parser.addoption(
+        "--golden", choices=["compare", "write"], default="compare", help="compare with, or write, golden files"
+    )
 
 
 @pytest.fixture

@@ -35,7 +35,17 @@ ONLY_IN = {
 }
 """The rooms that may import what; a package that is not here may be imported by all (pyproject.toml says more)."""
 
-NOT_IN_A_WORKER = {"aiohttp", "cachetools", "memray", "numpy", "prometheus_client", "psutil", "pympler", "redis", "rich"}
+NOT_IN_A_WORKER = {
+    "aiohttp",
+    "cachetools",
+    "memray",
+    "numpy",
+    "prometheus_client",
+    "psutil",
+    "pympler",
+    "redis",
+    "rich",
+}
 NOT_IN_A_WORKER |= {"scipy", "sqlite3", "structlog"}
 NOT_IN_THE_DAEMON = {"cachetools", "memray", "numpy", "pympler", "redis", "scipy"}
 
@@ -140,7 +150,9 @@ def test_locks_pin_by_hash_and_name_no_index(name: str) -> None:
 
 def test_the_lock_answers_what_pyproject_asks() -> None:
     pins = re.findall(r"^([\w.-]+)==([\w.]+)", (ROOT / "requirements.lock").read_text(encoding="utf-8"), re.MULTILINE)
-    wanted = [Requirement(text) for text in PYPROJECT["project"]["dependencies"] + PYPROJECT["build-system"]["requires"]]
+    wanted = [
+        Requirement(text) for text in PYPROJECT["project"]["dependencies"] + PYPROJECT["build-system"]["requires"]
+    ]
     for requirement in wanted:
         versions = [version for name, version in pins if name == requirement.name]
         assert versions, f"{requirement.name} is not locked: run `make lock`"
@@ -178,7 +190,9 @@ def test_every_command_that_the_papers_name_exists() -> None:
     named = {
         target
         for paper in papers
-        for target in re.findall(r"(?:`|^ +(?:- run: )?|^)make ([a-z]+)", paper.read_text(encoding="utf-8"), re.MULTILINE)
+        for target in re.findall(
+            r"(?:`|^ +(?:- run: )?|^)make ([a-z]+)", paper.read_text(encoding="utf-8"), re.MULTILINE
+        )
     }
     assert {"build", "soak", "test", "check", "fix", "bench", "golden"} <= targets
     assert named <= targets
