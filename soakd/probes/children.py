@@ -1,0 +1,127 @@
+"""When a child is forked, and what becomes of what it found. One child at a time."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from soakd.errors import ProbeError
+from soakd.probes import process
+from soakd.probes.fork import ForkedChild, Result
+from soakd.probes.reachable import read_reachable
+from soakd.probes.snapshot import load_pympler, take_snapshot
+
+MOST_TIME_FORKING = 0.01
+"""Share of the process's time: an interval is stretched where a fork costs more."""
+
+
+class Cadence:
+    """When one kind of child is next due, on the caller's clock in seconds; at once the first time."""
+
+    __slots__ = ("due_s", "every_s", "failures_total")
+
+    def __init__(self, every_s: float | None) -> None:
+        self.every_s = every_s
+        self.due_s = float("-inf") if every_s is not None else float("inf")
+        self.failures_total = 0
+
+    def went(self, now_s: float, fork_s: float) -> None:
+        """Set the next due time: on the grid of the first one, stretched where forking is dear."""
+        assert self.every_s is not None
+        earliest_s = now_s + fork_s / MOST_TIME_FORKING
+        if self.due_s == float("-inf"):
+            self.due_s = now_s
+        missed = max(0.0, earliest_s - self.due_s - self.every_s) // self.every_s
+        self.due_s += self.every_s * (1 + missed)
+        if self.due_s < earliest_s:
+            self.due_s += self.every_s
+
+
+class Children:
+    """Forks the reachable and the snapshot child when they are due, and keeps what they found until it is fetched."""
+
+    def __init__(
+        self, collect_every_s: float | None, snapshot_every_s: float | None, site_packages: Sequence[str]
+    ) -> None:
+        self._reachable = Cadence(collect_every_s)
+        self._snapshot = Cadence(snapshot_every_s)
+        self._prepare = partial(load_pympler, tuple(site_packages))
+        self._child: ForkedChild | None = None
+        self._is_snapshot = False
+        self._forked_at_s = 0.0
+        self._body: dict[str, Any] | None = None
+        self._values: dict[str, float] = {}
+
+    @property
+    def alive(self) -> bool:
+        """Whether a child lives, or left a snapshot body that `poll` has yet to give."""
+        return self._child is not None or self._body is not None
+
+    def start_if_due(self, now_s: float) -> bool:
+        """Fork the child that is due, reachable before snapshot where both are; say whether there is one now."""
+        if self.alive:
+            return True
+        cadence = self._reachable if self._reachable.due_s <= self._snapshot.due_s else self._snapshot
+        if now_s < cadence.due_s:
+            return False
+        self._is_snapshot = cadence is self._snapshot
+        self._forked_at_s = now_s
+        fork_s = 0.0
+        try:
+            self._child = self._fork()
+            fork_s = self._child.fork_s
+            self._values["probe.fork.duration_s"] = fork_s
+        except (ProbeError, OSError, ValueError) as error:
+            self._fail(cadence, str(error))
+        cadence.went(now_s, fork_s)
+        return self.alive
+
+    def poll(self) -> dict[str, Any] | None:
+        """Look after the child; give the body of a finished, failed or skipped snapshot, once."""
+        if self._child is not None:
+            result = self._child.poll()
+            if result is not None:
+                self._child = None
+                self._take(result)
+        body, self._body = self._body, None
+        return body
+
+    def hand_over(self, values: dict[str, float]) -> None:
+        """Move what has come since the last sample into `values`."""
+        values.update(self._values)
+        self._values.clear()
+        for name, cadence in (("reachable", self._reachable), ("snapshot", self._snapshot)):
+            if cadence.failures_total:
+                values[f"probe.{name}.failures_total"] = cadence.failures_total
+
+    def close(self) -> None:
+        """Kill a child that lives, and forget it."""
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+
+    def _fork(self) -> ForkedChild:
+        short = process.memory_short_for_a_fork()
+        if short is not None:
+            self._values["note.memory_short"] = 1.0
+            raise ProbeError(short)
+        if self._is_snapshot:
+            return ForkedChild.start(take_snapshot, prepare=self._prepare)
+        return ForkedChild.start(read_reachable)
+
+    def _take(self, result: Result) -> None:
+        cadence = self._snapshot if self._is_snapshot else self._reachable
+        if result.values is None:
+            self._fail(cadence, result.failure or "no result")
+        elif self._is_snapshot:
+            self._body = {"forked_at_s": self._forked_at_s, "duration_s": result.duration_s, **result.values}
+        else:
+            self._values.update(result.values)
+            self._values["reachable_forked_at_s"] = self._forked_at_s
+            self._values["probe.reachable.duration_s"] = result.duration_s
+        if result.confined == "os":
+            self._values["note.child_weakly_confined"] = 1.0
+
+    def _fail(self, cadence: Cadence, reason: str) -> None:
+        cadence.failures_total += 1
+        if cadence is self._snapshot:
+            self._body = {"forked_at_s": self._forked_at_s, "skipped": reason}

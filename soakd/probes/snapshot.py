@@ -1,0 +1,159 @@
+"""The heap snapshot: which types hold the bytes, which containers are longest. Runs in a forked child only.
+
+pympler walks objects that the collector does not track (strings, numbers), at 30 us an object; above 200,000 tracked
+objects, or without pympler, a plain counter of tracked objects does. A snapshot may therefore cover different
+objects than the one before: `method` says which way it was taken.
+"""
+
+import gc
+import heapq
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+MOST_OBJECTS_FOR_PYMPLER = 200_000
+TOP_TYPES, TOP_CONTAINERS = 30, 20
+_NAME_LENGTH = 120
+_CONTAINERS: tuple[tuple[type, Callable[[Any], int]], ...] = (
+    (dict, dict.__len__), (list, list.__len__), (set, set.__len__), (deque, deque.__len__),
+    (tuple, tuple.__len__), (frozenset, frozenset.__len__),
+)  # fmt: skip
+_REFERENT_CHUNK = 1000
+
+Histogram = dict[str, tuple[int, int]]
+"""Type -> objects, bytes."""
+
+
+def load_pympler(site_packages: Sequence[str]) -> None:
+    """Import pympler from soakd's own packages, at the end of the path; for the child, before its doors are shut.
+
+    numpy, which pympler would import where it finds it, stays out unless the engine uses it: it is large, and
+    starts threads.
+    """
+    if len(gc.get_objects()) > MOST_OBJECTS_FOR_PYMPLER:
+        return
+    sys.path.extend(site_packages)
+    sys.modules.setdefault("numpy", None)  # type: ignore[arg-type]
+    try:
+        import pympler.muppy
+        import pympler.summary  # noqa: F401
+    except Exception:  # noqa: BLE001 - absent, or not for this interpreter: the plain counter does
+        return
+
+
+def take_snapshot() -> dict[str, Any]:
+    """Count the heap.
+
+    Returns:
+        `method` ("pympler" or "types"), `objects`, `bytes` (sums of sys.getsizeof), `types`: the 30 largest by bytes
+        as {type, count, bytes}; `containers`: the 20 longest as {type, length, id} and, where it is an attribute of
+        a module, name. An object has the same id in every fork.
+    """
+    gc.collect()
+    longest = _longest_containers(gc.get_objects())
+    method, histogram = _by_pympler() or ("types", _by_type(gc.get_objects()))
+    largest = heapq.nlargest(TOP_TYPES, histogram.items(), key=lambda item: item[1][1])
+    return {
+        "method": method,
+        "objects": sum(count for count, _ in histogram.values()),
+        "bytes": sum(size for _, size in histogram.values()),
+        "types": [{"type": name, "count": count, "bytes": size} for name, (count, size) in largest],
+        "containers": longest,
+    }
+
+
+def _by_pympler() -> tuple[str, Histogram] | None:
+    muppy, summary = sys.modules.get("pympler.muppy"), sys.modules.get("pympler.summary")
+    if muppy is None or summary is None:
+        return None
+    histogram: Histogram = {}
+    try:
+        for name, count, size in summary.summarize(muppy.get_objects()):
+            _add(histogram, _plain_name(name), count, size)
+    except Exception:  # noqa: BLE001 - it asks objects questions, and proxies answer as they like
+        return None
+    return "pympler", histogram
+
+
+def _plain_name(name: str) -> str:
+    """Give functions, modules and frames one row each; pympler has one for every name."""
+    return next((kind for kind in ("function", "module", "frame") if name.startswith((f"{kind} (", f"{kind}("))), name)
+
+
+def _by_type(objects: Iterable[Any]) -> Histogram:
+    sizes: dict[type, list[int]] = {}
+    for item in objects:
+        entry = sizes.setdefault(type(item), [0, 0])
+        entry[0] += 1
+        entry[1] += _size(item)
+    histogram: Histogram = {}
+    for kind, (count, size) in sizes.items():
+        _add(histogram, _type_name(kind), count, size)
+    return histogram
+
+
+def _add(histogram: Histogram, name: str, count: int, size: int) -> None:
+    before = histogram.get(name[:_NAME_LENGTH], (0, 0))
+    histogram[name[:_NAME_LENGTH]] = (before[0] + count, before[1] + size)
+
+
+def _size(item: Any) -> int:
+    try:
+        return sys.getsizeof(item)
+    except Exception:  # noqa: BLE001 - a __sizeof__ of the engine's own
+        return 0
+
+
+def _type_name(kind: type) -> str:
+    try:
+        module, name = str(kind.__module__), str(kind.__qualname__)
+    except Exception:  # noqa: BLE001 - a metaclass may answer as it likes
+        return "?"
+    return name if module == "builtins" else f"{module}.{name}"
+
+
+def _longest_containers(objects: list[Any]) -> list[dict[str, Any]]:
+    seen: set[int] = set()
+    entries = ((length, id(item), type(item)) for item, length in _lengths(_with_untracked(objects, seen)))
+    longest = heapq.nlargest(TOP_CONTAINERS, entries, key=lambda entry: entry[0])
+    names = _module_attributes({address for _, address, _ in longest})
+    return [
+        {"type": _type_name(kind)[:_NAME_LENGTH], "length": length, "id": address}
+        | ({"name": names[address][:_NAME_LENGTH]} if address in names else {})
+        for length, address, kind in longest
+    ]
+
+
+def _with_untracked(objects: list[Any], seen: set[int]) -> Iterator[Any]:
+    """Give the objects and the containers they hold that the collector does not track (dicts of plain values)."""
+    yield from objects
+    for start in range(0, len(objects), _REFERENT_CHUNK):
+        for item in gc.get_referents(*objects[start : start + _REFERENT_CHUNK]):
+            if issubclass(type(item), (dict, tuple)) and not gc.is_tracked(item) and id(item) not in seen:
+                seen.add(id(item))
+                yield item
+
+
+def _lengths(objects: Iterable[Any]) -> Iterator[tuple[Any, int]]:
+    measures: dict[type, Callable[[Any], int] | None] = {}
+    for item in objects:
+        kind = type(item)
+        if kind not in measures:
+            measures[kind] = next((length for base, length in _CONTAINERS if issubclass(kind, base)), None)
+        measure = measures[kind]
+        if measure is not None:
+            yield item, measure(item)
+
+
+def _module_attributes(addresses: set[int]) -> dict[int, str]:
+    names: dict[int, str] = {}
+    for module_name, module in list(sys.modules.items()):
+        attributes = getattr(module, "__dict__", None)
+        if not isinstance(attributes, dict):
+            continue
+        names.setdefault(id(attributes), f"vars({module_name})")
+        for name, value in list(attributes.items()):
+            if id(value) in addresses:
+                names.setdefault(id(value), f"{module_name}.{name}")
+    return names
