@@ -1,0 +1,106 @@
+"""Numbers of checks as people read them: one scale for an estimate and its interval, and the unit said once."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from soakd.units import BYTES, SECONDS, format_count
+
+PER = {"hour": "h", "operation": "op", "second": "s"}
+MOST_DECIMALS = 2
+
+STYLES = {
+    "PASS": "green", "FAIL": "bold red", "INVALID": "bold magenta", "INCOMPLETE": "dim", "INCONCLUSIVE": "yellow",
+    "flat": "green", "caught": "green", "GROWS": "bold red", "MISSED": "bold red",
+}  # fmt: skip
+CONTROL_WORDS = {
+    "control.null": {"PASS": "flat", "FAIL": "GROWS"},
+    "control.leak": {"FAIL": "caught", "PASS": "MISSED"},
+}
+"""A control that behaves is good news, also where its check says FAIL."""
+
+LEAK_CHECKS = ("growth.reachable_bytes", "growth.live_bytes", "growth.rss_anon_bytes")
+
+
+def value_words(check: Mapping[str, Any]) -> str:
+    """Write estimate and interval: "31.9 B/op [31.7, 32.1]"; empty where nothing was measured."""
+    estimate, low, high = (_number(check.get(name)) for name in ("estimate", "low", "high"))
+    if estimate is None:
+        return ""
+    unit = str(check.get("unit") or "")
+    if low is None or high is None:
+        return _one(estimate, unit)
+    magnitude = max(abs(estimate), abs(low), abs(high))
+    factor, label = scale(magnitude, unit)
+    digits = _decimals(magnitude / factor)
+    first, *bounds = (_plain(number / factor, digits) for number in (estimate, low, high))
+    return f"{first}{label} [{', '.join(bounds)}]"
+
+
+def limit_words(check: Mapping[str, Any]) -> str:
+    """Write the limit with its unit: "16 B/op"; empty where there is none."""
+    limit = _number(check.get("limit"))
+    return "" if limit is None else _one(limit, str(check.get("unit") or ""))
+
+
+def scale(magnitude: float, unit: str) -> tuple[float, str]:
+    """Return what to divide numbers of a unit by, and how the unit is then called, with its space before it."""
+    base, _, per = unit.partition("/")
+    suffix = f"/{PER.get(per, per)}" if per else ""
+    if base == "bytes":
+        # Limits per hour are discussed in MB/h: stay with it down to a tenth.
+        least = 0.1 if per == "hour" else 0.9995
+        factor, label = _largest(magnitude, {k: BYTES[k] for k in ("TB", "GB", "MB", "kB", "B")}, least)
+    elif base == "seconds":
+        factor, label = _largest(magnitude, {k: SECONDS[k] for k in ("s", "ms", "us", "ns")}, 0.9995)
+    elif base == "ratio":
+        factor, label = 0.01, "%"
+    else:
+        factor, label = 1.0, "" if base == "count" else base
+    words = f"{label}{suffix}"
+    return factor, f" {words}" if words else ""
+
+
+def leak_check(checks: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return the check that answers whether an engine leaks: of the best signal, per hour before per operation."""
+    names = [name + suffix for name in LEAK_CHECKS for suffix in ("", ".per_operation")]
+    return next((checks[name] for name in names if name in checks), None)
+
+
+def state_of(check: Mapping[str, Any]) -> str | None:
+    """Return the answer of a check: what it says so far, where the run goes on."""
+    state = check.get("so_far", check.get("verdict"))
+    return None if state is None else str(state)
+
+
+def control_word(kind: str, state: str | None) -> str | None:
+    """Say what a state means for a control; other engines' states stay as they are."""
+    return CONTROL_WORDS.get(kind, {}).get(state, state) if state is not None else None
+
+
+def _one(value: float, unit: str) -> str:
+    factor, label = scale(abs(value), unit)
+    return format_count(value / factor if abs(value / factor) >= 10**-MOST_DECIMALS / 2 else 0.0) + label
+
+
+def _largest(magnitude: float, factors: Mapping[str, float], least: float) -> tuple[float, str]:
+    for label, factor in factors.items():
+        if magnitude >= factor * least:
+            return factor, label
+    label, factor = list(factors.items())[-1]
+    return factor, label
+
+
+def _decimals(magnitude: float) -> int:
+    if magnitude <= 0:
+        return 0
+    return min(MOST_DECIMALS, max(0, 2 - math.floor(math.log10(magnitude))))
+
+
+def _plain(value: float, digits: int) -> str:
+    text = f"{value:,.{digits}f}"
+    return text.removeprefix("-") if not text.strip("-0.,") else text
+
+
+def _number(value: object) -> float | None:
+    return float(value) if type(value) in (int, float) else None  # type: ignore[arg-type]

@@ -1,0 +1,209 @@
+"""The daemon's log: one event per phase, incident and verdict change, and a line of progress now and then."""
+
+import logging
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from soakd.records import Record
+from soakd.status import EngineStatus, RunStatus, printable
+from soakd.units import format_bytes, format_latency
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+FORMATS = ("auto", "console", "json")
+
+LONG_RUN_S = 7200.0
+PROGRESS_EVERY_S = 3600.0
+SHORT_RUN_LINES = 12
+
+MOST_ALIKE = 20
+"""So many incidents of one kind and engine are told; of those after, every tenth, hundredth and so on."""
+MOST_KINDS = 256
+
+_SECRET_KEY = re.compile(r"passw|secret|token|authorization|api_?key|credential", re.IGNORECASE)
+_SECRET_TEXT = re.compile(
+    r"(?P<url>\b[\w+.-]+://[^\s/@:]*:)[^\s/@]+(?=@)"
+    r"|(?P<key>\b(?:passw\w*|secret|token|api_?key|authorization)[\"']?\s*[=:]\s*[\"']?(?:(?:bearer|basic)\s+)?)[^\s\"',;&]+",
+    re.IGNORECASE,
+)
+
+
+def configure(level: str = "info", format: str = "auto") -> None:  # noqa: A002 - the option's own name
+    """Set up the process's log on stderr.
+
+    Args:
+        level: debug, info, warning or error.
+        format: console (for people), json (a line an event), or auto: console on a terminal, json elsewhere.
+
+    Raises:
+        ValueError: a level or format of another name.
+    """
+    if level not in LEVELS or format not in FORMATS:
+        raise ValueError(f"log level must be of {', '.join(LEVELS)} and format of {', '.join(FORMATS)}")
+    console = format == "console" or (format == "auto" and sys.stderr.isatty())
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            safe,
+            *(_console() if console else _json()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # looked up late: a live table may stand before it
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(handlers=[_ToStructlog()], level=max(logging.WARNING, LEVELS[level]), force=True)
+
+
+def safe(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Hide secrets and escape control characters in an event; a structlog processor."""
+    return {key: _safe(value, key) for key, value in event.items()}
+
+
+class EventLog:
+    """Turns records, verdicts and the passing of time into events. Bounded: it remembers kinds, not events."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger("soakd")
+        self._phase: str | None = None
+        self._incidents: Counter[tuple[str, str]] = Counter()
+        self._verdict: tuple[Any, ...] | None = None
+        self._next_s: float | None = None
+
+    def fold(self, records: Sequence[Record]) -> None:
+        """Tell of the phases and incidents in a committed batch."""
+        for record in records:
+            if record.kind == "incident":
+                self._tell_incident(record)
+            elif record.kind == "phase":
+                self._tell_phase(record)
+
+    def verdict(self, verdict: Mapping[str, Any]) -> None:
+        """Tell of a verdict, so far or final, where it differs from the one before."""
+        engines = {str(e.get("name")): _answer(e) for e in verdict.get("engines") or ()}
+        present = (verdict.get("verdict"), engines)
+        if present == self._verdict:
+            return
+        before, self._verdict = self._verdict, present
+        tell = self._log.warning if "FAIL" in (present[0], *engines.values()) else self._log.info
+        tell(
+            "verdict", state=present[0], before=before[0] if before else None, summary=verdict.get("summary"),
+            engines=engines,
+        )  # fmt: skip
+
+    def progress(self, status: RunStatus, now_s: float) -> None:
+        """Tell how far the run is, where that is due: hourly, or twelve times in a run of less than two hours.
+
+        `now_s` is CLOCK_MONOTONIC seconds.
+        """
+        elapsed_s = status.elapsed_s(now_s)
+        if elapsed_s is None:
+            return
+        planned_s = status.plan.duration_s
+        every_s = PROGRESS_EVERY_S if planned_s >= LONG_RUN_S else planned_s / SHORT_RUN_LINES
+        if self._next_s is None:
+            self._next_s = every_s
+        if elapsed_s < self._next_s:
+            return
+        self._next_s = every_s * (int(elapsed_s / every_s) + 1)
+        self._log.info("progress", **_progress(status, now_s, elapsed_s))
+
+    def _tell_phase(self, record: Record) -> None:
+        """Tell of a phase when the first engine enters it; later lives of an engine pass through it unsaid."""
+        name = str(record.body.get("name"))
+        if record.engine == "":
+            self._log.info("started" if name == "origin" else "ended", **_reason(record))
+        elif record.segment == 0 and name != self._phase:
+            self._phase = name
+            self._log.info("phase", phase=name)
+
+    def _tell_incident(self, record: Record) -> None:
+        what = str(record.body.get("what"))
+        key = (record.engine, what)
+        if key not in self._incidents and len(self._incidents) >= MOST_KINDS:
+            key = ("", "other")
+        self._incidents[key] += 1
+        count = self._incidents[key]
+        if count > MOST_ALIKE and str(count).strip("0") != "1":
+            return
+        self._log.warning(
+            "incident", what=what, engine=record.engine or None, segment=record.segment,
+            detail=record.body.get("detail"), **({"count": count} if count > MOST_ALIKE else {}),
+        )  # fmt: skip
+
+
+class _ToStructlog(logging.Handler):
+    """Passes on what libraries say through `logging`."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level = max(name for name in LEVELS.values() if name <= max(record.levelno, logging.DEBUG))
+        error = record.exc_info if record.exc_info and record.exc_info[0] else None
+        structlog.get_logger(record.name).log(level, record.getMessage(), logger=record.name, exc_info=error)
+
+
+def _console() -> list[Processor]:
+    colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    # Its own traceback formatter would print local variables, and with them secrets.
+    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]
+
+
+def _json() -> list[Processor]:
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+
+
+def _safe(value: Any, key: str) -> Any:
+    if isinstance(value, str):
+        if _SECRET_KEY.search(key):
+            return "***"
+        return printable(_SECRET_TEXT.sub(lambda m: (m["url"] or m["key"]) + "***", value), 2000)
+    if isinstance(value, Mapping):
+        return {printable(name): _safe(item, str(name)) for name, item in value.items()}
+    if isinstance(value, list | tuple) and key != "exc_info":
+        return [_safe(item, key) for item in value]
+    return value
+
+
+def _answer(engine: Mapping[str, Any]) -> str | None:
+    """Return an engine's verdict, or the checks' worst answer so far while the run goes on."""
+    status = EngineStatus(
+        name="", kind="", role=str(engine.get("role")), target_per_s=0.0, sample_every_s=1.0
+    )  # fmt: skip
+    status.apply(engine)
+    return status.state_so_far
+
+
+def _reason(record: Record) -> dict[str, Any]:
+    return {key: record.body[key] for key in ("reason", "signal") if record.body.get(key) is not None}
+
+
+def _progress(status: RunStatus, now_s: float, elapsed_s: float) -> dict[str, Any]:
+    remaining_s = status.remaining_s(now_s)
+    coverage = status.coverage_ratio(now_s)
+    return {
+        "phase": status.phase,
+        "elapsed_s": round(elapsed_s),
+        "remaining_s": None if remaining_s is None else round(remaining_s),
+        "coverage_ratio": None if coverage is None else round(coverage, 4),
+        "verdict": status.state_so_far,
+        "incidents_total": sum(status.incidents.values()),
+        "engines": {engine.name: _engine_words(engine) for engine in status.engines.values()},
+    }
+
+
+def _engine_words(engine: EngineStatus) -> str:
+    rate, p99_s, rss = engine.rate_per_s, engine.latency.get("service_p99_s"), engine.latest.get("rss_bytes")
+    words = [
+        "up" if engine.up else "down",
+        "" if rate is None else f"{rate:,.0f}/s",
+        "" if engine.errors is None else f"{engine.errors} errors",
+        "" if p99_s is None else f"p99 {format_latency(p99_s)}",
+        "" if rss is None else f"rss {format_bytes(rss)}",
+        engine.state_so_far or "",
+    ]
+    return ", ".join(word for word in words if word)

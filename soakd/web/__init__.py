@@ -1,0 +1,1 @@
+"""What a browser or a Prometheus sees of a run."""
