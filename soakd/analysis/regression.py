@@ -19,7 +19,7 @@ RATE_SCALE = 3.0
 """Scale of the Cauchy prior of the long-run rate, in limits."""
 EFFECT_SCALE = 30.0 / 24.0
 """Least standard deviation of the normal prior of a transient's size, in limit * duration."""
-COLLINEAR = 1e-9
+COLLINEAR = 1e-8
 """A column of which less than this share (squared) is left beside the others cannot be told from them."""
 
 LEVEL, RATE, VALUE = 0, 1, -1

@@ -7,6 +7,9 @@ A series is a level, a long-run rate, and up to two of these (or more, where a b
 * L  settling          log(1 + x / f)
 * S  step              0, then 1
 * W  daily wave        sin and cos of one turn over the segment, always together
+
+Shapes that end are written to end at zero (the level takes up the difference), so that two of them that differ
+little do not drown in rounding.
 """
 
 from collections.abc import Iterator
@@ -19,6 +22,10 @@ from soakd.analysis.series import FloatArray, IntArray
 WARM_UPS = np.geomspace(0.004, 0.33, 12)
 FILLS = np.arange(0.06, 0.951, 1.0 / 24.0)
 SETTLINGS = np.array((0.002, 0.008, 0.025))
+AFTER_FILL, AFTER_STEP = 3, 2
+"""Blocks that must have been seen after the end of a fill, and after a step."""
+VISIBLE = 0.02
+"""A warm-up or fill of which less than this part is left at the first block cannot be seen in the blocks."""
 LATE_FILL, LATE_FILL_WEIGHT = 0.86, 0.35
 """A fill that ends this late is hardly told from a leak, and weighs less."""
 
@@ -66,15 +73,15 @@ class Models:
 def transients(x: FloatArray) -> Transients:
     """All shapes for blocks at x, shape (blocks,), in shares of the segment."""
     turn = 2.0 * np.pi * x[:, None]
-    fills = FILLS[[np.count_nonzero(x > c) >= 3 and np.any(x < c) for c in FILLS]]
-    fill_weight = np.where(fills > LATE_FILL, LATE_FILL_WEIGHT, 1.0)
-    steps = (x[:-2] + x[1:-1]) / 2.0
+    warm_ups = WARM_UPS[np.exp(-x[0] / WARM_UPS) >= VISIBLE]
+    fills = FILLS[(FILLS < x[-AFTER_FILL]) & (1.0 - x[0] / FILLS >= VISIBLE)]
+    steps = (x[:-AFTER_STEP] + x[1 : 1 - AFTER_STEP]) / 2.0
     groups = (
         ("W", np.hstack((np.sin(turn), np.cos(turn))), np.ones(2)),
-        ("E", 1.0 - np.exp(-x[:, None] / WARM_UPS), np.ones(WARM_UPS.size)),
-        ("H", np.minimum(x[:, None], fills) / fills, fill_weight),
+        ("E", -np.exp(-x[:, None] / warm_ups), np.ones(warm_ups.size)),
+        ("H", -np.maximum(1.0 - x[:, None] / fills, 0.0), np.where(fills > LATE_FILL, LATE_FILL_WEIGHT, 1.0)),
         ("L", np.log1p(x[:, None] / SETTLINGS), np.ones(SETTLINGS.size)),
-        ("S", (x[:, None] > steps).astype(np.float64), np.ones(steps.size)),
+        ("S", -(x[:, None] < steps).astype(np.float64), np.ones(steps.size)),
     )
     columns = np.hstack([shape for _, shape, _ in groups])
     return Transients(
