@@ -12,7 +12,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from soakd.records import Record
-from soakd.status import EngineStatus, RunStatus, printable
+from soakd.status import EngineStatus, RunStatus, answer_so_far, printable
 from soakd.units import format_bytes, format_latency
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -86,7 +86,7 @@ class EventLog:
 
     def verdict(self, verdict: Mapping[str, Any]) -> None:
         """Tell of a verdict, so far or final, where it differs from the one before."""
-        engines = {str(e.get("name")): _answer(e) for e in verdict.get("engines") or ()}
+        engines = {str(e.get("name")): answer_so_far(e.get("checks") or ()) for e in verdict.get("engines") or ()}
         present = (verdict.get("verdict"), engines)
         if present == self._verdict:
             return
@@ -167,15 +167,6 @@ def _safe(value: Any, key: str) -> Any:
     if isinstance(value, list | tuple) and key != "exc_info":
         return [_safe(item, key) for item in value]
     return value
-
-
-def _answer(engine: Mapping[str, Any]) -> str | None:
-    """Return an engine's verdict, or the checks' worst answer so far while the run goes on."""
-    status = EngineStatus(
-        name="", kind="", role=str(engine.get("role")), target_per_s=0.0, sample_every_s=1.0
-    )  # fmt: skip
-    status.apply(engine)
-    return status.state_so_far
 
 
 def _reason(record: Record) -> dict[str, Any]:

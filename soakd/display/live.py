@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from soakd.display.words import STYLES, control_word, leak_check, state_of, value_words
-from soakd.status import EngineStatus, RunStatus, is_loaded, printable
+from soakd.model import LOADED_PHASES
+from soakd.status import EngineStatus, RunStatus, printable
 from soakd.units import format_bytes, format_duration, format_latency
 
 LEAST_BETWEEN_S = 0.5
@@ -125,7 +126,7 @@ def _rate(engine: EngineStatus, *, narrow: bool) -> Text | str:
     """Write achieved and planned operations per second; outside the loaded phases only what is going on."""
     if not engine.up:
         return Text("down", style="bold red" if engine.restarts or engine.incidents else "dim")
-    if not is_loaded(engine.phase):
+    if engine.phase not in LOADED_PHASES:
         return Text(engine.phase or "ready", style="dim")
     number = _short_number if narrow else "{:,.0f}".format
     achieved = UNKNOWN if engine.rate_per_s is None else number(engine.rate_per_s)

@@ -1,0 +1,11 @@
+"""What is known of a run so far. Everything that shows a run reads this, and computes nothing of its own.
+
+Records are folded in as they are committed. There is no clock here: `now_s` is CLOCK_MONOTONIC seconds. Memory is
+bounded, however long the run and whatever engines say.
+"""
+
+from soakd.status.engine import EngineStatus
+from soakd.status.parts import BOUNDS_S, LatencyTotals, answer_so_far, printable
+from soakd.status.run import RunStatus
+
+__all__ = ["BOUNDS_S", "EngineStatus", "LatencyTotals", "RunStatus", "answer_so_far", "printable"]

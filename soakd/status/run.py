@@ -1,0 +1,130 @@
+"""What is known of a run so far: records folded in as they are committed, the judge's verdict beside them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from soakd.plan import EnginePlan, Plan
+from soakd.records import Record
+from soakd.status.engine import EngineStatus
+from soakd.status.parts import count_incident, is_number, keep, worst
+
+DECIDING_ROLES = ("subject", "twin")
+LATE_S = 2.0
+"""A sample counts as missing only so long after it and the next one were due: batches take up to a second."""
+
+
+class RunStatus:
+    """What is known of a run, and of each engine in the plan's order."""
+
+    def __init__(self, plan: Plan, run_id: str) -> None:
+        self.plan = plan
+        self.run_id = run_id
+        self.engines: dict[str, EngineStatus] = {e.config.name: _new_engine(e) for e in plan.engines}
+        self.origin_s: float | None = None
+        """CLOCK_MONOTONIC and wall seconds of the moment when every engine stood ready."""
+        self.origin_wall_s: float | None = None
+        self.end_s: float | None = None
+        self.last_sample_wall_s: float | None = None
+        self.own: dict[str, float] = {}
+        """The daemon's own last readings."""
+        self.state: str | None = None
+        """The verdict as the judge wrote it: INCOMPLETE while the run goes on."""
+        self.summary: str | None = None
+        self.unreadable = 0
+        """Records that could not be understood."""
+        self._incidents: Counter[str] = Counter()
+
+    def fold(self, records: Sequence[Record]) -> None:
+        """Take in a committed batch; a record that cannot be understood is counted and left out."""
+        for record in records:
+            try:
+                self._take(record)
+            except (AttributeError, KeyError, TypeError, ValueError):
+                self.unreadable += 1
+
+    def apply_verdict(self, verdict: Mapping[str, Any]) -> None:
+        """Take what the judge wrote, so far or final."""
+        self.state, self.summary = verdict.get("verdict"), verdict.get("summary")
+        for entry in verdict.get("engines") or ():
+            if (engine := self.engines.get(entry.get("name"))) is not None:
+                engine.apply(entry)
+
+    @property
+    def phase(self) -> str | None:
+        """The phase that most engines are in; None until one is."""
+        phases = Counter(engine.phase for engine in self.engines.values() if engine.phase)
+        return phases.most_common(1)[0][0] if phases else None
+
+    @property
+    def state_so_far(self) -> str | None:
+        """The worst answer so far of the engines that decide, or the verdict once it is final."""
+        if self.state not in (None, "INCOMPLETE"):
+            return self.state
+        return worst([e.state_so_far for e in self.engines.values() if e.role in DECIDING_ROLES])
+
+    @property
+    def incidents(self) -> Counter[str]:
+        """Incidents of engines, run and host, by what they are."""
+        return sum((engine.incidents for engine in self.engines.values()), Counter(self._incidents))
+
+    def elapsed_s(self, now_s: float) -> float | None:
+        """Seconds since the origin, until the end; None before the origin."""
+        if self.origin_s is None:
+            return None
+        return max(0.0, (now_s if self.end_s is None else self.end_s) - self.origin_s)
+
+    def remaining_s(self, now_s: float) -> float | None:
+        """Seconds that the plan still has; None before the origin."""
+        elapsed_s = self.elapsed_s(now_s)
+        return None if elapsed_s is None else max(0.0, self.plan.duration_s - elapsed_s)
+
+    def coverage_ratio(self, now_s: float) -> float | None:
+        """The share of samples due so far that came, over all engines; None while none was due."""
+        elapsed_s = self.elapsed_s(now_s)
+        if elapsed_s is None:
+            return None
+        due = came = 0
+        for engine in self.plan.engines:
+            known_s = min(elapsed_s, engine.phases[-1].end_s) - engine.sample_every_s - LATE_S
+            slots = max(0, int(known_s / engine.sample_every_s))
+            due += slots
+            came += min(slots, self.engines[engine.config.name].slots)
+        return came / due if due else None
+
+    def as_dict(self, now_s: float) -> dict[str, Any]:
+        """Say everything in JSON's types."""
+        return {
+            "run": self.run_id, "name": self.plan.config.run.name, "phase": self.phase, "state": self.state,
+            "state_so_far": self.state_so_far, "summary": self.summary,
+            "started_at_wall_s": self.origin_wall_s, "elapsed_s": self.elapsed_s(now_s),
+            "remaining_s": self.remaining_s(now_s), "planned_s": self.plan.duration_s,
+            "coverage_ratio": self.coverage_ratio(now_s), "last_sample_wall_s": self.last_sample_wall_s,
+            "incidents": dict(self.incidents), "own": dict(self.own), "unreadable_records": self.unreadable,
+            "engines": [engine.as_dict() for engine in self.engines.values()],
+        }  # fmt: skip
+
+    def _take(self, record: Record) -> None:
+        if record.kind == "sample" and record.engine:
+            self.last_sample_wall_s = max(record.at.wall_s, self.last_sample_wall_s or 0.0)
+        if record.engine:
+            if (engine := self.engines.get(record.engine)) is not None:
+                engine.take(record, self.origin_s)
+        elif record.kind == "sample":
+            for name, value in record.body.items():
+                if is_number(value):
+                    keep(self.own, name, value)
+        elif record.kind == "incident":
+            count_incident(self._incidents, record.body["what"])
+        elif record.body.get("name") == "origin":
+            self.origin_s, self.origin_wall_s = float(record.body["mono_s"]), record.at.wall_s
+        elif record.body.get("name") == "end":
+            self.end_s = record.at.mono_s
+
+
+def _new_engine(plan: EnginePlan) -> EngineStatus:
+    config = plan.config
+    return EngineStatus(
+        name=config.name, kind=config.kind, role=config.role, target_per_s=plan.rate_per_s,
+        sample_every_s=plan.sample_every_s,
+    )  # fmt: skip
