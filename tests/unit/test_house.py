@@ -15,23 +15,23 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parent.parent.parent
 HOUSE = ROOT / "soakd"
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+CONTRACTS = {contract["id"]: contract for contract in PYPROJECT["tool"]["importlinter"]["contracts"]}
 
 ONLY_IN = {
     "aiohttp": {"engines", "web"},
     "argparse": {"cli", "commands"},
     "cachetools": {"engines"},
     "memray": {"attribution"},
-    "numpy": {"analysis", "judge"},
+    "numpy": {"analysis", "csvfile"},
     "prometheus_client": {"metrics"},
-    "psutil": {"backends", "daemon", "preflight", "processes", "rundir", "supervisor", "workers"},
+    "psutil": {"backends", "preflight", "processes", "workers"},
     "pympler": {"attribution", "probes"},
     "redis": {"backends", "engines"},
-    "regorus": set(),
-    "rich": {"cli", "display"},
+    "rich": {"display"},
     "scipy": {"analysis"},
     "soakd._native": {"engines", "load", "probes"},
     "sqlite3": {"journal"},
-    "structlog": {"cli", "daemon", "display"},
+    "structlog": {"log"},
 }
 """The rooms that may import what; a package that is not here may be imported by all (pyproject.toml says more)."""
 
@@ -92,15 +92,24 @@ def test_imports_go_downward_only(capsys: pytest.CaptureFixture[str], monkeypatc
     assert code == 0, capsys.readouterr().out
 
 
+def rooms_in(contract: str) -> set[str]:
+    """Return the rooms that a layers contract places, or that a forbidden contract has as sources."""
+    fields = CONTRACTS[contract]
+    if fields["type"] == "forbidden":
+        return {name.removeprefix("soakd.") for name in fields["source_modules"]}
+    return {name.strip(" ()") for layer in fields["layers"] for name in layer.split("|")}
+
+
 def test_every_module_has_a_place_in_the_house() -> None:
-    layers = [
-        layer
-        for contract in PYPROJECT["tool"]["importlinter"]["contracts"]
-        if contract["type"] == "layers"
-        for layer in contract["layers"]
-    ]
-    placed = {name.strip(" ()") for layer in layers for name in layer.split("|")}
+    placed = rooms_in("daemon") | rooms_in("worker")
     assert {room_of(path) for path in modules()} - placed == {"__init__"}
+
+
+def test_what_is_forbidden_to_a_stack_is_forbidden_to_each_of_its_rooms() -> None:
+    built = {room_of(path) for path in modules()}
+    both = rooms_in("daemon") & rooms_in("worker")
+    assert rooms_in("daemon-starts-workers") == (rooms_in("daemon") - both) & built
+    assert rooms_in("worker-carries-nothing") == (rooms_in("worker") - both) & built
 
 
 @pytest.mark.parametrize("package", ONLY_IN)
