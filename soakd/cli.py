@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from soakd import commands
+from soakd import commands, units
 from soakd.errors import ConfigError, JournalError, PreflightError, SoakdError
 
 EXIT_CODES = """\
@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     parser.add_argument("--version", action="version", version=f"soakd {_version()}")
-    parser.set_defaults(command=lambda options: _usage(parser))
+    parser.set_defaults(command=lambda _: _usage(parser))
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
 
     init = _add(subparsers, "init", commands.init, "write a commented configuration to start from")
@@ -64,8 +64,11 @@ def build_parser() -> argparse.ArgumentParser:
     check = _add(subparsers, "check", commands.check, "find everything that would stop a run, without running it")
     _add_config_options(check)
 
-    judge = _add(subparsers, "judge", commands.judge, "judge a run again, from its journal alone")
-    _add_run_options(judge)
+    judge = _add(
+        subparsers, "judge", commands.judge, "judge a run again from its journal alone, or any series in a CSV"
+    )
+    _add_run_options(judge, optional=True)
+    _add_csv_options(judge)
     judge.add_argument("--live", action="store_true", help="the run goes on: what is known so far")
     judge.add_argument("--quiet", action="store_true", help="write the files, print nothing")
 
@@ -92,11 +95,30 @@ def _add_config_options(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="KEY=VALUE",
         help="override a setting: limits.growth_rate=2MB/h, engine.NAME.rate=100",
     )  # fmt: skip
-    parser.add_argument("--only", action="append", default=[], metavar="ENGINE", help="run only this engine (repeatable)")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="ENGINE", help="run only this engine (repeatable)"
+    )
 
 
-def _add_run_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help='a run\'s folder, its name, or "latest"')
+def _add_csv_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("data that soakd did not record")
+    group.add_argument("--csv", metavar="FILE", help="a CSV file, or .csv.gz: prints one verdict row a series")
+    group.add_argument("--time", metavar="COLUMN", help="the time (default: t_s, time, timestamp, elapsed ...)")
+    group.add_argument(
+        "--time-unit", default="s", choices=units.TIME_UNITS, help="s, ms, min, h ... or iso (default: s)"
+    )
+    group.add_argument("--value", metavar="COLUMN", help="the memory (default: rss_bytes, value, bytes ...)")
+    group.add_argument("--value-unit", default="B", choices=tuple(units.BYTES), help="B, kB, KiB, MB ... (default: B)")
+    group.add_argument("--segment", metavar="COLUMN", help="changes when the process restarts")
+    group.add_argument("--group", metavar="COLUMN", help="the series that a row belongs to; one series without it")
+    group.add_argument("--limit", default="1MB/h", metavar="RATE", help="allowed growth (default: %(default)s)")
+    group.add_argument("--limits", metavar="FILE", help="a CSV of its own with columns id,limit_mb_per_h")
+
+
+def _add_run_options(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    parser.add_argument(
+        "run", metavar="RUN", nargs="?" if optional else None, help='a run\'s folder, its name, or "latest"'
+    )
     parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder of runs (default: %(default)s)")
 
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from soakd import config, journal, preflight, rundir
-from soakd.errors import PreflightError
+from soakd.errors import ConfigError, PreflightError
 from soakd.plan import Plan, make_plan
 from soakd.rundir import RunDir
+from soakd.units import parse_growth_rate
 
 CODES: Mapping[str, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4, "INCOMPLETE": 4}
 
@@ -56,7 +57,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def judge(options: argparse.Namespace) -> int:
-    """Judge a run again, and show the verdict."""
+    """Judge a run again and show the verdict, or judge the series of a CSV file."""
+    if (options.run is None) == (options.csv is None):
+        raise ConfigError("judge: give either a RUN or --csv FILE")
+    return _judge_run(options) if options.csv is None else _judge_csv(options)
+
+
+def _judge_run(options: argparse.Namespace) -> int:
     from soakd import judge as judging  # numpy and scipy load only where something is judged
 
     found = rundir.find(options.run, Path(options.runs))
@@ -66,6 +73,34 @@ def judge(options: argparse.Namespace) -> int:
     if not options.quiet:
         _show(result, found)
     return CODES[result["verdict"]]
+
+
+def _judge_csv(options: argparse.Namespace) -> int:
+    from soakd import csvfile  # numpy, as above
+
+    columns = csvfile.Columns(
+        time=options.time, value=options.value, segment=options.segment, group=options.group,
+        time_unit=options.time_unit, value_unit=options.value_unit,
+    )  # fmt: skip
+    rows = csvfile.judge_file(Path(options.csv), columns, _csv_limits(options))
+    writer = csv.DictWriter(sys.stdout, csvfile.FIELDS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return max((CODES[row["verdict"]] for row in rows), key=lambda code: (code == 1, code))
+
+
+def _csv_limits(options: argparse.Namespace) -> Mapping[str, float] | float:
+    from soakd import csvfile
+
+    if options.limits is not None:
+        return csvfile.read_limits(Path(options.limits))
+    try:
+        limit = parse_growth_rate(options.limit)
+    except ValueError as error:
+        raise ConfigError(f"--limit: {error}") from error
+    if limit <= 0:
+        raise ConfigError(f"--limit: must be above 0, got {options.limit}")
+    return limit
 
 
 def verdict(options: argparse.Namespace) -> int:
@@ -117,9 +152,7 @@ def _rows(found: RunDir) -> Iterator[list[Any]]:
 
 
 def _plan(options: argparse.Namespace) -> Plan:
-    loaded = config.load(
-        Path(options.config), duration=options.duration, overrides=options.set, only=options.only
-    )
+    loaded = config.load(Path(options.config), duration=options.duration, overrides=options.set, only=options.only)
     return make_plan(loaded)
 
 

@@ -122,9 +122,7 @@ class Config:
     overrides: tuple[str, ...] = ()
 
 
-def load(
-    path: Path, *, duration: str | None = None, overrides: Sequence[str] = (), only: Sequence[str] = ()
-) -> Config:
+def load(path: Path, *, duration: str | None = None, overrides: Sequence[str] = (), only: Sequence[str] = ()) -> Config:
     """Read and check a configuration file.
 
     Args:
@@ -140,7 +138,9 @@ def load(
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    return parse(text, source=str(path), folder=path.resolve().parent, duration=duration, overrides=overrides, only=only)
+    return parse(
+        text, source=str(path), folder=path.resolve().parent, duration=duration, overrides=overrides, only=only
+    )
 
 
 def parse(
@@ -252,7 +252,7 @@ def _read_engine(table: Table, limits: Limits, folder: Path) -> EngineConfig:
     if name is None or not _NAME.fullmatch(name):
         raise table.fail("name", "must be given: letters, digits, dots, dashes and underscores", name)
     kind = table.text("kind")
-    if kind not in KINDS:
+    if kind is None or kind not in KINDS:
         raise table.fail("kind", f"must be one of {', '.join(sorted(KINDS))}", kind)
     info = KINDS[kind]
     forks = table.peek("collect_every") != "off"
@@ -337,7 +337,9 @@ def _check_names(engines: tuple[EngineConfig, ...], source: str) -> tuple[Engine
     names = [engine.name for engine in engines]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError(f'{source}: engine "{name}": name: must be unique, but {names.count(name)} engines have it')
+            raise ConfigError(
+                f'{source}: engine "{name}": name: must be unique, but {names.count(name)} engines have it'
+            )
     for engine in engines:
         if engine.twin_of is not None and engine.twin_of not in names:
             raise ConfigError(

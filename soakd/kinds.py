@@ -73,7 +73,9 @@ class KindInfo:
 
 
 _CACHE = {
-    "capacity": OptionInfo(type="whole", default=10_000, least=1, doc="entries; the least recently used one makes room"),
+    "capacity": OptionInfo(
+        type="whole", default=10_000, least=1, doc="entries; the least recently used one makes room"
+    ),
     "ttl": OptionInfo(type="duration", doc="time to live of an entry; none by default"),
 }
 _POLICY = {

@@ -134,7 +134,7 @@ def _plan_engine(config: Config, engine: EngineConfig) -> EnginePlan:
     if KINDS[engine.kind].default_role == "control":
         if engine.kind == "control.leak":
             options = dict(strictest_leak(_strictest(config))) | options
-        rate = engine.rate_per_s or _control_rate(run.duration_s, run.operations, options)
+        rate = engine.rate_per_s or _control_rate(run.duration_s, options)
     phases = phases_of(run.duration_s) if run.duration_s else phases_for_operations(run.operations or 1, rate)
     load_s = phases[1].duration_s
     collect_s = engine.collect_every_s or run.collect_every_s
@@ -159,12 +159,12 @@ def _strictest(config: Config) -> Limits:
     return min(judged, key=lambda limits: limits.growth_rate_bytes_per_h or math.inf)
 
 
-def _control_rate(duration_s: float | None, operations: int | None, options: Mapping[str, Any]) -> float:
+def _control_rate(duration_s: float | None, options: Mapping[str, Any]) -> float:
     """Choose a control's rate: as the subjects' where it may, slower where its leak would fill the host."""
-    leak = options.get("bytes_per_operation")
+    leak: float | None = options.get("bytes_per_operation")
     if not leak or not duration_s:
         return CONTROL_RATE_PER_S
-    return max(1.0, min(CONTROL_RATE_PER_S, math.floor(CONTROL_LEAK_TOTAL_BYTES / leak / duration_s)))
+    return max(1.0, min(CONTROL_RATE_PER_S, float(CONTROL_LEAK_TOTAL_BYTES / leak // duration_s)))
 
 
 def _seed_for(seed: int, engine: EngineConfig) -> int:

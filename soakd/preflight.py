@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import psutil
 
@@ -87,7 +87,8 @@ def _check_folder(plan: Plan, run_path: Path) -> Iterator[Finding]:
     needed, free = expected_journal_bytes(plan) * 1.5 + 10e6, shutil.disk_usage(folder).free
     if free < needed:
         yield Finding(
-            "error", f"{folder}: {format_bytes(free)} free, about {format_bytes(needed)} needed: free some, or --run-dir"
+            "error",
+            f"{folder}: {format_bytes(free)} free, about {format_bytes(needed)} needed: free some, or --run-dir",
         )
 
 
@@ -103,7 +104,8 @@ def _check_memory(plan: Plan) -> Iterator[Finding]:
     needed, free = WORKER_BYTES * len(plan.engines) + 400e6, psutil.virtual_memory().available
     if free < needed:
         yield Finding(
-            "warning", f"memory: {format_bytes(free)} available, about {format_bytes(needed)} wanted: stop other programs"
+            "warning",
+            f"memory: {format_bytes(free)} available, about {format_bytes(needed)} wanted: stop other programs",
         )
 
 
@@ -141,8 +143,9 @@ async def _try_engine(plan: Plan, engine: EnginePlan) -> Finding | None:
     except OSError as error:
         return Finding("error", f'engine "{name}": cannot start {error.filename}: {error.strerror}')
     ended = asyncio.create_task(worker.ended())
+    first: set[asyncio.Future[Any]] = {ended, worker.hello}
     try:
-        await asyncio.wait({ended, worker.hello}, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(first, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
         if worker.hello.done():
             return None
         if not ended.done():

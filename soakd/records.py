@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, TypeGuard, get_args
 
 VERSION = 1
 
@@ -70,10 +70,11 @@ def decode(line: bytes | str) -> Record:
     body, clocks = fields.get("body"), fields.get("at")
     if not isinstance(body, dict) or not _is_stamp(clocks):
         raise ValueError(f"a {kind} record without a body or three clock readings")
-    return Record(kind=kind, engine=engine, segment=segment, at=Stamp(*clocks), body=body)
+    wall_s, boot_s, mono_s = clocks
+    return Record(kind=kind, engine=engine, segment=segment, at=Stamp(wall_s, boot_s, mono_s), body=body)
 
 
-def _is_stamp(clocks: object) -> bool:
+def _is_stamp(clocks: object) -> TypeGuard[list[float]]:
     return (
         isinstance(clocks, list)
         and len(clocks) == 3

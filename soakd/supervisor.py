@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import psutil
+
 from soakd import processes
 from soakd.errors import ProbeError
 from soakd.model import LOADED_PHASES
@@ -188,7 +190,7 @@ class Supervisor:
         """Read every worker from outside on one grid, and the daemon itself; proportional sizes with the snapshots."""
         await self.started.wait()
         run = self.plan.config.run
-        me = processes.psutil.Process()
+        me = psutil.Process()
         due_s = proportional_s = time.monotonic()
         while True:
             proportional = run.snapshot_every_s is not None and due_s >= proportional_s

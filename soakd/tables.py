@@ -1,6 +1,7 @@
 """Reading a TOML table key by key, so that every error names its place and no key goes unread."""
 
 import difflib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -52,7 +53,7 @@ class Table:
         value = self.get(key)
         if value is None:
             return default
-        if type(value) not in (int, float) or value != value or abs(value) == float("inf"):
+        if type(value) not in (int, float) or not math.isfinite(value):
             raise self.fail(key, "must be a number", value)
         if above is not None and value <= above:
             raise self.fail(key, f"must be above {above:g}", value)

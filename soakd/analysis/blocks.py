@@ -15,6 +15,8 @@ BLOCKS = 48
 """The narrowest block is a 48th of the segment."""
 MIN_BLOCKS = 5
 """Fewer cannot bear a level, a rate, a transient and two degrees of freedom."""
+EDGE = 1e-9
+"""A sample on the edge of two blocks belongs to the later one, whatever rounding says."""
 MINIMUM = 0.0
 """The quantile that stands for the minimum, which has a time of its own."""
 CANDIDATES = ((1, (0.25, 0.5, 0.75)), (2, (0.9, MINIMUM)), (4, (0.95,)))
@@ -71,7 +73,7 @@ def _blocks(
     x: FloatArray, y: FloatArray, width: float, quantiles: tuple[float, ...]
 ) -> Iterator[tuple[float, FloatArray, FloatArray]]:
     """Cut into blocks of `width` (empty ones vanish) and take each quantile of every block."""
-    edges = np.searchsorted(x, np.arange(1, int(np.ceil(1.0 / width - 1e-9))) * width)
+    edges = np.searchsorted(x, np.arange(1, int(np.ceil(1.0 / width - EDGE))) * width - EDGE)
     parts = [slice(a, b) for a, b in zip((0, *edges), (*edges, x.size), strict=True) if b > a]
     values = np.array([np.quantile(y[part], quantiles) for part in parts])
     centres = np.array([np.mean(x[part]) for part in parts])

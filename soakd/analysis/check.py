@@ -44,13 +44,11 @@ def worst(states: Sequence[State]) -> State:
 def below(
     check_id: str, value: float | None, limit: float, unit: str, *, missing: str, decides: bool = True, **more: Any
 ) -> Check:
-    """Judge a number that must not exceed its limit; a number that is missing is INCONCLUSIVE, with `missing` as reason."""
+    """Judge a number that must not exceed its limit; one that is missing is INCONCLUSIVE, with `missing` as reason."""
     if value is None:
         return Check(id=check_id, verdict="INCONCLUSIVE", decides=decides, limit=limit, unit=unit, reason=missing)
     verdict: State = "PASS" if value <= limit else "FAIL"
-    return Check(
-        id=check_id, verdict=verdict, decides=decides, estimate=value, limit=limit, unit=unit, more=more
-    )
+    return Check(id=check_id, verdict=verdict, decides=decides, estimate=value, limit=limit, unit=unit, more=more)
 
 
 def round_number(value: float | None, digits: int = 6) -> float | None:

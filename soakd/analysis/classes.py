@@ -92,14 +92,21 @@ def _resident_only(rss: Check | None, by_id: Mapping[str, Check]) -> Class:
         return Class("fragmentation", f"{grown}; live memory is flat and free lists grow: fragmentation")
     if _grows(by_id.get("growth.live_bytes")):
         return Class("collector_backlog", f"{grown}; so does live memory, but what is reachable is flat: a backlog")
-    return Class("private_allocator", f"{grown}; live memory and free lists are flat: memory mapped or allocated privately")
+    return Class(
+        "private_allocator", f"{grown}; live memory and free lists are flat: memory mapped or allocated privately"
+    )
 
 
 def _flat(series: Series, signal: str, check: Check | None) -> Class:
     words = SIGNAL_WORDS[signal]
     if check is None or check.estimate is None:
         return Class("unknown", f"{words}: {check.reason if check and check.reason else 'too little was measured'}")
-    if check.verdict == "INCONCLUSIVE" and check.high is not None and check.limit is not None and check.high > check.limit:
+    if (
+        check.verdict == "INCONCLUSIVE"
+        and check.high is not None
+        and check.limit is not None
+        and check.high > check.limit
+    ):
         return Class("undecided", f"{growth_words(signal, check)}: {check.reason}")
     if _warmed_up(series, check):
         return Class("warm_up", f"{words} grew at first and then stopped: a warm-up")

@@ -1,6 +1,7 @@
 """Is there enough evidence, and is the instrument sound? What is missing or broken here is never a PASS."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -68,10 +69,8 @@ def _controls_check(controls: Mapping[str, Any], outlook: Outlook) -> Check:
         states.append("INVALID" if got in (wrong, "INVALID") else got)
         reasons.append(f"the {short} control is {got}, not {wanted}" + _because(controls[short]))
     if not outlook.final:
-        states, reasons = ["INCOMPLETE"], reasons
-    return Check(
-        id="evidence.controls", verdict=worst(states) if states else "PASS", reason="; ".join(reasons)
-    )
+        states = ["INCOMPLETE"]
+    return Check(id="evidence.controls", verdict=worst(states) if states else "PASS", reason="; ".join(reasons))
 
 
 def _because(control: Mapping[str, Any]) -> str:
@@ -133,7 +132,7 @@ def clock_incidents(clocks: np.ndarray[Any, Any]) -> Iterator[dict[str, Any]]:
     Args:
         clocks: shape (n, 3), wall, boot and monotonic seconds.
     """
-    for before, after in zip(clocks[:-1], clocks[1:], strict=True):
+    for before, after in pairwise(clocks):
         wall_s, boot_s, mono_s = after - before
         if boot_s - mono_s > SLEEP_S:
             yield {"what": "sleep", "at_wall_s": round(after[0], 3), "detail": f"the host slept {boot_s - mono_s:.0f}s"}

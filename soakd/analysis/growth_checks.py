@@ -22,7 +22,7 @@ from soakd.analysis.rules import (
     RESOLUTION_BYTES,
 )
 from soakd.analysis.rundata import EngineData, Series
-from soakd.analysis.series import FloatArray
+from soakd.analysis.series import MIN_SAMPLES, FloatArray
 from soakd.config import Limits
 from soakd.model import State
 
@@ -52,10 +52,14 @@ def check_growth(data: EngineData, outlook: Outlook, *, every_signal: bool) -> I
     limits = data.plan.config.limits
     for signal in BYTE_SIGNALS if every_signal else LIVE_SIGNALS:
         series = data.in_load(signal)
-        if len(series) or _must_have(data, signal):
+        if len(series) >= MIN_SAMPLES or decides(data, signal):
             yield from _byte_checks(data, signal, series, limits, outlook)
     if every_signal:
-        for signal, limit in (("fds", limits.fd_growth), ("threads", limits.thread_growth), ("tasks", limits.task_growth)):
+        for signal, limit in (
+            ("fds", limits.fd_growth),
+            ("threads", limits.thread_growth),
+            ("tasks", limits.task_growth),
+        ):
             series = data.in_load(signal)
             if len(series):
                 yield _count_check(signal, series, limit, outlook)
@@ -67,13 +71,7 @@ def decides(data: EngineData, signal: str) -> bool:
     return signal in (leak_signal, "rss_anon_bytes")
 
 
-def _must_have(data: EngineData, signal: str) -> bool:
-    return decides(data, signal)
-
-
-def _byte_checks(
-    data: EngineData, signal: str, series: Series, limits: Limits, outlook: Outlook
-) -> Iterator[Check]:
+def _byte_checks(data: EngineData, signal: str, series: Series, limits: Limits, outlook: Outlook) -> Iterator[Check]:
     hourly, per_operation = limits.growth_rate_bytes_per_h, limits.growth_per_operation_bytes
     if hourly is not None:
         yield _hourly_check(data, signal, series, hourly, outlook)
@@ -131,7 +129,13 @@ class _Judged:
         return max(self.growth.minimum_detectable, self.resolution / self.span)
 
     def check(
-        self, check_id: str, unit: str, decides: bool, too_short: str, outlook: Outlook, more: Mapping[str, float | None]
+        self,
+        check_id: str,
+        unit: str,
+        decides: bool,
+        too_short: str,
+        outlook: Outlook,
+        more: Mapping[str, float | None],
     ) -> Check:
         """Apply what a short run may say, then what a look before the end may say."""
         growth = self.growth

@@ -1,6 +1,7 @@
-"""The checks of an engine that are not about growth rates: errors, latency, rate, processor, crashes, what comes back."""
+"""The checks of an engine beside growth: errors, latency, rate, processor, crashes, what comes back."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -100,7 +101,7 @@ def _latency(data: EngineData) -> Iterator[Check]:
     counted, bound = latency_windows(data)
     summary = latency_summary(counted)
     missing = "every window was driver-bound" if bound else "no latency was recorded"
-    more = {"windows": len(counted), "driver_bound_windows": len(bound), **summary}
+    more: dict[str, Any] = {"windows": len(counted), "driver_bound_windows": len(bound), **summary}
     if limits.latency_p95_s is not None:
         p95 = summary["service_p95_s"]
         yield below("latency.p95", p95, limits.latency_p95_s, "seconds", missing=missing, **more)

@@ -74,7 +74,7 @@ def transients(x: FloatArray) -> Transients:
     """All shapes for blocks at x, shape (blocks,), in shares of the segment."""
     turn = 2.0 * np.pi * x[:, None]
     warm_ups = WARM_UPS[np.exp(-x[0] / WARM_UPS) >= VISIBLE]
-    fills = FILLS[(FILLS < x[-AFTER_FILL]) & (1.0 - x[0] / FILLS >= VISIBLE)]
+    fills = FILLS[(x[-AFTER_FILL] > FILLS) & (1.0 - x[0] / FILLS >= VISIBLE)]
     steps = (x[:-AFTER_STEP] + x[1 : 1 - AFTER_STEP]) / 2.0
     groups = (
         ("W", np.hstack((np.sin(turn), np.cos(turn))), np.ones(2)),

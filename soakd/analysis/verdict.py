@@ -33,7 +33,7 @@ def make_verdict(
         The content of `verdict.json`, schema `soakd.verdict/1`.
     """
     outlook = _outlook(run, running)
-    checks = {engine.name: _check_engine(engine, run, outlook) for engine in run.engines}
+    checks = {engine.name: _check_engine(engine, outlook) for engine in run.engines}
     controls = judge_controls(run, checks)
     run_checks = list(check_run(run, controls, outlook))
     deciding = [e for e in run.engines if e.plan.config.role in DECIDING_ROLES]
@@ -65,7 +65,7 @@ def _outlook(run: RunData, running: bool) -> Outlook:
     return Outlook(planned_s=run.plan.duration_s, seen_s=seen_s, final=not running)
 
 
-def _check_engine(data: EngineData, run: RunData, outlook: Outlook) -> list[Check]:
+def _check_engine(data: EngineData, outlook: Outlook) -> list[Check]:
     planned_s = data.plan.phases[-1].end_s
     counter = data.signal("operations_total")
     own_s = float(counter.t_s[-1]) if len(counter) else 0.0
@@ -235,4 +235,3 @@ def _time(wall_s: float | None) -> str | None:
 def headline(verdict: Mapping[str, Any]) -> str:
     """Write a verdict as one line: "PASS: no leak ..."."""
     return f"{verdict['verdict']}: {verdict['summary']}"
-

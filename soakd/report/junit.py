@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
+
 
 def junit(verdict: Mapping[str, Any]) -> str:
     """Write a verdict as JUnit XML.
@@ -10,31 +11,31 @@ def junit(verdict: Mapping[str, Any]) -> str:
     FAIL is a failure, INVALID an error. INCONCLUSIVE and INCOMPLETE are failures too where they decide: a pipeline
     that reads "skipped" as success would take missing evidence for a pass. Informational checks are never failures.
     """
-    suites = ElementTree.Element("testsuites", name=f"soakd {verdict['run_id']}")
+    suites = ET.Element("testsuites", name=f"soakd {verdict['run_id']}")
     for engine in verdict.get("engines", []):
         deciding = engine["role"] in ("subject", "twin")
         _add_suite(suites, engine["name"], engine["checks"], deciding=deciding)
     _add_suite(suites, "run", verdict.get("checks", []), deciding=True)
     for count in ("tests", "failures", "errors", "skipped"):
         suites.set(count, str(sum(int(suite.get(count, "0")) for suite in suites)))
-    ElementTree.indent(suites)
-    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+    ET.indent(suites)
+    return ET.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _add_suite(suites: ElementTree.Element, name: str, checks: Sequence[Mapping[str, Any]], *, deciding: bool) -> None:
-    suite = ElementTree.SubElement(suites, "testsuite", name=name)
+def _add_suite(suites: ET.Element, name: str, checks: Sequence[Mapping[str, Any]], *, deciding: bool) -> None:
+    suite = ET.SubElement(suites, "testsuite", name=name)
     outcomes = [_add_case(suite, name, check, deciding=deciding) for check in checks]
     suite.set("tests", str(len(outcomes)))
     for attribute, outcome in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(attribute, str(outcomes.count(outcome)))
 
 
-def _add_case(suite: ElementTree.Element, name: str, check: Mapping[str, Any], *, deciding: bool) -> str:
-    case = ElementTree.SubElement(suite, "testcase", classname=f"soakd.{name}", name=check["id"])
+def _add_case(suite: ET.Element, name: str, check: Mapping[str, Any], *, deciding: bool) -> str:
+    case = ET.SubElement(suite, "testcase", classname=f"soakd.{name}", name=check["id"])
     outcome = _outcome(check, deciding=deciding and not check.get("informational", False))
     if outcome != "passed":
         text = f"{check['verdict']}: {_numbers(check)}"
-        ElementTree.SubElement(case, outcome, message=" ".join(filter(None, (text, check.get("reason", "")))))
+        ET.SubElement(case, outcome, message=" ".join(filter(None, (text, check.get("reason", "")))))
     return outcome
 
 

@@ -5,7 +5,13 @@ from typing import Any
 
 from soakd.units import format_bytes, format_duration, format_latency, format_rate
 
-MARKS = {"PASS": "pass", "FAIL": "**FAIL**", "INCONCLUSIVE": "inconclusive", "INVALID": "**INVALID**", "INCOMPLETE": "incomplete"}
+MARKS = {
+    "PASS": "pass",
+    "FAIL": "**FAIL**",
+    "INCONCLUSIVE": "inconclusive",
+    "INVALID": "**INVALID**",
+    "INCOMPLETE": "incomplete",
+}
 
 
 def markdown(verdict: Mapping[str, Any]) -> str:

@@ -23,9 +23,11 @@ def main() -> int:
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        order = control.wait()
-        spec = WorkerSpec.from_json(order["spec"])
-        records = RecordPipe(int(sys.argv[2]), spec.engine, spec.segment)
+        spec = WorkerSpec.from_json(control.wait()["spec"])
+    except ControlClosed:
+        return 0
+    records = RecordPipe(int(sys.argv[2]), spec.engine, spec.segment)
+    try:
         return live(spec, control, records)
     except ControlClosed:
         return 0

@@ -11,7 +11,7 @@ import os
 import platform
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from soakd import histogram
@@ -21,7 +21,7 @@ from soakd.load import Arrivals, AsyncDriver, Lanes, SyncDriver, Tape, build_tap
 from soakd.model import LOADED_PHASES, Phase, WorkerSpec
 from soakd.probes import ProbeSet
 from soakd.worker.errors_seen import ErrorsSeen
-from soakd.worker.pipes import ControlClosed, ControlPipe, RecordPipe, now
+from soakd.worker.pipes import ControlPipe, RecordPipe, now
 
 NS = 1_000_000_000
 CONTROL_EVERY_S = 0.1
@@ -42,13 +42,13 @@ class Housekeeping:
         self._control = control
         self._records = records
         self._lanes = lanes
-        self._counters: Any = dict
+        self._counters: Callable[[], Mapping[str, float]] = dict
         self._probes = ProbeSet(
             sample_every_s=spec.sample_every_s,
             collect_every_s=spec.collect_every_s,
             snapshot_every_s=spec.snapshot_every_s,
             site_packages=spec.site_packages,
-            counters=lambda: self._counters(),
+            counters=self._read_counters,
         )
         self._totals = dict.fromkeys(TOTALS, 0)
         self._sample_due_s = 0.0
@@ -104,21 +104,25 @@ class Housekeeping:
         child_s = mono_s + CHILD_POLL_S if self._probes.child_alive else self._sample_due_s
         return int(min(self._control_due_s, self._sample_due_s, self._latency_due_s, child_s) * NS)
 
+    def _read_counters(self) -> Mapping[str, float]:
+        return self._counters()
+
     def _asked_to_stop(self) -> bool:
         order = self._control.poll()
         return order is not None and "stop" in order
 
     def _mind_child(self, mono_s: float) -> None:
         """While a forked child lives, copy-on-write slows operations down: their latency goes in the window's lane."""
-        if self._probes.child_alive:
-            snapshot = self._probes.poll_child(mono_s)
-            if snapshot is not None:
-                self._records.send("snapshot", snapshot)
-            if not self._probes.child_alive:
+        if not self._probes.child_alive:
+            self._lanes.open_window()
+            if not self._probes.start_child_if_due(mono_s):
                 self._lanes.close_window()
             return
-        self._lanes.open_window()
-        if not self._probes.start_child_if_due(mono_s):
+        snapshot = self._probes.poll_child(mono_s)
+        if snapshot is not None:
+            self._records.send("snapshot", snapshot)
+        child_lives: bool = self._probes.child_alive  # polling may have ended it
+        if not child_lives:
             self._lanes.close_window()
 
     def _sample(self, mono_s: float) -> None:

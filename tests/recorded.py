@@ -1,0 +1,199 @@
+"""A run made up record by record, in virtual time: what the judge would find in a journal after hours of soaking."""
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from soakd import config, histogram
+from soakd.analysis.rundata import assemble
+from soakd.analysis.verdict import make_verdict
+from soakd.model import LOADED_PHASES
+from soakd.plan import EnginePlan, Plan, make_plan
+from soakd.records import Kind, Record, Stamp
+
+WALL_S, BOOT_S, MONO_S = 1.8e9, 5000.0, 4000.0
+LATENCY_NS = 20_000
+
+Level = Callable[[float, float], float]
+"""Bytes above the start, by seconds since the origin and operations done."""
+
+
+def flat(t_s: float, operations: float) -> float:
+    return 0.0
+
+
+def per_operation(count: float) -> Level:
+    return lambda t_s, operations: count * operations
+
+
+def per_hour(count: float) -> Level:
+    return lambda t_s, operations: count * t_s / 3600.0
+
+
+@dataclass(kw_only=True)
+class Story:
+    """How one engine behaves."""
+
+    python: Level = flat
+    native: Level = flat
+    garbage: Level = flat
+    """Live, but not reachable."""
+    resident: Level = flat
+    """Resident beyond what is live."""
+    error_ratio: float = 0.0
+    latency_ns: int = LATENCY_NS
+    lateness_ns: int = 100_000
+    silent_from_s: dict[str, float] = field(default_factory=dict)
+    """Signals that are no longer read from some moment on."""
+    more: dict[str, Level] = field(default_factory=dict)
+    noise_bytes: float = 3000.0
+    incidents: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+
+
+PLAN = """
+[run]
+name = "made-up"
+duration = "{duration}"
+sample_every = "{every}"
+[limits]
+{limits}
+[[engine]]
+name = "mine"
+kind = "python"
+factory = "package.module:make"
+rate = 1000
+"""
+
+
+def plan_of(
+    *, duration: str = "3min", every: str = "1s", limits: str = 'growth_per_operation = "16B"', run: str = ""
+) -> Plan:
+    text = PLAN.format(duration=duration, every=every, limits=limits).replace("[limits]", f"{run}\n[limits]")
+    return make_plan(config.parse(text, source="made-up.toml", folder=Path.cwd()))
+
+
+def leak_control(plan: Plan) -> Story:
+    """The leak control as it should be: half in Python, half in native memory."""
+    options = next((e.options for e in plan.engines if e.config.kind == "control.leak"), {"bytes_per_operation": 0.0})
+    if "bytes_per_operation" in options:
+        half = per_operation(options["bytes_per_operation"] / 2)
+    else:
+        half = per_hour(options["bytes_per_hour"] / 2)
+    return Story(python=half, native=half)
+
+
+def judged(
+    plan: Plan, *, mine: Story | None = None, null: Story | None = None, leak: Story | None = None,
+    until_s: float | None = None, end: str | None = "completed", running: bool = False,
+    change: Callable[[Record], Record | None] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Make up a run and judge it.
+
+    Args:
+        plan: what was asked.
+        mine, null, leak: how the engines behave.
+        until_s: the run was cut off then.
+        end: the reason in the record that seals it; None where it was killed.
+        running: judge it as going on.
+        change: replaces a record, or drops it.
+    """
+    stories = {"mine": mine or Story(), "control-null": null or Story(), "control-leak": leak or leak_control(plan)}
+    records = list(_records(plan, stories, until_s or plan.duration_s + 1, end))
+    changed = records if change is None else [c for r in records if (c := change(r)) is not None]
+    return make_verdict(assemble(plan, changed), {"run_id": "made-up"}, running=running)
+
+
+def check(verdict: dict[str, Any], engine: str, check_id: str) -> dict[str, Any]:
+    """Find one check of one engine, or of the run (engine "")."""
+    checks = verdict["checks"] if not engine else next(e for e in verdict["engines"] if e["name"] == engine)["checks"]
+    found: dict[str, Any] = next(c for c in checks if c["id"] == check_id)
+    return found
+
+
+def stamp(t_s: float) -> Stamp:
+    return Stamp(WALL_S + t_s, BOOT_S + t_s, MONO_S + t_s)
+
+
+def _records(plan: Plan, stories: dict[str, Story], until_s: float, end: str | None) -> Iterator[Record]:
+    yield _record("phase", "", 0.0, {"name": "origin", "mono_s": MONO_S})
+    for engine in plan.engines:
+        story = stories.get(engine.config.name, Story())
+        yield from _engine_records(plan, engine, story, until_s)
+    t_s = 0.0
+    while t_s <= min(until_s, plan.duration_s):
+        yield _record("sample", "", t_s, {"source": "outside", "rss_bytes": 5e7, "cpu_s_total": 0.002 * t_s})
+        t_s += plan.config.run.sample_every_s
+    if end is not None:
+        yield _record("phase", "", min(until_s, plan.duration_s), {"name": "end", "reason": end})
+
+
+def _engine_records(plan: Plan, engine: EnginePlan, story: Story, until_s: float) -> Iterator[Record]:
+    name, noise = engine.config.name, random.Random(engine.config.name)
+    yield _record("hello", name, -1.0, {"pid": 77})
+    t_s, reachable_due_s, latency_due_s = 0.0, 0.0, plan.latency_every_s
+    while t_s <= min(until_s, engine.phases[-1].end_s):
+        phase = next((p for p in engine.phases if p.start_s <= t_s < p.end_s), engine.phases[-1])
+        operations = _operations(engine, t_s)
+        body: dict[str, Any] = {
+            "phase": phase.name,
+            "operations_total": operations,
+            "errors_total": int(operations * story.error_ratio),
+            "dropped_total": 0,
+            "skipped_total": 0,
+            "live_python_bytes": 2e7
+            + story.python(t_s, operations)
+            + story.garbage(t_s, operations)
+            + noise.gauss(0, story.noise_bytes),
+            "live_native_bytes": 1e7 + story.native(t_s, operations) + noise.gauss(0, story.noise_bytes),
+            **{signal: level(t_s, operations) for signal, level in story.more.items()},
+        }
+        if engine.collect_every_s and t_s >= reachable_due_s:
+            reachable_due_s += engine.collect_every_s
+            closed = phase.name == "close"
+            body["reachable_python_bytes"] = (
+                (1e7 if closed else 2e7) + story.python(t_s, operations) + noise.gauss(0, story.noise_bytes)
+            )
+            body["reachable_native_bytes"] = 1e7 + story.native(t_s, operations) + noise.gauss(0, story.noise_bytes)
+            body["reachable_forked_at_s"] = MONO_S + t_s
+        level = sum(f(t_s, operations) for f in (story.python, story.native, story.garbage, story.resident))
+        outside = {
+            "source": "outside",
+            "rss_bytes": 4e7 + level,
+            "fds": 9,
+            "threads": 1,
+            "cpu_s_total": 0.1 * t_s,
+            "rss_anon_bytes": 3e7 + level + 4096 * round(noise.gauss(0, 5)),
+        }
+        for part in (body, outside):
+            kept = {k: v for k, v in part.items() if t_s < story.silent_from_s.get(k, float("inf"))}
+            yield _record("sample", name, t_s, kept)
+        if t_s >= latency_due_s and phase.name in LOADED_PHASES:
+            yield _latency(name, t_s, latency_due_s, phase.name, story)
+            latency_due_s = t_s + plan.latency_every_s
+        t_s += plan.config.run.sample_every_s
+    for at_s, incident in story.incidents:
+        yield _record("incident", name, at_s, incident)
+    if until_s >= engine.phases[-1].end_s:
+        yield _record("bye", name, engine.phases[-1].end_s, {"stopped": False})
+
+
+def _operations(engine: EnginePlan, t_s: float) -> int:
+    loaded = (max(0.0, min(t_s, p.end_s) - p.start_s) for p in engine.phases if p.name in LOADED_PHASES)
+    return round(engine.rate_per_s * sum(loaded))
+
+
+def _latency(name: str, t_s: float, due_s: float, phase: str, story: Story) -> Record:
+    def packed(value_ns: int) -> str:
+        return histogram.pack(histogram.encode_sparse([(histogram.bucket_of(value_ns), 1000)]))
+
+    body = {
+        "phase": phase, "window": False, "from_mono_s": MONO_S + due_s, "service": packed(story.latency_ns),
+        "response": packed(story.latency_ns + story.lateness_ns), "lateness": packed(story.lateness_ns),
+    }  # fmt: skip
+    return _record("latency", name, t_s, body)
+
+
+def _record(kind: Kind, engine: str, t_s: float, body: dict[str, Any]) -> Record:
+    return Record(kind=kind, engine=engine, segment=0, at=stamp(t_s), body=body)

@@ -1,0 +1,201 @@
+import json
+from typing import Any
+
+import pytest
+
+from soakd.records import Record, Stamp
+from soakd.report.junit import junit
+from soakd.report.markdown import markdown
+from tests.recorded import Story, check, flat, judged, leak_control, per_hour, per_operation, plan_of
+
+SHORT = plan_of()
+LONG = plan_of(duration="24h", every="30s", limits='growth_rate = "1MB/h"')
+
+
+def test_a_healthy_run_passes_and_says_what_it_could_have_seen() -> None:
+    verdict = judged(SHORT)
+    assert (verdict["verdict"], verdict["engines"][0]["class"]) == ("PASS", "flat")
+    assert verdict["controls"]["null"]["verdict"] == "PASS"
+    assert verdict["controls"]["leak"]["caught"] is True
+    assert "would have been seen" in verdict["visibility"][0]
+    assert "not shown" in verdict["visibility"][-1]
+
+
+@pytest.mark.parametrize(
+    ("story", "kind", "words"),
+    [
+        (Story(python=per_operation(200)), "python_leak", "200 B per operation"),
+        (Story(native=per_operation(200)), "native_leak", "the Python heap is flat: a leak in native code"),
+        (Story(python=per_operation(50), native=per_operation(50)), "mixed_leak", "both"),
+    ],
+)
+def test_a_leak_fails_with_its_part_named(story: Story, kind: str, words: str) -> None:
+    verdict = judged(SHORT, mine=story)
+    assert (verdict["verdict"], verdict["engines"][0]["class"]) == ("FAIL", kind)
+    assert words in verdict["engines"][0]["reason"]
+    assert verdict["summary"].startswith("mine: reachable memory grows")
+    assert "MB/h at this rate" in verdict["summary"]
+
+
+def test_garbage_that_the_collector_has_not_met_is_no_leak() -> None:
+    verdict = judged(SHORT, mine=Story(garbage=per_operation(6)))
+    assert verdict["verdict"] == "PASS"
+    assert check(verdict, "mine", "growth.live_bytes")["informational"] is True
+
+
+def test_resident_memory_that_grows_alone_is_told_from_a_leak() -> None:
+    verdict = judged(LONG, mine=Story(resident=per_hour(5e6)))
+    assert (verdict["verdict"], verdict["engines"][0]["class"]) == ("FAIL", "private_allocator")
+    fragmented = judged(LONG, mine=Story(resident=per_hour(5e6), more={"native_free_bytes": per_hour(5e6)}))
+    assert fragmented["engines"][0]["class"] == "fragmentation"
+
+
+def test_an_hourly_limit_cannot_pass_in_three_minutes() -> None:
+    verdict = judged(plan_of(limits='growth_rate = "1MB/h"'))
+    assert verdict["verdict"] == "INCONCLUSIVE"
+    assert "too short: 1 MB/h needs at least 2 h of load" in check(verdict, "mine", "growth.reachable_bytes")["reason"]
+
+
+def test_a_day_at_twice_the_hourly_limit_fails_and_its_leak_free_twin_passes() -> None:
+    assert judged(LONG)["verdict"] == "PASS"
+    leaking = judged(LONG, mine=Story(python=per_hour(2e6)))
+    growth = check(leaking, "mine", "growth.reachable_bytes")
+    assert leaking["verdict"] == "FAIL"
+    assert growth["low"] <= 2e6 <= growth["high"]
+    assert growth["per_operation"] == pytest.approx(2e6 / 3.6e6, rel=0.05)
+
+
+@pytest.mark.parametrize("level", [flat, per_operation(200)])
+def test_a_run_that_ended_early_neither_passes_nor_fails_on_growth(level: Any) -> None:
+    verdict = judged(SHORT, mine=Story(python=level), until_s=100, end="interrupted")
+    growth = check(verdict, "mine", "growth.reachable_bytes")
+    assert (verdict["verdict"], growth["verdict"]) == ("INCONCLUSIVE", "INCONCLUSIVE")
+    assert "ended early at 56% of the plan" in growth["reason"]
+    assert growth["estimate"] is not None
+
+
+def test_while_the_run_goes_on_everything_is_only_so_far() -> None:
+    verdict = judged(SHORT, mine=Story(python=per_operation(200)), until_s=100, end=None, running=True)
+    assert verdict["verdict"] == "INCOMPLETE"
+    assert check(verdict, "mine", "growth.reachable_bytes")["so_far"] == "FAIL"
+    assert "56% of the plan seen" in verdict["summary"]
+
+
+def test_a_run_that_was_killed_is_incomplete() -> None:
+    assert judged(SHORT, end=None)["verdict"] == "INCOMPLETE"
+
+
+@pytest.mark.parametrize(
+    ("null", "leak", "words"),
+    [
+        (Story(python=per_operation(100)), None, "the null control is FAIL, not PASS"),
+        (None, Story(), "the leak control is PASS, not FAIL"),
+    ],
+)
+def test_a_control_that_misbehaves_makes_the_run_invalid(null: Story | None, leak: Story | None, words: str) -> None:
+    verdict = judged(SHORT, null=null, leak=leak)
+    assert verdict["verdict"] == "INVALID"
+    assert words in verdict["summary"]
+
+
+def test_a_control_that_was_switched_off_makes_the_run_invalid() -> None:
+    verdict = judged(plan_of(run='controls_off = ["leak"]'))
+    assert verdict["verdict"] == "INVALID"
+    assert "control.leak was switched off" in verdict["summary"]
+
+
+def test_a_control_never_makes_the_run_fail() -> None:
+    assert judged(SHORT, null=Story(python=per_operation(100)))["verdict"] == "INVALID"
+
+
+def test_a_probe_that_fell_silent_is_never_a_pass() -> None:
+    silent = {"reachable_python_bytes": 60.0, "reachable_native_bytes": 60.0}
+    verdict = judged(SHORT, mine=Story(silent_from_s=silent))
+    assert verdict["verdict"] == "INVALID"
+    assert "reachable_bytes was silent for" in check(verdict, "mine", "evidence.probe")["reason"]
+
+
+def test_a_signal_that_was_never_read_is_never_a_pass() -> None:
+    silent = dict.fromkeys(("reachable_python_bytes", "reachable_native_bytes"), 0.0)
+    assert judged(SHORT, mine=Story(silent_from_s=silent))["verdict"] == "INVALID"
+
+
+def test_missing_samples_are_never_a_pass() -> None:
+    def lose(record: Record) -> Record | None:
+        return (
+            None
+            if record.kind == "sample" and record.engine == "mine" and 50 < record.at.mono_s - 4000 < 80
+            else record
+        )
+
+    verdict = judged(SHORT, change=lose)
+    assert verdict["verdict"] == "INVALID"
+    assert "longest gap 30s" in check(verdict, "mine", "evidence.coverage")["reason"]
+
+
+@pytest.mark.parametrize(
+    ("shift", "words"),
+    [((-3600.0, 0.0), "the wall clock stepped by -3600s"), ((900.0, 900.0), "the host slept 900s")],
+)
+def test_a_clock_that_jumps_makes_the_run_invalid(shift: tuple[float, float], words: str) -> None:
+    def jump(record: Record) -> Record:
+        wall_s, boot_s, mono_s = record.at
+        later = mono_s - 4000 > 60
+        at = Stamp(wall_s + shift[0] * later, boot_s + shift[1] * later, mono_s)
+        return Record(kind=record.kind, engine=record.engine, segment=record.segment, at=at, body=record.body)
+
+    verdict = judged(SHORT, change=jump)
+    assert verdict["verdict"] == "INVALID"
+    assert words in check(verdict, "", "evidence.clock")["reason"]
+
+
+def test_an_empty_journal_is_never_a_pass() -> None:
+    assert judged(SHORT, change=lambda record: None)["verdict"] in ("INCOMPLETE", "INVALID")
+
+
+def test_errors_beyond_their_ratio_fail() -> None:
+    verdict = judged(SHORT, mine=Story(error_ratio=0.5))
+    assert verdict["verdict"] == "FAIL"
+    assert check(verdict, "mine", "errors.ratio")["estimate"] == pytest.approx(0.5, rel=0.01)
+
+
+def test_a_crash_fails_and_is_listed() -> None:
+    crash = {"what": "crash", "detail": "mine: killed by SIGKILL"}
+    verdict = judged(SHORT, mine=Story(incidents=[(60.0, crash)]))
+    assert verdict["verdict"] == "FAIL"
+    assert "killed by SIGKILL" in verdict["summary"]
+    assert verdict["incidents"][0]["what"] == "crash"
+
+
+def test_service_time_is_judged_and_windows_of_a_late_driver_are_not_charged() -> None:
+    plan = plan_of(limits='growth_per_operation = "16B"\nlatency_p95 = "1ms"')
+    assert check(judged(plan), "mine", "latency.p95")["verdict"] == "PASS"
+    slow = judged(plan, mine=Story(latency_ns=2_000_000))
+    assert (slow["verdict"], check(slow, "mine", "latency.p95")["estimate"]) == ("FAIL", pytest.approx(2e-3, rel=0.02))
+    bound = judged(plan, mine=Story(latency_ns=2_000_000, lateness_ns=50_000_000))
+    assert check(bound, "mine", "latency.p95")["verdict"] == "INCONCLUSIVE"
+    assert bound["exclusions"][0]["why"] == "driver-bound"
+
+
+def test_descriptors_that_pile_up_fail_with_their_class() -> None:
+    verdict = judged(SHORT, mine=Story(more={"fds": lambda t_s, n: 9.0 + t_s}))
+    assert verdict["verdict"] == "FAIL"
+    assert verdict["engines"][0]["class"] == "fd_leak"
+
+
+def test_the_verdict_is_json_without_nan_and_the_same_every_time() -> None:
+    texts = {json.dumps(judged(SHORT), allow_nan=False) for _ in range(2)}
+    assert len(texts) == 1
+
+
+def test_junit_and_markdown_tell_what_the_verdict_tells() -> None:
+    verdict = judged(SHORT, mine=Story(python=per_operation(200)))
+    assert '<testsuite name="mine"' in junit(verdict)
+    assert "<failure" in junit(verdict)
+    assert "<failure" not in junit(judged(SHORT))
+    assert markdown(verdict).startswith("# soakd: FAIL\n\nmine: reachable memory grows")
+
+
+def test_the_leak_control_of_a_day_is_caught() -> None:
+    verdict = judged(LONG, leak=leak_control(LONG))
+    assert verdict["controls"]["leak"]["caught"] is True
