@@ -126,7 +126,7 @@ def _forget_hooks() -> None:
 def _step_back() -> None:
     """Leave processor and memory to the parent: niced, first to go when memory runs out, no core file."""
     with suppress(OSError):
-        os.nice(19)
+        os.nice(10)
     with suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
         file.write(b"1000")
     with suppress(OSError, ValueError):

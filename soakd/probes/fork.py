@@ -6,6 +6,7 @@ what `prepare` asks for; should that wait for an import which another thread of 
 killed at its timeout: a missing reading, never a wrong one. Whatever happens it ends in os._exit.
 """
 
+import fcntl
 import functools
 import gc
 import json
@@ -76,7 +77,7 @@ class ForkedChild:
         """
         _silence_fork_warning()
         try:
-            pipe, write_end = os.pipe()
+            pipe, write_end = _pipe()
         except OSError as error:
             raise ProbeError(f"no pipe for a forked child: {error}") from error
         try:
@@ -167,10 +168,22 @@ class ForkedChild:
         return Result(None, self._killed_for or _describe(self._status), lived_s)
 
 
+def _pipe() -> tuple[int, int]:
+    """Make a pipe whose write end is not where the child puts its standard files."""
+    read_end, write_end = os.pipe()
+    if write_end > 2:
+        return read_end, write_end
+    try:
+        return read_end, fcntl.fcntl(write_end, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(write_end)
+
+
 def _be_the_child(
     job: Job, prepare: Callable[[], None] | None, timeout_s: float, pipe: int, parent_pid: int
 ) -> NoReturn:
     try:
+        gc.disable()
         confine.settle(pipe, parent_pid, timeout_s)
         rest = memoryview(_do(job, prepare, pipe))
         while rest:

@@ -3,10 +3,19 @@
 import gc
 import sys
 
+from soakd.probes.timing import Absent
+
 
 def python_blocks() -> dict[str, float]:
-    """Memory blocks that the interpreter has handed out; source: sys.getallocatedblocks."""
-    return {"python_blocks": sys.getallocatedblocks()}
+    """Memory blocks that the interpreter has handed out; source: sys.getallocatedblocks.
+
+    Raises:
+        Absent: pymalloc is switched off (PYTHONMALLOC=malloc), and nobody counts.
+    """
+    blocks = sys.getallocatedblocks()
+    if not blocks:
+        raise Absent("pymalloc is off (PYTHONMALLOC): blocks are not counted")
+    return {"python_blocks": blocks}
 
 
 def collector() -> dict[str, float]:

@@ -13,7 +13,7 @@ CHEAP_READINGS_TO_RECOVER = 3
 
 
 class Absent(ProbeError):
-    """This process does not have the signal and never will: the probe is retired, counted as one failure."""
+    """This process does not have the signal and never will: the probe is retired, which is no failure."""
 
 
 class TieredProbe:
@@ -84,7 +84,6 @@ class TieredProbe:
             return self._read()
         except Absent:
             self.absent = True
-            self.failures_total += 1
         except Exception:  # noqa: BLE001 - it may be anybody's code; a failed reading is data, and the run goes on
             self.failures_total += 1
         finally:
