@@ -12,6 +12,8 @@ from soakd.analysis.series import FloatArray
 FAR_RATES = np.geomspace(1e-3, 1e6, 600)
 NEAR_RATES = np.linspace(-3.0, 5.0, 401)
 """The common grid of several segments, in limits: it must reach catastrophic leaks."""
+TAIL = np.geomspace(1e-3, 1e9, 300)
+"""Where the grid thins out beside a segment's mass, in widths of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,11 @@ def quantiles(mixtures: Sequence[Mixture], probabilities: Sequence[float]) -> tu
 
 
 def _grid(mixtures: Sequence[Mixture]) -> FloatArray:
-    """Rates everywhere, and densely where a segment has its mass."""
-    own = [np.linspace(m.quantile(0.0005), m.quantile(0.9995), 400) for m in mixtures]
-    middle = [np.linspace(m.quantile(0.1), m.quantile(0.9), 200) for m in mixtures]
-    return np.unique(np.concatenate((-FAR_RATES, NEAR_RATES, FAR_RATES, *own, *middle)))
+    """Rates everywhere, densely where a segment has its mass, and ever wider apart beside it."""
+    parts = [-FAR_RATES, NEAR_RATES, FAR_RATES]
+    for mixture in mixtures:
+        low, high = mixture.quantile(0.0005), mixture.quantile(0.9995)
+        tail = (high - low) * TAIL
+        middle = np.linspace(mixture.quantile(0.1), mixture.quantile(0.9), 200)
+        parts += [low - tail, np.linspace(low, high, 400), middle, high + tail]
+    return np.unique(np.concatenate(parts))

@@ -1,0 +1,57 @@
+"""What a growth verdict costs, and how often it is wrong on simulated traces.
+
+python -m benches.bench_growth [SEEDS]
+"""
+
+import resource
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+
+import numpy as np
+
+from soakd.analysis.growth import judge_growth
+from tests.growth_traces import Trace, held_out, trace
+
+
+def cost() -> None:
+    """CPU of one verdict, and the most memory so far."""
+    for n in (60, 288, 8_640, 100_000, 500_000):
+        t = trace("warm_and_sawtooth", 1, n=n)
+        judge_growth(t.hours, t.megabytes, limit=t.limit)
+        times = []
+        for _ in range(5):
+            start = time.process_time()
+            judge_growth(t.hours, t.megabytes, limit=t.limit)
+            times.append(time.process_time() - start)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(f"{n:8,} samples: {np.median(times) * 1e3:6.1f} ms CPU, peak {peak:.0f} MiB")
+
+
+def judge(t: Trace) -> tuple[str, bool, str, bool]:
+    """Family, whether it leaks, the answer, and whether the interval holds the true rate."""
+    growth = judge_growth(t.hours, t.megabytes, t.segment, limit=t.limit)
+    assert growth.low is not None
+    assert growth.high is not None
+    return t.family, t.leaks, growth.state, growth.low <= t.rate <= growth.high
+
+
+def error_rates(seeds: int) -> None:
+    """False answers by family, and in all."""
+    with ProcessPoolExecutor(2) as pool:
+        answers = list(pool.map(judge, held_out(range(seeds)), chunksize=20))
+    count = Counter((leaks, state) for _, leaks, state, _ in answers)
+    open_families = Counter(family for family, _, state, _ in answers if state == "INCONCLUSIVE")
+    wrong = Counter(family for family, leaks, state, _ in answers if state == ("PASS" if leaks else "FAIL"))
+    healthy = sum(n for (leaks, _), n in count.items() if not leaks)
+    undecided = sum(open_families.values()) / len(answers)
+    coverage = np.mean([covered for *_, covered in answers])
+    print(f"false FAIL {count[False, 'FAIL']}/{healthy}, false PASS {count[True, 'PASS']}/{len(answers) - healthy},")
+    print(f"inconclusive {undecided:.1%} ({dict(open_families.most_common(6))}), coverage {coverage:.1%}")
+    print(f"wrong: {dict(wrong)}")
+
+
+if __name__ == "__main__":
+    cost()
+    error_rates(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
