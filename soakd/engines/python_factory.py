@@ -1,0 +1,129 @@
+"""`python`: anybody's own operation, by `factory = "package.module:make"`.
+
+`make(**options)` returns a callable that performs one operation, or an object with the methods of an engine.
+"""
+
+import importlib
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from soakd.engines.failures import one_line
+from soakd.engines.protocol import Engine
+from soakd.errors import EngineError
+from soakd.model import Operation
+
+OPERATION_NAMES = ("op", "operation")
+BOUNDS = ("capacity_entries", "bytes_per_entry", "capacity_bytes")
+
+
+def make(factory: str | None, options: Mapping[str, Any]) -> Engine:
+    """Import and call somebody's factory.
+
+    Raises:
+        EngineError: it does not import, raises, or returns what cannot be driven; the last line of its own traceback.
+    """
+    if not factory or ":" not in factory:
+        raise EngineError(f'factory: must be "package.module:make", got "{factory or ""}"')
+    return OwnEngine(_made(factory, options), factory)
+
+
+class OwnEngine:
+    """Somebody's callable or object, with what it leaves out filled in."""
+
+    def __init__(self, made: Any, factory: str) -> None:
+        operation = getattr(made, "operation", None)
+        perform = operation if callable(operation) else made
+        if not callable(perform) or inspect.isclass(made):
+            raise EngineError(
+                f'factory "{factory}": must return a callable or an object with operation(op), got {_described(made)}'
+            )
+        self._made = made
+        self.is_async = _is_coroutine_function(perform)
+        self.operation: Callable[[Operation], Any] = _taking_operation(perform, self.is_async, factory)
+        for name in BOUNDS:
+            if isinstance(value := getattr(made, name, None), int | float):
+                setattr(self, name, value)
+
+    def start(self) -> Awaitable[None] | None:
+        """Start it, if it has a start."""
+        started: Awaitable[None] | None = self._call("start")
+        return started
+
+    def close(self) -> Awaitable[None] | None:
+        """Close it, if it has a close, and let go of it."""
+        done: Awaitable[None] | None = self._call("close")
+        self._made = self.operation = _closed
+        return done
+
+    def counters(self) -> Mapping[str, float]:
+        """Return its counters, if it has any."""
+        return self._call("counters") or {}
+
+    def _call(self, name: str) -> Any:
+        method = getattr(self._made, name, None)
+        return method() if callable(method) else None
+
+
+def _made(factory: str, options: Mapping[str, Any]) -> Any:
+    module_name, _, path = factory.partition(":")
+    try:
+        made: Any = importlib.import_module(module_name)
+    except (Exception, SystemExit) as error:
+        raise EngineError(f'factory "{factory}": module "{module_name}" does not import: {one_line(error)}') from error
+    for name in path.split("."):
+        if not hasattr(made, name):
+            raise EngineError(f'factory "{factory}": module "{module_name}" has no "{path}"')
+        made = getattr(made, name)
+    if not callable(made):
+        raise EngineError(f'factory "{factory}": "{path}" cannot be called: it is {_described(made)}')
+    try:
+        result = made(**options)
+    except (Exception, SystemExit) as error:
+        raise EngineError(f'factory "{factory}": {path}() raised {one_line(error)}') from error
+    if inspect.iscoroutine(result):
+        result.close()
+        raise EngineError(f'factory "{factory}": {path} must not be async; what it returns may be')
+    return result
+
+
+def _taking_operation(perform: Callable[..., Any], is_async: bool, factory: str) -> Callable[[Operation], Any]:
+    """Return a callable that takes the operation, whether `perform` wants it or not; decided once."""
+    if _wants_operation(perform, factory):
+        return perform
+
+    if is_async:
+
+        async def perform_async(_: Operation) -> None:
+            await perform()
+
+        return perform_async
+
+    return lambda _: perform()
+
+
+def _wants_operation(perform: Callable[..., Any], factory: str) -> bool:
+    """A parameter without a default is the operation, and so is one that is called `op` or `operation`."""
+    try:
+        parameters = inspect.signature(perform).parameters.values()
+    except (TypeError, ValueError):  # some callables written in C do not say
+        return False
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if len(required) > 1 or any(p.kind is p.KEYWORD_ONLY for p in required):
+        names = ", ".join(p.name for p in required)
+        raise EngineError(f'factory "{factory}": an operation takes nothing or one Operation; this one needs {names}')
+    return bool(required) or (bool(positional) and positional[0].name in OPERATION_NAMES)
+
+
+def _is_coroutine_function(perform: Callable[..., Any]) -> bool:
+    called = getattr(perform, "__call__", None)  # noqa: B004 - an object whose __call__ is a coroutine function
+    return inspect.iscoroutinefunction(perform) or inspect.iscoroutinefunction(called)
+
+
+def _described(value: object) -> str:
+    return f"the class {value.__name__}" if inspect.isclass(value) else f"{type(value).__name__}"
+
+
+def _closed(*_: object) -> None:
+    raise EngineError("the engine is closed")

@@ -1,0 +1,88 @@
+"""From a worker's spec to its engine. Options and roles of every kind are in `soakd.kinds`; here are the adapters."""
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from soakd.engines.failures import one_line
+from soakd.engines.protocol import Engine
+from soakd.errors import EngineError
+from soakd.model import WorkerSpec
+
+ADAPTERS: Mapping[str, str] = {
+    "policy.regorus": "soakd.engines.policy_regorus:RegorusPolicy",
+    "cache.native": "soakd.engines.cache_native:NativeCache",
+    "cache.python": "soakd.engines.cache_python:PythonCache",
+    "authorize": "soakd.engines.authorize:make",
+    "python": "soakd.engines.python_factory:make",
+    "control.null": "soakd.engines.control_null:NullControl",
+    "control.leak": "soakd.engines.control_leak:LeakControl",
+}
+"""Kind -> "module:callable"; the callable takes the kind's options as keyword arguments."""
+
+
+def build(spec: WorkerSpec) -> Engine:
+    """Build the engine that a worker drives.
+
+    Raises:
+        EngineError: an unknown kind or option, or the adapter refused; one line.
+    """
+    sys.path[:0] = [folder for folder in spec.path if folder not in sys.path]
+    adapter = adapter_of(spec.kind)
+    if spec.kind == "python":
+        return _called(spec.kind, adapter, {"factory": spec.factory, "options": spec.options})
+    if spec.kind == "authorize":
+        return _called(spec.kind, adapter, dict(spec.options), build_part=lambda name: build_peer(spec, name))
+    return _called(spec.kind, adapter, dict(spec.options))
+
+
+def build_peer(spec: WorkerSpec, name: str) -> Engine:
+    """Build another engine of the run for `authorize`, in this process and apart from that engine's own worker.
+
+    Raises:
+        EngineError: no engine of that name, or as for `build`.
+    """
+    if name not in spec.peers:
+        raise EngineError(f'no engine "{name}" in this run; engines: {", ".join(sorted(spec.peers))}')
+    kind = spec.peers[name]["kind"]
+    if kind in ("authorize", "python"):
+        raise EngineError(f'engine "{name}": kind "{kind}" cannot be a part of authorize')
+    return _called(kind, adapter_of(kind), dict(spec.peers[name].get("options") or {}))
+
+
+def is_async(engine: Engine) -> bool:
+    """Return whether operations of the engine are awaited; an attribute `is_async` of the engine decides if there."""
+    declared = getattr(engine, "is_async", None)
+    return bool(inspect.iscoroutinefunction(engine.operation) if declared is None else declared)
+
+
+def adapter_of(kind: str) -> Callable[..., Engine]:
+    """Import the adapter of a kind.
+
+    Raises:
+        EngineError: an unknown kind, or the adapter's own packages are missing in this interpreter.
+    """
+    if kind not in ADAPTERS:
+        raise EngineError(f'no engine of kind "{kind}"; kinds: {", ".join(sorted(ADAPTERS))}')
+    module, _, name = ADAPTERS[kind].partition(":")
+    try:
+        adapter: Callable[..., Engine] = getattr(importlib.import_module(module), name)
+    except ImportError as error:
+        raise EngineError(f'kind "{kind}" does not work under {sys.executable}: {one_line(error)}') from error
+    return adapter
+
+
+def _called(kind: str, adapter: Callable[..., Engine], options: Mapping[str, Any], **internal: Any) -> Engine:
+    known = [name for name in inspect.signature(adapter).parameters if name not in internal]
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        has = f"known options: {', '.join(sorted(known))}" if known else "it has none"
+        raise EngineError(f'kind "{kind}": unknown option "{unknown[0]}"; {has}')
+    try:
+        return adapter(**options, **internal)
+    except EngineError:
+        raise
+    except Exception as error:
+        raise EngineError(f'kind "{kind}": {one_line(error)}') from error

@@ -1,0 +1,95 @@
+"""The tape: 65,536 seeded operations, made once before the baseline and played round and round.
+
+The same seed and mix give the same tape in every process and Python version. Of `random` only `Random(int).random()` is
+used, the one method whose sequence the language promises to keep; zipf weights are whole numbers.
+"""
+
+import hashlib
+import itertools
+import json
+import random
+from bisect import bisect_right
+from collections.abc import Iterator
+
+from soakd.load.mixes import MIXES, Input, Mix
+from soakd.model import Operation, Verb, WorkerSpec
+
+LENGTH = 65_536
+ZIPF_EXPONENT = 0.99
+UNIQUE_PER_SEGMENT = 10**12
+"""Unique keys of the next life of a process begin so much further on: a server that outlived it knows none of them."""
+
+
+class Tape:
+    """Operations in order, without end.
+
+    Attributes:
+        stream: gives the next operation; one place for all phases, so that unique keys stay unique.
+        hash: SHA-256 of the content, hexadecimal; goes into the run's record.
+    """
+
+    def __init__(self, operations: list[Operation], *, first_unique: int | None = None) -> None:
+        self.hash = _hash(operations)
+        self.stream: Iterator[Operation]
+        if first_unique is None:
+            # Not itertools.cycle: it copies the tape during the first round, which would be growth.
+            self.stream = itertools.chain.from_iterable(itertools.repeat(operations))
+        else:
+            self.stream = _with_unique_keys(operations, first_unique)
+
+
+def build_tape(spec: WorkerSpec) -> Tape:
+    """Make the tape of a worker from its seed and mix.
+
+    Raises:
+        ValueError: an unknown mix.
+    """
+    if spec.mix not in MIXES:
+        raise ValueError(f'mix: must be one of {", ".join(MIXES)}, got "{spec.mix}"')
+    mix = MIXES[spec.mix]
+    return Tape(
+        make_operations(spec.seed, mix),
+        first_unique=spec.segment * UNIQUE_PER_SEGMENT if mix.unique else None,
+    )
+
+
+def make_operations(seed: int, mix: Mix, length: int = LENGTH) -> list[Operation]:
+    """Draw `length` operations; verb and key together determine the input, so that decisions can be cached by them."""
+    draw = random.Random(seed).random
+    bounds = _zipf_bounds(mix.keys)
+    keys: dict[int, str] = {}
+    inputs: dict[tuple[Verb, int], Input] = {}
+    operations = []
+    for _ in range(length):
+        verb = mix.verb(draw())
+        rank = bisect_right(bounds, int(draw() * bounds[-1]))
+        slot = rank % mix.inputs
+        operations.append(
+            Operation(
+                verb,
+                keys.get(rank) or keys.setdefault(rank, mix.key(rank)),
+                inputs.get((verb, slot)) or inputs.setdefault((verb, slot), mix.input(verb, slot)),
+                mix.size_bytes(rank),
+            )
+        )
+    return operations
+
+
+def _zipf_bounds(keys: int) -> list[int]:
+    """Return cumulative weights: rank r has a weight proportional to 1 / (r + 1) ** 0.99, in whole numbers."""
+    return list(itertools.accumulate(round(2**40 / (rank + 1) ** ZIPF_EXPONENT) for rank in range(keys)))
+
+
+def _with_unique_keys(operations: list[Operation], first: int) -> Iterator[Operation]:
+    for number in itertools.count(first):
+        verb, _, given, size_bytes = operations[number % len(operations)]
+        yield Operation(verb, f"session:{number:015d}", given, size_bytes)
+
+
+def _hash(operations: list[Operation]) -> str:
+    digest = hashlib.sha256()
+    known: dict[int, bytes] = {}
+    for verb, key, given, size_bytes in operations:
+        text = known.get(id(given)) or known.setdefault(id(given), json.dumps(given, sort_keys=True).encode())
+        digest.update(f"{verb}\t{key}\t{size_bytes}\t".encode() + text + b"\n")
+    return digest.hexdigest()
