@@ -6,16 +6,18 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from soakd.model import PhaseName
 from soakd.records import Record
 from soakd.status import EngineStatus, RunStatus, answer_so_far, printable
 from soakd.units import format_bytes, format_latency
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+PHASES: tuple[str, ...] = get_args(PhaseName)
 FORMATS = ("auto", "console", "json")
 
 LONG_RUN_S = 7200.0
@@ -71,7 +73,7 @@ class EventLog:
 
     def __init__(self) -> None:
         self._log = structlog.get_logger("soakd")
-        self._phase: str | None = None
+        self._phases: set[str] = set()
         self._incidents: Counter[tuple[str, str]] = Counter()
         self._verdict: tuple[Any, ...] | None = None
         self._next_s: float | None = None
@@ -115,12 +117,12 @@ class EventLog:
         self._log.info("progress", **_progress(status, now_s, elapsed_s))
 
     def _tell_phase(self, record: Record) -> None:
-        """Tell of a phase when the first engine enters it; later lives of an engine pass through it unsaid."""
+        """Tell of a phase when the first engine enters it; engines and lives that follow pass through it unsaid."""
         name = str(record.body.get("name"))
         if record.engine == "":
             self._log.info("started" if name == "origin" else "ended", **_reason(record))
-        elif record.segment == 0 and name != self._phase:
-            self._phase = name
+        elif name in PHASES and name not in self._phases:
+            self._phases.add(name)
             self._log.info("phase", phase=name)
 
     def _tell_incident(self, record: Record) -> None:

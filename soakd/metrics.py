@@ -77,9 +77,8 @@ class SoakdCollector(Collector):
     def _engines(self) -> Iterator[Metric]:
         engines = self._status.engines.values()
         yield self._per_engine("soakd_engine_up", "1 while the engine's process lives.", lambda e: float(e.up))
-        yield self._per_engine(
-            "soakd_engine_target_rate", "Operations per second, as planned.", lambda e: e.target_per_s
-        )
+        name = "soakd_engine_planned_operations_per_second"
+        yield self._per_engine(name, "Configured rate.", lambda e: e.target_per_s)
         for name, (signal, text) in PROCESS.items():
             yield self._per_engine(name, text, functools.partial(_signal, signal=signal))
         parts = [

@@ -114,7 +114,8 @@ def verdict_so_far() -> dict[str, Any]:
         ("control-leak", "control.leak", "control", [growth(31.9, 31.7, 32.1, "FAIL")]),
     ]
     return {
-        "schema": "soakd.verdict/1", "run_id": "20260601-quick", "verdict": "INCOMPLETE", "summary": "62% of the plan seen",
+        "schema": "soakd.verdict/1", "run_id": "20260601-quick", "verdict": "INCOMPLETE",
+        "summary": "62% of the plan seen",
         "engines": [
             {"name": name, "kind": kind, "role": role, "verdict": "INCOMPLETE", "class": "flat", "checks": checks}
             for name, kind, role, checks in engines

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -17,6 +17,9 @@ from soakd.status import printable
 
 RUN = "run"
 """Stands in the engines' column for checks of the run as a whole."""
+INFORMATIONAL = "informational"
+INDENT = "  "
+LONGEST_TEXT = 4000
 
 
 class Row(NamedTuple):
@@ -41,24 +44,20 @@ def print_closing(
         color: None for what the terminal and NO_COLOR say.
         console: where to print instead.
     """
-    console = console or Console(no_color=None if color is None else not color, highlight=False)
+    if console is None:
+        console = Console(
+            force_terminal=True if color else None, no_color=None if color is None else not color, highlight=False
+        )
     rows = list(rows_of(verdict))
-    if console.is_terminal and not console.is_dumb_terminal:
-        console.print(_table(rows, console.width))
-        for line in _notes(rows):
-            console.print(line)
-    else:
-        for text in _plain(rows):
-            _say(console, Text(text))
     state = str(verdict.get("verdict", "INCOMPLETE"))
-    sentence = printable(verdict.get("summary", ""), 2000)
-    console.print()
-    _say(console, Text.assemble((state, STYLES.get(state, "")), f": {sentence}" if sentence else ""))
-    for line in verdict.get("visibility") or ():
-        _say(console, Text(f"  {printable(line, 2000)}"))
+    summary = printable(verdict.get("summary") or "", LONGEST_TEXT)
+    sentence = Text.assemble((state, STYLES.get(state, "")), f": {summary}" if summary else "")
+    visible = [Text(printable(line, LONGEST_TEXT)) for line in verdict.get("visibility") or ()]
+    show = _show_plain if not console.is_terminal or console.is_dumb_terminal else _show_table
+    show(console, rows, sentence, visible)
     console.print()
     for path in files:
-        _say(console, Text(printable(path, 4096)), whole=True)
+        console.print(Text(printable(path, LONGEST_TEXT)), soft_wrap=True)
 
 
 def rows_of(verdict: Mapping[str, Any]) -> Iterator[Row]:
@@ -77,32 +76,51 @@ def _row(engine: str, check: Mapping[str, Any], kind: str, *, decides: bool) -> 
     state = str(check.get("verdict"))
     note = printable(check.get("reason") or "")
     if check.get("informational") or not decides:
-        note = f"informational; {note}" if note else "informational"
+        note = f"{INFORMATIONAL}; {note}" if note else INFORMATIONAL
     word = control_word(kind, state) or state
     return Row(engine, printable(check.get("id")), word, value_words(check), limit_words(check), note)
 
 
+def _show_table(console: Console, rows: Sequence[Row], sentence: Text, visible: Sequence[Text]) -> None:
+    console.print()
+    console.print(_table(rows, console.width))
+    if notes := list(_notes(rows)):
+        console.print("", *notes, sep="\n")
+    console.print("", sentence, sep="\n")
+    for line in visible:
+        console.print(Padding(line, (0, 0, 0, len(INDENT))))
+
+
+def _show_plain(console: Console, rows: Sequence[Row], sentence: Text, visible: Sequence[Text]) -> None:
+    """Print lines that are never broken, so that a check and its numbers are found together."""
+    for line in [*map(Text, _plain(rows)), Text(), sentence, *(Text(INDENT) + line for line in visible)]:
+        console.print(line, soft_wrap=True)
+
+
 def _table(rows: Sequence[Row], width: int) -> Table:
-    """Draw the checks grouped by engine; the columns keep their text whole, names give way first."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0) if width < 100 else (0, 2, 0, 0))
-    for head in ("engine", "check", "state", "estimate", "limit"):
-        table.add_column(head, no_wrap=True, overflow="ellipsis")
+    """Draw the checks under their engines' names; only the names of checks give way to a narrow terminal."""
+    gap = 2
+    heads = ("check", "state", "estimate", "limit")
+    widths = [max(len(head), *(len(row[i + 1]) for row in rows)) if rows else len(head) for i, head in enumerate(heads)]
+    widths[0] = max(8, min(widths[0] + len(INDENT), width - sum(widths[1:]) - gap * (len(widths) - 1)))
+    table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold dim")
+    for head, cells in zip(heads, widths, strict=True):
+        table.add_column(head, width=cells, no_wrap=True, overflow="ellipsis")
     before = None
     for row in rows:
-        if before not in (None, row.engine):
-            table.add_section()
-        style = "dim" if row.note.startswith("informational") else ""
+        if row.engine != before:
+            table.add_row(Text(row.engine, style="bold"))
+            before = row.engine
+        style = "dim" if row.note.startswith(INFORMATIONAL) else ""
         state = Text(row.state, style=STYLES.get(row.state, ""))
-        name = row.engine if row.engine != before else ""
-        table.add_row(Text(name, style="bold"), row.check, state, row.value, row.limit, style=style)
-        before = row.engine
+        table.add_row(Text(INDENT + row.check), state, row.value, row.limit, style=style)
     return table
 
 
 def _notes(rows: Sequence[Row]) -> Iterator[Text]:
     """Say why, of every check that decides and did not pass."""
     for row in rows:
-        if row.note and not row.note.startswith("informational") and row.state not in ("PASS", "flat", "caught"):
+        if row.note and not row.note.startswith(INFORMATIONAL) and row.state not in ("PASS", "flat", "caught"):
             yield Text.assemble((f"{row.engine} {row.check}", "bold"), f": {row.note}")
 
 
@@ -112,8 +130,3 @@ def _plain(rows: Sequence[Row]) -> Iterator[str]:
         cells = [cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)]
         limit = f"limit {row.limit}" if row.limit else ""
         yield "  ".join([*cells, "  ".join(part for part in (limit, row.note) if part)]).rstrip()
-
-
-def _say(console: Console, text: Text, *, whole: bool = False) -> None:
-    """Print a line: wrapped by words on a terminal, whole elsewhere; paths are never broken."""
-    console.print(text, soft_wrap=whole or not console.is_terminal)

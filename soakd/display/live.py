@@ -78,7 +78,7 @@ WIDE = {
     "so far": 12,
 }  # fmt: skip
 NARROW = {"engine": 12, "rate": 9, "errors": 4, "p99": 6, "RSS": 6, "live": 6, "growth so far": 24, "so far": 6}
-DROPPED_FIRST = ("live", "errors", "RSS", "p99", "rate")
+DROPPED_FIRST = ("live", "errors", "RSS", "p99", "rate", "growth so far")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,9 @@ def _layout(width: int, longest_name: int) -> _Layout:
 
 
 def _cells(engine: EngineStatus, *, narrow: bool) -> dict[str, Text | str]:
-    latest, check = engine.latest, leak_check(engine.checks)
-    p99_s = engine.latency.get("service_p99_s")
+    latest = engine.latest if engine.up else {}
+    check = leak_check(engine.checks)
+    p99_s = engine.latency.get("service_p99_s") if engine.up else None
     return {
         "engine": Text(engine.name),
         "rate": _rate(engine, narrow=narrow),
@@ -123,9 +124,10 @@ def _cells(engine: EngineStatus, *, narrow: bool) -> dict[str, Text | str]:
 
 
 def _rate(engine: EngineStatus, *, narrow: bool) -> Text | str:
-    """Write achieved and planned operations per second; outside the loaded phases only what is going on."""
+    """Write achieved and planned operations per second; where there are none, what is going on instead."""
     if not engine.up:
-        return Text("down", style="bold red" if engine.restarts or engine.incidents else "dim")
+        broken = engine.ended_by not in (None, "completed")
+        return Text(engine.ended_by or "starting", style="bold red" if broken else "dim")
     if engine.phase not in LOADED_PHASES:
         return Text(engine.phase or "ready", style="dim")
     number = _short_number if narrow else "{:,.0f}".format
@@ -163,7 +165,13 @@ def _header(status: RunStatus, now_s: float, width: int) -> RenderableType:
         line.add_column(no_wrap=True)
     line.add_row(
         Text.assemble(name, f"  {status.phase or 'starting'}  {_clock(elapsed_s)} of {format_duration(planned_s)}"),
-        ProgressBar(total=planned_s, completed=min(elapsed_s, planned_s), width=max(8, min(40, width // 7))),
+        ProgressBar(
+            total=planned_s,
+            completed=min(elapsed_s, planned_s),
+            width=max(8, min(40, width // 7)),
+            complete_style="cyan",
+            finished_style="cyan",
+        ),
         Text.assemble(f"{_clock(remaining_s)} left  ", (state, STYLES.get(state, "dim")), " so far"),
     )
     return line

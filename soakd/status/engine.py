@@ -42,6 +42,8 @@ class EngineStatus:
     """Configured rate, operations per second."""
     sample_every_s: float
     up: bool = False
+    ended_by: str | None = None
+    """The incident that ended the last life, or "completed"; None while none has ended."""
     phase: str | None = None
     segment: int = 0
     pid: int | None = None
@@ -103,7 +105,7 @@ class EngineStatus:
         elif record.kind == "hello":
             self._begin(record)
         elif record.kind == "bye":
-            self.up = False
+            self.up, self.ended_by = False, "completed"
         elif record.kind == "phase":
             self.phase = printable(body["name"], LONGEST_NAME)
             self._window.clear()
@@ -117,7 +119,8 @@ class EngineStatus:
     def as_dict(self) -> dict[str, Any]:
         """Say the same in JSON's types."""
         return {
-            "name": self.name, "kind": self.kind, "role": self.role, "up": self.up, "phase": self.phase,
+            "name": self.name, "kind": self.kind, "role": self.role, "up": self.up, "ended_by": self.ended_by,
+            "phase": self.phase,
             "segment": self.segment, "pid": self.pid, "target_per_s": self.target_per_s,
             "rate_per_s": self.rate_per_s, "operations": self.operations, "restarts": self.restarts,
             "incidents": dict(self.incidents), "latest": dict(self.latest), "latency": dict(self.latency),
@@ -149,7 +152,7 @@ class EngineStatus:
         if what == "restart":
             self.restarts += 1
         elif what in ENDINGS and incident.segment >= self.segment:
-            self.up = False
+            self.up, self.ended_by = False, what
 
     def _take_sample(self, sample: Record, origin_s: float | None) -> None:
         inside = sample.body.get("source") != "outside"

@@ -1,0 +1,202 @@
+"""The daemon's log."""
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from soakd import log
+from soakd.log import EventLog, configure
+from soakd.status import RunStatus
+from tests.showing import ORIGIN_S, incident, origin, phase, plan, record, status_in_load, verdict_final, verdict_so_far
+
+
+@pytest.fixture(autouse=True)
+def _restored() -> Iterator[None]:
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    structlog.reset_defaults()
+    logging.root.handlers[:], logging.root.level = handlers, level
+
+
+def lines_of(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    captured = capsys.readouterr()
+    assert captured.out == "", "stdout is for the display"
+    return [json.loads(line) for line in captured.err.splitlines()]
+
+
+def test_a_phase_is_told_once_however_many_engines_enter_it() -> None:
+    events = EventLog()
+    with capture_logs() as told:
+        events.fold([origin(), *(phase(name, "load", 9.0) for name in ("a", "b", "c"))])
+        events.fold([phase("a", "drain", 100.0), phase("b", "drain", 100.0)])
+        events.fold([record("phase", "", 180.0, {"name": "end", "reason": "interrupted", "signal": "SIGTERM"})])
+    assert [event["event"] for event in told] == ["started", "phase", "phase", "ended"]
+    assert [event.get("phase") for event in told[1:3]] == ["load", "drain"]
+    assert (told[3]["reason"], told[3]["signal"]) == ("interrupted", "SIGTERM")
+
+
+def test_a_phase_that_another_life_enters_again_is_not_told() -> None:
+    events = EventLog()
+    with capture_logs() as told:
+        events.fold([phase("a", "load", 9.0), phase("b", "drain", 100.0), phase("a", "load", 101.0, segment=1)])
+    assert [event["phase"] for event in told] == ["load", "drain"]
+
+
+def test_two_engines_that_are_not_in_step_do_not_repeat_a_phase() -> None:
+    events = EventLog()
+    with capture_logs() as told:
+        events.fold(
+            [phase("a", "load", 9.0), phase("a", "drain", 50.0), phase("b", "load", 51.0), phase("b", "drain", 60.0)]
+        )
+    assert [event["phase"] for event in told] == ["load", "drain"]
+
+
+def test_an_incident_is_a_warning_with_its_engine_and_detail() -> None:
+    with capture_logs() as told:
+        EventLog().fold([incident("cache-rust", "crash", detail="killed by SIGKILL", segment=2)])
+    assert told == [
+        {
+            "event": "incident", "log_level": "warning", "what": "crash", "engine": "cache-rust", "segment": 2,
+            "detail": "killed by SIGKILL",
+        }
+    ]  # fmt: skip
+
+
+def test_incidents_that_do_not_end_are_told_ever_more_rarely() -> None:
+    events = EventLog()
+    with capture_logs() as told:
+        for _ in range(10_000):
+            events.fold([incident("cache-rust", "operation_error")])
+    assert [event.get("count") for event in told] == [None] * log.MOST_ALIKE + [100, 1000, 10_000]
+
+
+def test_what_is_remembered_of_incidents_is_bounded() -> None:
+    events = EventLog()
+    with capture_logs():
+        for number in range(2000):
+            events.fold([incident("cache-rust", f"what-{number}")])
+    assert len(events._incidents) == log.MOST_KINDS + 1
+
+
+def test_a_verdict_is_told_when_an_answer_changes() -> None:
+    events, second = EventLog(), verdict_so_far()
+    second["summary"] = "70% of the plan seen"
+    with capture_logs() as told:
+        events.verdict(verdict_so_far())
+        events.verdict(second)
+        events.verdict(verdict_final())
+    assert [(event["state"], event["before"]) for event in told] == [("INCOMPLETE", None), ("PASS", "INCOMPLETE")]
+    assert told[0]["engines"]["cache-rust"] == "INCONCLUSIVE"
+
+
+def test_a_verdict_with_nothing_in_it_is_told_too() -> None:
+    with capture_logs() as told:
+        EventLog().verdict({})
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(("duration", "every_s"), [("3min", 15.0), ("2h", 3600.0), ("24h", 3600.0)])
+def test_progress_is_told_hourly_or_twelve_times_in_a_short_run(duration: str, every_s: float) -> None:
+    events, status = EventLog(), RunStatus(plan(duration), "a-run")
+    status.fold([origin()])
+    with capture_logs() as told:
+        for second in range(int(5 * every_s) + 1):
+            events.progress(status, ORIGIN_S + second)
+    assert [event["elapsed_s"] for event in told] == [every_s * count for count in range(1, 6)] or duration == "2h"
+    if duration == "2h":
+        assert [event["elapsed_s"] for event in told][:2] == [3600, 7200]
+
+
+def test_before_the_start_there_is_no_progress() -> None:
+    with capture_logs() as told:
+        EventLog().progress(RunStatus(plan(), "a-run"), ORIGIN_S + 1000.0)
+    assert told == []
+
+
+def test_progress_says_how_every_engine_does() -> None:
+    with capture_logs() as told:
+        EventLog().progress(status_in_load(), ORIGIN_S + 60.0)
+    assert told[0]["engines"]["control-leak"] == "up, 976/s, 0 errors, p99 12us, rss 41.2MB, FAIL"
+    assert (told[0]["phase"], told[0]["remaining_s"], told[0]["coverage_ratio"]) == ("load", 120, 1.0)
+
+
+def test_off_a_terminal_every_event_is_a_line_of_json_with_the_time_in_utc(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info", "auto")
+    EventLog().fold([incident("cache-rust", "crash")])
+    (line,) = lines_of(capsys)
+    assert line["timestamp"].endswith("Z")
+    assert (line["event"], line["level"]) == ("incident", "warning")
+
+
+def test_for_people_an_event_is_a_line_without_colour_where_there_is_no_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure("info", "console")
+    EventLog().fold([incident("cache-rust", "crash", detail="killed\nby \x1b[31mSIGKILL")])
+    text = capsys.readouterr().err
+    assert text.count("\n") == 1
+    assert "\x1b" not in text
+    assert r"killed\nby \x1b[31mSIGKILL" in text.replace("\\\\", "\\")
+
+
+def test_what_is_below_the_level_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("warning", "json")
+    EventLog().fold([origin(), incident("cache-rust", "crash")])
+    assert [line["event"] for line in lines_of(capsys)] == ["incident"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("redis://user:hunter2@host:1/0 refused", "redis://user:***@host:1/0 refused"),
+        ("login failed: password=hunter2, user=me", "login failed: password=***, user=me"),
+        ("Authorization: Bearer hunter2", "Authorization: Bearer ***"),
+        ("{'api_key': 'hunter2'}", "{'api_key': '***'}"),
+        ("http://127.0.0.1:8181/v1/data?a=1@2", "http://127.0.0.1:8181/v1/data?a=1@2"),
+        ("a token of 3 words", "a token of 3 words"),
+    ],
+)
+def test_no_secret_is_logged_and_the_rest_is_kept(capsys: pytest.CaptureFixture[str], text: str, told: str) -> None:
+    configure("info", "json")
+    EventLog().fold([incident("cache-rust", "crash", detail=text)])
+    assert lines_of(capsys)[0]["detail"] == told
+
+
+def test_values_under_a_secret_name_are_hidden_however_deep(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info", "json")
+    structlog.get_logger("soakd").info(
+        "options", options={"password": "hunter2", "nested": [{"auth_token": "hunter2"}]}
+    )
+    assert lines_of(capsys)[0]["options"] == {"password": "***", "nested": [{"auth_token": "***"}]}
+
+
+def test_an_exception_is_logged_without_local_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    for format_ in ("json", "console"):
+        configure("info", format_)
+        try:
+            hidden = "hunter" + "2"
+            raise ValueError(len(hidden))
+        except ValueError:
+            structlog.get_logger("soakd").exception("failed")
+        text = capsys.readouterr().err
+        assert "ValueError: 7" in text
+        assert "hunter2" not in text
+
+
+def test_what_libraries_log_becomes_an_event(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info", "json")
+    logging.getLogger("asyncio").error("Task exception was never retrieved\nmore")
+    logging.getLogger("asyncio").debug("a detail")
+    (line,) = lines_of(capsys)
+    assert (line["level"], line["logger"]) == ("error", "asyncio")
+
+
+@pytest.mark.parametrize(("level", "format_"), [("loud", "json"), ("info", "xml")])
+def test_an_unknown_level_or_format_is_refused_with_those_known(level: str, format_: str) -> None:
+    with pytest.raises(ValueError, match=r"debug, info, warning, error .* auto, console, json"):
+        configure(level, format_)
