@@ -43,7 +43,7 @@ LATENCIES = {
     "soakd_engine_service_seconds": ("service", "From the start of an operation to its end."),
     "soakd_engine_response_seconds": ("response", "From the scheduled start of an operation to its end."),
 }
-PER_SECOND = {"bytes/hour": 1 / 3600.0, "bytes/second": 1.0}
+GROWTH_UNITS = ("bytes/hour", "bytes/operation")
 
 
 class SoakdCollector(Collector):
@@ -103,24 +103,26 @@ class SoakdCollector(Collector):
         yield self._counter("soakd_probe_failures", "Readings that failed.", ["engine", "probe"], failures)
 
     def _growth(self) -> Iterator[Metric]:
-        """Growth as the judge last saw it, of signals that are bytes."""
-        rates, per_operation, detectable = [], [], []
+        """Growth as the judge last saw it, of signals that are bytes; hourly and per operation, where it knows both."""
+        rates: dict[tuple[str, ...], float | None] = {}
+        per_operation: dict[tuple[str, ...], float | None] = {}
+        detectable: dict[tuple[str, ...], float | None] = {}
         for engine, signal, check in _growth_checks(self._status):
-            factor = PER_SECOND.get(check.get("unit", ""))
-            estimate = check.get("estimate")
-            if factor is not None:
-                bounds = {bound: check.get(bound) for bound in ("estimate", "low", "high")}
-                rates += [((engine, signal, bound), _times(value, factor)) for bound, value in bounds.items()]
-                detectable.append(((engine, signal), _times(check.get("minimum_detectable"), factor)))
-                estimate = check.get("per_operation")
-            per_operation.append(((engine, signal), estimate))
+            key = (engine, signal)
+            if check["unit"] == "bytes/hour":
+                rates |= {(*key, bound): _per_second(check.get(bound)) for bound in ("estimate", "low", "high")}
+                detectable[key] = _per_second(check.get("minimum_detectable"))
+                per_operation.setdefault(key, check.get("per_operation"))
+            else:
+                rates.setdefault((*key, "estimate"), _per_second(check.get("per_hour")))
+                per_operation[key] = check.get("estimate")
         labels = ["engine", "signal"]
         name = "soakd_engine_growth_bytes_per_second"
-        yield self._gauge(name, "Growth that remains, with its 95 % interval.", [*labels, "bound"], rates)
+        yield self._gauge(name, "Growth that remains, with its 95 % interval.", [*labels, "bound"], rates.items())
         name = "soakd_engine_growth_bytes_per_operation"
-        yield self._gauge(name, "Growth that remains, per operation.", labels, dict(per_operation).items())
+        yield self._gauge(name, "Growth that remains, per operation.", labels, per_operation.items())
         name = "soakd_engine_minimum_detectable_growth_bytes_per_second"
-        yield self._gauge(name, "The growth that would have been called a failure.", labels, detectable)
+        yield self._gauge(name, "The growth that would have been called a failure.", labels, detectable.items())
 
     def _judged(self) -> Iterator[Metric]:
         engines = self._status.engines.values()
@@ -200,12 +202,12 @@ def _growth_checks(status: RunStatus) -> Iterator[tuple[str, str, Mapping[str, A
     """Yield engine, signal and check of all growth that is counted in bytes."""
     for engine in status.engines.values():
         for check_id, check in engine.checks.items():
-            if check_id.startswith("growth.") and str(check.get("unit")).startswith("bytes/"):
+            if check_id.startswith("growth.") and check.get("unit") in GROWTH_UNITS:
                 yield engine.name, check_id.removeprefix("growth.").removesuffix(".per_operation"), check
 
 
-def _times(value: float | None, factor: float) -> float | None:
-    return None if value is None else value * factor
+def _per_second(per_hour: float | None) -> float | None:
+    return None if per_hour is None else per_hour / 3600.0
 
 
 def _cumulative(latency: LatencyTotals) -> list[tuple[str, float]]:

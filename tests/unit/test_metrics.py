@@ -120,18 +120,23 @@ def test_growth_is_exported_in_the_unit_in_which_it_was_judged() -> None:
     assert values(text, "soakd_engine_growth_bytes_per_operation", **rss) == [0.03]
     leak = {"engine": "control-leak", "signal": "reachable_bytes"}
     assert values(text, "soakd_engine_growth_bytes_per_operation", **leak) == [31.9]
-    assert values(text, "soakd_engine_growth_bytes_per_second", **leak) == []
+    assert values(text, "soakd_engine_growth_bytes_per_second", **leak) == [pytest.approx(31.9 * 2000)]
+    assert values(text, "soakd_engine_growth_bytes_per_second", bound="low", **leak) == []
 
 
 def test_a_signal_judged_both_ways_has_one_series_of_each() -> None:
     status, verdict = status_in_load(), verdict_so_far()
     hourly = {"id": "growth.reachable_bytes", "estimate": 3600.0, "unit": "bytes/hour", "per_operation": 0.5}
-    per_operation = {"id": "growth.reachable_bytes.per_operation", "estimate": 0.51, "unit": "bytes/operation"}
-    verdict["engines"][0]["checks"] = [hourly, per_operation]
-    status.apply_verdict(verdict)
+    per_operation = {
+        "id": "growth.reachable_bytes.per_operation", "estimate": 0.51, "unit": "bytes/operation", "per_hour": 7200.0
+    }  # fmt: skip
     labels = {"engine": "cache-rust", "signal": "reachable_bytes"}
-    assert values(scrape(status), "soakd_engine_growth_bytes_per_second", bound="estimate", **labels) == [1.0]
-    assert values(scrape(status), "soakd_engine_growth_bytes_per_operation", **labels) == [0.51]
+    for checks in ([hourly, per_operation], [per_operation, hourly]):
+        verdict["engines"][0]["checks"] = checks
+        status.apply_verdict(verdict)
+        text = scrape(status)
+        assert values(text, "soakd_engine_growth_bytes_per_second", bound="estimate", **labels) == [1.0]
+        assert values(text, "soakd_engine_growth_bytes_per_operation", **labels) == [0.51]
 
 
 def test_exactly_one_state_of_a_check_and_of_the_verdict_is_1() -> None:

@@ -238,7 +238,11 @@ def test_records_of_engines_that_the_plan_does_not_have_are_ignored(status: RunS
 def test_memory_stays_bounded_whatever_an_engine_invents(status: RunStatus) -> None:
     engine = status.engines[ENGINE]
     for number in range(2 * MOST_NAMES):
-        names = {f"counter.{number}": 1, f"probe.{number}.duration_s": 0.1, f"probe.{number}.failures_total": 1}
+        names: dict[str, Any] = {
+            f"counter.{number}": 1,
+            f"probe.{number}.duration_s": 0.1,
+            f"probe.{number}.failures_total": 1,
+        }
         status.fold([sample(ENGINE, 1.0, number, **names), incident(ENGINE, f"what-{number}" + "x" * 1000)])
     assert len(engine.latest) <= MOST_NAMES
     assert len(engine.probe_durations_s) <= MOST_NAMES
