@@ -13,7 +13,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from soakd.model import PhaseName
 from soakd.records import Record
-from soakd.status import EngineStatus, RunStatus, answer_so_far, printable
+from soakd.status import DECIDING_ROLES, EngineStatus, RunStatus, answer_so_far, printable
 from soakd.units import format_bytes, format_latency
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -88,12 +88,14 @@ class EventLog:
 
     def verdict(self, verdict: Mapping[str, Any]) -> None:
         """Tell of a verdict, so far or final, where it differs from the one before."""
-        engines = {str(e.get("name")): answer_so_far(e.get("checks") or ()) for e in verdict.get("engines") or ()}
+        entries = verdict.get("engines") or ()
+        engines = {str(entry.get("name")): answer_so_far(entry.get("checks") or ()) for entry in entries}
         present = (verdict.get("verdict"), engines)
         if present == self._verdict:
             return
         before, self._verdict = self._verdict, present
-        tell = self._log.warning if "FAIL" in (present[0], *engines.values()) else self._log.info
+        judged = [engines[str(entry.get("name"))] for entry in entries if entry.get("role") in DECIDING_ROLES]
+        tell = self._log.warning if {"FAIL", "INVALID"} & {present[0], *judged} else self._log.info
         tell(
             "verdict", state=present[0], before=before[0] if before else None, summary=verdict.get("summary"),
             engines=engines,

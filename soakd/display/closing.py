@@ -3,6 +3,7 @@
 On a terminal a table; elsewhere one plain line a check, each with its engine's name, so that grep finds it.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +32,13 @@ class Row(NamedTuple):
     value: str
     limit: str
     note: str
+    minor: bool
+    """It decides nothing and brings no bad news: left out where room is dear."""
+
+    @property
+    def cells(self) -> tuple[str, str, str, str]:
+        """What stands in the columns after the engine's."""
+        return self.check, self.state, self.value, self.limit
 
 
 def print_closing(
@@ -63,22 +71,25 @@ def print_closing(
 def rows_of(verdict: Mapping[str, Any]) -> Iterator[Row]:
     """Yield the checks of every engine in the file's order, then those of the run."""
     for engine in verdict.get("engines") or ():
-        name, checks = printable(engine.get("name")), engine.get("checks") or ()
+        checks = engine.get("checks") or ()
         leak = leak_check({str(check.get("id")): check for check in checks})
         for check in checks:
-            kind = str(engine.get("kind")) if check is leak else ""
-            yield _row(name, check, kind, decides=engine.get("role") != "rival")
+            yield _row(engine, check, is_leak_check=check is leak)
     for check in verdict.get("checks") or ():
-        yield _row(RUN, check, "", decides=True)
+        yield _row({"name": RUN}, check, is_leak_check=False)
 
 
-def _row(engine: str, check: Mapping[str, Any], kind: str, *, decides: bool) -> Row:
-    state = str(check.get("verdict"))
+def _row(engine: Mapping[str, Any], check: Mapping[str, Any], *, is_leak_check: bool) -> Row:
+    check_id, state, role = printable(check.get("id")), str(check.get("verdict")), engine.get("role")
+    decides = not check.get("informational") and role != "rival"
+    minor = bool(check.get("informational")) and state != "FAIL"
+    if role == "control" and not is_leak_check:  # a control answers one question; else only what broke is news
+        decides, minor = False, state == "PASS" or check_id.startswith(("growth.", "latency."))
     note = printable(check.get("reason") or "")
-    if check.get("informational") or not decides:
+    if not decides:
         note = f"{INFORMATIONAL}; {note}" if note else INFORMATIONAL
-    word = control_word(kind, state) or state
-    return Row(engine, printable(check.get("id")), word, value_words(check), limit_words(check), note)
+    word = (control_word(str(engine.get("kind")), state) if is_leak_check else None) or state
+    return Row(printable(engine.get("name")), check_id, word, value_words(check), limit_words(check), note, minor)
 
 
 def _show_table(console: Console, rows: Sequence[Row], sentence: Text, visible: Sequence[Text]) -> None:
@@ -99,22 +110,29 @@ def _show_plain(console: Console, rows: Sequence[Row], sentence: Text, visible: 
 
 def _table(rows: Sequence[Row], width: int) -> Table:
     """Draw the checks under their engines' names; only the names of checks give way to a narrow terminal."""
-    gap = 2
     heads = ("check", "state", "estimate", "limit")
-    widths = [max(len(head), *(len(row[i + 1]) for row in rows)) if rows else len(head) for i, head in enumerate(heads)]
-    widths[0] = max(8, min(widths[0] + len(INDENT), width - sum(widths[1:]) - gap * (len(widths) - 1)))
+    shown = [row for row in rows if not row.minor]
+    widths = [max(len(head), *(len(row.cells[i]) for row in shown), 0) for i, head in enumerate(heads)]
+    widths[0] += len(INDENT)
+    gap = 2 if sum(widths) + 2 * (len(widths) - 1) <= width else 1
+    widths[0] = max(8, min(widths[0], width - sum(widths[1:]) - gap * (len(widths) - 1)))
     table = Table(box=None, pad_edge=False, padding=(0, gap, 0, 0), header_style="bold dim")
     for head, cells in zip(heads, widths, strict=True):
         table.add_column(head, width=cells, no_wrap=True, overflow="ellipsis")
-    before = None
-    for row in rows:
-        if row.engine != before:
-            table.add_row(Text(row.engine, style="bold"))
-            before = row.engine
-        style = "dim" if row.note.startswith(INFORMATIONAL) else ""
-        state = Text(row.state, style=STYLES.get(row.state, ""))
-        table.add_row(Text(INDENT + row.check), state, row.value, row.limit, style=style)
+    for engine, group in itertools.groupby(rows, key=lambda row: row.engine):
+        table.add_row(Text(engine, style="bold"))
+        _add_group(table, list(group))
     return table
+
+
+def _add_group(table: Table, rows: Sequence[Row]) -> None:
+    for row in rows:
+        if not row.minor:
+            style = "dim" if row.note.startswith(INFORMATIONAL) else ""
+            state = Text(row.state, style=STYLES.get(row.state, ""))
+            table.add_row(Text(INDENT + row.check), state, row.value, row.limit, style=style)
+    if minor := sum(row.minor for row in rows):
+        table.add_row(Text(f"{INDENT}and {minor} {INFORMATIONAL}", style="dim"))
 
 
 def _notes(rows: Sequence[Row]) -> Iterator[Text]:
@@ -125,8 +143,9 @@ def _notes(rows: Sequence[Row]) -> Iterator[Text]:
 
 
 def _plain(rows: Sequence[Row]) -> Iterator[str]:
-    widths = [max((len(row[i]) for row in rows), default=0) for i in range(4)]
-    for row in rows:
-        cells = [cell.ljust(width) for cell, width in zip(row[:4], widths, strict=True)]
+    columns = [(row.engine, *row.cells[:3]) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*columns, strict=True)]
+    for row, cells in zip(rows, columns, strict=True):
         limit = f"limit {row.limit}" if row.limit else ""
-        yield "  ".join([*cells, "  ".join(part for part in (limit, row.note) if part)]).rstrip()
+        padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
+        yield "  ".join([*padded, "  ".join(part for part in (limit, row.note) if part)]).rstrip()

@@ -6,6 +6,6 @@ bounded, however long the run and whatever engines say.
 
 from soakd.status.engine import EngineStatus
 from soakd.status.parts import BOUNDS_S, LatencyTotals, answer_so_far, printable
-from soakd.status.run import RunStatus
+from soakd.status.run import DECIDING_ROLES, RunStatus
 
-__all__ = ["BOUNDS_S", "EngineStatus", "LatencyTotals", "RunStatus", "answer_so_far", "printable"]
+__all__ = ["BOUNDS_S", "DECIDING_ROLES", "EngineStatus", "LatencyTotals", "RunStatus", "answer_so_far", "printable"]

@@ -180,11 +180,29 @@ def test_the_closing_table_fits_80_columns_and_keeps_every_number_whole() -> Non
     assert "  growth.reachable_bytes  caught        31.9 B/op [31.7, 32.1]   16 B/op" in text
 
 
+def test_on_a_terminal_what_decides_nothing_and_is_no_bad_news_is_only_counted() -> None:
+    verdict = verdict_final()
+    verdict["engines"][0]["checks"] += [
+        {"id": "growth.rust_bytes", "verdict": "PASS", "informational": True},
+        {"id": "growth.live_bytes", "verdict": "FAIL", "informational": True},
+    ]
+    verdict["engines"][3]["checks"] += [
+        {"id": "growth.rss_anon_bytes", "verdict": "FAIL"},
+        {"id": "stability.crashes", "verdict": "FAIL"},
+    ]
+    text = closing(verdict, terminal=True)
+    assert "growth.rust_bytes" not in text
+    assert "growth.live_bytes" in text
+    assert text.count("and 1 informational") == 2
+    assert "stability.crashes" in text, "a control that broke is news"
+    assert "growth.rust_bytes" in closing(verdict), "off a terminal every check is a line"
+
+
 def test_a_long_check_id_gives_way_to_its_numbers() -> None:
     verdict = verdict_final()
     verdict["engines"][0]["checks"][0]["id"] = "growth.reachable_bytes.per_operation.and.more"
     line = next(line for line in closing(verdict, terminal=True).splitlines() if "…" in line)
-    assert line.rstrip().endswith("0.02 B/op [-0.11, 0.15]  16 B/op")
+    assert line.rstrip().endswith("0.02 B/op [-0.11, 0.15] 16 B/op")
 
 
 def test_the_end_is_told_in_order_table_sentence_visibility_files() -> None:

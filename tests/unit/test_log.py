@@ -94,6 +94,14 @@ def test_a_verdict_is_told_when_an_answer_changes() -> None:
     assert told[0]["engines"]["cache-rust"] == "INCONCLUSIVE"
 
 
+def test_a_caught_leak_control_is_no_reason_to_warn_and_a_failing_subject_is() -> None:
+    failing = verdict_final() | {"verdict": "FAIL"}
+    with capture_logs() as told:
+        EventLog().verdict(verdict_final())
+        EventLog().verdict(failing)
+    assert [event["log_level"] for event in told] == ["info", "warning"]
+
+
 def test_a_verdict_with_nothing_in_it_is_told_too() -> None:
     with capture_logs() as told:
         EventLog().verdict({})
