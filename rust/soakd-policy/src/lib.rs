@@ -1,8 +1,14 @@
 //! Rego policies, evaluated by regorus, behind one type.
 #![forbid(unsafe_code)]
 
+mod depth;
 mod error;
 mod policy;
+mod scan;
+mod walk;
+
+#[cfg(test)]
+mod tests;
 
 pub use error::Error;
 pub use policy::{Decision, Options, Policy};

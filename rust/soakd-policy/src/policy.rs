@@ -6,7 +6,7 @@ use std::time::Duration;
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, PolicyLengthConfig, Value};
 
-use crate::Error;
+use crate::{Error, depth, scan};
 
 /// The largest module, in bytes.
 pub const MAX_MODULE_BYTES: usize = 10 * 1024 * 1024;
@@ -19,6 +19,17 @@ const LENGTHS: PolicyLengthConfig = PolicyLengthConfig {
     max_file_bytes: NonZeroUsize::new(MAX_MODULE_BYTES).unwrap(),
     max_lines: NonZeroUsize::new(MAX_MODULE_BYTES).unwrap(),
 };
+
+/// Stack for parsing and for dropping what was parsed, which may be a tree as deep as the source is long. Only what is
+/// touched is ever resident.
+const COMPILE_STACK_BYTES: usize = 64 * 1024 * 1024;
+const COMPILE_STACK_PER_SOURCE_BYTE: usize = 256;
+
+/// A policy whose rules need no more than this cannot nest a value deep enough to matter.
+const SHALLOW_STACK_BYTES: usize = 4 * 1024 * 1024;
+
+/// Deepest result of a policy that needs more: its owner drops it by recursion, on a stack of its own.
+const MAX_RESULT_DEPTH: usize = 1_000;
 
 /// What an evaluation may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +61,7 @@ pub struct Policy {
     engine: Engine,
     rule: String,
     options: Options,
+    stack_bytes: usize,
 }
 
 impl Policy {
@@ -64,19 +76,33 @@ impl Policy {
         data: Option<Value>,
         options: Options,
     ) -> Result<Self, Error> {
+        let modules: Vec<(&str, &str)> = modules.into_iter().collect();
+        for (name, source) in &modules {
+            if source.len() > MAX_MODULE_BYTES {
+                return Err(Error::new(format!("{name}: larger than {MAX_MODULE_BYTES} bytes")));
+            }
+            scan::check(name, source)?;
+        }
+        let longest = modules.iter().map(|(_, source)| source.len()).max().unwrap_or_default();
+        let stack_bytes = COMPILE_STACK_BYTES + longest * COMPILE_STACK_PER_SOURCE_BYTE;
+        stacker::grow(stack_bytes, || Self::compile(&modules, rule, data, options))
+    }
+
+    fn compile(modules: &[(&str, &str)], rule: &str, data: Option<Value>, options: Options) -> Result<Self, Error> {
         let mut engine = Engine::new();
         engine.set_policy_length_config(LENGTHS);
         if let Some(limit) = options.timeout {
             engine.set_execution_timer_config(ExecutionTimerConfig { limit, check_interval: TIMER_INTERVAL });
         }
         for (name, source) in modules {
-            engine.add_policy(name.to_owned(), source.to_owned()).map_err(|error| report(&error))?;
+            engine.add_policy((*name).to_owned(), (*source).to_owned()).map_err(|error| report(&error))?;
         }
+        let stack_bytes = depth::stack_bytes(engine.get_modules().iter().map(|module| &**module))?;
         if let Some(data) = data {
             engine.add_data(data).map_err(|error| report(&error))?;
         }
         engine.compile_with_entrypoint(&rule.into()).map_err(|error| report(&error))?;
-        Ok(Self { engine: engine.clone(), pristine: engine, rule: rule.to_owned(), options })
+        Ok(Self { engine: engine.clone(), pristine: engine, rule: rule.to_owned(), options, stack_bytes })
     }
 
     /// The rule that is decided.
@@ -90,15 +116,21 @@ impl Policy {
     ///
     /// The evaluation ran out of time, a built-in refused its operands, or rules contradict each other.
     pub fn decide(&mut self, input: Value) -> Result<Decision, Error> {
-        self.engine.set_input(input);
-        match self.engine.eval_rule(self.rule.clone()) {
-            Ok(Value::Undefined) => Ok(Decision::Undefined),
-            Ok(value) => Ok(Decision::Value(value)),
-            Err(error) => {
-                self.engine = self.pristine.clone();
-                Err(report(&error))
+        let Self { engine, pristine, rule, stack_bytes, .. } = self;
+        stacker::maybe_grow(*stack_bytes, *stack_bytes, || {
+            engine.set_input(input);
+            match engine.eval_rule(rule.clone()) {
+                Ok(Value::Undefined) => Ok(Decision::Undefined),
+                Ok(value) if *stack_bytes > SHALLOW_STACK_BYTES && is_deeper(&value, MAX_RESULT_DEPTH) => {
+                    Err(Error::new(format!("the result is nested deeper than {MAX_RESULT_DEPTH} levels")))
+                }
+                Ok(value) => Ok(Decision::Value(value)),
+                Err(error) => {
+                    *engine = pristine.clone();
+                    Err(report(&error))
+                }
             }
-        }
+        })
     }
 
     /// Replace modules and data as a whole; on an error the old policy stays in force.
@@ -113,6 +145,26 @@ impl Policy {
     ) -> Result<(), Error> {
         *self = Self::new(modules, &self.rule, data, self.options)?;
         Ok(())
+    }
+}
+
+impl Drop for Policy {
+    /// The engine holds what it evaluated last, nested as deep as the evaluation went.
+    fn drop(&mut self) {
+        if self.stack_bytes > SHALLOW_STACK_BYTES {
+            let engine = std::mem::take(&mut self.engine);
+            stacker::maybe_grow(self.stack_bytes, self.stack_bytes, || drop(engine));
+        }
+    }
+}
+
+fn is_deeper(value: &Value, depth: usize) -> bool {
+    let Some(depth) = depth.checked_sub(1) else { return true };
+    match value {
+        Value::Array(items) => items.iter().any(|item| is_deeper(item, depth)),
+        Value::Set(items) => items.iter().any(|item| is_deeper(item, depth)),
+        Value::Object(fields) => fields.iter().any(|(key, value)| is_deeper(key, depth) || is_deeper(value, depth)),
+        _ => false,
     }
 }
 
