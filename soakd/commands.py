@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from soakd import config, journal, preflight, rundir
+from soakd import config, journal, preflight, report, rundir
 from soakd.errors import ConfigError, PreflightError
 from soakd.plan import Plan, make_plan
 from soakd.rundir import RunDir
@@ -70,6 +70,8 @@ def _judge_run(options: argparse.Namespace) -> int:
     if options.live:
         judging.be_nice()
     result = judging.judge(found, live=options.live)
+    if not options.live:
+        report.write(result, found)
     if not options.quiet:
         _show(result, found)
     return CODES[result["verdict"]]

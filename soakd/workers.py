@@ -83,9 +83,10 @@ class Worker:
         return status
 
     def kill(self, why: str) -> None:
-        """Kill it and remember why."""
-        self.killed_for = self.killed_for or why
-        self.signal(signal.SIGKILL)
+        """Kill it, where it still lives, and remember why."""
+        if self.process.returncode is None:
+            self.killed_for = self.killed_for or why
+            self.signal(signal.SIGKILL)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process, where it still is one."""

@@ -101,7 +101,7 @@ def _probe(data: EngineData, outlook: Outlook) -> Check:
     signal = "reachable_bytes" if data.plan.collect_every_s is not None else "live_bytes"
     load, end_s = data.plan.load, min(data.plan.load.end_s, outlook.seen_s)
     readings = data.in_load(signal).t_s
-    gap = _longest_gap(readings, load.start_s, end_s) / max(end_s - load.start_s, 1e-9)
+    gap = _longest_gap(readings, load.start_s, end_s) / load.duration_s
     dead = len(readings) == 0 or gap > LONGEST_PROBE_GAP
     silent_for = f"{signal} was silent for {gap:.0%} of the load phase" if len(readings) else f"{signal} was never read"
     return Check(

@@ -1,5 +1,6 @@
 """When a child is forked, and what becomes of what it found. One child at a time."""
 
+from collections import deque
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -13,21 +14,29 @@ from soakd.probes.snapshot import load_pympler, take_snapshot
 MOST_TIME_FORKING = 0.01
 """Share of the process's time: an interval is stretched where a fork costs more."""
 
+COSTS_REMEMBERED = 9
+
 
 class Cadence:
-    """When one kind of child is next due, on the caller's clock in seconds; at once the first time."""
+    """When one kind of child is next due, on the caller's clock in seconds; at once the first time.
 
-    __slots__ = ("due_s", "every_s", "failures_total")
+    What a fork costs is the median of the last few: one that a busy host held up for a quarter of a second must not
+    silence the leak signal for half a minute.
+    """
+
+    __slots__ = ("_costs_s", "due_s", "every_s", "failures_total")
 
     def __init__(self, every_s: float | None) -> None:
         self.every_s = every_s
         self.due_s = float("-inf") if every_s is not None else float("inf")
         self.failures_total = 0
+        self._costs_s: deque[float] = deque(maxlen=COSTS_REMEMBERED)
 
     def went(self, now_s: float, fork_s: float) -> None:
         """Set the next due time: on the grid of the first one, stretched where forking is dear."""
         assert self.every_s is not None
-        earliest_s = now_s + fork_s / MOST_TIME_FORKING
+        self._costs_s.append(fork_s)
+        earliest_s = now_s + sorted(self._costs_s)[len(self._costs_s) // 2] / MOST_TIME_FORKING
         if self.due_s == float("-inf"):
             self.due_s = now_s
         missed = max(0.0, earliest_s - self.due_s - self.every_s) // self.every_s

@@ -27,7 +27,8 @@ def _lines(verdict: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     if run:
         seen, planned = format_duration(run["observed_seconds"]), format_duration(run["planned_seconds"])
-        yield f"Run `{verdict['run_id']}`, started {run['started_at']}, {seen} of {planned}, coverage {run['coverage_ratio']:.1%}."
+        seen = f"{seen} of {planned}, coverage {run['coverage_ratio']:.1%}"
+        yield f"Run `{verdict['run_id']}`, started {run['started_at']}, {seen}."
         yield f"Configuration sha256 `{run['config_sha256']}`, commit `{run['git_commit'] or 'unknown'}`."
         yield ""
     for engine in verdict.get("engines", []):
@@ -53,7 +54,14 @@ def table(checks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for check in checks:
         aside = " (informational)" if check.get("informational") else ""
         reason = str(check.get("reason", "")).replace("|", "\\|").replace("\n", " ")
-        yield f"| {check['id']}{aside} | {MARKS[check['verdict']]} | {measured(check)} | {number(check.get('limit'), check)} | {reason} |"
+        cells = (
+            check["id"] + aside,
+            MARKS[check["verdict"]],
+            measured(check),
+            number(check.get("limit"), check),
+            reason,
+        )
+        yield f"| {' | '.join(cells)} |"
 
 
 def measured(check: Mapping[str, Any]) -> str:

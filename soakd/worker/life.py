@@ -166,7 +166,6 @@ def live(spec: WorkerSpec, control: ControlPipe, records: RecordPipe) -> int:
         EngineError: the engine cannot be built or started.
         ControlClosed: the daemon is gone.
     """
-    sys.path[:0] = [*spec.path]
     engine = build(spec)
     tape = build_tape(spec)
     lanes = Lanes(new_recorder(), new_recorder())

@@ -26,7 +26,9 @@ def test_what_was_packed_is_what_is_unpacked(counts: dict[int, int]) -> None:
     assert histogram.unpack(histogram.pack(sparse)) == counts
 
 
-@pytest.mark.parametrize("text", ["", "!!!", "AAAA", histogram.pack(b"\x80"), histogram.pack(b"\x01"), histogram.pack(b"\xff\xff\x7f\x01")])
+@pytest.mark.parametrize(
+    "text", ["", "!!!", "AAAA", histogram.pack(b"\x80"), histogram.pack(b"\x01"), histogram.pack(b"\xff\xff\x7f\x01")]
+)
 def test_a_damaged_histogram_is_an_error_not_a_number(text: str) -> None:
     with pytest.raises(ValueError, match=r"histogram|base64|padding"):
         histogram.unpack(text)

@@ -24,7 +24,7 @@ ONLY_IN = {
     "memray": {"attribution"},
     "numpy": {"analysis", "csvfile"},
     "prometheus_client": {"metrics"},
-    "psutil": {"backends", "preflight", "processes", "workers"},
+    "psutil": {"backends", "preflight", "processes", "supervisor", "workers"},
     "pympler": {"attribution", "probes"},
     "redis": {"backends", "engines"},
     "rich": {"display"},

@@ -46,7 +46,9 @@ def test_records_are_found_by_kind_and_engine(tmp_path: Path) -> None:
 def test_a_record_is_published_only_when_a_reader_can_see_it(tmp_path: Path) -> None:
     path, seen = tmp_path / "run.db", []
     journal = Journal(
-        path, on_commit=lambda batch: seen.append(len(list(read_records(path, "sample"))) >= len(batch)), on_failure=print
+        path,
+        on_commit=lambda batch: seen.append(len(list(read_records(path, "sample"))) >= len(batch)),
+        on_failure=print,
     )
     journal.put(record(1))
     journal.close()

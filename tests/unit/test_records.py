@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from soakd.records import Record, Stamp, decode, encode
 
-RECORD = Record(kind="sample", engine="cache", segment=2, at=Stamp(1.5, 2.5, 3.5), body={"rss_bytes": 4096, "phase": None})
+RECORD = Record(
+    kind="sample", engine="cache", segment=2, at=Stamp(1.5, 2.5, 3.5), body={"rss_bytes": 4096, "phase": None}
+)
 
 
 def test_a_record_survives_its_line() -> None:
@@ -24,7 +26,16 @@ def test_a_number_that_json_does_not_have_is_refused_when_written_and_when_read(
 
 @pytest.mark.parametrize(
     "change",
-    [{"v": 2}, {"kind": "gossip"}, {"engine": 5}, {"segment": True}, {"segment": "1"}, {"at": [1, 2]}, {"at": [1, 2, "x"]}, {"body": []}],
+    [
+        {"v": 2},
+        {"kind": "gossip"},
+        {"engine": 5},
+        {"segment": True},
+        {"segment": "1"},
+        {"at": [1, 2]},
+        {"at": [1, 2, "x"]},
+        {"body": []},
+    ],
 )
 def test_a_line_that_is_not_a_record_is_refused(change: dict[str, object]) -> None:
     line = json.dumps(json.loads(encode(RECORD)) | change)

@@ -5,7 +5,15 @@ from soakd import units
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("24h", 86400.0), ("5min", 300.0), ("90s", 90.0), ("1h30min", 5400.0), ("250ms", 0.25), ("7d", 604800.0), ("1.5 h", 5400.0)],
+    [
+        ("24h", 86400.0),
+        ("5min", 300.0),
+        ("90s", 90.0),
+        ("1h30min", 5400.0),
+        ("250ms", 0.25),
+        ("7d", 604800.0),
+        ("1.5 h", 5400.0),
+    ],
 )
 def test_durations_are_read_in_seconds(text: str, seconds: float) -> None:
     assert units.parse_duration(text) == pytest.approx(seconds)
@@ -36,7 +44,16 @@ def test_a_growth_rate_needs_a_size_and_a_time(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0, "0s"), (0.0021, "2.1ms"), (1.5, "1.5s"), (90, "1min 30s"), (5400, "1h 30min"), (86400, "24h"), (90000, "1d 1h"), (-90, "-1min 30s")],
+    [
+        (0, "0s"),
+        (0.0021, "2.1ms"),
+        (1.5, "1.5s"),
+        (90, "1min 30s"),
+        (5400, "1h 30min"),
+        (86400, "24h"),
+        (90000, "1d 1h"),
+        (-90, "-1min 30s"),
+    ],
 )
 def test_durations_are_written_in_at_most_two_units(seconds: float, text: str) -> None:
     assert units.format_duration(seconds) == text

@@ -9,7 +9,7 @@ from soakd.report.markdown import markdown
 from tests.recorded import Story, check, flat, judged, leak_control, per_hour, per_operation, plan_of
 
 SHORT = plan_of()
-LONG = plan_of(duration="24h", every="30s", limits='growth_rate = "1MB/h"')
+LONG = plan_of(duration="24h", every="2min", limits='growth_rate = "1MB/h"')
 
 
 def test_a_healthy_run_passes_and_says_what_it_could_have_seen() -> None:

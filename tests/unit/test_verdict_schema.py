@@ -1,0 +1,39 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.recorded import Story, judged, per_operation, plan_of
+
+SCHEMA: dict[str, Any] = json.loads(
+    (Path(__file__).parents[2] / "soakd" / "report" / "verdict.schema.json").read_text(encoding="utf-8")
+)
+SHORT = plan_of()
+
+
+def test_the_schema_is_one() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        judged(SHORT),
+        judged(SHORT, mine=Story(python=per_operation(100))),
+        judged(SHORT, until_s=60, end="interrupted"),
+        judged(SHORT, until_s=60, end=None, running=True),
+        judged(SHORT, change=lambda record: None),
+        judged(plan_of(run='controls_off = ["leak"]')),
+        judged(SHORT, mine=Story(incidents=[(30.0, {"what": "crash", "detail": "killed"})])),
+    ],
+    ids=["pass", "fail", "interrupted", "running", "empty", "no control", "crash"],
+)
+def test_every_verdict_keeps_to_the_schema(verdict: dict[str, Any]) -> None:
+    jsonschema.validate(json.loads(json.dumps(verdict)), SCHEMA)
+
+
+def test_a_verdict_with_a_number_in_place_of_a_state_does_not() -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(judged(SHORT) | {"verdict": 0}, SCHEMA)
