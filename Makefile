@@ -16,7 +16,7 @@ RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -not -path 
 	$(wildcard rust/*/Cargo.toml)
 
 help: ## List the commands
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1 \2/p' Makefile | while read -r target text; do printf '  make %-7s %s\n' "$$target" "$$text"; done
 
 build: bootstrap .venv/.built ## Build soakd into .venv/bin/soakd; only what changed
 
