@@ -5,6 +5,7 @@ import contextlib
 import hashlib
 import json
 import os
+import resource
 import signal
 import site
 import sys
@@ -122,14 +123,14 @@ class Daemon:
     async def _judge_now_and_then(self) -> None:
         """Judge what is there so far, never two at once, and rarely enough to take little of the processor."""
         await self._supervisor.started.wait()
+        pause_s = self.plan.judge_every_s
         while True:
-            await asyncio.sleep(self.plan.judge_every_s)
-            started_s = time.monotonic()
+            await asyncio.sleep(pause_s)
+            cpu_s = _cpu_of_children_s()
             verdict = await self._judge(live=True)
             self.status.apply_verdict(verdict)
             self._events.verdict(verdict)
-            took_s = time.monotonic() - started_s
-            await asyncio.sleep(max(0.0, took_s / JUDGE_CPU_SHARE - self.plan.judge_every_s))
+            pause_s = max(self.plan.judge_every_s, (_cpu_of_children_s() - cpu_s) / JUDGE_CPU_SHARE)
 
     async def _judge(self, *, live: bool) -> dict[str, Any]:
         """Run the judge as a user would, and read what it wrote.
@@ -183,6 +184,12 @@ class Daemon:
 def site_packages() -> tuple[str, ...]:
     """Where soakd's own dependencies are: what a snapshot child may add to its path."""
     return tuple(dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]))
+
+
+def _cpu_of_children_s() -> float:
+    """Processor seconds of the children that have ended: of the judge, but for a worker that ends just then."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _from_thread(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *arguments: Any) -> None:

@@ -3,6 +3,7 @@
 The configuration is checked against it without importing an engine; the worker finds the adapter in `engines.build`.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,7 +56,9 @@ class OptionInfo:
     def _read_number(self, value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int if self.type == "whole" else int | float):
             raise ValueError(f"must be a {'whole ' if self.type == 'whole' else ''}number, got {value!r}")
-        if value != value or (self.least is not None and value < self.least):
+        if not math.isfinite(value):
+            raise ValueError(f"must be a finite number, got {value}")
+        if self.least is not None and value < self.least:
             raise ValueError(f"must be at least {self.least:g}, got {value}")
         if self.most is not None and value > self.most:
             raise ValueError(f"must be at most {self.most:g}, got {value}")

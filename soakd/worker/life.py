@@ -284,14 +284,14 @@ class Life:
         """Close the engine and let go of it, so that what comes back can be seen."""
         try:
             close(self._engine)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it raises is an incident of the engine
             self._records.send("incident", {"what": "close_failed", "detail": _one_line("close() failed", error)})
         self._drop_engine()
 
     async def _close_engine_async(self) -> None:
         try:
             await _awaited(self._engine.close())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it raises is an incident of the engine
             self._records.send("incident", {"what": "close_failed", "detail": _one_line("close() failed", error)})
         self._drop_engine()
 

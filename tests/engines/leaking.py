@@ -7,13 +7,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+HEAD_BYTES = b"".__sizeof__()
 KEPT: list[object] = []
 Operation = Callable[[], object]
 
 
 def global_list(*, keep: bool, size_bytes: int = 200) -> Operation:
     """Keep, or drop, an object of `size_bytes` bytes in each operation."""
-    payload = size_bytes - len(b"") - bytes().__sizeof__() - 8  # the object's head, and its place in the list
+    payload = size_bytes - HEAD_BYTES - 8  # its place in the list
 
     def operate() -> None:
         made = b"x" * (payload - 1) + os.urandom(1)
@@ -39,7 +40,7 @@ def cycles(*, keep: bool) -> Operation:
             a, b = Node(), Node()
             a.other, b.other = b, a
         if keep:
-            KEPT.append(os.urandom(100 - bytes().__sizeof__() + 24))
+            KEPT.append(os.urandom(100 - 8))
 
     return operate
 

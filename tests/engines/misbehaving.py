@@ -77,7 +77,7 @@ def waits_forever_asynchronously() -> Callable[[], object]:
     started_s = time.monotonic()
 
     async def operate() -> None:
-        while time.monotonic() - started_s > 2.0:
-            await asyncio.sleep(1.0)
+        if time.monotonic() - started_s > 2.0:
+            await asyncio.Event().wait()
 
     return operate

@@ -54,10 +54,10 @@ class Soak:
     folder: Path
 
     def engine(self, name: str) -> dict[str, Any]:
-        return next(e for e in self.verdict["engines"] if e["name"] == name)  # type: ignore[no-any-return]
+        return next(e for e in self.verdict["engines"] if e["name"] == name)
 
     def check(self, engine: str, check_id: str) -> dict[str, Any]:
-        return next(c for c in self.engine(engine)["checks"] if c["id"] == check_id)  # type: ignore[no-any-return]
+        return next(c for c in self.engine(engine)["checks"] if c["id"] == check_id)
 
     def incidents(self, engine: str) -> list[str]:
         return [i["what"] for i in self.verdict["incidents"] if i.get("engine") == engine]
@@ -113,6 +113,7 @@ def finished(process: subprocess.Popen[str], tmp_path: Path) -> Soak:
 
 def workers_of(process: subprocess.Popen[str], count: int) -> list[psutil.Process]:
     """Wait for the workers of a daemon to be there."""
+    workers: list[psutil.Process] = []
     for _ in range(300):
         workers = [child for child in psutil.Process(process.pid).children(recursive=True) if is_worker(child)]
         if len(workers) == count:

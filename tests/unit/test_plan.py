@@ -1,4 +1,5 @@
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ def engine(
 def test_phases_follow_each_other_without_gaps_and_fill_the_run(duration_s: float) -> None:
     phases = phases_of(duration_s)
     assert [phase.name for phase in phases] == ["baseline", "load", "drain", "reload", "close"]
-    assert all(a.end_s == pytest.approx(b.start_s) for a, b in zip(phases, phases[1:], strict=False))
+    assert all(a.end_s == pytest.approx(b.start_s) for a, b in pairwise(phases))
     assert phases[-1].end_s == pytest.approx(duration_s)
     assert all(phase.duration_s <= 600 for phase in phases if phase.name != "load")
 
