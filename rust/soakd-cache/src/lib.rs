@@ -302,3 +302,6 @@ impl<K, V> Cache<K, V> {
         self.slab.remove(index)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,7 +63,7 @@ pub(crate) fn stack_bytes<'a>(modules: impl Iterator<Item = &'a Module> + Clone)
     for (id, module, package, references) in definitions {
         let aliases = aliases(module);
         for reference in references {
-            graph.connect(id, &package, &aliases, reference);
+            graph.connect(id, &package, &aliases, &reference);
         }
     }
     graph.check_calls()?;
@@ -119,7 +119,7 @@ impl Graph {
         id
     }
 
-    fn connect(&mut self, from: Id, package: &[String], aliases: &HashMap<String, Vec<String>>, to: Reference) {
+    fn connect(&mut self, from: Id, package: &[String], aliases: &HashMap<String, Vec<String>>, to: &Reference) {
         let Some((first, rest)) = to.names.split_first() else { return };
         // The base, and whether it is known to be a path rather than the name of a variable.
         let (base, own): (&[String], &[String]) = match aliases.get(first) {
@@ -130,13 +130,11 @@ impl Graph {
         let mut id = 0;
         let mut whole = true;
         for name in base.iter().chain(own) {
-            match self.places[id].children.get(name) {
-                Some(&child) => id = child,
-                None => {
-                    whole = false;
-                    break;
-                }
-            }
+            let Some(&child) = self.places[id].children.get(name) else {
+                whole = false;
+                break;
+            };
+            id = child;
         }
         if whole || self.places[id].definitions > 0 {
             self.places[from].uses.push(id);
@@ -209,27 +207,24 @@ impl Parts {
                     next += 1;
                     stack.push(id);
                 }
-                match edges(id).get(edge) {
-                    Some(&to) => {
-                        calls.push((id, edge + 1));
-                        if order[to] == NEW {
-                            calls.push((to, 0));
-                        } else if parts.part[to] == NEW {
-                            low[id] = low[id].min(order[to]);
-                        }
+                if let Some(&to) = edges(id).get(edge) {
+                    calls.push((id, edge + 1));
+                    if order[to] == NEW {
+                        calls.push((to, 0));
+                    } else if parts.part[to] == NEW {
+                        low[id] = low[id].min(order[to]);
                     }
-                    None => {
-                        if let Some(&(parent, _)) = calls.last() {
-                            low[parent] = low[parent].min(low[id]);
-                        }
-                        if low[id] == order[id] {
-                            let first = stack.iter().rposition(|member| *member == id).unwrap_or(0);
-                            for member in stack.drain(first..) {
-                                parts.part[member] = parts.size.len();
-                            }
-                            parts.size.push(0);
-                        }
+                    continue;
+                }
+                if let Some(&(parent, _)) = calls.last() {
+                    low[parent] = low[parent].min(low[id]);
+                }
+                if low[id] == order[id] {
+                    let first = stack.iter().rposition(|member| *member == id).unwrap_or(0);
+                    for member in stack.drain(first..) {
+                        parts.part[member] = parts.size.len();
                     }
+                    parts.size.push(0);
                 }
             }
         }

@@ -106,9 +106,8 @@ impl Scan<'_> {
     }
 
     fn error(&self, at: usize, message: &str) -> Error {
-        let before = &self.source[..at];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
+        let lines = self.source[..at].split(|byte| *byte == b'\n');
+        let (line, column) = lines.fold((0, 1), |(line, _), text| (line + 1, text.len() + 1));
         let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
         Error::at(self.file, number(line), number(column), message)
     }

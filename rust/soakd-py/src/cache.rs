@@ -1,21 +1,20 @@
 //! `Cache`.
 
-use std::sync::OnceLock;
-use std::time::Instant;
-
 use pyo3::exceptions::{PyMemoryError, PyValueError};
+use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use soakd_cache::{Error, Lookup, MAX_CAPACITY, NEVER};
+use soakd_cache::{Displaced, Error, Lookup, MAX_CAPACITY, NEVER};
 
+use crate::clock::now_ns;
 use crate::errors::guarded;
 use crate::gil_cell::GilCell;
 use crate::key::{Key, Probe, text};
 
 const NANOSECONDS: f64 = 1e9;
 
-type Inner = soakd_cache::Cache<Key, Py<PyAny>>;
+type Entries = soakd_cache::Cache<Key, Py<PyAny>>;
 type Object<'py> = Bound<'py, PyAny>;
 
 /// Nothing that leaves `inner` is dropped while it is borrowed: a `__del__` may call back.
@@ -24,6 +23,26 @@ pub(crate) struct Cache {
     inner: GilCell<Inner>,
     /// Nanoseconds.
     ttl: u64,
+}
+
+struct Inner {
+    entries: Entries,
+    /// Values that the garbage collector has to look at. A million strings are not walked at each collection.
+    cyclic: usize,
+}
+
+impl Inner {
+    fn clear(&mut self) -> impl Iterator<Item = (Key, Py<PyAny>)> + use<> {
+        self.cyclic = 0;
+        self.entries.clear()
+    }
+
+    /// Account for values that have left.
+    #[inline]
+    fn left<'a>(&mut self, values: impl IntoIterator<Item = &'a Py<PyAny>>) {
+        let cyclic = values.into_iter().filter(|value| may_be_in_a_cycle(value)).count();
+        self.cyclic = self.cyclic.saturating_sub(cyclic);
+    }
 }
 
 #[pymethods]
@@ -36,13 +55,14 @@ impl Cache {
                 // A negative or huge int is a bad value; anything else is a bad type.
                 if capacity.is_instance_of::<pyo3::types::PyInt>() { Ok(0) } else { Err(error) }
             })?;
-            let inner = Inner::new(entries).map_err(|error| match error {
+            let entries = Entries::new(entries).map_err(|error| match error {
                 Error::Capacity(_) => {
                     PyValueError::new_err(format!("capacity: must be between 1 and {MAX_CAPACITY}, got {capacity}"))
                 }
                 Error::Memory => PyMemoryError::new_err(error.to_string()),
             })?;
-            Ok(Self { inner: GilCell::new(inner), ttl: ttl_s.map_or(Ok(NEVER), nanoseconds)? })
+            let inner = GilCell::new(Inner { entries, cyclic: 0 });
+            Ok(Self { inner, ttl: ttl_s.map_or(Ok(NEVER), nanoseconds)? })
         })
     }
 
@@ -51,12 +71,16 @@ impl Cache {
         let py = key.py();
         let mut copy = None;
         let probe = Probe::new(text(key, &mut copy)?);
-        let (found, expired) =
-            self.inner.with(py, |cache| match cache.get(probe.hash, now, |key| probe.is(key), Key::hash_of) {
+        let (found, expired) = self.inner.with(py, |inner| {
+            match inner.entries.get(probe.hash, now_ns, |key| probe.is(key), Key::hash_of) {
                 Lookup::Hit(value) => (Some(value.bind(py).clone()), None),
-                Lookup::Expired(key, value) => (None, Some((key, value))),
+                Lookup::Expired(key, value) => {
+                    inner.left([&value]);
+                    (None, Some((key, value)))
+                }
                 Lookup::Miss => (None, None),
-            })?;
+            }
+        })?;
         drop(expired);
         Ok(found.or(default))
     }
@@ -65,30 +89,41 @@ impl Cache {
     fn set(&self, key: &Object<'_>, value: Py<PyAny>, ttl_s: Option<f64>) -> PyResult<()> {
         let py = key.py();
         let ttl = ttl_s.map_or(Ok(self.ttl), nanoseconds)?;
-        let expires_at = if ttl == NEVER { NEVER } else { now().saturating_add(ttl) };
+        let expires_at = if ttl == NEVER { NEVER } else { now_ns().saturating_add(ttl) };
         let mut copy = None;
         let probe = Probe::new(text(key, &mut copy)?);
-        let displaced = self.inner.with(py, |cache| {
-            cache.insert(probe.hash, probe.key(), value, expires_at, |key| probe.is(key), Key::hash_of)
+        let displaced = self.inner.with(py, |inner| {
+            let cyclic = usize::from(may_be_in_a_cycle(&value));
+            let is_key = |key: &Key| probe.is(key);
+            let displaced = inner.entries.insert(probe.hash, probe.key(), value, expires_at, is_key, Key::hash_of)?;
+            inner.cyclic += cyclic;
+            if let Displaced::Updated(_, value) | Displaced::Evicted(_, value) = &displaced {
+                inner.left([value]);
+            }
+            Ok(displaced)
         })?;
-        displaced.map(drop).map_err(|error| PyMemoryError::new_err(error.to_string()))
+        displaced.map(drop).map_err(|error: Error| PyMemoryError::new_err(error.to_string()))
     }
 
     fn delete(&self, key: &Object<'_>) -> PyResult<bool> {
         let mut copy = None;
         let probe = Probe::new(text(key, &mut copy)?);
-        let removed = self.inner.with(key.py(), |cache| cache.remove(probe.hash, |key| probe.is(key), Key::hash_of))?;
+        let removed = self.inner.with(key.py(), |inner| {
+            let removed = inner.entries.remove(probe.hash, |key| probe.is(key), Key::hash_of);
+            inner.left(removed.as_ref().map(|(_, value)| value));
+            removed
+        })?;
         Ok(removed.is_some())
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
-        self.inner.with(py, |cache| cache.len())
+        self.inner.with(py, |inner| inner.entries.len())
     }
 
     fn __contains__(&self, key: &Object<'_>) -> PyResult<bool> {
         let mut copy = None;
         let probe = Probe::new(text(key, &mut copy)?);
-        self.inner.with(key.py(), |cache| cache.contains(probe.hash, now, |key| probe.is(key)))
+        self.inner.with(key.py(), |inner| inner.entries.contains(probe.hash, now_ns, |key| probe.is(key)))
     }
 
     fn clear(&self, py: Python<'_>) -> PyResult<()> {
@@ -100,18 +135,22 @@ impl Cache {
     #[pyo3(signature = (max_entries = 64))]
     fn sweep(&self, py: Python<'_>, max_entries: usize) -> PyResult<usize> {
         let mut removed = Vec::new();
-        self.inner.with(py, |cache| cache.sweep(now(), max_entries, Key::hash_of, &mut removed))?;
+        self.inner.with(py, |inner| {
+            inner.entries.sweep(now_ns(), max_entries, Key::hash_of, &mut removed);
+            inner.left(removed.iter().map(|(_, value)| value));
+        })?;
         Ok(removed.len())
     }
 
     #[getter]
     fn capacity(&self, py: Python<'_>) -> PyResult<usize> {
-        self.inner.with(py, |cache| cache.capacity())
+        self.inner.with(py, |inner| inner.entries.capacity())
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let (stats, entries, bytes) =
-            self.inner.with(py, |cache| (cache.stats(), cache.len(), cache.structure_bytes()))?;
+        let (stats, entries, bytes) = self
+            .inner
+            .with(py, |inner| (inner.entries.stats(), inner.entries.len(), inner.entries.structure_bytes()))?;
         let dict = PyDict::new(py);
         dict.set_item("hits", stats.hits)?;
         dict.set_item("misses", stats.misses)?;
@@ -127,7 +166,11 @@ impl Cache {
 
     /// Values only: a key is a `str`, which cannot be in a cycle. In the order of memory, not of use.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        self.inner.peek(|cache| cache.values().try_for_each(|value| visit.call(value))).unwrap_or(Ok(()))
+        let visit_all = |inner: &mut Inner| match inner.cyclic {
+            0 => Ok(()),
+            _ => inner.entries.values().try_for_each(|value| visit.call(value)),
+        };
+        self.inner.peek(visit_all).unwrap_or(Ok(()))
     }
 
     fn __clear__(&self) {
@@ -137,11 +180,12 @@ impl Cache {
     }
 }
 
-/// Nanoseconds of a monotonic clock, from the first time anybody asked.
-fn now() -> u64 {
-    static START: OnceLock<Instant> = OnceLock::new();
-    let elapsed = START.get_or_init(Instant::now).elapsed();
-    u64::try_from(elapsed.as_nanos()).unwrap_or(NEVER)
+/// Whether a value can be in a reference cycle: whether its type takes part in garbage collection at all.
+#[inline]
+fn may_be_in_a_cycle(value: &Py<PyAny>) -> bool {
+    // SAFETY: `value` is a live object, so its type is too, and every caller holds the GIL.
+    let flags = unsafe { ffi::PyType_GetFlags(ffi::Py_TYPE(value.as_ptr())) };
+    flags & ffi::Py_TPFLAGS_HAVE_GC != 0
 }
 
 /// A time to live in nanoseconds; more than u64 holds (584 years) is never.

@@ -4,6 +4,7 @@ use pyo3::prelude::*;
 
 mod allocator;
 mod cache;
+mod clock;
 mod convert;
 mod errors;
 mod gil_cell;
