@@ -152,9 +152,8 @@ def read_records(path: Path, *kinds: str, engine: str | None = None) -> Iterator
         where, values = f"{where} AND engine = ?", [*values, engine]
     columns = "kind, engine, segment, wall_s, boot_s, mono_s, body"
     with _Reader(path) as db:
-        for kind, name, segment, *clocks, body in db.execute(
-            f"SELECT {columns} FROM record WHERE {where} ORDER BY id",  # noqa: S608 - marks and columns, no values values
-        ):
+        query = f"SELECT {columns} FROM record WHERE {where} ORDER BY id"  # noqa: S608 - marks and columns, no values
+        for kind, name, segment, *clocks, body in db.execute(query, values):
             yield Record(kind=kind, engine=name, segment=segment, at=Stamp(*clocks), body=json.loads(body))
 
 
