@@ -1,4 +1,4 @@
-"""Live bytes, exact: what pymalloc and glibc's malloc have handed out and not got back.
+"""Live bytes, exact: what pymalloc and glibc's malloc have handed out and not got back; and what they hold in reserve.
 
 Nothing is kept between calls; a call leaves some 700 bytes of short-lived objects behind. Not seen: raw mmap, thread
 stacks, and allocators of their own such as jemalloc or mimalloc inside an extension.
@@ -11,7 +11,11 @@ from collections.abc import Callable
 from soakd.errors import ProbeError
 from soakd.probes.timing import Absent
 
-_LINE = b"# bytes in allocated blocks"
+_ALLOCATED, _AVAILABLE, _UNUSED_POOLS = (
+    b"# bytes in allocated blocks",
+    b"# bytes in available blocks",
+    b" unused pools * ",
+)
 
 
 class _Mallinfo2(ctypes.Structure):
@@ -30,9 +34,9 @@ _open_memstream.restype = ctypes.c_void_p
 _open_memstream.argtypes = (ctypes.POINTER(ctypes.c_char_p), ctypes.POINTER(ctypes.c_size_t))
 _fclose = _libc_with_gil.fclose
 _fclose.argtypes = (ctypes.c_void_p,)
-_free = _libc_with_gil.free
-_free.argtypes = (ctypes.POINTER(ctypes.c_char),)
-_free.restype = None
+_release = _libc_with_gil.free
+_release.argtypes = (ctypes.POINTER(ctypes.c_char),)
+_release.restype = None
 _write_stats = getattr(ctypes.pythonapi, "_PyObject_DebugMallocStats", None)
 if _write_stats is not None:
     _write_stats.argtypes = (ctypes.c_void_p,)
@@ -49,6 +53,18 @@ def live_python_bytes() -> int:
     Raises:
         Absent: pymalloc is switched off (PYTHONMALLOC=malloc): `live_native_bytes` then has every object.
         ProbeError: the text of the interpreter could not be read.
+    """
+    return python_bytes()["live_python_bytes"]
+
+
+def python_bytes() -> dict[str, int]:
+    """Bytes in blocks that pymalloc has handed out, and bytes that it keeps for later: free blocks and unused pools.
+
+    Returns:
+        live_python_bytes and python_free_bytes. Free bytes that grow while live ones do not are fragmentation.
+
+    Raises:
+        Absent, ProbeError: as for `live_python_bytes`.
 
     Source: CPython, Objects/obmalloc.c, _PyObject_DebugMallocStats, "# bytes in allocated blocks". It is written into
     memory, where sys._debugmallocstats() would use fd 2, and holds the GIL, which it needs.
@@ -66,9 +82,10 @@ def live_python_bytes() -> int:
     try:
         if not has_pymalloc:
             raise Absent("pymalloc is off (PYTHONMALLOC): every object is in live_native_bytes")
-        return _bytes_in_allocated_blocks(ctypes.string_at(text, size.value))
+        statistics = ctypes.string_at(text, size.value)
+        return {"live_python_bytes": _bytes_in_allocated_blocks(statistics), "python_free_bytes": _free(statistics)}
     finally:
-        _free(text)
+        _release(text)
 
 
 def live_native_bytes() -> int:
@@ -78,13 +95,25 @@ def live_native_bytes() -> int:
 
     Raises:
         Absent: the C library has no mallinfo2 (glibc before 2.33, musl).
+    """
+    return native_bytes()["live_native_bytes"]
 
-    Source: mallinfo(3), uordblks + hblkhd.
+
+def native_bytes() -> dict[str, int]:
+    """Bytes in chunks that glibc's malloc has handed out, and bytes in chunks that it keeps for later.
+
+    Returns:
+        live_native_bytes and native_free_bytes.
+
+    Raises:
+        Absent: as for `live_native_bytes`.
+
+    Source: mallinfo(3), uordblks + hblkhd, and fordblks.
     """
     if _mallinfo2 is None:
         raise Absent("the C library has no mallinfo2 (glibc >= 2.33 has)")
     info = _mallinfo2()
-    return int(info.uordblks + info.hblkhd)
+    return {"live_native_bytes": int(info.uordblks + info.hblkhd), "native_free_bytes": int(info.fordblks)}
 
 
 def rust_bytes_reader() -> Callable[[], int] | None:
@@ -98,7 +127,19 @@ def rust_bytes_reader() -> Callable[[], int] | None:
 
 def _bytes_in_allocated_blocks(text: bytes) -> int:
     """Find "# bytes in allocated blocks        =           12,345,678" in the text."""
-    at = text.rfind(_LINE)
-    if at < 0:
+    count = _number_after(text, _ALLOCATED)
+    if count is None:
         raise ProbeError("the interpreter's statistics have no line of bytes in allocated blocks")
+    return count
+
+
+def _free(text: bytes) -> int:
+    """Add up "# bytes in available blocks = 339,728" and "55 unused pools * 16384 bytes = 901,120"; 0 without them."""
+    return (_number_after(text, _AVAILABLE) or 0) + (_number_after(text, _UNUSED_POOLS) or 0)
+
+
+def _number_after(text: bytes, words: bytes) -> int | None:
+    at = text.rfind(words)
+    if at < 0:
+        return None
     return int(text[text.index(b"=", at) + 1 : text.index(b"\n", at)].replace(b",", b""))

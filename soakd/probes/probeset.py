@@ -40,8 +40,8 @@ class ProbeSet:
         self.sample_every_s = sample_every_s
         self._read_counters = counters
         self._counters = TieredProbe("counters", self._accepted_counters, clock=time.perf_counter_ns)
-        self._python = TieredProbe("live_python", lambda: {"live_python_bytes": allocator.live_python_bytes()})
-        self._native = TieredProbe("live_native", lambda: {"live_native_bytes": allocator.live_native_bytes()})
+        self._python = TieredProbe("live_python", allocator.python_bytes)
+        self._native = TieredProbe("live_native", allocator.native_bytes)
         self._probes = [
             self._python,
             self._native,
@@ -64,9 +64,9 @@ class ProbeSet:
         """Read everything that is due, live bytes first.
 
         Returns:
-            Signals by name (live_python_bytes, live_native_bytes, rust_bytes, python_blocks, gc_*, tasks,
-            `counter.<name>`); `probe.<name>.duration_s` of what was read and `probe.<name>.failures_total` where there
-            were any; after a reachable child has ended, once, reachable_python_bytes, reachable_native_bytes and
+            Signals by name (live_python_bytes, live_native_bytes, python_free_bytes, native_free_bytes, rust_bytes,
+            python_blocks, gc_*, tasks, `counter.<name>`); `probe.<name>.duration_s` of what was read and
+            `probe.<name>.failures_total` where there were any; after a reachable child has ended, once, reachable_python_bytes, reachable_native_bytes and
             reachable_forked_at_s, on the caller's clock. What this process does not have is absent; `note.<what>` is
             1 where that needs a word (pymalloc_off, mallinfo2_missing, memory_short, child_weakly_confined).
         """

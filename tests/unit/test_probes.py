@@ -145,8 +145,8 @@ def test_an_engine_with_endless_counters_gets_a_hundred() -> None:
 def test_a_sample_has_every_signal_of_the_worker() -> None:
     sample = sample_with(dict)
     assert {
-        "live_python_bytes", "live_native_bytes", "python_blocks", "gc_count_0", "gc_collections_0_total",
-        "gc_collections_1_total", "gc_collections_2_total", "gc_uncollectable_total", "probe.gc.duration_s",
+        "live_python_bytes", "live_native_bytes", "python_free_bytes", "native_free_bytes", "python_blocks",
+        "gc_count_0", "gc_collections_0_total", "gc_collections_1_total", "gc_collections_2_total", "gc_uncollectable_total", "probe.gc.duration_s",
     } <= sample.keys()  # fmt: skip
     assert not [name for name in sample if name.endswith("failures_total")]
     assert "tasks" not in sample
@@ -190,6 +190,21 @@ def test_statistics_without_the_line_are_a_probe_error() -> None:
 def test_the_line_is_read_with_its_commas() -> None:
     text = b"# arenas = 7\n# bytes in allocated blocks        =   12,345,678\n# bytes in available blocks = 1\n"
     assert allocator._bytes_in_allocated_blocks(text) == 12_345_678
+
+
+def test_blocks_given_back_in_a_fragmented_heap_are_free_and_no_longer_live() -> None:
+    kept = [bytes(400) for _ in range(20_000)]
+    full = allocator.python_bytes()
+    del kept[::2]
+    holed = allocator.python_bytes()
+    gone = full["live_python_bytes"] - holed["live_python_bytes"]
+    assert gone > 4_000_000
+    assert holed["python_free_bytes"] - full["python_free_bytes"] == pytest.approx(gone, rel=0.1)
+
+
+def test_unused_pools_count_as_free() -> None:
+    text = b"# bytes in available blocks        =   339,728\n55 unused pools * 16384 bytes      =   901,120\n"
+    assert allocator._free(text) == 339_728 + 901_120
 
 
 class FakeChild:
