@@ -146,7 +146,8 @@ def test_a_sample_has_every_signal_of_the_worker() -> None:
     sample = sample_with(dict)
     assert {
         "live_python_bytes", "live_native_bytes", "python_free_bytes", "native_free_bytes", "python_blocks",
-        "gc_count_0", "gc_collections_0_total", "gc_collections_1_total", "gc_collections_2_total", "gc_uncollectable_total", "probe.gc.duration_s",
+        "gc_count_0", "gc_collections_0_total", "gc_collections_1_total", "gc_collections_2_total",
+        "gc_uncollectable_total", "probe.gc.duration_s",
     } <= sample.keys()  # fmt: skip
     assert not [name for name in sample if name.endswith("failures_total")]
     assert "tasks" not in sample
