@@ -29,7 +29,7 @@ class Tape:
     """
 
     def __init__(self, operations: list[Operation], *, first_unique: int | None = None) -> None:
-        self.hash = _hash(operations)
+        self.hash = _hash(operations, unique=first_unique is not None)
         self.stream: Iterator[Operation]
         if first_unique is None:
             # Not itertools.cycle: it copies the tape during the first round, which would be growth.
@@ -57,21 +57,16 @@ def make_operations(seed: int, mix: Mix, length: int = LENGTH) -> list[Operation
     """Draw `length` operations; verb and key together determine the input, so that decisions can be cached by them."""
     draw = random.Random(seed).random
     bounds = _zipf_bounds(mix.keys)
-    keys: dict[int, str] = {}
+    entries: dict[int, tuple[str, int]] = {}
     inputs: dict[tuple[Verb, int], Input] = {}
     operations = []
     for _ in range(length):
         verb = mix.verb(draw())
         rank = bisect_right(bounds, int(draw() * bounds[-1]))
         slot = rank % mix.inputs
-        operations.append(
-            Operation(
-                verb,
-                keys.get(rank) or keys.setdefault(rank, mix.key(rank)),
-                inputs.get((verb, slot)) or inputs.setdefault((verb, slot), mix.input(verb, slot)),
-                mix.size_bytes(rank),
-            )
-        )
+        key, size_bytes = entries.get(rank) or entries.setdefault(rank, (mix.key(rank), mix.size_bytes(rank)))
+        given = inputs.get((verb, slot)) or inputs.setdefault((verb, slot), mix.input(verb, slot))
+        operations.append(Operation(verb, key, given, size_bytes))
     return operations
 
 
@@ -86,8 +81,8 @@ def _with_unique_keys(operations: list[Operation], first: int) -> Iterator[Opera
         yield Operation(verb, f"session:{number:015d}", given, size_bytes)
 
 
-def _hash(operations: list[Operation]) -> str:
-    digest = hashlib.sha256()
+def _hash(operations: list[Operation], *, unique: bool) -> str:
+    digest = hashlib.sha256(b"unique keys\n" if unique else b"")
     known: dict[int, bytes] = {}
     for verb, key, given, size_bytes in operations:
         text = known.get(id(given)) or known.setdefault(id(given), json.dumps(given, sort_keys=True).encode())
