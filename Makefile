@@ -41,7 +41,7 @@ fix: dev ## Format, and mend what the linters can mend
 	$(RUST_PATH) cargo fmt --all
 
 bench: dev ## Measure the budgets: driver, sampling, daemon, cache and policy, as ratios in one run
-	$(PY) benches/bench.py
+	$(PY) -m benches.bench
 
 golden: dev ## Write the golden files anew; read the difference before you commit it
 	$(PY) -m pytest -q --golden=write

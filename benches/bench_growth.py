@@ -7,6 +7,7 @@ import resource
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
@@ -14,9 +15,11 @@ import numpy as np
 from soakd.analysis.growth import judge_growth
 from tests.growth_traces import Trace, held_out, trace
 
+TITLE = "one growth verdict (error rates: python -m benches.bench_growth SEEDS)"
 
-def cost() -> None:
-    """CPU of one verdict, and the most memory so far."""
+
+def rows() -> Iterator[tuple[str, float, str, str]]:
+    """CPU of one verdict, and the most memory so far: (what, value, unit, remark)."""
     for n in (60, 288, 8_640, 100_000, 500_000):
         t = trace("warm_and_sawtooth", 1, n=n)
         judge_growth(t.hours, t.megabytes, limit=t.limit)
@@ -26,7 +29,7 @@ def cost() -> None:
             judge_growth(t.hours, t.megabytes, limit=t.limit)
             times.append(time.process_time() - start)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{n:8,} samples: {np.median(times) * 1e3:6.1f} ms CPU, peak {peak:.0f} MiB")
+        yield f"{n:,} samples", float(np.median(times)) * 1e3, "ms CPU", f"peak so far {peak:.0f} MiB, imports included"
 
 
 def judge(t: Trace) -> tuple[str, bool, str, bool]:
@@ -53,5 +56,4 @@ def error_rates(seeds: int) -> None:
 
 
 if __name__ == "__main__":
-    cost()
     error_rates(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
