@@ -28,6 +28,7 @@ from soakd.status import RunStatus
 from soakd.supervisor import Supervisor, now
 from soakd.web.server import serve
 
+VERDICT_CODES = (0, 1, 3, 4)
 JUDGE_CPU_SHARE = 0.05
 """The live judge may take so much of one core."""
 PROGRESS_EVERY_S = 1.0
@@ -127,16 +128,24 @@ class Daemon:
         while True:
             await asyncio.sleep(pause_s)
             cpu_s = _cpu_of_children_s()
-            verdict = await self._judge(live=True)
-            self.status.apply_verdict(verdict)
-            self._events.verdict(verdict)
+            await self._judge_so_far()
             pause_s = max(self.plan.judge_every_s, (_cpu_of_children_s() - cpu_s) / JUDGE_CPU_SHARE)
+
+    async def _judge_so_far(self) -> None:
+        """Show the present answer; a judge that fails now may still do at the end, and is told of."""
+        try:
+            verdict = await self._judge(live=True)
+        except JournalError as error:
+            self._events.problem("judge_failed", str(error))
+            return
+        self.status.apply_verdict(verdict)
+        self._events.verdict(verdict)
 
     async def _judge(self, *, live: bool) -> dict[str, Any]:
         """Run the judge as a user would, and read what it wrote.
 
         Raises:
-            JournalError: it failed at the end of the run; while the run goes on that is only told.
+            JournalError: it failed.
         """
         arguments = ["-m", "soakd", "judge", str(self.run.path), "--quiet", *(["--live"] if live else [])]
         process = await asyncio.create_subprocess_exec(
@@ -149,9 +158,9 @@ class Daemon:
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-        written: dict[str, Any] = json.loads(self.run.verdict.read_text(encoding="utf-8"))
-        if not live and (process.returncode not in (0, 1, 3, 4)):
+        if process.returncode not in VERDICT_CODES:
             raise JournalError(f"the judge failed: {stderr.decode(errors='replace').strip()[-500:]}")
+        written: dict[str, Any] = json.loads(self.run.verdict.read_text(encoding="utf-8"))
         return written
 
     def _meta(self) -> dict[str, Any]:

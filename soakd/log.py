@@ -101,6 +101,10 @@ class EventLog:
             engines=engines,
         )  # fmt: skip
 
+    def problem(self, what: str, detail: str) -> None:
+        """Tell of something that went wrong inside soakd and does not end the run."""
+        self._log.warning(what, detail=detail)
+
     def progress(self, status: RunStatus, now_s: float) -> None:
         """Tell how far the run is, where that is due: hourly, or twelve times in a run of less than two hours.
 

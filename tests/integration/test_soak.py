@@ -64,9 +64,14 @@ class Soak:
 
 
 def config_text(
-    *engines: tuple[str, str, str], duration: str = "16s", every: str = "200ms", limit: str = "16B", restarts: int = 1, run: str = "",
+    *engines: tuple[str, str, str],
+    duration: str = "16s",
+    every: str = "200ms",
+    limit: str = "16B",
+    restarts: int = 1,
+    run: str = "",
     rate: int = 1000,
-) -> str:  # fmt: skip
+) -> str:
     head = HEAD.format(duration=duration, every=every, limit=limit, restarts=restarts, run=run)
     return head + "".join(
         ENGINE.format(name=name, factory=factory, path=ENGINES, rate=rate, options=options)

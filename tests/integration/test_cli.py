@@ -1,0 +1,172 @@
+"""The command line, as a user meets it: each bad input one line and exit 2, each command what it promises."""
+
+import csv
+import io
+import json
+import socket
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.integration
+
+POLICY = """
+[run]
+duration = "60s"
+sample_every = "1s"
+[limits]
+growth_per_operation = "16B"
+[[engine]]
+name = "policy"
+kind = "policy.regorus"
+rate = 100
+options = { policy = "p.rego", rule = "data.p.allow" }
+"""
+
+
+def soakd(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "soakd", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A short run that has ended; its folder."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "p.rego").write_text("package p\n\nallow := true\n", encoding="utf-8")
+    text = POLICY.replace('"60s"', '"14s"').replace('"1s"', '"200ms"').replace("rate = 100", "rate = 1000")
+    (folder / "soak.toml").write_text(text, encoding="utf-8")
+    done = soakd("run", "soak.toml", cwd=folder)
+    assert done.returncode in (0, 3), done.stdout + done.stderr
+    return folder
+
+
+def test_init_writes_a_configuration_that_explains_itself_and_never_overwrites(tmp_path: Path) -> None:
+    done = soakd("init", cwd=tmp_path)
+    assert done.returncode == 0
+    text = (tmp_path / "soak.toml").read_text(encoding="utf-8")
+    assert tomllib.loads(text)["engine"][0]["kind"] == "python"
+    assert text.count("#") > 10
+    again = soakd("init", cwd=tmp_path)
+    assert (again.returncode, "is there already" in again.stderr) == (2, True)
+    assert (tmp_path / "soak.toml").read_text(encoding="utf-8") == text
+
+
+def test_check_says_what_would_stop_the_run_and_what_it_could_see(tmp_path: Path) -> None:
+    (tmp_path / "p.rego").write_text("package p\n\nallow := true\n", encoding="utf-8")
+    (tmp_path / "soak.toml").write_text(POLICY, encoding="utf-8")
+    done = soakd("check", "soak.toml", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "policy: a leak of 16 B per operation" in done.stdout
+    assert done.stdout.endswith("soak.toml: ready to run\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["p.rego", "soak.toml"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        (None, "options: policy: no such file"),
+        ("package p\n\nallow := \n", "p.rego:"),
+        ("package p\n\nallow if input.user = \n", "p.rego:"),
+    ],
+)
+def test_a_policy_that_is_missing_or_wrong_is_named_with_its_place(
+    tmp_path: Path, policy: str | None, message: str
+) -> None:
+    (tmp_path / "soak.toml").write_text(POLICY, encoding="utf-8")
+    if policy is not None:
+        (tmp_path / "p.rego").write_text(policy, encoding="utf-8")
+    done = soakd("run", "soak.toml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    if policy is not None:
+        assert 'engine "policy":' in done.stderr
+        assert any(f"p.rego:{line}:" in done.stderr for line in (3, 4)), done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_occupied_port_is_found_before_the_start(tmp_path: Path) -> None:
+    (tmp_path / "p.rego").write_text("package p\n\nallow := true\n", encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        (tmp_path / "soak.toml").write_text(f"{POLICY}\n[http]\nport = {port}\n", encoding="utf-8")
+        done = soakd("run", "soak.toml", cwd=tmp_path)
+    assert done.returncode == 2
+    assert f"127.0.0.1:{port}" in done.stderr
+    assert "choose another http.port" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_run_directory_below_a_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "p.rego").write_text("package p\n\nallow := true\n", encoding="utf-8")
+    (tmp_path / "soak.toml").write_text(POLICY, encoding="utf-8")
+    done = soakd("run", "soak.toml", "--run-dir", "p.rego/run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "not a folder that can be written: choose another one with --run-dir" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "absent.toml"], "absent.toml: cannot be read: No such file or directory"),
+        (["verdict", "absent"], "absent: no run there"),
+        (["judge"], "judge: give either a RUN or --csv FILE"),
+        (["export", "absent", "--csv"], "absent: no run there"),
+    ],
+)
+def test_what_is_not_there_is_one_line_and_exit_2(tmp_path: Path, arguments: list[str], message: str) -> None:
+    done = soakd(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_help_teaches_and_names_the_exit_codes(tmp_path: Path) -> None:
+    done = soakd("--help", cwd=tmp_path)
+    assert done.returncode == 0
+    for words in ("init", "check", "verdict", "INCONCLUSIVE", "128+n"):
+        assert words in done.stdout
+    assert soakd(cwd=tmp_path).returncode == 2
+    assert soakd("--version", cwd=tmp_path).stdout.startswith("soakd 0.")
+
+
+def test_list_verdict_and_judge_find_a_run_by_name_folder_and_as_latest(finished: Path) -> None:
+    listed = soakd("list", cwd=finished)
+    name = listed.stdout.split()[0]
+    shown = soakd("verdict", name, cwd=finished)
+    assert shown.returncode in (0, 3)
+    assert soakd("verdict", f"runs/{name}", cwd=finished).stdout == shown.stdout
+    latest = soakd("verdict", "latest", "--json", cwd=finished)
+    assert json.loads(latest.stdout)["run_id"] == name
+    assert "growth.reachable_bytes" in shown.stdout
+
+
+def test_judging_again_gives_the_same_files_byte_for_byte(finished: Path) -> None:
+    run = next((finished / "runs").iterdir())
+    names = ("verdict.json", "verdict.md", "verdict.junit.xml")
+    before = {name: (run / name).read_bytes() for name in names}
+    soakd("judge", "latest", cwd=finished)
+    assert {name: (run / name).read_bytes() for name in names} == before
+
+
+def test_an_export_has_one_row_a_reading(finished: Path) -> None:
+    done = soakd("export", "latest", "--csv", cwd=finished)
+    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    signals = {row["signal"] for row in rows if row["engine"] == "policy"}
+    assert {"rss_anon_bytes", "reachable_python_bytes", "operations_total"} <= signals
+    assert all(float(row["value"]) is not None for row in rows)
+
+
+def test_a_journal_cut_short_is_a_clear_error_or_no_pass(finished: Path, tmp_path: Path) -> None:
+    whole = (next((finished / "runs").iterdir()) / "run.db").read_bytes()
+    (tmp_path / "cut").mkdir()
+    for share in (0.1, 0.5, 0.9):
+        (tmp_path / "cut" / "run.db").write_bytes(whole[: int(len(whole) * share)])
+        done = soakd("judge", "cut", cwd=tmp_path)
+        assert done.returncode == 2, done.stdout
+        assert "damaged" in done.stderr
+        assert "Traceback" not in done.stderr
