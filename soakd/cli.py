@@ -102,17 +102,17 @@ def _add_config_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_csv_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("data that soakd did not record")
-    group.add_argument("--csv", metavar="FILE", help="a CSV file, or .csv.gz: prints one verdict row a series")
-    group.add_argument("--time", metavar="COLUMN", help="the time (default: t_s, time, timestamp, elapsed ...)")
-    group.add_argument(
-        "--time-unit", default="s", choices=units.TIME_UNITS, help="s, ms, min, h ... or iso (default: s)"
-    )
-    group.add_argument("--value", metavar="COLUMN", help="the memory (default: rss_bytes, value, bytes ...)")
-    group.add_argument("--value-unit", default="B", choices=tuple(units.BYTES), help="B, kB, KiB, MB ... (default: B)")
+    group.add_argument("--csv", metavar="FILE", help="a table with a header line, or its .gz: one verdict row a series")
+    group.add_argument("--time", metavar="COLUMN", help="the time, by name or number (default: t_s, time, elapsed ...)")
+    group.add_argument("--time-unit", choices=units.TIME_UNITS, help="s, ms, min, h ... or iso (default: s or iso)")
+    group.add_argument("--value", metavar="COLUMN", help="the memory (default: rss_bytes, value, rss ...)")
+    group.add_argument("--value-unit", choices=tuple(units.BYTES), help="B, kB, KiB, MB ... (default: B)")
     group.add_argument("--segment", metavar="COLUMN", help="changes when the process restarts")
     group.add_argument("--group", metavar="COLUMN", help="the series that a row belongs to; one series without it")
-    group.add_argument("--limit", default="1MB/h", metavar="RATE", help="allowed growth (default: %(default)s)")
-    group.add_argument("--limits", metavar="FILE", help="a CSV of its own with columns id,limit_mb_per_h")
+    group.add_argument("--heap", metavar="COLUMN", help="live heap, to tell a leak from fragmentation")
+    group.add_argument("--skip", type=int, default=0, metavar="LINES", help="lines above the header (default: 0)")
+    group.add_argument("--limit", metavar="RATE", help="allowed growth (default: 1MB/h)")
+    group.add_argument("--limits", metavar="FILE", help="a table of limits with the columns id,limit_mb_per_h")
 
 
 def _add_run_options(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:

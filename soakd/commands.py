@@ -81,13 +81,16 @@ def _judge_csv(options: argparse.Namespace) -> int:
     from soakd import csvfile  # numpy, as above
 
     columns = csvfile.Columns(
-        time=options.time, value=options.value, segment=options.segment, group=options.group,
-        time_unit=options.time_unit, value_unit=options.value_unit,
+        time=options.time, value=options.value, segment=options.segment, group=options.group, heap=options.heap,
+        time_unit=options.time_unit, value_unit=options.value_unit, skip=options.skip,
     )  # fmt: skip
     rows = csvfile.judge_file(Path(options.csv), columns, _csv_limits(options))
-    writer = csv.DictWriter(sys.stdout, csvfile.FIELDS, lineterminator="\n")
+    writer = csv.DictWriter(sys.stdout, csvfile.FIELDS, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     writer.writerows(rows)
+    for row in rows:
+        if row["verdict"] == "INCONCLUSIVE":
+            print(f"soakd: {row['id']}: {row['reason']}", file=sys.stderr)
     return max((CODES[row["verdict"]] for row in rows), key=lambda code: (code == 1, code))
 
 
@@ -95,9 +98,11 @@ def _csv_limits(options: argparse.Namespace) -> Mapping[str, float] | float:
     from soakd import csvfile
 
     if options.limits is not None:
+        if options.limit is not None:
+            raise ConfigError("judge: give either --limit or --limits")
         return csvfile.read_limits(Path(options.limits))
     try:
-        limit = parse_growth_rate(options.limit)
+        limit = parse_growth_rate(options.limit or "1MB/h")
     except ValueError as error:
         raise ConfigError(f"--limit: {error}") from error
     if limit <= 0:

@@ -1,0 +1,261 @@
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from soakd.csvfile import Columns, judge_file, read_limits, read_series
+from soakd.errors import ConfigError
+
+FLAT = [(60.0 * i, 100_000_000 + 4096 * (i % 3)) for i in range(1440)]
+LEAK = [(t, y + int(3e6 * t / 3600)) for t, y in FLAT]
+LIMIT = 1e6
+
+Write = Callable[[str], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def write_file(text: str) -> Path:
+        path = tmp_path / "series.csv"
+        path.write_text(text, encoding="utf-8", newline="")
+        return path
+
+    return write_file
+
+
+def table(samples: list[tuple[float, int]], head: str = "t_s,rss_bytes") -> str:
+    return head + "\n" + "".join(f"{t:g},{y}\n" for t, y in samples)
+
+
+def states(path: Path, **columns: str | int) -> dict[str, str]:
+    return {row["id"]: row["verdict"] for row in judge_file(path, Columns(**columns), LIMIT)}  # type: ignore[arg-type]
+
+
+def test_a_leak_fails_and_its_leak_free_twin_passes(write: Write) -> None:
+    assert states(write(table(LEAK))) == {"-": "FAIL"}
+    assert states(write(table(FLAT))) == {"-": "PASS"}
+
+
+def test_the_rate_is_in_megabytes_an_hour_and_within_its_interval(write: Write) -> None:
+    row = judge_file(write(table(LEAK)), Columns(), LIMIT)[0]
+    assert row["ci_low"] <= 3.0 <= row["ci_high"]
+    assert 1.0 < row["mdr_mb_per_h"] < 1.1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "is empty"),
+        ("\n\n", "is empty"),
+        ("t_s,rss_bytes\n", "has a header and no samples"),
+        ("t_s,rss_bytes\n0,1\n60", "line 3: 1 cells where the header has 2: cut short?"),
+        ("t_s,rss_bytes\n0,1\n60,1000", "line 3: the last line has no line break: cut short?"),
+        ('t_s,rss_bytes\n0,"1\n', "line 2: cannot be read: unexpected end of data"),
+        ("t_s,rss_bytes\n0,1,2\n", "line 2: 3 cells where the header has 2"),
+        ("t_s,rss_bytes\n0,1\n60,NaN\n", 'line 3: "NaN" is not a finite number'),
+        ("t_s,rss_bytes\n0,inf\n", 'line 2: "inf" is not a finite number'),
+        ("t_s,rss_bytes\n0,\n", 'line 2: "" is not a number'),
+        ("t_s,rss_bytes\n\n# note\n0,12MB\n", 'line 4: "12MB" is not a number'),
+        ("t_s,rss_bytes\n0,1_000\n", "is not a finite number"),
+        ("t_s,rss_bytes\n0,1\nnan,1\n", 'line 3: "nan" is not a finite number'),
+        ("t_s,rss_bytes\n2030-01-31T12:00:00,1\n0,1\n", '"0" is not a date and time'),
+        ("t_s,rss_bytes\n2030-01-31T12:00:00,1\n2030-01-31T12:00:00Z,1\n", "some times have a zone and some have none"),
+        ("t_s,memory\n0,1\n", "--value: which column?; columns: t_s, memory"),
+        ("0,100\n60,100\n", "line 1: is data; a header line"),
+    ],
+)
+def test_what_cannot_be_read_is_an_error_that_names_file_line_and_what(write: Write, text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=r"series\.csv: ") as caught:
+        judge_file(write(text), Columns(), LIMIT)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"time": "when"}, '--time: no column "when"; columns: t_s, rss_bytes'),
+        ({"value": "3"}, '--value: no column "3"'),
+        ({"value": "0"}, '--value: no column "0"'),
+        ({"group": "pid"}, '--group: no column "pid"'),
+        ({"segment": "life"}, '--segment: no column "life"'),
+        ({"heap": "heap"}, '--heap: no column "heap"'),
+        ({"skip": 9999}, "is empty after the first 9999 lines"),
+    ],
+)
+def test_a_column_that_is_not_there_is_named_with_those_that_are(
+    write: Write, columns: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        states(write(table(FLAT)), **columns)
+    assert message in str(caught.value)
+
+
+def test_two_columns_of_one_name_are_told_apart_by_number(write: Write) -> None:
+    path = write("t_s,rss,rss\n" + "".join(f"{t},{y},{y + 5e6 * t / 3600}\n" for t, y in FLAT))
+    with pytest.raises(ConfigError, match='2 columns are named "rss": give its number'):
+        states(path, value="rss")
+    assert states(path, value="2") == {"-": "PASS"}
+    assert states(path, value="3") == {"-": "FAIL"}
+
+
+@pytest.mark.parametrize("cut", range(1, 12))
+def test_a_file_cut_within_its_last_line_is_never_judged(write: Write, cut: int) -> None:
+    with pytest.raises(ConfigError, match=r"line 1441: "):
+        judge_file(write(table(FLAT)[:-cut]), Columns(), LIMIT)
+
+
+def test_a_compressed_file_is_known_by_its_content_and_a_cut_one_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "series.data"
+    whole = gzip.compress(table(LEAK).encode())
+    path.write_bytes(whole)
+    assert states(path) == {"-": "FAIL"}
+    for end in (2, 9, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:end])
+        with pytest.raises(ConfigError, match="cannot be read"):
+            states(path)
+
+
+def test_a_file_that_is_not_text_or_not_there_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "series.csv"
+    with pytest.raises(ConfigError, match="No such file"):
+        states(path)
+    with pytest.raises(ConfigError, match="Is a directory"):
+        states(tmp_path)
+    for content in (b"\xff\xfet\x00_\x00s\x00", b"t_s,rss_bytes\n0,\xff\n", b"t_s,rss_bytes\n0,\x001\n"):
+        path.write_bytes(content)
+        with pytest.raises(ConfigError, match=r"series\.csv"):
+            states(path)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("between", [",", ";", "\t", " ", ", "])
+def test_line_ends_marks_and_delimiters_make_no_difference(write: Write, end: str, mark: str, between: str) -> None:
+    text = table(LEAK).replace("\n", end).replace(",", between)
+    assert read_series(write(mark + text), Columns()) == read_series(write(table(LEAK)), Columns())
+
+
+def test_order_and_duplicates_make_no_difference(write: Write) -> None:
+    once = judge_file(write(table(LEAK)), Columns(), LIMIT)
+    assert judge_file(write(table(LEAK[::-1] + LEAK[:700])), Columns(), LIMIT) == once
+
+
+@pytest.mark.parametrize(
+    ("unit", "time"),
+    [
+        (None, lambda s: f"{s:g}"),
+        (None, lambda s: f"{1_900_000_000 + s:.0f}"),
+        ("ms", lambda s: f"{(1_900_000_000 + s) * 1e3:.0f}"),
+        ("min", lambda s: f"{s / 60}"),
+        ("h", lambda s: f"{s / 3600}"),
+        ("iso", lambda s: f"2030-01-01T{s // 3600:02.0f}:{s // 60 % 60:02.0f}:00"),
+        (None, lambda s: f"2030-01-01 {s // 3600:02.0f}:{s // 60 % 60:02.0f}:00"),
+        (None, lambda s: f"2030-01-01T{s // 3600:02.0f}:{s // 60 % 60:02.0f}:00Z"),
+        (None, lambda s: f"2030-01-01T{s // 3600:02.0f}:{s // 60 % 60:02.0f}:00.000+02:00"),
+    ],
+)
+def test_times_may_stand_in_any_unit(write: Write, unit: str | None, time: Callable[[float], str]) -> None:
+    path = write("time,rss_bytes\n" + "".join(f"{time(t)},{y}\n" for t, y in LEAK))
+    row = judge_file(path, Columns(time_unit=unit), LIMIT)[0]
+    assert row["growth_mb_per_h"] == pytest.approx(3.0, rel=1e-3)
+
+
+def test_times_without_a_zone_do_not_depend_on_where_they_are_read(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write("time,rss_bytes\n2030-03-31T00:30:00,5000000\n2030-03-31T04:30:00,5000000\n")
+    monkeypatch.setenv("TZ", "Europe/Berlin")  # where the clock skips an hour in that night
+    first, last = read_series(path, Columns())["-"].t_h
+    assert last - first == 4.0
+
+
+@pytest.mark.parametrize(("unit", "scale"), [("kB", 1e3), ("KiB", 1024), ("MB", 1e6), ("GiB", 2**30)])
+def test_values_may_stand_in_any_unit(write: Write, unit: str, scale: float) -> None:
+    path = write("t_s,value\n" + "".join(f"{t},{y / scale!r}\n" for t, y in LEAK))
+    assert judge_file(path, Columns(value_unit=unit), LIMIT)[0]["growth_mb_per_h"] == pytest.approx(3.0, rel=1e-3)
+
+
+def test_a_unit_that_nobody_named_and_that_cannot_be_right_is_never_a_pass(write: Write) -> None:
+    megabytes = "".join(f"{t},{y / 1e6}\n" for t, y in LEAK)
+    with pytest.raises(ConfigError, match=r"values up to 171.* give --value-unit"):
+        states(write("t_s,rss\n" + megabytes))
+    milliseconds = "".join(f"{1.9e12 + t * 1e3:.0f},{y}\n" for t, y in LEAK)
+    with pytest.raises(ConfigError, match="are not seconds: give --time-unit"):
+        states(write("time,rss_bytes\n" + milliseconds))
+    assert states(write("t_s,heap_bytes\n0,12\n"), value="heap_bytes") == {"-": "INCONCLUSIVE"}
+
+
+def test_two_groups_that_are_interleaved_are_two_series(write: Write) -> None:
+    rows = "".join(f"{t:g},a,{a}\n{t:g},b,{b}\n" for (t, a), (_, b) in zip(FLAT, LEAK, strict=True))
+    path = write("t_s,pid,rss_bytes\n" + rows)
+    assert states(path, group="pid") == {"a": "PASS", "b": "FAIL"}
+    with pytest.raises(ConfigError, match="more than one series\\? give --group"):
+        states(path)
+
+
+def test_a_restart_is_not_growth(write: Write) -> None:
+    rows = [(t, i // 720, y + (5_000_000 if i >= 720 else 0)) for i, (t, y) in enumerate(FLAT)]
+    path = write("t_s,life,rss_bytes\n" + "".join(f"{t},{life},{y}\n" for t, life, y in rows))
+    assert states(path, segment="life") == {"-": "PASS"}
+
+
+@pytest.mark.parametrize(
+    ("heap", "kind"), [(lambda t: 5e7, "fragmentation"), (lambda t: 5e7 + 3e6 * t / 3600, "leak"), (None, "growth")]
+)
+def test_a_live_heap_tells_a_leak_from_fragmentation(
+    write: Write, heap: Callable[[float], float] | None, kind: str
+) -> None:
+    path = write("t_s,rss_bytes,heap\n" + "".join(f"{t},{y},{heap(t) if heap else 0}\n" for t, y in LEAK))
+    row = judge_file(path, Columns(heap="heap" if heap else None), LIMIT)[0]
+    assert (row["verdict"], row["class"]) == ("FAIL", kind)
+
+
+@pytest.mark.parametrize("samples", [1, 2, 15])
+def test_too_few_samples_are_inconclusive_and_it_is_said_why(write: Write, samples: int) -> None:
+    row = judge_file(write(table(FLAT[:samples])), Columns(), LIMIT)[0]
+    assert (row["verdict"], row["growth_mb_per_h"]) == ("INCONCLUSIVE", None)
+    assert row["reason"] == f"{samples} samples, 16 needed"
+
+
+def test_a_psrecord_log_is_read_with_names_that_have_spaces(write: Write) -> None:
+    head = "# Elapsed time   CPU (%)     Real (MB)   Virtual (MB)\n"
+    rows = "".join(f"{t:12.3f} {1.0:12.3f} {y / 2**20:12.3f} {900.0:12.3f}\n" for t, y in LEAK)
+    assert states(write(head + rows), value="Real (MB)", value_unit="MiB") == {"-": "FAIL"}
+
+
+def test_pidstat_output_is_read_below_its_first_line_with_its_headers_repeated(write: Write) -> None:
+    head = "# Time        UID       PID  minflt/s  majflt/s     VSZ     RSS   %MEM  Command\n"
+    rows = "".join(
+        f"\n{head}{1.9e9 + t:11.0f}  0  {pid}  1.00  0.00  9999  {y // 1024}   0.10  a name\n"
+        for (t, a), (_, b) in zip(FLAT, LEAK, strict=True)
+        for pid, y in ((7, a), (8, b))
+    )
+    path = write("Linux 6.1 (host) \t01/31/30 \t_x86_64_\t(2 CPU)\n" + rows)
+    assert states(path, skip=1, value="RSS", value_unit="KiB", group="PID") == {"7": "PASS", "8": "FAIL"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id,limit\na,1\n", 'no column "limit_mb_per_h"; columns: id, limit'),
+        ("id,limit_mb_per_h\na,0\n", "line 2: a limit must be above 0, got 0"),
+        ("id,limit_mb_per_h\na,-1\n", "line 2: a limit must be above 0"),
+        ("id,limit_mb_per_h\na,1\nb,none\n", 'line 3: "none" is not a number'),
+        ("id,limit_mb_per_h\na,nan\n", "is not a finite number"),
+        ("", "is empty"),
+    ],
+)
+def test_limits_that_cannot_be_read_are_errors(write: Write, text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_limits(write(text))
+    assert message in str(caught.value)
+
+
+def test_every_series_has_its_own_limit_or_is_an_error(write: Write) -> None:
+    limits = read_limits(write("id,limit_mb_per_h,note\n-,5,x\n"))
+    assert limits == {"-": 5e6}
+    assert judge_file(write(table(LEAK)), Columns(), limits)[0]["verdict"] == "PASS"
+    with pytest.raises(ConfigError, match='no limit for series "-"'):
+        judge_file(write(table(LEAK)), Columns(), {"a": 1e6})
