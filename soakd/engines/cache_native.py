@@ -5,7 +5,7 @@ from typing import Any
 
 from soakd.model import Operation
 
-STRUCTURE_BYTES = 57
+STRUCTURE_BYTES = 47
 TYPICAL_VALUE_BYTES = 33 + 328
 """A bytes object of the tape's mean size (`soakd.load.mixes.VALUE_SIZES_BYTES`)."""
 SWEEP_EVERY = 256

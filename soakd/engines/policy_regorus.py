@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from soakd.engines.failures import one_line
 from soakd.errors import EngineError
 from soakd.model import Operation
 
@@ -43,7 +42,8 @@ class RegorusPolicy:
         try:
             self._policy = NativePolicy(read_modules(self._sources), rule, read_data(data))
         except ValueError as error:  # PolicyError is one: file, line, column
-            raise EngineError(f'kind "policy.regorus": {one_line(error)}') from error
+            place = "" if getattr(error, "file", None) else f'rule "{rule}": '
+            raise EngineError(f"{place}{str(error).splitlines()[0]}") from error
         self.decide = self._policy.decide
 
     def start(self) -> None:

@@ -1,0 +1,191 @@
+"""From a spec to an engine, or to one line that says why not."""
+
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from soakd.engines import build, is_async
+from soakd.engines.registry import ADAPTERS, adapter_of
+from soakd.errors import EngineError
+from soakd.kinds import KINDS
+from soakd.model import Operation, WorkerSpec
+
+OP = Operation("read", "key", {"user": "user-001"}, 64)
+
+
+def spec(kind: str = "python", **fields: Any) -> WorkerSpec:
+    return WorkerSpec(
+        engine="mine", kind=kind, role="subject", segment=0, seed=1, rate_per_s=100, profile="target", mix="standard",
+        in_flight=8, phases=(), sample_every_s=1.0, collect_every_s=None, snapshot_every_s=None, latency_every_s=60.0,
+        **fields,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def own(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """Write a module of somebody's own; return a function that builds an engine from it."""
+    path = list(sys.path)
+
+    def build_from(source: str, factory: str = "make", **options: Any) -> Any:
+        name = f"own_{abs(hash(request.node.name))}_{len(list(tmp_path.iterdir()))}"
+        (tmp_path / f"{name}.py").write_text(source, encoding="utf-8")
+        return build(spec(factory=f"{name}:{factory}", path=(str(tmp_path),), options=options))
+
+    yield build_from
+    sys.path[:] = path
+
+
+def test_every_kind_of_the_configuration_has_an_adapter_that_takes_its_options() -> None:
+    assert set(ADAPTERS) == set(KINDS)
+    for kind, info in KINDS.items():
+        if not info.needs_factory:
+            known = set(inspect.signature(adapter_of(kind)).parameters) - {"build_part", "clock_s"}
+            assert known == set(info.options), kind
+
+
+def test_the_defaults_of_the_adapters_are_those_of_the_configuration() -> None:
+    for kind, info in KINDS.items():
+        parameters = inspect.signature(adapter_of(kind)).parameters
+        for name, option in info.options.items():
+            assert parameters[name].default == option.default, (kind, name)
+
+
+def test_an_unknown_kind_names_the_known_ones() -> None:
+    with pytest.raises(EngineError, match=r'no engine of kind "cache\.rust"; kinds: authorize, cache\.native, .*'):
+        build(spec("cache.rust"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "message"),
+    [
+        ("cache.python", {"size": 1}, 'kind "cache.python": unknown option "size"; known options: capacity, ttl'),
+        ("control.null", {"size": 1}, 'kind "control.null": unknown option "size"; it has none'),
+        ("control.leak", {}, "give either bytes_per_operation or bytes_per_hour"),
+        ("control.leak", {"bytes_per_operation": 1, "bytes_per_hour": 1}, "give either"),
+        ("authorize", {}, 'option "cache" must name an engine of this run'),
+        ("authorize", {"cache": "c", "policy": "p"}, 'no engine "c" in this run; engines: '),
+    ],
+)
+def test_wrong_options_are_one_line(kind: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(EngineError, match=re.escape(message)) as caught:
+        build(spec(kind, options=options))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_interpreter_without_the_adapters_package_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cachetools", None)
+    with pytest.raises(EngineError, match=r'kind "cache\.python": .*cachetools'):
+        build(spec("cache.python"))
+
+
+@pytest.mark.parametrize(
+    ("source", "is_async_engine"),
+    [
+        ("def make(): return lambda: 1", False),
+        ("def make(): return lambda op: op.key", False),
+        ("def make():\n async def work(): return 1\n return work", True),
+        ("def make():\n async def work(op): return op.key\n return work", True),
+        ("def make(): return Mine()\nclass Mine:\n async def __call__(self, op): return 1", True),
+        ("def make(): return Mine()\nclass Mine:\n def operation(self): return 1", False),
+        ("def make(): return Mine()\nclass Mine:\n async def operation(self, op): return 1", True),
+        ("class make:\n def operation(self, op): return op.key", False),
+        ("import time\ndef make(): return time.monotonic", False),
+        ("import functools\ndef make(): return functools.partial(lambda a, op: a, 1)", False),
+    ],
+)
+def test_a_callable_or_an_object_sync_or_async_will_do(own: Any, source: str, is_async_engine: bool) -> None:
+    engine = own(source)
+    assert is_async(engine) is is_async_engine
+    result = engine.operation(OP)
+    if is_async_engine:
+        with pytest.raises(StopIteration):
+            result.send(None)
+    assert engine.counters() == {}
+    assert engine.start() is None
+    assert engine.close() is None
+
+
+@pytest.mark.parametrize(
+    ("parameters", "got"),
+    [
+        ("", ()), ("op", ("key",)), ("anything", ("key",)), ("op=None", ("key",)), ("operation=None", ("key",)),
+        ("n=10", (10,)), ("*args", ()), ("**kwargs", ()), ("op, /", ("key",)), ("op, n=10", ("key", 10)),
+    ],
+)  # fmt: skip
+def test_an_operation_is_passed_where_it_is_wanted(own: Any, parameters: str, got: tuple[object, ...]) -> None:
+    source = f"SEEN = []\ndef work({parameters}): SEEN.append(tuple(locals().values()))\ndef make(): return work"
+    engine = own(source)
+    engine.operation(OP)
+    (seen,) = sys.modules[engine._made.__module__].SEEN
+    assert tuple(v.key if isinstance(v, Operation) else v for v in seen if v not in ((), {})) == got
+
+
+def test_options_are_the_keyword_arguments_of_make(own: Any) -> None:
+    assert own("def make(a, b=2): return lambda: (a, b)", a=1).operation(OP) == (1, 2)
+
+
+def test_an_object_is_started_closed_and_counted_and_its_bounds_are_seen(own: Any) -> None:
+    engine = own(
+        "class make:\n"
+        " capacity_entries = 5\n bytes_per_entry = 7.5\n did = ''\n"
+        " def start(self): self.did += 's'\n"
+        " def operation(self): self.did += 'o'\n"
+        " def close(self): self.did += 'c'\n"
+        " def counters(self): return {'operations': len(self.did)}\n"
+    )
+    made = engine._made
+    engine.start()
+    engine.operation(OP)
+    assert engine.counters() == {"operations": 2}
+    assert (engine.capacity_entries, engine.bytes_per_entry) == (5, 7.5)
+    engine.close()
+    assert made.did == "soc"
+    assert made not in vars(engine).values()
+
+
+@pytest.mark.parametrize(
+    ("source", "factory", "message"),
+    [
+        ("import no_such_package", "make", "does not import: ModuleNotFoundError: No module named 'no_such_package'"),
+        ("def make(:", "make", "does not import: SyntaxError: invalid syntax"),
+        ("raise SystemExit('go away')", "make", "does not import: SystemExit: go away"),
+        ("x = 1", "make", 'has no "make"'),
+        ("make = 1", "make", '"make" cannot be called: it is int'),
+        ("def make(): raise KeyError('x')", "make", "make() raised KeyError: 'x'"),
+        ("def make(): raise ValueError('one\\ntwo')", "make", "make() raised ValueError: one"),
+        (
+            "def make(a): return a",
+            "make",
+            "make() raised TypeError: make() missing 1 required positional argument: 'a'",
+        ),
+        ("def make(): return 5", "make", "must return a callable or an object with operation(op), got int"),
+        ("def make(): return None", "make", "must return a callable or an object with operation(op), got NoneType"),
+        ("class A: pass\ndef make(): return A", "make", "got the class A"),
+        ("async def make(): return print", "make", "make must not be async"),
+        ("def make(): return lambda a, b: 1", "make", "takes nothing or one Operation; this one needs a, b"),
+        ("def make():\n def f(*, a): pass\n return f", "make", "takes nothing or one Operation; this one needs a"),
+    ],
+)
+def test_a_factory_that_will_not_do_is_one_line_of_its_own(own: Any, source: str, factory: str, message: str) -> None:
+    with pytest.raises(EngineError, match=re.escape(message)) as caught:
+        own(source, factory)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("factory", [None, "", "module"])
+def test_a_factory_without_a_place_is_refused(factory: str | None) -> None:
+    with pytest.raises(EngineError, match=r'factory: must be "package\.module:make"'):
+        build(spec(factory=factory))
+
+
+def test_import_folders_go_in_front_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    for _ in range(2):
+        build(spec("control.null", path=(str(tmp_path),)))
+    assert sys.path[0] == str(tmp_path)
+    assert sys.path.count(str(tmp_path)) == 1
