@@ -13,7 +13,7 @@ fn hash_of(key: &u64) -> u64 {
 }
 
 fn insert(cache: &mut Cache<u64, u64>, key: u64) {
-    let displaced = cache.insert(hash_of(&key), key, key, NEVER, |other| *other == key, hash_of);
+    let displaced = cache.insert(hash_of(&key), || key, key, NEVER, |other| *other == key, hash_of);
     let _ = black_box(displaced);
 }
 

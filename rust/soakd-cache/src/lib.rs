@@ -12,7 +12,7 @@
 //! use soakd_cache::{Cache, NEVER};
 //!
 //! let mut cache: Cache<u64, &str> = Cache::new(2)?;
-//! cache.insert(7, 7, "seven", NEVER, |key| *key == 7, |key| *key)?;
+//! cache.insert(7, || 7, "seven", NEVER, |key| *key == 7, |key| *key)?;
 //! assert_eq!(cache.get(7, || 0, |key| *key == 7, |key| *key).value(), Some(&"seven"));
 //! # Ok::<(), soakd_cache::Error>(())
 //! ```
@@ -103,8 +103,8 @@ impl<'a, K, V> Lookup<'a, K, V> {
 pub enum Displaced<K, V> {
     /// Nothing: the key is new and there was room.
     Nothing,
-    /// The key was there: the key just passed in and the old value. The cache keeps its own key.
-    Updated(K, V),
+    /// The value that the key had.
+    Updated(V),
     /// The least recently used entry.
     Evicted(K, V),
 }
@@ -203,7 +203,8 @@ impl<K, V> Cache<K, V> {
         })
     }
 
-    /// Insert or replace, as the most recently used; a full cache evicts its least recently used entry.
+    /// Insert or replace, as the most recently used; a full cache evicts its least recently used entry. `key` is asked for
+    /// a key only where there is none yet.
     ///
     /// # Errors
     ///
@@ -212,7 +213,7 @@ impl<K, V> Cache<K, V> {
     pub fn insert(
         &mut self,
         hash: u64,
-        key: K,
+        key: impl FnOnce() -> K,
         value: V,
         expires_at: u64,
         mut is_key: impl FnMut(&K) -> bool,
@@ -223,7 +224,7 @@ impl<K, V> Cache<K, V> {
             self.slab.touch(index);
             if let Some(old) = self.slab.replace(index, value, expires_at) {
                 self.stats.updates += 1;
-                return Ok(Displaced::Updated(key, old));
+                return Ok(Displaced::Updated(old));
             }
             return Ok(Displaced::Nothing);
         }
@@ -234,7 +235,7 @@ impl<K, V> Cache<K, V> {
             self.make_room()?;
             None
         };
-        let index = self.slab.push(key, value, expires_at);
+        let index = self.slab.push(key(), value, expires_at);
         self.table.insert(hash, index);
         self.stats.inserts += 1;
         Ok(evicted.map_or(Displaced::Nothing, |(key, value)| Displaced::Evicted(key, value)))

@@ -23,7 +23,7 @@ impl Driver {
     }
 
     fn insert(&mut self, key: u32, value: u32, expires_at: u64) -> Result<Displaced<u32, u32>, Error> {
-        self.0.insert(hash_of(&key), key, value, expires_at, |other| *other == key, hash_of)
+        self.0.insert(hash_of(&key), || key, value, expires_at, |other| *other == key, hash_of)
     }
 
     fn remove(&mut self, key: u32) -> Option<(u32, u32)> {
@@ -61,7 +61,7 @@ fn an_update_hands_back_the_old_value_and_evicts_nothing() -> Checked {
     let mut cache = Driver::new(2)?;
     cache.insert(1, 10, NEVER)?;
     cache.insert(2, 20, NEVER)?;
-    assert_eq!(cache.insert(1, 11, NEVER)?, Displaced::Updated(1, 10));
+    assert_eq!(cache.insert(1, 11, NEVER)?, Displaced::Updated(10));
     assert_eq!((cache.keys(), cache.get(1, 0)), (vec![1, 2], Some(11)));
     Ok(())
 }
@@ -116,7 +116,14 @@ fn the_structure_takes_less_than_fifty_bytes_an_entry_and_never_grows() -> Check
     let bytes = cache.structure_bytes();
     assert!(bytes < 50 * PREALLOCATED, "{bytes}");
     for key in 0..1000 {
-        cache.insert(hash_of(&key), Box::new(key), Box::new(key), NEVER, |other| **other == key, |key| hash_of(key))?;
+        cache.insert(
+            hash_of(&key),
+            || Box::new(key),
+            Box::new(key),
+            NEVER,
+            |other| **other == key,
+            |key| hash_of(key),
+        )?;
     }
     drop(cache.clear());
     assert_eq!(cache.structure_bytes(), bytes);
@@ -128,7 +135,7 @@ fn a_cache_above_the_preallocated_size_grows_to_its_capacity() -> Checked {
     let capacity = PREALLOCATED + PREALLOCATED / 2;
     let mut cache: Cache<u64, ()> = Cache::new(capacity)?;
     for key in 0..2 * capacity as u64 {
-        cache.insert(key, key, (), NEVER, |other| *other == key, |key| *key)?;
+        cache.insert(key, || key, (), NEVER, |other| *other == key, |key| *key)?;
     }
     assert_eq!((cache.len(), cache.stats().evictions), (capacity, capacity as u64));
     Ok(())
@@ -179,7 +186,7 @@ proptest! {
                 }
                 Step::Insert(key, value, ttl) => {
                     let expected = match taken(&mut model, key) {
-                        Some(old) => Displaced::Updated(key, old.1),
+                        Some(old) => Displaced::Updated(old.1),
                         None if model.len() == capacity => {
                             let (key, value, _) = model.remove(0);
                             Displaced::Evicted(key, value)

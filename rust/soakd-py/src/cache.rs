@@ -95,9 +95,10 @@ impl Cache {
         let displaced = self.inner.with(py, |inner| {
             let cyclic = usize::from(may_be_in_a_cycle(&value));
             let is_key = |key: &Key| probe.is(key);
-            let displaced = inner.entries.insert(probe.hash, probe.key(), value, expires_at, is_key, Key::hash_of)?;
+            let displaced =
+                inner.entries.insert(probe.hash, || probe.key(), value, expires_at, is_key, Key::hash_of)?;
             inner.cyclic += cyclic;
-            if let Displaced::Updated(_, value) | Displaced::Evicted(_, value) = &displaced {
+            if let Displaced::Updated(value) | Displaced::Evicted(_, value) = &displaced {
                 inner.left([value]);
             }
             Ok(displaced)

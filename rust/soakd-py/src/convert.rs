@@ -14,6 +14,9 @@ const MAX_DEPTH: usize = 512;
 /// 2**40 values.
 const MAX_VALUES: usize = 10_000_000;
 
+/// Up to here a float is one integer only; beyond, regorus saturates where it makes an i64 of one.
+const EXACT: u64 = 1 << 53;
+
 type Object<'py> = Bound<'py, PyAny>;
 
 /// Dicts, lists, tuples, str, int, float, bool and None, and their subclasses.
@@ -170,11 +173,16 @@ fn build<'py>(py: Python<'py>, value: &Value, depth: usize) -> PyResult<Object<'
     Ok(match value {
         Value::Null | Value::Undefined => py.None().into_bound(py),
         Value::Bool(flag) => PyBool::new(py, *flag).to_owned().into_any(),
-        Value::Number(number) => match (number.as_i64(), number.is_integer()) {
-            (Some(small), true) => small.into_pyobject(py)?.into_any(),
-            (None, true) => py.get_type::<PyInt>().call1((number.format_decimal(),))?,
-            (_, false) => number.as_f64().into_pyobject(py)?.into_any(),
-        },
+        Value::Number(number) => {
+            let small = number.as_i64().filter(|small| number.is_integer() && small.unsigned_abs() < EXACT);
+            if let Some(small) = small {
+                small.into_pyobject(py)?.into_any()
+            } else if let Some(large) = number.as_big() {
+                py.get_type::<PyInt>().call1((large.to_string(),))?
+            } else {
+                number.as_f64().into_pyobject(py)?.into_any()
+            }
+        }
         Value::String(text) => PyString::new(py, text).into_any(),
         Value::Array(items) => list(py, items.iter(), depth)?,
         Value::Set(items) => list(py, items.iter_sorted(), depth)?,
