@@ -7,7 +7,8 @@ import os
 from typing import Any
 
 from soakd import journal, rundir
-from soakd.analysis.rundata import RunData, assemble
+from soakd.analysis.assemble import assemble
+from soakd.analysis.rundata import RunData
 from soakd.analysis.verdict import make_verdict
 from soakd.planfile import plan_from_dict
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from soakd import config, histogram
-from soakd.analysis.rundata import assemble
+from soakd.analysis.assemble import assemble
 from soakd.analysis.verdict import make_verdict
 from soakd.model import LOADED_PHASES
 from soakd.plan import EnginePlan, Plan, make_plan
@@ -15,6 +15,8 @@ from soakd.records import Kind, Record, Stamp
 
 WALL_S, BOOT_S, MONO_S = 1.8e9, 5000.0, 4000.0
 LATENCY_NS = 20_000
+OUTSIDE = ("fds", "threads")
+"""Signals that are read from outside the engine's process."""
 
 Level = Callable[[float, float], float]
 """Bytes above the start, by seconds since the origin and operations done."""
@@ -49,6 +51,13 @@ class Story:
     """Signals that are no longer read from some moment on."""
     more: dict[str, Level] = field(default_factory=dict)
     noise_bytes: float = 3000.0
+    declared: dict[str, float] = field(default_factory=dict)
+    """What the engine says of its capacity."""
+    operations: Callable[[float], float] | None = None
+    """Operations done by seconds since the origin; None for those of the plan."""
+    restarts: tuple[float, ...] = ()
+    """When the process became another one: counters start again."""
+    incident_of_restart: str | None = "crash"
     incidents: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
 
 
@@ -86,7 +95,8 @@ def leak_control(plan: Plan) -> Story:
 
 def judged(
     plan: Plan, *, mine: Story | None = None, null: Story | None = None, leak: Story | None = None,
-    until_s: float | None = None, end: str | None = "completed", running: bool = False,
+    until_s: float | None = None, end: str | None = "completed", running: bool = False, own: Level = flat,
+    available: Level | None = None,
     change: Callable[[Record], Record | None] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Make up a run and judge it.
@@ -97,11 +107,25 @@ def judged(
         until_s: the run was cut off then.
         end: the reason in the record that seals it; None where it was killed.
         running: judge it as going on.
+        own, available: the daemon's own memory, and the host's available bytes.
         change: replaces a record, or drops it.
     """
     stories = {"mine": mine or Story(), "control-null": null or Story(), "control-leak": leak or leak_control(plan)}
-    records = list(_records(plan, stories, until_s or plan.duration_s + 1, end))
+    records = made_up(plan, stories, until_s=until_s, end=end, own=own, available=available)
     changed = records if change is None else [c for r in records if (c := change(r)) is not None]
+    return verdict_of(plan, changed, running=running)
+
+
+def made_up(
+    plan: Plan, stories: dict[str, Story] | None = None, *, until_s: float | None = None,
+    end: str | None = "completed", own: Level = flat, available: Level | None = None,
+) -> list[Record]:  # fmt: skip
+    """Make up the records of a run; see `judged`."""
+    told = {"control-leak": leak_control(plan)} | (stories or {})
+    return list(_records(plan, told, until_s or plan.duration_s + 1, end, own, available))
+
+
+def verdict_of(plan: Plan, changed: list[Record], *, running: bool = False) -> dict[str, Any]:
     return make_verdict(assemble(plan, changed), {"run_id": "made-up"}, running=running)
 
 
@@ -116,14 +140,20 @@ def stamp(t_s: float) -> Stamp:
     return Stamp(WALL_S + t_s, BOOT_S + t_s, MONO_S + t_s)
 
 
-def _records(plan: Plan, stories: dict[str, Story], until_s: float, end: str | None) -> Iterator[Record]:
+def _records(
+    plan: Plan, stories: dict[str, Story], until_s: float, end: str | None, own: Level, available: Level | None
+) -> Iterator[Record]:
     yield _record("phase", "", 0.0, {"name": "origin", "mono_s": MONO_S})
     for engine in plan.engines:
         story = stories.get(engine.config.name, Story())
         yield from _engine_records(plan, engine, story, until_s)
-    t_s = 0.0
+    t_s, noise = 0.0, random.Random("soakd")
     while t_s <= min(until_s, plan.duration_s):
-        yield _record("sample", "", t_s, {"source": "outside", "rss_bytes": 5e7, "cpu_s_total": 0.002 * t_s})
+        body = {"source": "outside", "rss_bytes": 5e7 + own(t_s, 0), "cpu_s_total": 0.002 * t_s}
+        body["rss_anon_bytes"] = 4e7 + own(t_s, 0) + 4096 * round(noise.gauss(0, 3))
+        if available is not None:
+            body["memory_available_bytes"] = available(t_s, 0)
+        yield _record("sample", "", t_s, body)
         t_s += plan.config.run.sample_every_s
     if end is not None:
         yield _record("phase", "", min(until_s, plan.duration_s), {"name": "end", "reason": end})
@@ -131,15 +161,21 @@ def _records(plan: Plan, stories: dict[str, Story], until_s: float, end: str | N
 
 def _engine_records(plan: Plan, engine: EnginePlan, story: Story, until_s: float) -> Iterator[Record]:
     name, noise = engine.config.name, random.Random(engine.config.name)
-    yield _record("hello", name, -1.0, {"pid": 77})
+    yield _record("hello", name, -1.0, {"pid": 77, **story.declared})
+    for life, at_s in enumerate(story.restarts, 1):
+        if at_s <= until_s:
+            yield from _restart(name, life, at_s, story)
     t_s, reachable_due_s, latency_due_s = 0.0, 0.0, plan.latency_every_s
     while t_s <= min(until_s, engine.phases[-1].end_s):
         phase = next((p for p in engine.phases if p.start_s <= t_s < p.end_s), engine.phases[-1])
-        operations = _operations(engine, t_s)
+        operations = story.operations(t_s) if story.operations else _operations(engine, t_s)
+        life = sum(at_s <= t_s for at_s in story.restarts)
+        begun = story.restarts[life - 1] if life else 0.0
+        before = (story.operations(begun) if story.operations else _operations(engine, begun)) if life else 0
         body: dict[str, Any] = {
             "phase": phase.name,
-            "operations_total": operations,
-            "errors_total": int(operations * story.error_ratio),
+            "operations_total": operations - before,
+            "errors_total": int((operations - before) * story.error_ratio),
             "dropped_total": 0,
             "skipped_total": 0,
             "live_python_bytes": 2e7
@@ -147,7 +183,7 @@ def _engine_records(plan: Plan, engine: EnginePlan, story: Story, until_s: float
             + story.garbage(t_s, operations)
             + noise.gauss(0, story.noise_bytes),
             "live_native_bytes": 1e7 + story.native(t_s, operations) + noise.gauss(0, story.noise_bytes),
-            **{signal: level(t_s, operations) for signal, level in story.more.items()},
+            **{signal: level(t_s, operations) for signal, level in story.more.items() if signal not in OUTSIDE},
         }
         if engine.collect_every_s and t_s >= reachable_due_s:
             reachable_due_s += engine.collect_every_s
@@ -165,10 +201,11 @@ def _engine_records(plan: Plan, engine: EnginePlan, story: Story, until_s: float
             "threads": 1,
             "cpu_s_total": 0.1 * t_s,
             "rss_anon_bytes": 3e7 + level + 4096 * round(noise.gauss(0, 5)),
+            **{signal: more(t_s, operations) for signal, more in story.more.items() if signal in OUTSIDE},
         }
         for part in (body, outside):
             kept = {k: v for k, v in part.items() if t_s < story.silent_from_s.get(k, float("inf"))}
-            yield _record("sample", name, t_s, kept)
+            yield _record("sample", name, t_s, kept, life)
         if t_s >= latency_due_s and phase.name in LOADED_PHASES:
             yield _latency(name, t_s, latency_due_s, phase.name, story)
             latency_due_s = t_s + plan.latency_every_s
@@ -176,7 +213,14 @@ def _engine_records(plan: Plan, engine: EnginePlan, story: Story, until_s: float
     for at_s, incident in story.incidents:
         yield _record("incident", name, at_s, incident)
     if until_s >= engine.phases[-1].end_s:
-        yield _record("bye", name, engine.phases[-1].end_s, {"stopped": False})
+        yield _record("bye", name, engine.phases[-1].end_s, {"stopped": False}, len(story.restarts))
+
+
+def _restart(name: str, life: int, at_s: float, story: Story) -> Iterator[Record]:
+    if story.incident_of_restart:
+        yield _record("incident", name, at_s, {"what": story.incident_of_restart, "detail": "ended"}, life - 1)
+        yield _record("incident", name, at_s, {"what": "restart", "detail": "again"}, life)
+    yield _record("hello", name, at_s, {"pid": 77 + life, **story.declared}, life)
 
 
 def _operations(engine: EnginePlan, t_s: float) -> int:
@@ -195,5 +239,5 @@ def _latency(name: str, t_s: float, due_s: float, phase: str, story: Story) -> R
     return _record("latency", name, t_s, body)
 
 
-def _record(kind: Kind, engine: str, t_s: float, body: dict[str, Any]) -> Record:
-    return Record(kind=kind, engine=engine, segment=0, at=stamp(t_s), body=body)
+def _record(kind: Kind, engine: str, t_s: float, body: dict[str, Any], segment: int = 0) -> Record:
+    return Record(kind=kind, engine=engine, segment=segment, at=stamp(t_s), body=body)

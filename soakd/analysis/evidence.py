@@ -6,75 +6,45 @@ from typing import Any
 
 import numpy as np
 
-from soakd.analysis.check import Check, round_number, worst
-from soakd.analysis.growth_checks import Outlook
-from soakd.analysis.rundata import EngineData, RunData
-from soakd.config import CONTROLS
-from soakd.model import State
+from soakd.analysis.check import Check, round_number
+from soakd.analysis.outlook import Outlook
+from soakd.analysis.rundata import ENDINGS, EngineData, RunData
 
 LEAST_COVERAGE = 0.95
 LONGEST_PROBE_GAP = 0.20
-"""Share of the load phase without a reading of the leak signal after which its probe counts as dead."""
+"""Share of the load phase without a reading of a deciding signal after which its probe counts as dead."""
+COUNTED = ("fds", "threads", "tasks")
 CLOCK_STEP_S = 5.0
 SLEEP_S = 1.0
 
 
 def check_evidence(data: EngineData, outlook: Outlook) -> Iterator[Check]:
-    """Judge the evidence of one engine: coverage of its samples, and the life of the probe that decides."""
+    """Judge the evidence of one engine: coverage of its samples, the probes that decide, its processes."""
     yield _coverage(data, outlook)
     yield _probe(data, outlook)
+    yield _process(data)
 
 
-def check_run(run: RunData, controls: Mapping[str, Any], outlook: Outlook) -> Iterator[Check]:
-    """Judge what concerns the whole run: its controls and its clocks."""
-    yield _controls_check(controls, outlook)
+def check_run_evidence(run: RunData) -> Iterator[Check]:
+    """Judge the evidence of the whole run: its clocks and its records."""
     yield _clocks(run)
+    yield _records(run)
 
 
-def judge_controls(run: RunData, checks: Mapping[str, Sequence[Check]]) -> dict[str, Any]:
-    """Say what became of the controls: null must be flat, leak must be caught.
+def clock_incidents(clocks: np.ndarray[Any, Any]) -> Iterator[dict[str, Any]]:
+    """Find the moments at which the clocks disagree.
 
     Args:
-        run: the run.
-        checks: the checks of each engine, by its name.
+        clocks: shape (n, 3), wall, boot and monotonic seconds.
     """
-    return {
-        short: _one_control(run, kind, checks, "off" if short in run.plan.config.run.controls_off else "absent")
-        for short, kind in CONTROLS.items()
-    }
-
-
-def _one_control(run: RunData, kind: str, checks: Mapping[str, Sequence[Check]], otherwise: str) -> dict[str, Any]:
-    engine = next((e for e in run.engines if e.plan.config.kind == kind), None)
-    if engine is None:
-        return {"verdict": "INVALID", "reason": f"{kind} was switched off" if otherwise == "off" else f"no {kind}"}
-    signal = "reachable_bytes" if engine.plan.collect_every_s is not None else "live_bytes"
-    check = next((c for c in checks[engine.name] if c.id == f"growth.{signal}"), None)
-    if check is None:
-        return {"engine": engine.name, "verdict": "INCONCLUSIVE", "reason": f"no growth.{signal} was judged"}
-    found: dict[str, Any] = {"engine": engine.name, "check": check.id, "verdict": check.verdict}
-    if kind == "control.leak":
-        found["caught"] = check.verdict == "FAIL"
-    numbers = {"estimate": check.estimate, "low": check.low, "high": check.high, "so_far": check.more.get("so_far")}
-    return found | {k: v for k, v in numbers.items() if v is not None} | {"limit": check.limit, "unit": check.unit}
-
-
-def _controls_check(controls: Mapping[str, Any], outlook: Outlook) -> Check:
-    states: list[State] = []
-    reasons = []
-    for short, wanted, wrong in (("null", "PASS", "FAIL"), ("leak", "FAIL", "PASS")):
-        got = controls[short]["verdict"]
-        if got == wanted:
-            continue
-        states.append("INVALID" if got in (wrong, "INVALID") else got)
-        reasons.append(f"the {short} control is {got}, not {wanted}" + _because(controls[short]))
-    if not outlook.final:
-        states = ["INCOMPLETE"]
-    return Check(id="evidence.controls", verdict=worst(states) if states else "PASS", reason="; ".join(reasons))
-
-
-def _because(control: Mapping[str, Any]) -> str:
-    return f" ({control['reason']})" if control.get("reason") else ""
+    for before, after in pairwise(clocks):
+        wall_s, boot_s, mono_s = after - before
+        at_wall_s = round(float(after[0]), 3)
+        if boot_s - mono_s > SLEEP_S:
+            yield {"what": "sleep", "at_wall_s": at_wall_s, "detail": f"the host slept {boot_s - mono_s:.0f}s"}
+        elif abs(wall_s - boot_s) > CLOCK_STEP_S:
+            detail = f"the wall clock stepped by {wall_s - boot_s:+.0f}s"
+            yield {"what": "clock_step", "at_wall_s": at_wall_s, "detail": detail}
 
 
 def _coverage(data: EngineData, outlook: Outlook) -> Check:
@@ -83,32 +53,88 @@ def _coverage(data: EngineData, outlook: Outlook) -> Check:
     expected = max(1.0, (end_s - load.start_s) / data.plan.sample_every_s)
     counts = [len(data.in_load(signal)) for signal in ("operations_total", "rss_anon_bytes")]
     ratio = min(1.0, min(counts) / expected)
-    dropped = data.signal("records_dropped_total")
+    dropped = _dropped(data)
     gap_s = _longest_gap(data.in_load("operations_total").t_s, load.start_s, end_s)
-    reason = "" if ratio >= LEAST_COVERAGE else f"{min(counts)} of {expected:.0f} samples; longest gap {gap_s:.0f}s"
+    reasons = [] if ratio >= LEAST_COVERAGE else [f"{min(counts)} of {expected:.0f} samples; longest gap {gap_s:.0f}s"]
+    if dropped:
+        reasons.append(f"{dropped:.0f} records were dropped: the pipe to soakd was full")
+    too_many = dropped > (1.0 - LEAST_COVERAGE) * (expected + dropped)
     return Check(
-        id="evidence.coverage", verdict="PASS" if ratio >= LEAST_COVERAGE else "INVALID",
-        estimate=round_number(ratio, 4), limit=LEAST_COVERAGE, unit="ratio", reason=reason,
-        more={
-            "longest_gap_seconds": round_number(gap_s, 4),
-            "dropped_records": float(np.max(dropped.y)) if len(dropped) else None,
-        },
+        id="evidence.coverage", verdict="INVALID" if ratio < LEAST_COVERAGE or too_many else "PASS",
+        estimate=round_number(ratio, 4), limit=LEAST_COVERAGE, unit="ratio", reason="; ".join(reasons),
+        more={"longest_gap_seconds": round_number(gap_s, 4), "dropped_records": dropped or None},
     )  # fmt: skip
+
+
+def _dropped(data: EngineData) -> float:
+    """Return the records that did not fit into the pipe, over all lives."""
+    dropped = data.signal("records_dropped_total")
+    return float(sum(np.max(dropped.y[dropped.segment == life]) for life in np.unique(dropped.segment)))
 
 
 def _probe(data: EngineData, outlook: Outlook) -> Check:
-    """A leak signal that fell silent cannot pass anything."""
-    signal = "reachable_bytes" if data.plan.collect_every_s is not None else "live_bytes"
+    """A deciding signal that fell silent cannot pass anything. The worst one is the estimate."""
     load, end_s = data.plan.load, min(data.plan.load.end_s, outlook.seen_s)
-    readings = data.in_load(signal).t_s
-    gap = _longest_gap(readings, load.start_s, end_s) / load.duration_s
-    dead = len(readings) == 0 or gap > LONGEST_PROBE_GAP
-    silent_for = f"{signal} was silent for {gap:.0%} of the load phase" if len(readings) else f"{signal} was never read"
+    gaps = {signal: _gap(data, signal, end_s) for signal in _deciding(data)}
+    dead = [signal for signal, gap in gaps.items() if gap > LONGEST_PROBE_GAP]
+    failures = _failures(data)
+    reasons = [_silence(data, signal, gaps[signal]) for signal in dead]
+    reasons += [f"readings of {probe} failed {count:.0f} times" for probe, count in failures.items()]
     return Check(
         id="evidence.probe", verdict="INVALID" if dead and outlook.seen_s > load.start_s else "PASS",
-        estimate=round_number(gap, 4), limit=LONGEST_PROBE_GAP, unit="ratio", reason=silent_for if dead else "",
-        more={"samples": len(readings)},
+        estimate=round_number(max(gaps.values()), 4), limit=LONGEST_PROBE_GAP, unit="ratio",
+        reason="; ".join(reasons),
+        more={"samples": len(data.in_load(data.leak_signal)), "failed_readings": failures or None},
     )  # fmt: skip
+
+
+def _deciding(data: EngineData) -> tuple[str, ...]:
+    """Return the signals without which nothing can pass; what an engine never had, such as tasks, is not missed."""
+    counted = (signal for signal in COUNTED if len(data.signal(signal)))
+    return (data.leak_signal, "rss_anon_bytes", "operations_total", *counted)
+
+
+def _gap(data: EngineData, signal: str, end_s: float) -> float:
+    """Return the longest silence of a signal as a share of the load phase; 1 where it was never read in it."""
+    load, readings = data.plan.load, data.in_load(signal).t_s
+    return _longest_gap(readings, load.start_s, end_s) / load.duration_s if len(readings) else 1.0
+
+
+def _silence(data: EngineData, signal: str, gap: float) -> str:
+    if not len(data.in_load(signal)):
+        return f"{signal} was never read"
+    return f"{signal} was silent for {gap:.0%} of the load phase"
+
+
+def _failures(data: EngineData) -> Mapping[str, float]:
+    """Return how often each probe failed, over all lives."""
+    found = {}
+    for name, series in data.series.items():
+        if name.startswith("probe.") and name.endswith(".failures_total"):
+            lives = np.unique(series.segment)
+            count = float(sum(np.max(series.y[series.segment == life]) for life in lives))
+            if count:
+                found[name.removeprefix("probe.").removesuffix(".failures_total")] = count
+    return found
+
+
+def _process(data: EngineData) -> Check:
+    """A process that became another one while nobody saw the first one end was not watched."""
+    told = {(i.segment, i.body.get("what")) for i in data.incidents if i.body.get("what") in (*ENDINGS, "restart")}
+    unseen = [
+        f"pid {before.pid} became {after.pid} in segment {after.segment} and no incident says why"
+        for before, after in pairwise(data.lives)
+        if before.pid != after.pid and not _explained(before.segment, told)
+    ]
+    return Check(
+        id="evidence.process", verdict="INVALID" if unseen else "PASS", estimate=float(len(unseen)), limit=0.0,
+        unit="count", reason="; ".join(unseen[:3]),
+    )  # fmt: skip
+
+
+def _explained(segment: int, told: set[tuple[int, Any]]) -> bool:
+    """An incident of the old life, or the restart that begins the new one."""
+    return any(life == segment and what != "restart" for life, what in told) or (segment + 1, "restart") in told
 
 
 def _longest_gap(t_s: np.ndarray[Any, Any], start_s: float, end_s: float) -> float:
@@ -126,16 +152,11 @@ def _clocks(run: RunData) -> Check:
     )  # fmt: skip
 
 
-def clock_incidents(clocks: np.ndarray[Any, Any]) -> Iterator[dict[str, Any]]:
-    """Find the moments at which the clocks disagree.
-
-    Args:
-        clocks: shape (n, 3), wall, boot and monotonic seconds.
-    """
-    for before, after in pairwise(clocks):
-        wall_s, boot_s, mono_s = after - before
-        if boot_s - mono_s > SLEEP_S:
-            yield {"what": "sleep", "at_wall_s": round(after[0], 3), "detail": f"the host slept {boot_s - mono_s:.0f}s"}
-        elif abs(wall_s - boot_s) > CLOCK_STEP_S:
-            detail = f"the wall clock stepped by {wall_s - boot_s:+.0f}s"
-            yield {"what": "clock_step", "at_wall_s": round(after[0], 3), "detail": detail}
+def _records(run: RunData) -> Check:
+    """Numbers that are none, and records that nobody understands: the journal was damaged, or meddled with."""
+    counts: Sequence[tuple[str, int]] = [("the run", run.unreadable), *((e.name, e.unreadable) for e in run.engines)]
+    bad = [f"{count} unreadable readings of {name}" for name, count in counts if count]
+    return Check(
+        id="evidence.records", verdict="INVALID" if bad else "PASS",
+        estimate=float(sum(count for _, count in counts)), limit=0.0, unit="count", reason="; ".join(bad),
+    )  # fmt: skip

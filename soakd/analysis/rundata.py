@@ -1,10 +1,10 @@
-"""Records become what the checks read: per engine, one series per signal, its latency windows, its incidents.
+"""What the checks read of a run: per engine, one series per signal, its latency windows, its incidents.
 
 Time is seconds since the run's origin on CLOCK_MONOTONIC; what CLOCK_BOOTTIME says besides is evidence of sleep.
 """
 
-from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +15,8 @@ from soakd.histogram import Histogram, unpack
 from soakd.plan import EnginePlan, Plan
 from soakd.records import Record
 
-SUMS = {
-    "live_bytes": ("live_python_bytes", "live_native_bytes"),
-    "reachable_bytes": ("reachable_python_bytes", "reachable_native_bytes"),
-}
-"""Signals that are the sum of two readings of one moment."""
+ENDINGS = ("crash", "exit", "hang", "start_failed")
+"""Incidents that end a life."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +83,23 @@ class EngineData:
     incidents: list[Record] = field(default_factory=list)
     lives: list[Life] = field(default_factory=list)
     snapshots: int = 0
+    unreadable: int = 0
+    """Readings that were no finite numbers, and records that could not be understood."""
 
     @property
     def name(self) -> str:
         """The engine's name."""
         return self.plan.config.name
+
+    @property
+    def leak_signal(self) -> str:
+        """The signal that answers whether the engine leaks: live bytes stand in where nothing is forked."""
+        return "reachable_bytes" if self.plan.collect_every_s is not None else "live_bytes"
+
+    @property
+    def declared(self) -> Mapping[str, float]:
+        """What the engine says of its capacity, in its last life."""
+        return self.lives[-1].declared if self.lives else {}
 
     def signal(self, name: str) -> Series:
         """Return a series; an empty one where nothing was recorded."""
@@ -130,6 +139,8 @@ class RunData:
     last_wall_s: float | None
     clocks: FloatArray
     """Shape (n, 3): wall, boot and monotonic seconds of the daemon's own samples."""
+    unreadable: int = 0
+    """Records of the run itself that could not be understood."""
 
 
 def running_total(counter: Series) -> FloatArray:
@@ -141,154 +152,15 @@ def running_total(counter: Series) -> FloatArray:
     return total
 
 
-def assemble(plan: Plan, records: Iterable[Record]) -> RunData:
-    """Sort the records of a run into series. Records of engines that the plan does not have are ignored."""
-    builders = {engine.config.name: _Builder() for engine in plan.engines}
-    own, run, clocks = _Builder(), _Run(), array("d")
-    for record in records:
-        if record.engine:
-            if builder := builders.get(record.engine):
-                builder.add(record)
-        elif record.kind == "sample":
-            own.add(record)
-            clocks.extend(record.at)
-        else:
-            run.add(record)
-    origin_s = run.origin_s
-    engines = [builders[engine.config.name].build(engine, origin_s) for engine in plan.engines]
-    times = [float(series.t_s[-1]) for e in engines for series in e.series.values() if len(series)]
-    return RunData(
-        plan=plan, engines=engines, own=own.build(plan.engines[0], origin_s) if clocks else None,
-        incidents=run.incidents, origin=run.origin, end=run.end, last_s=max(times, default=0.0),
-        last_wall_s=max((b.last_wall_s for b in builders.values() if b.last_wall_s), default=None),
-        clocks=np.frombuffer(clocks, dtype=np.float64).reshape(-1, 3) if clocks else np.empty((0, 3)),
-    )  # fmt: skip
-
-
-class _Run:
-    """The records of the run itself."""
-
-    def __init__(self) -> None:
-        self.incidents: list[Record] = []
-        self.origin: Record | None = None
-        self.end: Record | None = None
-
-    @property
-    def origin_s(self) -> float:
-        return float(self.origin.body["mono_s"]) if self.origin else float("inf")
-
-    def add(self, record: Record) -> None:
-        if record.kind == "incident":
-            self.incidents.append(record)
-        elif record.body.get("name") == "origin":
-            self.origin = record
-        elif record.body.get("name") == "end":
-            self.end = record
-
-
-class _Column:
-    """One growing series, eight bytes a number."""
-
-    def __init__(self) -> None:
-        self.mono_s, self.y, self.segment = array("d"), array("d"), array("q")
-
-    def add(self, mono_s: float, y: float, segment: int) -> None:
-        self.mono_s.append(mono_s)
-        self.y.append(y)
-        self.segment.append(segment)
-
-    def series(self, origin_s: float) -> Series:
-        t_s = np.frombuffer(self.mono_s) - origin_s
-        order = np.argsort(t_s, kind="stable")
-        return Series(t_s[order], np.frombuffer(self.y)[order], np.frombuffer(self.segment, dtype=np.int64)[order])
-
-
-class _Builder:
-    """The records of one engine."""
-
-    def __init__(self) -> None:
-        self._columns: dict[str, _Column] = {}
-        self._latency: list[Record] = []
-        self._incidents: list[Record] = []
-        self._marks: list[Record] = []
-        self._snapshots = 0
-        self.last_wall_s: float | None = None
-
-    def add(self, record: Record) -> None:
-        self.last_wall_s = record.at.wall_s
-        if record.kind == "sample":
-            self._add_sample(record)
-        elif record.kind == "latency":
-            self._latency.append(record)
-        elif record.kind == "incident":
-            self._incidents.append(record)
-        elif record.kind in ("hello", "bye"):
-            self._marks.append(record)
-        elif record.kind == "snapshot":
-            self._snapshots += 1
-
-    def build(self, plan: EnginePlan, origin_s: float) -> EngineData:
-        return EngineData(
-            plan=plan,
-            series={name: column.series(origin_s) for name, column in sorted(self._columns.items())},
-            latency=[_window(record, origin_s) for record in self._latency],
-            incidents=self._incidents,
-            lives=list(_lives(self._marks, self._incidents)),
-            snapshots=self._snapshots,
-        )
-
-    def _add_sample(self, record: Record) -> None:
-        body, mono_s = record.body, record.at.mono_s
-        forked_s = body.get("reachable_forked_at_s", mono_s)
-        for name, value in body.items():
-            if type(value) in (int, float):
-                self._column(name).add(forked_s if name.startswith("reachable_") else mono_s, value, record.segment)
-        for name, parts in SUMS.items():
-            values = [body.get(part) for part in parts]
-            if all(type(value) in (int, float) for value in values):
-                at_s = forked_s if name == "reachable_bytes" else mono_s
-                self._column(name).add(at_s, sum(values), record.segment)  # type: ignore[arg-type]
-
-    def _column(self, name: str) -> _Column:
-        if name not in self._columns:
-            self._columns[name] = _Column()
-        return self._columns[name]
-
-
-def _window(record: Record, origin_s: float) -> LatencyWindow:
-    body = record.body
-    return LatencyWindow(
-        phase=body.get("phase"), from_s=body["from_mono_s"] - origin_s, to_s=record.at.mono_s - origin_s,
-        segment=record.segment, observed=bool(body.get("window")),
-        packed={what: body[what] for what in ("service", "response", "lateness")},
-    )  # fmt: skip
-
-
-ENDINGS = ("crash", "exit", "hang", "start_failed")
-
-
-def _lives(marks: Sequence[Record], incidents: Sequence[Record]) -> Iterator[Life]:
-    for hello in (mark for mark in marks if mark.kind == "hello"):
-        bye = next((m for m in marks if m.kind == "bye" and m.segment == hello.segment), None)
-        broken = next((i for i in incidents if i.segment == hello.segment and i.body.get("what") in ENDINGS), None)
-        end = bye or broken
-        ended_by = "running" if end is None else str(broken.body["what"]) if bye is None and broken else "completed"
-        if bye is not None and bye.body.get("stopped"):
-            ended_by = "stopped"
-        yield Life(
-            segment=hello.segment, pid=hello.body.get("pid"), start_wall_s=hello.at.wall_s,
-            end_wall_s=end.at.wall_s if end else None, ended_by=ended_by, declared=_declared(hello),
-        )  # fmt: skip
-
-
-def _declared(hello: Record) -> Mapping[str, float]:
-    names = ("capacity_entries", "bytes_per_entry", "capacity_bytes")
-    return {name: hello.body[name] for name in names if name in hello.body}
-
-
 def describe(records: Sequence[Record]) -> list[dict[str, Any]]:
     """Write incidents for the verdict file, in the order in which they happened."""
     return [
         {"at_wall_s": round(r.at.wall_s, 3), "engine": r.engine or None, "segment": r.segment, **r.body}
-        for r in sorted(records, key=lambda r: r.at.mono_s)
+        for r in sorted(records, key=in_order)
     ]
+
+
+def in_order(record: Record) -> tuple[float, str, int, str, str]:
+    """Sort records by their moment, and those of one moment by what they are: as they came does not matter."""
+    body = json.dumps(record.body, sort_keys=True, default=str)
+    return record.at.mono_s, record.engine, record.segment, record.kind, body

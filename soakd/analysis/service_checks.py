@@ -7,6 +7,7 @@ import numpy as np
 from scipy import stats
 
 from soakd.analysis.check import Check, below, round_number
+from soakd.analysis.filling import judge_beside_cache
 from soakd.analysis.rundata import ENDINGS, EngineData, LatencyWindow, Series
 from soakd.histogram import merge, quantile_s
 from soakd.model import State
@@ -58,17 +59,19 @@ def latency_summary(windows: Sequence[LatencyWindow]) -> Mapping[str, float | No
 
 def _total_growth(data: EngineData) -> Check:
     """Absolute growth of the leak signal after warm-up, to the end of the load phase; never scaled to a day."""
-    signal = "reachable_bytes" if data.plan.collect_every_s is not None else "live_bytes"
-    series, limit = data.in_load(signal), data.plan.config.limits.total_growth_bytes
-    check_id = f"total_growth.{signal}"
+    series, limit = data.in_load(data.leak_signal), data.plan.config.limits.total_growth_bytes
+    check_id = f"total_growth.{data.leak_signal}"
     if limit is None:
         return Check(id=check_id, verdict="PASS", decides=False, reason="switched off")
-    grown = _level_difference(series)
-    return below(check_id, round_number(grown), limit, "bytes", missing="too few samples")
+
+    def judge(part: Series) -> Check:
+        return below(check_id, round_number(level_difference(part)), limit, "bytes", missing="too few samples")
+
+    return judge_beside_cache(data, series, judge)
 
 
-def _level_difference(series: Series) -> float | None:
-    """Median of the last tenth less that of the first tenth after warm-up."""
+def level_difference(series: Series) -> float | None:
+    """Return the median of the last tenth less that of the first tenth after warm-up; None with too few samples."""
     if len(series) < 16:
         return None
     share = (series.t_s - series.t_s[0]) / max(float(np.ptp(series.t_s)), 1e-9)
@@ -78,7 +81,7 @@ def _level_difference(series: Series) -> float | None:
 
 
 def _return_to_baseline(data: EngineData) -> Check:
-    signal = "reachable_bytes" if data.plan.collect_every_s is not None else "live_bytes"
+    signal = data.leak_signal
     limit = data.plan.config.limits.return_to_baseline_bytes or 0.0
     phases = {phase.name: phase for phase in data.plan.phases}
     before = data.signal(signal).between(phases["baseline"].start_s, phases["baseline"].end_s)

@@ -1,21 +1,23 @@
 """Everything known of a run, folded into one verdict. Pure: the same journal gives the same file, byte for byte."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from soakd.analysis.check import Check, round_number, worst
-from soakd.analysis.classes import Class, classify, growth_words, limit_words
-from soakd.analysis.evidence import check_evidence, check_run, clock_incidents, judge_controls
-from soakd.analysis.growth_checks import Outlook, as_of, check_growth
-from soakd.analysis.rules import LEAST_HOURS
+from soakd.analysis.classes import Class, classify
+from soakd.analysis.controls import check_controls, judge_controls
+from soakd.analysis.evidence import check_evidence, check_run_evidence, clock_incidents
+from soakd.analysis.exclusions import exclusions
+from soakd.analysis.growth_checks import Room, check_growth
+from soakd.analysis.observer import check_observer, harness_words, memory_available, observer
+from soakd.analysis.outlook import Outlook, as_of
 from soakd.analysis.rundata import EngineData, RunData, describe
-from soakd.analysis.service_checks import check_service, latency_windows
+from soakd.analysis.service_checks import check_service, level_difference
+from soakd.analysis.summary import deciding_engines, summary, visibility
 from soakd.model import State
-from soakd.units import format_duration, format_rate
 
 SCHEMA = "soakd.verdict/1"
-DECIDING_ROLES = ("subject", "twin")
 
 
 def make_verdict(
@@ -33,27 +35,29 @@ def make_verdict(
         The content of `verdict.json`, schema `soakd.verdict/1`.
     """
     outlook = _outlook(run, running)
-    checks = {engine.name: _check_engine(engine, outlook) for engine in run.engines}
+    memory = memory_available(run)
+    checks = {engine.name: _check_engine(engine, outlook, memory) for engine in run.engines}
     controls = judge_controls(run, checks)
-    run_checks = list(check_run(run, controls, outlook))
-    deciding = [e for e in run.engines if e.plan.config.role in DECIDING_ROLES]
-    states = [c.verdict for e in deciding for c in checks[e.name] if c.decides] + [c.verdict for c in run_checks]
-    state = worst([*states, *_ending(run, running)])
+    own = check_observer(run, outlook)
+    run_checks = [check_controls(controls, outlook), *check_run_evidence(run), own]
+    deciding = [check for engine in deciding_engines(run) for check in checks[engine.name]]
+    state = worst([*(c.verdict for c in (*deciding, *run_checks) if c.decides), *_ending(run, running)])
     classes = {e.name: classify(e, checks[e.name]) for e in run.engines}
+    taken = observer(run, own, checks)
     return {
         "schema": SCHEMA,
         "run_id": meta["run_id"],
         "verdict": state,
-        "summary": _summary(state, run, checks, run_checks, classes, outlook),
-        "visibility": list(_visibility(deciding, checks)),
+        "summary": summary(state, run, checks, run_checks, classes, outlook),
+        "visibility": list(visibility(run, checks, harness_words(taken))),
         "run": _run(run, meta, outlook),
         "engines": [_engine(e, checks[e.name], classes[e.name]) for e in run.engines],
         "checks": [check.as_dict() for check in run_checks],
         "controls": controls,
-        "observer": _observer(run),
+        "observer": taken,
         "incidents": _incidents(run),
         "faults": [],
-        "exclusions": _exclusions(run),
+        "exclusions": exclusions(run),
         "waivers": [],
         "artifacts": list(artifacts),
     }
@@ -65,17 +69,24 @@ def _outlook(run: RunData, running: bool) -> Outlook:
     return Outlook(planned_s=run.plan.duration_s, seen_s=seen_s, final=not running)
 
 
-def _check_engine(data: EngineData, outlook: Outlook) -> list[Check]:
+def _check_engine(data: EngineData, outlook: Outlook, memory: float | None) -> list[Check]:
     planned_s = data.plan.phases[-1].end_s
     counter = data.signal("operations_total")
     own_s = float(counter.t_s[-1]) if len(counter) else 0.0
     full = outlook.seen_s >= planned_s and own_s >= data.plan.load.end_s * 0.99
     own = Outlook(planned_s=planned_s, seen_s=planned_s if full else min(own_s, outlook.seen_s), final=outlook.final)
     overall = Outlook(planned_s=planned_s, seen_s=min(outlook.seen_s, planned_s), final=outlook.final)
-    checks = list(check_growth(data, own, every_signal=outlook.final))
+    room = None if outlook.final else _room(data, memory)
+    checks = list(check_growth(data, own, every_signal=outlook.final, room=room))
     checks += [as_of(outlook, check) for check in check_service(data)]
     checks += [as_of(outlook, check) for check in check_evidence(data, overall)]
     return checks
+
+
+def _room(data: EngineData, memory: float | None) -> Room:
+    """Return what the engine may still grow."""
+    limit, grown = data.plan.config.limits.total_growth_bytes, level_difference(data.in_load(data.leak_signal))
+    return Room(total_growth=None if limit is None else limit - max(0.0, grown or 0.0), memory=memory)
 
 
 def _ending(run: RunData, running: bool) -> list[State]:
@@ -105,62 +116,6 @@ def _engine(data: EngineData, checks: Sequence[Check], found: Class) -> dict[str
     }  # fmt: skip
 
 
-def _summary(
-    state: State, run: RunData, checks: Mapping[str, Sequence[Check]], run_checks: Sequence[Check],
-    classes: Mapping[str, Class], outlook: Outlook,
-) -> str:  # fmt: skip
-    """Write the one sentence that a reader takes away: the first finding of the state that was reached."""
-    deciding = [e for e in run.engines if e.plan.config.role in DECIDING_ROLES]
-    if state == "PASS":
-        return f"no leak, crash or breach of a limit in {_names(deciding)} over {format_duration(run.plan.duration_s)}"
-    if state == "INCOMPLETE":
-        so_far = [s for e in deciding for c in checks[e.name] if (s := _finding(e, c, classes, so_far=True))]
-        return "; ".join([f"{outlook.share:.0%} of the plan seen", *so_far[:2]])
-    findings = [s for e in deciding for c in checks[e.name] if c.verdict == state and (s := _finding(e, c, classes))]
-    findings += [f"{check.id}: {check.reason}" for check in run_checks if check.verdict == state]
-    more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
-    return (findings[0] if findings else f"no check explains {state}") + more
-
-
-def _finding(data: EngineData, check: Check, classes: Mapping[str, Class], *, so_far: bool = False) -> str | None:
-    """Write one check that did not pass, or None where it does not decide."""
-    if not check.decides or (so_far and check.more.get("so_far") != "FAIL"):
-        return None
-    family, _, signal = check.id.partition(".")
-    if family == "growth" and check.unit.startswith("bytes") and check.estimate is not None:
-        words = growth_words(signal.removesuffix(".per_operation"), check)
-        kind = classes[data.name].sentence.rpartition(": ")[2] if check.verdict == "FAIL" else check.reason
-        return f"{data.name}: {words}, limit {limit_words(check)}" + (f": {kind}" if kind else "")
-    if family == "growth" and check.verdict == "FAIL":
-        return f"{data.name}: {classes[data.name].sentence}"
-    number = "" if check.estimate is None else f" {check.estimate:g} {check.unit}, limit {check.limit:g}"
-    return f"{data.name}: {check.id}{number}" + (f": {check.reason}" if check.reason else "")
-
-
-def _visibility(deciding: Sequence[EngineData], checks: Mapping[str, Sequence[Check]]) -> Iterable[str]:
-    """Say what a run of this length could have seen, and what it could not."""
-    for data in deciding:
-        leak = next((c for c in checks[data.name] if c.decides and c.id.startswith("growth.")), None)
-        least = leak.more.get("minimum_detectable") if leak else None
-        if leak is not None and least is not None:
-            yield f"{data.name}: a leak of {_rate_words(least, leak, data)} would have been seen"
-    longest_s = max((data.plan.load.duration_s for data in deciding), default=0.0)
-    if longest_s < LEAST_HOURS * 3600:
-        yield (
-            f"not shown by {format_duration(longest_s)} of load: limits per hour (they need {LEAST_HOURS:g} h), "
-            "growth per time rather than per operation, anything slower than the figures above"
-        )
-    else:
-        yield "not shown: a leak that begins in the last two hours, or a cycle longer than half of the run"
-
-
-def _rate_words(rate: float, check: Check, data: EngineData) -> str:
-    if check.unit == "bytes/hour":
-        return f"{format_rate(rate)} or more"
-    per_hour = rate * data.plan.rate_per_s * 3600.0
-    return f"{rate:.3g} B per operation ({format_rate(per_hour)} at {data.plan.rate_per_s:g} operations/s) or more"
-
-
 def _run(run: RunData, meta: Mapping[str, Any], outlook: Outlook) -> dict[str, Any]:
     environment = meta.get("environment", {})
     start_s = run.origin.at.wall_s if run.origin else None
@@ -186,44 +141,9 @@ def _coverage_ratio(data: EngineData) -> float:
     return min(1.0, len(data.in_load("operations_total")) / expected)
 
 
-def _observer(run: RunData) -> dict[str, Any]:
-    """Say what soakd itself took: processor share, memory, and what the null control shows of its growth."""
-    if run.own is None:
-        return {}
-    cpu, resident = run.own.signal("cpu_s_total"), run.own.signal("rss_bytes")
-    found: dict[str, Any] = {}
-    if len(cpu) >= 2:
-        found["cpu_ratio"] = round_number(float((cpu.y[-1] - cpu.y[0]) / (cpu.t_s[-1] - cpu.t_s[0])), 3)
-    if len(resident):
-        found["resident_bytes"] = float(resident.y[-1])
-    return found
-
-
 def _incidents(run: RunData) -> list[dict[str, Any]]:
     records = [record for engine in run.engines for record in engine.incidents] + run.incidents
     return describe(records) + list(clock_incidents(run.clocks))
-
-
-def _exclusions(run: RunData) -> list[dict[str, Any]]:
-    """List what was left out of the judgement, and why."""
-    found = []
-    for engine in run.engines:
-        observed = [w for w in engine.latency if w.phase == "load" and w.observed]
-        _, bound = latency_windows(engine)
-        for windows, why in ((observed, "a forked child of soakd was alive"), (bound, "driver-bound")):
-            if windows:
-                found.append(
-                    {
-                        "engine": engine.name, "what": "latency", "why": why, "windows": len(windows),
-                        "seconds": round(sum(w.to_s - w.from_s for w in windows), 3) if why == "driver-bound" else None,
-                    }
-                )  # fmt: skip
-    return [{k: v for k, v in exclusion.items() if v is not None} for exclusion in found]
-
-
-def _names(engines: Sequence[EngineData]) -> str:
-    names = [engine.name for engine in engines]
-    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else "".join(names)
 
 
 def _time(wall_s: float | None) -> str | None:

@@ -67,8 +67,9 @@ class ProbeSet:
             Signals by name (live_python_bytes, live_native_bytes, python_free_bytes, native_free_bytes, rust_bytes,
             python_blocks, gc_*, tasks, `counter.<name>`); `probe.<name>.duration_s` of what was read and
             `probe.<name>.failures_total` where there were any; after a reachable child has ended, once,
-            reachable_python_bytes, reachable_native_bytes and reachable_forked_at_s, on the caller's clock. What this process does not
-            have is absent; `note.<what>` is 1 where that needs a word (pymalloc_off, mallinfo2_missing, memory_short, child_weakly_confined).
+            reachable_python_bytes, reachable_native_bytes and reachable_forked_at_s, on the caller's clock. What this
+            process does not have is absent; `note.<what>` is 1 where that needs a word (pymalloc_off,
+            mallinfo2_missing, memory_short, child_weakly_confined).
         """
         values: dict[str, float] = {}
         for probe in self._probes:

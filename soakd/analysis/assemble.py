@@ -1,0 +1,233 @@
+"""Records become series. In any order, and each counts once however often it is there.
+
+What is not what it should be - text or NaN in place of a number, a latency that cannot be unpacked - is left out and
+counted: `evidence.records` makes such a run INVALID.
+"""
+
+import math
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from soakd.analysis.rundata import ENDINGS, EngineData, LatencyWindow, Life, RunData, Series, in_order
+from soakd.histogram import unpack
+from soakd.plan import EnginePlan, Plan
+from soakd.records import Record
+
+SUMS = {
+    "live_bytes": ("live_python_bytes", "live_native_bytes"),
+    "reachable_bytes": ("reachable_python_bytes", "reachable_native_bytes"),
+}
+"""Signals that are the sum of two readings of one moment."""
+NOT_NUMBERS = ("phase", "source")
+"""What a sample holds beside numbers."""
+NOT_KEPT = ".duration_s"
+"""What a probe cost is for metrics; nothing is judged by it."""
+DECLARED = ("capacity_entries", "bytes_per_entry", "capacity_bytes")
+LATENCIES = ("service", "response", "lateness")
+
+
+def assemble(plan: Plan, records: Iterable[Record]) -> RunData:
+    """Sort the records of a run into series. Records of engines that the plan does not have are ignored."""
+    builders = {engine.config.name: _Builder() for engine in plan.engines}
+    own, run, clocks = _Builder(), _Run(), array("d")
+    for record in records:
+        if record.engine and record.engine not in builders:
+            continue
+        builder = builders.get(record.engine, own)
+        if not _has_moment(record):
+            builder.unreadable += 1
+        elif record.engine or record.kind == "sample":
+            builder.add(record)
+            if not record.engine:
+                clocks.extend(record.at)
+        else:
+            run.add(record)
+    origin_s = run.origin_s
+    engines = [builders[engine.config.name].build(engine, origin_s) for engine in plan.engines]
+    times = [float(series.t_s[-1]) for e in engines for series in e.series.values() if len(series)]
+    mine = own.build(plan.engines[0], origin_s)
+    return RunData(
+        plan=plan, engines=engines, own=mine if clocks else None,
+        incidents=_once(run.incidents), origin=run.origin, end=run.end, last_s=max(times, default=0.0),
+        last_wall_s=max((b.last_wall_s for b in builders.values() if b.last_wall_s), default=None),
+        clocks=_clocks(clocks), unreadable=mine.unreadable + run.unreadable,
+    )  # fmt: skip
+
+
+class _Run:
+    """The records of the run itself."""
+
+    def __init__(self) -> None:
+        self.incidents: list[Record] = []
+        self.origin: Record | None = None
+        self.end: Record | None = None
+        self.unreadable = 0
+
+    @property
+    def origin_s(self) -> float | None:
+        return float(self.origin.body["mono_s"]) if self.origin else None
+
+    def add(self, record: Record) -> None:
+        if record.kind == "incident":
+            self.incidents.append(record)
+        elif record.body.get("name") == "origin":
+            if is_number(record.body.get("mono_s")):
+                self.origin = record
+            else:
+                self.unreadable += 1
+        elif record.body.get("name") == "end":
+            self.end = record
+
+
+class _Column:
+    """One growing series, eight bytes a number."""
+
+    def __init__(self) -> None:
+        self.mono_s, self.y, self.segment = array("d"), array("d"), array("q")
+
+    def add(self, mono_s: float, y: float, segment: int) -> None:
+        self.mono_s.append(mono_s)
+        self.y.append(y)
+        self.segment.append(segment)
+
+    def series(self, origin_s: float) -> Series:
+        """Return the readings in order of time, each once."""
+        t_s, y = np.frombuffer(self.mono_s) - origin_s, np.frombuffer(self.y)
+        segment = np.frombuffer(self.segment, dtype=np.int64)
+        if np.all(t_s[1:] > t_s[:-1]):
+            return Series(t_s, y, segment)
+        order = np.lexsort((y, segment, t_s))
+        t_s, y, segment = t_s[order], y[order], segment[order]
+        new = np.ones(t_s.shape, dtype=bool)
+        new[1:] = (t_s[1:] != t_s[:-1]) | (y[1:] != y[:-1]) | (segment[1:] != segment[:-1])
+        return Series(t_s[new], y[new], segment[new])
+
+
+class _Builder:
+    """The records of one engine, or of the daemon."""
+
+    def __init__(self) -> None:
+        self._columns: dict[str, _Column] = {}
+        self._latency: list[Record] = []
+        self._incidents: list[Record] = []
+        self._marks: list[Record] = []
+        self._snapshots: set[tuple[float, int]] = set()
+        self.unreadable = 0
+        self.last_wall_s: float | None = None
+
+    def add(self, record: Record) -> None:
+        self.last_wall_s = max(record.at.wall_s, self.last_wall_s or 0.0)
+        if record.kind == "sample":
+            self._add_sample(record)
+        elif record.kind == "latency":
+            self._latency.append(record)
+        elif record.kind == "incident":
+            self._incidents.append(record)
+        elif record.kind in ("hello", "bye"):
+            self._marks.append(record)
+        elif record.kind == "snapshot":
+            self._snapshots.add((record.at.mono_s, record.segment))
+
+    def build(self, plan: EnginePlan, origin_s: float | None) -> EngineData:
+        if origin_s is None:  # nothing has a place in time
+            return EngineData(plan=plan, incidents=_once(self._incidents), unreadable=self.unreadable)
+        windows = list(self._windows(origin_s))
+        marks, incidents = _once(self._marks), _once(self._incidents)
+        self._columns = {name: column for name, column in self._columns.items() if column.y}
+        return EngineData(
+            plan=plan,
+            series={name: column.series(origin_s) for name, column in sorted(self._columns.items())},
+            latency=windows, incidents=incidents, lives=list(_lives(marks, incidents)),
+            snapshots=len(self._snapshots), unreadable=self.unreadable,
+        )  # fmt: skip
+
+    def _add_sample(self, record: Record) -> None:
+        body, mono_s, segment = record.body, record.at.mono_s, record.segment
+        forked_s = body.get("reachable_forked_at_s", mono_s)
+        if not is_number(forked_s):
+            forked_s = mono_s
+        for name, value in body.items():
+            if name in NOT_NUMBERS or name.endswith(NOT_KEPT):
+                continue
+            if is_number(value):
+                self._column(name).add(forked_s if name.startswith("reachable_") else mono_s, value, segment)
+            else:
+                self.unreadable += 1
+        for name, parts in SUMS.items():
+            values = [_part(body, part) for part in parts]
+            if parts[1] in body and all(is_number(value) for value in values):
+                self._column(name).add(forked_s if name == "reachable_bytes" else mono_s, sum(values), segment)
+
+    def _column(self, name: str) -> _Column:
+        if name not in self._columns:
+            self._columns[name] = _Column()
+        return self._columns[name]
+
+    def _windows(self, origin_s: float) -> Iterator[LatencyWindow]:
+        for record in _once(self._latency):
+            window = _window(record, origin_s)
+            if window is None:
+                self.unreadable += 1
+            else:
+                yield window
+
+
+def is_number(value: object) -> bool:
+    """Tell whether a reading is a finite number that fits into 64 bits."""
+    if type(value) is int:
+        return -(2**63) <= value < 2**63
+    return type(value) is float and math.isfinite(value)
+
+
+def _part(body: Mapping[str, Any], name: str) -> Any:
+    """Return one summand; with pymalloc switched off every object is among the native bytes."""
+    return 0 if "python" in name and name not in body and body.get("note.pymalloc_off") else body.get(name)
+
+
+def _has_moment(record: Record) -> bool:
+    in_time = all(is_number(seconds) for seconds in record.at)
+    return in_time and type(record.segment) is int and type(record.body) is dict
+
+
+def _once(records: Sequence[Record]) -> list[Record]:
+    """Return the records in order of time, each once."""
+    return [record for _, (record, *_) in groupby(sorted(records, key=in_order), key=in_order)]
+
+
+def _clocks(clocks: "array[float]") -> np.ndarray[Any, np.dtype[np.float64]]:
+    readings = np.frombuffer(clocks, dtype=np.float64).reshape(-1, 3) if clocks else np.empty((0, 3))
+    return np.unique(readings[:, ::-1], axis=0)[:, ::-1]
+
+
+def _window(record: Record, origin_s: float) -> LatencyWindow | None:
+    """Read a latency record, or return None where it is not one."""
+    body = record.body
+    try:
+        packed = {what: body[what] for what in LATENCIES}
+        for what in LATENCIES:
+            unpack(packed[what])
+        return LatencyWindow(
+            phase=body.get("phase"), from_s=body["from_mono_s"] - origin_s, to_s=record.at.mono_s - origin_s,
+            segment=record.segment, observed=bool(body.get("window")), packed=packed,
+        )  # fmt: skip
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _lives(marks: Sequence[Record], incidents: Sequence[Record]) -> Iterator[Life]:
+    for hello in (mark for mark in marks if mark.kind == "hello"):
+        bye = next((m for m in marks if m.kind == "bye" and m.segment == hello.segment), None)
+        broken = next((i for i in incidents if i.segment == hello.segment and i.body.get("what") in ENDINGS), None)
+        end = bye or broken
+        ended_by = "running" if end is None else str(broken.body["what"]) if bye is None and broken else "completed"
+        if bye is not None and bye.body.get("stopped"):
+            ended_by = "stopped"
+        yield Life(
+            segment=hello.segment, pid=hello.body.get("pid"), start_wall_s=hello.at.wall_s,
+            end_wall_s=end.at.wall_s if end else None, ended_by=ended_by,
+            declared={name: hello.body[name] for name in DECLARED if is_number(hello.body.get(name))},
+        )  # fmt: skip

@@ -1,0 +1,57 @@
+"""The two controls: an engine that does nothing must be flat, one that leaks must be caught."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from soakd.analysis.check import Check, worst
+from soakd.analysis.outlook import Outlook
+from soakd.analysis.rundata import RunData
+from soakd.config import CONTROLS
+from soakd.model import State
+
+
+def judge_controls(run: RunData, checks: Mapping[str, Sequence[Check]]) -> dict[str, Any]:
+    """Say what became of the controls: null must be flat, leak must be caught.
+
+    Args:
+        run: the run.
+        checks: the checks of each engine, by its name.
+    """
+    return {
+        short: _one_control(run, kind, checks, "off" if short in run.plan.config.run.controls_off else "absent")
+        for short, kind in CONTROLS.items()
+    }
+
+
+def _one_control(run: RunData, kind: str, checks: Mapping[str, Sequence[Check]], otherwise: str) -> dict[str, Any]:
+    engine = next((e for e in run.engines if e.plan.config.kind == kind), None)
+    if engine is None:
+        return {"verdict": "INVALID", "reason": f"{kind} was switched off" if otherwise == "off" else f"no {kind}"}
+    signal = engine.leak_signal
+    check = next((c for c in checks[engine.name] if c.id == f"growth.{signal}"), None)
+    if check is None:
+        return {"engine": engine.name, "verdict": "INCONCLUSIVE", "reason": f"no growth.{signal} was judged"}
+    found: dict[str, Any] = {"engine": engine.name, "check": check.id, "verdict": check.verdict}
+    if kind == "control.leak":
+        found["caught"] = check.verdict == "FAIL"
+    numbers = {"estimate": check.estimate, "low": check.low, "high": check.high, "so_far": check.more.get("so_far")}
+    return found | {k: v for k, v in numbers.items() if v is not None} | {"limit": check.limit, "unit": check.unit}
+
+
+def check_controls(controls: Mapping[str, Any], outlook: Outlook) -> Check:
+    """Judge the instrument by its controls: null must have passed, and leak must have failed."""
+    states: list[State] = []
+    reasons = []
+    for short, wanted, wrong in (("null", "PASS", "FAIL"), ("leak", "FAIL", "PASS")):
+        got = controls[short]["verdict"]
+        if got == wanted:
+            continue
+        states.append("INVALID" if got in (wrong, "INVALID") else got)
+        reasons.append(f"the {short} control is {got}, not {wanted}" + _because(controls[short]))
+    if not outlook.final:
+        states = ["INCOMPLETE"]
+    return Check(id="evidence.controls", verdict=worst(states) if states else "PASS", reason="; ".join(reasons))
+
+
+def _because(control: Mapping[str, Any]) -> str:
+    return f" ({control['reason']})" if control.get("reason") else ""

@@ -1,0 +1,75 @@
+"""What was left out of the judgement, why, and how much it was: windows, seconds, operations."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from soakd.analysis.rundata import EngineData, LatencyWindow, RunData
+from soakd.analysis.series import MIN_SAMPLES, MIN_SHARE
+from soakd.analysis.service_checks import WARM_UP_SHARE, latency_windows
+
+
+def exclusions(run: RunData) -> list[dict[str, Any]]:
+    """List everything that was recorded of the load phases and not judged."""
+    judged = [engine for engine in run.engines if engine.plan.config.role != "control"]
+    return [
+        *(entry for engine in run.engines for entry in (*_windows(engine), *_short_lives(engine))),
+        *(entry for engine in judged for entry in _warm_up(engine)),
+    ]
+
+
+def _windows(data: EngineData) -> Iterator[dict[str, Any]]:
+    """Latency windows that say more of soakd than of the engine."""
+    observed = [w for w in data.latency if w.phase == "load" and w.observed and w.histogram("service")]
+    _, bound = latency_windows(data)
+    if observed:
+        operations = _operations(observed)
+        # These are the parts of windows in which a child lived; how long it did, their operations tell.
+        yield _entry(
+            data, "latency", "a forked child of soakd was alive", len(observed), operations / data.plan.rate_per_s,
+            operations,
+        )  # fmt: skip
+    if bound:
+        seconds = sum(w.to_s - w.from_s for w in bound)
+        yield _entry(data, "latency", "driver-bound", len(bound), seconds, _operations(bound))
+
+
+def _short_lives(data: EngineData) -> Iterator[dict[str, Any]]:
+    """Lives of the process that are too short to say anything about a rate."""
+    series = data.in_load(data.leak_signal)
+    if not len(series):
+        return
+    whole_s, operations = float(np.ptp(series.t_s)), data.operations_at(series)
+    for life in np.unique(series.segment):
+        own = series.segment == life
+        seconds = float(np.ptp(series.t_s[own]))
+        if np.count_nonzero(own) < MIN_SAMPLES or seconds < MIN_SHARE * whole_s:
+            done = operations[own][np.isfinite(operations[own])]
+            count = float(np.ptp(done)) if len(done) else 0.0
+            yield _entry(data, "growth", f"segment {life} is too short for a rate", 1, seconds, count)
+
+
+def _warm_up(data: EngineData) -> Iterator[dict[str, Any]]:
+    """The first quarter of the load phase, which total growth does not count."""
+    series = data.in_load(data.leak_signal)
+    if data.plan.config.limits.total_growth_bytes is None or len(series) < MIN_SAMPLES:
+        return
+    end_s = float(series.t_s[0]) + WARM_UP_SHARE * float(np.ptp(series.t_s))
+    operations = data.operations_at(series.between(0.0, end_s))
+    known = operations[np.isfinite(operations)]
+    seconds = end_s - float(series.t_s[0])
+    yield _entry(data, "total_growth", "warm-up", 1, seconds, float(np.ptp(known)) if len(known) else 0.0)
+
+
+def _operations(windows: Sequence[LatencyWindow]) -> float:
+    return float(sum(sum(window.histogram("service").values()) for window in windows))
+
+
+def _entry(
+    data: EngineData, what: str, why: str, windows: int, seconds: float, operations: float
+) -> dict[str, Any]:  # fmt: skip
+    return {
+        "engine": data.name, "what": what, "why": why, "windows": windows, "seconds": round(seconds, 3),
+        "operations": round(operations),
+    }  # fmt: skip

@@ -1,0 +1,82 @@
+"""The sentences of a verdict: what was found, what a run of this length could have seen, and what it could not."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from soakd.analysis.check import Check
+from soakd.analysis.classes import Class, growth_words, limit_words
+from soakd.analysis.outlook import Outlook
+from soakd.analysis.rules import LEAST_HOURS
+from soakd.analysis.rundata import EngineData, RunData
+from soakd.model import State
+from soakd.units import format_duration, format_rate
+
+DECIDING_ROLES = ("subject", "twin")
+
+
+def deciding_engines(run: RunData) -> list[EngineData]:
+    """Return the engines whose checks decide the verdict."""
+    return [engine for engine in run.engines if engine.plan.config.role in DECIDING_ROLES]
+
+
+def summary(
+    state: State, run: RunData, checks: Mapping[str, Sequence[Check]], run_checks: Sequence[Check],
+    classes: Mapping[str, Class], outlook: Outlook,
+) -> str:  # fmt: skip
+    """Write the one sentence that a reader takes away: the first finding of the state that was reached."""
+    deciding = deciding_engines(run)
+    if state == "PASS":
+        return f"no leak, crash or breach of a limit in {_names(deciding)} over {format_duration(run.plan.duration_s)}"
+    if state == "INCOMPLETE":
+        so_far = [s for e in deciding for c in checks[e.name] if (s := _finding(e, c, classes, so_far=True))]
+        return "; ".join([f"{outlook.share:.0%} of the plan seen", *so_far[:2]])
+    findings = [s for e in deciding for c in checks[e.name] if c.verdict == state and (s := _finding(e, c, classes))]
+    findings += [f"{check.id}: {check.reason}" for check in run_checks if check.decides and check.verdict == state]
+    more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
+    return (findings[0] if findings else f"no check explains {state}") + more
+
+
+def visibility(run: RunData, checks: Mapping[str, Sequence[Check]], harness: str | None) -> Iterable[str]:
+    """Say what a run of this length could have seen, what of it is soakd's own, and what it could not have seen."""
+    deciding = deciding_engines(run)
+    for data in deciding:
+        leak = next((c for c in checks[data.name] if c.decides and c.id.startswith("growth.")), None)
+        least = leak.more.get("minimum_detectable") if leak else None
+        if leak is not None and least is not None:
+            yield f"{data.name}: a leak of {_rate_words(least, leak, data)} would have been seen"
+    if harness is not None:
+        yield harness
+    longest_s = max((data.plan.load.duration_s for data in deciding), default=0.0)
+    if longest_s < LEAST_HOURS * 3600:
+        yield (
+            f"not shown by {format_duration(longest_s)} of load: limits per hour (they need {LEAST_HOURS:g} h), "
+            "growth per time rather than per operation, anything slower than the figures above"
+        )
+    else:
+        yield "not shown: a leak that begins in the last two hours, or a cycle longer than half of the run"
+
+
+def _finding(data: EngineData, check: Check, classes: Mapping[str, Class], *, so_far: bool = False) -> str | None:
+    """Write one check that did not pass, or None where it does not decide."""
+    if not check.decides or (so_far and check.more.get("so_far") != "FAIL"):
+        return None
+    family, _, signal = check.id.partition(".")
+    if family == "growth" and check.unit.startswith("bytes") and check.estimate is not None:
+        words = growth_words(signal.removesuffix(".per_operation"), check)
+        kind = classes[data.name].sentence.rpartition(": ")[2] if check.verdict == "FAIL" else check.reason
+        return f"{data.name}: {words}, limit {limit_words(check)}" + (f": {kind}" if kind else "")
+    if family == "growth" and check.verdict == "FAIL":
+        return f"{data.name}: {classes[data.name].sentence}"
+    number = "" if check.estimate is None else f" {check.estimate:g} {check.unit}, limit {check.limit:g}"
+    return f"{data.name}: {check.id}{number}" + (f": {check.reason}" if check.reason else "")
+
+
+def _rate_words(rate: float, check: Check, data: EngineData) -> str:
+    if check.unit == "bytes/hour":
+        return f"{format_rate(rate)} or more"
+    per_hour = rate * data.plan.rate_per_s * 3600.0
+    return f"{rate:.3g} B per operation ({format_rate(per_hour)} at {data.plan.rate_per_s:g} operations/s) or more"
+
+
+def _names(engines: Sequence[EngineData]) -> str:
+    names = [engine.name for engine in engines]
+    return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else "".join(names)
