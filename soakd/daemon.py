@@ -50,7 +50,6 @@ class Daemon:
         self.plan = plan
         self.run = run
         self.status = RunStatus(plan, run.run_id)
-        self.url = ""
         self._on_progress = on_progress
         self._events = EventLog()
         self._signal: signal.Signals | None = None
@@ -66,7 +65,8 @@ class Daemon:
         loop = asyncio.get_running_loop()
         http = self.plan.config.http
         server, port = await serve(self.status, http.host, http.port, time.monotonic)
-        self.url = f"http://{http.host}:{port}"
+        self.status.served_at = f"http://{_host(http.host)}:{port}/metrics"
+        self._events.serving(self.status.served_at, self.run.path)
         self._write_first_files()
         journal = Journal(
             self.run.journal,
@@ -193,6 +193,10 @@ class Daemon:
 def site_packages() -> tuple[str, ...]:
     """Where soakd's own dependencies are: what a snapshot child may add to its path."""
     return tuple(dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]))
+
+
+def _host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
 
 
 def _cpu_of_children_s() -> float:

@@ -6,6 +6,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, get_args
 
 import structlog
@@ -100,6 +101,10 @@ class EventLog:
             "verdict", state=present[0], before=before[0] if before else None, summary=verdict.get("summary"),
             engines=engines,
         )  # fmt: skip
+
+    def serving(self, url: str, folder: Path) -> None:
+        """Tell where the metrics are served, and where the run is written."""
+        self._log.info("serving", metrics=url, run_dir=str(folder))
 
     def problem(self, what: str, detail: str) -> None:
         """Tell of something that went wrong inside soakd and does not end the run."""

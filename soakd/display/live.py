@@ -184,6 +184,8 @@ def _below(status: RunStatus) -> list[Text]:
         lines.append(Text(f"incidents: {told}", style="yellow"))
     if status.summary:
         lines.append(Text(printable(status.summary)))
+    if status.served_at:
+        lines.append(Text(f"metrics: {status.served_at}", style="dim"))
     for line in lines:
         line.no_wrap, line.overflow = True, "ellipsis"
     return [Text(), *lines] if lines else []

@@ -28,6 +28,8 @@ class RunStatus:
         self.last_sample_wall_s: float | None = None
         self.own: dict[str, float] = {}
         """The daemon's own last readings."""
+        self.served_at: str | None = None
+        """Where the metrics are."""
         self.state: str | None = None
         """The verdict as the judge wrote it: INCOMPLETE while the run goes on."""
         self.summary: str | None = None
