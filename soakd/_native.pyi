@@ -6,6 +6,19 @@ Every class may be used from several threads; calls hold the GIL, except that co
 
 from typing import Any, Final, Literal, TypeVar, final, overload
 
+__all__ = [
+    "UNDEFINED",
+    "Cache",
+    "LatencyRecorder",
+    "Policy",
+    "PolicyError",
+    "UndefinedType",
+    "__version__",
+    "leak_box",
+    "leak_reference",
+    "rust_bytes",
+]
+
 _Default = TypeVar("_Default")
 
 __version__: Final[str]

@@ -29,6 +29,8 @@ mod _native {
     use super::policy::Policy;
     #[pymodule_export]
     use super::recorder::LatencyRecorder;
+    #[pymodule_export]
+    use super::undefined::Undefined;
     use pyo3::prelude::*;
 
     #[pymodule_init]

@@ -22,7 +22,10 @@ pub(crate) struct Policy {
 #[pymethods]
 impl Policy {
     #[new]
-    #[pyo3(signature = (modules, rule, data = None, *, timeout_s = Some(1.0)))]
+    #[pyo3(
+        signature = (modules, rule, data = None, *, timeout_s = Some(1.0)),
+        text_signature = "(modules, rule, data=None, *, timeout_s=1.0)"
+    )]
     fn new(
         modules: &Bound<'_, PyDict>,
         rule: String,
