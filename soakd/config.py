@@ -41,6 +41,8 @@ class Schedule:
     """Heap snapshots cost a forked child some seconds; memory samples microseconds."""
     seed: int = 1
     controls_off: tuple[str, ...] = ()
+    memory_reserve_bytes: float | None = None
+    """Where the host has less memory available the run ends, in order; None for the default, 0 for never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +187,7 @@ def _read_run(table: Table, stem: str) -> Schedule:
         snapshot_every_s=table.quantity_or_off("snapshot_every", units.parse_duration, 300.0),
         seed=table.whole("seed", 1),
         controls_off=table.texts("controls_off"),
+        memory_reserve_bytes=_or_never(table.quantity_or_off("memory_reserve", units.parse_size, -1.0)),
     )
     if (run.duration_s is None) == (run.operations is None):
         raise table.fail("duration", 'give either duration = "24h" or operations = 100_000')
@@ -195,6 +198,11 @@ def _read_run(table: Table, stem: str) -> Schedule:
             raise table.fail("controls_off", f"must be of {', '.join(CONTROLS)}", name)
     table.finish()
     return run
+
+
+def _or_never(reserve: float | None) -> float | None:
+    """Read "off" as 0 and nothing as None."""
+    return 0.0 if reserve is None else None if reserve < 0 else reserve
 
 
 def _read_limits(table: Table, base: Limits) -> Limits:

@@ -76,7 +76,7 @@ class Daemon:
         try:
             journal.set_meta(self._meta())
             await self._supervise(journal)
-            journal.put(self._end_record())
+            journal.put(self._end_record(journal.dropped))
         finally:
             await asyncio.to_thread(journal.close)
             await server.cleanup()
@@ -184,9 +184,12 @@ class Daemon:
         }  # fmt: skip
         rundir.write_atomically(self.run.verdict, rundir.to_json(first))
 
-    def _end_record(self) -> Record:
-        reason = "failed" if self._failure else "interrupted" if self._signal else "completed"
-        body = {"name": "end", "reason": reason, "signal": self._signal.name if self._signal else None}
+    def _end_record(self, dropped: int) -> Record:
+        reason = "failed" if self._failure else "interrupted" if self._signal else self._supervisor.ended_for
+        body = {
+            "name": "end", "reason": reason or "completed", "signal": self._signal.name if self._signal else None,
+            "records_dropped": dropped,
+        }  # fmt: skip
         return Record(kind="phase", engine="", segment=0, at=now(), body=body)
 
 

@@ -15,7 +15,7 @@ import psutil
 from soakd.analysis.rules import LEAST_HOURS, LEAST_OPERATIONS, RESOLUTION_BYTES
 from soakd.plan import EnginePlan, Plan, worker_spec
 from soakd.records import Record
-from soakd.supervisor import worker_environment
+from soakd.supervisor import memory_reserve_bytes, worker_environment
 from soakd.units import format_bytes, format_count, format_duration, format_rate
 from soakd.workers import Worker
 
@@ -102,10 +102,18 @@ def expected_journal_bytes(plan: Plan) -> float:
 
 def _check_memory(plan: Plan) -> Iterator[Finding]:
     needed, free = WORKER_BYTES * len(plan.engines) + 400e6, psutil.virtual_memory().available
-    if free < needed:
+    reserve = memory_reserve_bytes(plan)
+    if free < reserve:
+        yield Finding(
+            "error",
+            f"memory: {format_bytes(free)} available, {format_bytes(reserve)} are kept for the host and the run would "
+            "end at once: stop other programs, or lower run.memory_reserve",
+        )
+    elif free < needed + reserve:
         yield Finding(
             "warning",
-            f"memory: {format_bytes(free)} available, about {format_bytes(needed)} wanted: stop other programs",
+            f"memory: {format_bytes(free)} available, about {format_bytes(needed + reserve)} wanted: "
+            "stop other programs",
         )
 
 

@@ -37,6 +37,16 @@ def read_proportional(process: psutil.Process) -> dict[str, float]:
     return {"pss_bytes": memory.pss, "uss_bytes": memory.uss}
 
 
+def memory_available_bytes() -> float:
+    """Read what the host could give without swapping: MemAvailable. Microseconds of work."""
+    return float(psutil.virtual_memory().available)
+
+
+def memory_total_bytes() -> float:
+    """Read the host's memory."""
+    return float(psutil.virtual_memory().total)
+
+
 def is_stopped(process: psutil.Process) -> bool:
     """Tell whether a signal has stopped the process."""
     try:

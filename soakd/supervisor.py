@@ -22,6 +22,8 @@ WATCH_EVERY_S = 0.5
 STOP_WITHIN_S = 10.0
 LAST_WORDS_S = 1.0
 LEAST_OPERATIONS_OVERDUE = 10
+MEMORY_RESERVE_SHARE, LEAST_MEMORY_RESERVE_BYTES = 0.05, 500e6
+"""A host with less memory available than the larger of both soon kills somebody, perhaps the journal's writer."""
 
 Sink = Callable[[Record], None]
 
@@ -49,8 +51,15 @@ class Progress:
 class Supervisor:
     """Runs a plan: one worker an engine, one tender a worker."""
 
-    def __init__(self, plan: Plan, sink: Sink, *, site_packages: tuple[str, ...]) -> None:
+    def __init__(
+        self, plan: Plan, sink: Sink, *, site_packages: tuple[str, ...],
+        memory_available: Callable[[], float] = processes.memory_available_bytes,
+    ) -> None:  # fmt: skip
         self.plan = plan
+        self.ended_for: str | None = None
+        """Why the supervisor itself ended the run early, where it did."""
+        self._memory_available = memory_available
+        self._memory_reserve = memory_reserve_bytes(plan)
         self.origin_s: float | None = None
         """CLOCK_MONOTONIC of the moment when every engine stood ready; None until then."""
         self.started = asyncio.Event()
@@ -65,9 +74,11 @@ class Supervisor:
         """Take every engine through the plan; returns when the last worker has ended."""
         async with asyncio.TaskGroup() as group:
             outside = group.create_task(self._sample_outside())
+            guard = group.create_task(self._guard_memory())
             tenders = [group.create_task(self._tend(engine)) for engine in self.plan.engines]
             await asyncio.wait(tenders)
             outside.cancel()
+            guard.cancel()
 
     def stop(self) -> None:
         """Ask every worker to close its engine and end; what does not end in time is killed."""
@@ -203,6 +214,22 @@ class Supervisor:
             due_s += run.sample_every_s * max(1, int((time.monotonic() - due_s) / run.sample_every_s))
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
 
+    async def _guard_memory(self) -> None:
+        """End the run in order before the host runs out of memory. This protects the host; it is no verdict."""
+        await self.started.wait()
+        while True:
+            available = self._memory_available()
+            if available < self._memory_reserve:
+                break
+            await asyncio.sleep(WATCH_EVERY_S)
+        self.ended_for = "memory_reserve"
+        detail = (
+            f"{available / 1e6:.0f} MB of memory available, {self._memory_reserve / 1e6:.0f} MB are kept for the host "
+            "(run.memory_reserve): the run ends here"
+        )
+        self._sink(_record("incident", "", 0, {"what": "memory_reserve", "detail": detail}))
+        self.stop()
+
     def _read_outside(self, engine: str, segment: int, process: Any, *, proportional: bool) -> None:
         try:
             started_s = time.perf_counter()
@@ -211,11 +238,21 @@ class Supervisor:
                 body |= processes.read_proportional(process)
         except ProbeError:
             return  # the process is gone; its tender says so
+        if not engine:
+            body["memory_available_bytes"] = self._memory_available()
         body["probe.outside.duration_s"] = round(time.perf_counter() - started_s, 6)
         self._sink(_record("sample", engine, segment, {"source": "outside", **body}))
 
     def _incident(self, engine: EnginePlan, segment: int, what: str, detail: str, **more: Any) -> None:
         self._sink(_record("incident", engine.config.name, segment, {"what": what, "detail": detail, **more}))
+
+
+def memory_reserve_bytes(plan: Plan) -> float:
+    """Return the memory that must stay available on the host while a plan runs."""
+    reserve = plan.config.run.memory_reserve_bytes
+    if reserve is not None:
+        return reserve
+    return max(LEAST_MEMORY_RESERVE_BYTES, MEMORY_RESERVE_SHARE * processes.memory_total_bytes())
 
 
 def now() -> Stamp:
