@@ -17,7 +17,7 @@ from soakd.model import Operation
 
 FINISH_NS = 5 * NS
 """Operations in flight at the end of a phase get so long to end; then they are cancelled and count as dropped."""
-FINISH_TICK_NS = 5 * MS
+FINISH_TICK_NS = MS
 LATE_NS = 2 * MS
 """The event loop rounds timers up to whole milliseconds: housekeeping is overdue only when it is later than that."""
 
