@@ -215,6 +215,9 @@ class LatencyRecorder:
 def rust_bytes() -> int:
     """Return the bytes that this module has allocated and not freed, exactly; without what Python objects take."""
 
+def nothing(argument: object, /) -> None:
+    """Do nothing: the floor of a call, which benches measure other calls against."""
+
 def leak_box(size_bytes: int) -> None:
     """Leak that many bytes of native memory, for demonstrations and controls.
 

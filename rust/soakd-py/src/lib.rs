@@ -7,6 +7,7 @@ mod cache;
 mod clock;
 mod convert;
 mod errors;
+mod floor;
 mod gil_cell;
 mod key;
 mod leaks;
@@ -23,6 +24,8 @@ mod _native {
     use super::cache::Cache;
     #[pymodule_export]
     use super::errors::PolicyError;
+    #[pymodule_export]
+    use super::floor::nothing;
     #[pymodule_export]
     use super::leaks::{leak_box, leak_reference};
     #[pymodule_export]
