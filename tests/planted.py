@@ -68,7 +68,8 @@ def _run(seed: int, times_limit: float, duration: str) -> tuple[dict[str, Any], 
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable, "-m", "soakd", "run", str(CONFIG), "--run-dir", f"{folder}/run", "--duration", duration,
-            "--set", f"run.seed={seed}", "--set", f"limits.growth_per_operation={100 / times_limit:g}B", "--log-level", "error",
+            "--set", f"run.seed={seed}", "--set", f"limits.growth_per_operation={100 / times_limit:g}B",
+            "--log-level", "error",
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
         verdict = Path(folder, "run", "verdict.json")
