@@ -43,6 +43,8 @@ LATENCIES = {
     "soakd_engine_service_seconds": ("service", "From the start of an operation to its end."),
     "soakd_engine_response_seconds": ("response", "From the scheduled start of an operation to its end."),
 }
+PER_HOUR = {"estimate": "per_hour", "low": "per_hour_low", "high": "per_hour_high"}
+"""Bound -> its name in a check that is judged per operation."""
 GROWTH_UNITS = ("bytes/hour", "bytes/operation")
 
 
@@ -114,7 +116,9 @@ class SoakdCollector(Collector):
                 detectable[key] = _per_second(check.get("minimum_detectable"))
                 per_operation.setdefault(key, check.get("per_operation"))
             else:
-                rates.setdefault((*key, "estimate"), _per_second(check.get("per_hour")))
+                for bound, hourly in PER_HOUR.items():
+                    rates.setdefault((*key, bound), _per_second(check.get(hourly)))
+                detectable.setdefault(key, _per_second(check.get("per_hour_minimum_detectable")))
                 per_operation[key] = check.get("estimate")
         labels = ["engine", "signal"]
         name = "soakd_engine_growth_bytes_per_second"
@@ -123,6 +127,8 @@ class SoakdCollector(Collector):
         yield self._gauge(name, "Growth that remains, per operation.", labels, per_operation.items())
         name = "soakd_engine_minimum_detectable_growth_bytes_per_second"
         yield self._gauge(name, "The growth that would have been called a failure.", labels, detectable.items())
+        name = "soakd_engine_time_to_limit_seconds"
+        yield self._per_engine(name, "Time until growth reaches a limit, if it goes on as it does.", _time_to_limit)
 
     def _judged(self) -> Iterator[Metric]:
         engines = self._status.engines.values()
@@ -196,6 +202,12 @@ def _info(name: str, text: str, labels: Mapping[str, str]) -> Metric:
 
 def _signal(engine: EngineStatus, *, signal: str) -> float | None:
     return engine.latest.get(signal) if engine.up else None
+
+
+def _time_to_limit(engine: EngineStatus) -> float | None:
+    """Return the shortest time of any signal to its limit."""
+    times = (check.get("time_to_limit_seconds") for check in engine.checks.values())
+    return min((time for time in times if time is not None), default=None)
 
 
 def _growth_checks(status: RunStatus) -> Iterator[tuple[str, str, Mapping[str, Any]]]:

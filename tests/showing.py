@@ -104,7 +104,7 @@ def verdict_so_far() -> dict[str, Any]:
     rss = {
         "id": "growth.rss_anon_bytes", "verdict": "INCOMPLETE", "so_far": "INCONCLUSIVE", "estimate": 2.1e5,
         "low": -3.0e5, "high": 7.2e5, "limit": 1e6, "unit": "bytes/hour", "per_operation": 0.03,
-        "minimum_detectable": 1.5e6, "reason": "the limit lies inside the interval",
+        "minimum_detectable": 1.5e6, "time_to_limit_seconds": 432_000.0, "reason": "the limit lies inside the interval",
     }  # fmt: skip
     p95 = {"id": "latency.p95", "verdict": "PASS", "estimate": 3.1e-6, "limit": 0.5e-3, "unit": "seconds"}
     engines = [

@@ -14,7 +14,7 @@ from soakd.analysis.series import MIN_SAMPLES, FloatArray
 ENTRIES = "counter.entries"
 FULL = 0.98
 """Beyond this share of its capacity a cache counts as full: expired entries make room."""
-APART = 0.10
+APART = 0.05
 """Share of the entries' variance that must not follow time for their bytes to be calibrated."""
 SURE = 0.10
 """Greatest standard error of calibrated bytes per entry, as a share of them."""

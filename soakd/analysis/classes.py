@@ -11,9 +11,16 @@ from soakd.units import format_bytes, format_rate
 
 MOSTLY = 0.8
 """A part that makes up so much of the growth is what grows."""
+FREED = 0.5
+"""Free lists that hold so much of what resident memory gained explain it."""
+COMES_BACK = 0.7
+"""Growth of which so much is gone at the end of the drain phase was work that waited."""
+LEAST_WARM_UP_BYTES = 64e3
 SIGNAL_WORDS = {
     "reachable_bytes": "reachable memory",
     "live_bytes": "live memory",
+    "live_python_bytes": "the live Python heap",
+    "live_native_bytes": "live native memory",
     "rss_anon_bytes": "anonymous resident memory",
     "fds": "the number of open file descriptors",
     "threads": "the number of threads",
@@ -23,6 +30,11 @@ LEAK_WORDS = {
     "python_leak": "native memory is flat: a leak in Python objects",
     "native_leak": "the Python heap is flat: a leak in native code",
     "mixed_leak": "both the Python heap and native memory grow: a leak in both",
+}
+THINGS = {
+    "fds": ("fd_leak", "a leak of file descriptors: something is opened and not closed"),
+    "threads": ("thread_leak", "a leak of threads: something is started and does not end"),
+    "tasks": ("task_leak", "a leak of asyncio tasks: something is started and never finishes"),
 }
 
 
@@ -37,20 +49,21 @@ class Class:
 def classify(data: EngineData, checks: Sequence[Check]) -> Class:
     """Name what grows in one engine, the worst thing first; "flat" where nothing does."""
     by_id = {check.id: check for check in checks}
-    leak_signal = "reachable_bytes" if data.plan.collect_every_s is not None else "live_bytes"
-    leak = by_id.get(f"growth.{leak_signal}")
-    if _grows(leak):
-        return _leak(leak_signal, leak, by_id)
-    for signal, name in (("fds", "fd_leak"), ("threads", "thread_leak"), ("tasks", "task_leak")):
-        check = by_id.get(f"growth.{signal}")
-        if check is not None and _grows(check):
-            return Class(name, f"{SIGNAL_WORDS[signal]} grew by {check.estimate:.0f} over the load phase")
-    if _grows(rss := by_id.get("growth.rss_anon_bytes")):
-        return _resident_only(rss, by_id)
-    if _grows(live := by_id.get("growth.live_bytes")) and leak_signal != "live_bytes":
+    leak = _growth(by_id, data.leak_signal)
+    if leak is not None and _grows(leak):
+        return _backlog(data, leak) or _leak(data.leak_signal, leak, by_id)
+    for signal in THINGS:
+        if (check := by_id.get(f"growth.{signal}")) is not None and _grows(check):
+            return _things(signal, check)
+    if (rss := _growth(by_id, "rss_anon_bytes")) is not None and _grows(rss):
+        return _resident_only(rss, by_id, backlog=_passes(leak))
+    if (filling := _filling(checks)) is not None:
+        return filling
+    live = _growth(by_id, "live_bytes")
+    if live is not None and _grows(live) and _passes(leak):
         grown = f"{growth_words('live_bytes', live)}, but what is reachable is flat"
         return Class("collector_backlog", f"{grown}: garbage that the collector has not met yet, not a leak")
-    return _flat(data.in_load(leak_signal), leak_signal, leak)
+    return _flat(data.in_load(data.leak_signal), data.leak_signal, leak)
 
 
 def growth_words(signal: str, check: Check | None) -> str:
@@ -76,25 +89,69 @@ def limit_words(check: Check) -> str:
     return format_rate(check.limit) if check.unit == "bytes/hour" else f"{check.limit:g} B per operation"
 
 
-def _leak(signal: str, check: Check | None, by_id: Mapping[str, Check]) -> Class:
+def _leak(signal: str, check: Check, by_id: Mapping[str, Check]) -> Class:
     stem = signal.removesuffix("_bytes")
-    python, native = (_estimate(by_id.get(f"growth.{stem}_{part}_bytes")) for part in ("python", "native"))
+    python, native = (_estimate(_growth(by_id, f"{stem}_{part}_bytes")) for part in ("python", "native"))
     total = python + native
     share = python / total if total > 0 else 0.5
     name = "python_leak" if share >= MOSTLY else "native_leak" if share <= 1 - MOSTLY else "mixed_leak"
-    return Class(name, f"{growth_words(signal, check)}; {LEAK_WORDS[name]}")
+    beside = f" beside {check.reason.removeprefix('beside ')}" if check.reason.startswith("beside ") else ""
+    return Class(name, f"{growth_words(signal, check)}{beside}; {LEAK_WORDS[name]}")
 
 
-def _resident_only(rss: Check | None, by_id: Mapping[str, Check]) -> Class:
+def _backlog(data: EngineData, check: Check) -> Class | None:
+    """Growth that is gone when the load has paused was work that waited, not memory that was lost."""
+    load, drain = data.in_load(data.leak_signal), _phase(data, "drain")
+    if len(load) < 16 or not len(drain):
+        return None
+    few = max(1, len(load) // 20)
+    start, end = float(np.median(load.y[:few])), float(np.median(load.y[-few:]))
+    if end <= start:
+        return None
+    back = (end - float(drain.y[-1])) / (end - start)
+    if back < COMES_BACK:
+        return None
+    words = f"{growth_words(data.leak_signal, check)} under load, and {min(back, 1.0):.0%} of it came back in the drain"
+    return Class("backlog", f"{words} phase: work arrives faster than it is done, a backlog and not a leak")
+
+
+def _phase(data: EngineData, name: str) -> Series:
+    phase = next(phase for phase in data.plan.phases if phase.name == name)
+    return data.signal(data.leak_signal).between(phase.start_s, phase.end_s)
+
+
+def _things(signal: str, check: Check) -> Class:
+    name, words = THINGS[signal]
+    return Class(name, f"{SIGNAL_WORDS[signal]} grew by {check.estimate:.0f} over the load phase: {words}")
+
+
+def _resident_only(rss: Check, by_id: Mapping[str, Check], *, backlog: bool) -> Class:
     grown = growth_words("rss_anon_bytes", rss)
-    free = max(_estimate(by_id.get(f"growth.{part}_free_bytes")) for part in ("python", "native"))
-    if free > 0.5 * _estimate(rss):
-        return Class("fragmentation", f"{grown}; live memory is flat and free lists grow: fragmentation")
-    if _grows(by_id.get("growth.live_bytes")):
-        return Class("collector_backlog", f"{grown}; so does live memory, but what is reachable is flat: a backlog")
+    free = {part: _estimate(_growth(by_id, f"{part}_free_bytes")) for part in ("python", "native")}
+    if sum(free.values()) > FREED * _estimate(rss):
+        part = "the Python heap's" if free["python"] > free["native"] else "malloc's"
+        return Class("fragmentation", f"{grown}; live memory is flat and {part} free lists grow: fragmentation")
+    if (live := _growth(by_id, "live_bytes")) is not None and _grows(live) and backlog:
+        words = "so does live memory, but what is reachable is flat: garbage that the collector has not met yet"
+        return Class("collector_backlog", f"{grown}; {words}")
     return Class(
         "private_allocator", f"{grown}; live memory and free lists are flat: memory mapped or allocated privately"
     )
+
+
+def _filling(checks: Sequence[Check]) -> Class | None:
+    """A bounded cache explains what grew, and was not full at the end."""
+    check = next((c for c in checks if c.decides and c.more.get("cache_filling")), None)
+    if check is None:
+        return None
+    signal = check.id.removeprefix("total_").removeprefix("growth.").removesuffix(".per_operation")
+    return Class("cache_filling", f"{growth_words(signal, check)}; {check.reason}: a cache that is still filling")
+
+
+def _growth(by_id: Mapping[str, Check], signal: str) -> Check | None:
+    """Return the check on a signal's growth that says most: of two, the one that found growth."""
+    found = [c for suffix in ("", ".per_operation") if (c := by_id.get(f"growth.{signal}{suffix}")) is not None]
+    return next((check for check in found if _grows(check)), found[0] if found else None)
 
 
 def _flat(series: Series, signal: str, check: Check | None) -> Class:
@@ -119,11 +176,15 @@ def _warmed_up(series: Series, check: Check) -> bool:
         return False
     quarter = series.t_s <= series.t_s[0] + 0.25 * float(np.ptp(series.t_s))
     first, whole = float(np.ptp(series.y[quarter])), float(series.y[-1] - series.y[0])
-    return whole > 64e3 and first > 0.7 * whole
+    return whole > LEAST_WARM_UP_BYTES and first > 0.7 * whole
 
 
-def _grows(check: Check | None) -> bool:
-    return check is not None and "FAIL" in (check.verdict, check.more.get("so_far"))
+def _grows(check: Check) -> bool:
+    return "FAIL" in (check.verdict, check.more.get("so_far"))
+
+
+def _passes(check: Check | None) -> bool:
+    return check is not None and check.more.get("so_far", check.verdict) == "PASS"
 
 
 def _estimate(check: Check | None) -> float:

@@ -50,12 +50,12 @@ def _combined(raw: Check, adjusted: Check, fill: Fill, grown: float) -> Check:
             reason="; ".join(filter(None, (adjusted.reason, f"beside {_entries(fill)}"))),
         )  # fmt: skip
     if _explains_too_much(adjusted):
-        reason = f"{_entries(fill)} would explain more than has grown: are they declared too large?"
+        reason = f"{_entries(fill)} would explain more than has grown: is bytes_per_entry declared too large?"
         return dataclasses.replace(raw, verdict="INCONCLUSIVE", reason=reason, more={**raw.more, **_facts(raw, fill)})
     if fill.is_full(grown):
         reason = f"grew with {_entries(fill)}, which is full now"
         return dataclasses.replace(adjusted, reason=reason, more={**adjusted.more, **_facts(raw, fill)})
-    return _still_filling(raw, fill, grown, f"{_entries(fill)} explain the growth")
+    return _still_filling(raw, fill, grown, f"{_entries(fill)} explains the growth")
 
 
 def _bytes_unknown(raw: Check, fill: Fill, grown: float) -> Check:

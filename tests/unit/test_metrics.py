@@ -13,6 +13,7 @@ from soakd import metrics
 from soakd.status import RunStatus
 from tests.showing import ORIGIN_S, hello, incident, outside, plan, sample, status_in_load, verdict_so_far
 
+BOUNDS = ("low", "estimate", "high")
 NAME = re.compile(r"soakd_[a-z0-9_]*[a-z0-9]")
 ABBREVIATED = re.compile(r"_(?:ms|us|s|sec|kb|mb|min|minutes|hours|h|percent|milliseconds)(?:_|$)")
 
@@ -137,6 +138,27 @@ def test_a_signal_judged_both_ways_has_one_series_of_each() -> None:
         text = scrape(status)
         assert values(text, "soakd_engine_growth_bytes_per_second", bound="estimate", **labels) == [1.0]
         assert values(text, "soakd_engine_growth_bytes_per_operation", **labels) == [0.51]
+
+
+def test_bounds_per_operation_are_exported_per_second_where_the_judge_gives_them() -> None:
+    status, verdict = status_in_load(), verdict_so_far()
+    hourly = {"per_hour_low": 3600.0, "per_hour_high": 10800.0, "per_hour_minimum_detectable": 18000.0}
+    check = {"id": "growth.reachable_bytes", "estimate": 0.5, "unit": "bytes/operation", "per_hour": 7200.0}
+    verdict["engines"][0]["checks"] = [check | hourly]
+    status.apply_verdict(verdict)
+    text, labels = scrape(status), {"engine": "cache-rust", "signal": "reachable_bytes"}
+    found = {b: values(text, "soakd_engine_growth_bytes_per_second", bound=b, **labels) for b in BOUNDS}
+    assert found == {"low": [1.0], "estimate": [2.0], "high": [3.0]}
+    assert values(text, "soakd_engine_minimum_detectable_growth_bytes_per_second", **labels) == [5.0]
+
+
+def test_the_shortest_time_to_any_limit_is_exported_and_absent_where_nothing_grows() -> None:
+    status, verdict = status_in_load(), verdict_so_far()
+    for check, seconds in zip(verdict["engines"][0]["checks"], (5000.0, 300.0), strict=False):
+        check["time_to_limit_seconds"] = seconds
+    status.apply_verdict(verdict)
+    assert values(scrape(status), "soakd_engine_time_to_limit_seconds", engine="cache-rust") == [300.0]
+    assert values(scrape(status), "soakd_engine_time_to_limit_seconds", engine="control-null") == []
 
 
 def test_exactly_one_state_of_a_check_and_of_the_verdict_is_1() -> None:
