@@ -414,6 +414,7 @@ def test_a_handler_that_takes_every_exit_status_does_not_take_the_result() -> No
     assert seen == {"values": [{"n": 1}] * 20}
 
 
+@pytest.mark.slow
 def test_three_hundred_forks_leave_no_bytes_no_zombie_and_no_descriptor() -> None:
     seen = in_a_fresh_process("""
         reachable(), reachable()
@@ -433,6 +434,7 @@ def test_three_hundred_forks_leave_no_bytes_no_zombie_and_no_descriptor() -> Non
     assert seen == {"fds": 0, "children": False, "same": True}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", [(), ("-W", "error")], ids=["plain", "warnings-are-errors"])
 def test_two_hundred_forks_beside_three_allocating_threads_all_come_back(flags: tuple[str, ...]) -> None:
     seen = in_a_fresh_process(
@@ -484,6 +486,8 @@ def test_close_ends_a_child_that_is_at_work() -> None:
 # Snapshots.
 
 SNAPSHOT = """
+        import asyncio
+        asyncio.run(asyncio.sleep(0))
         class Leaked:
             pass
         HOARD = [Leaked() for _ in range(MANY)]

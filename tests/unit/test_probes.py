@@ -1,7 +1,6 @@
 """What the probes decide, without a process, a clock or a fork: tiers, counters, due times, the child's filter."""
 
 import asyncio
-import gc
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
@@ -381,7 +380,7 @@ HOARD: dict[int, int] = {}
 def test_the_longest_containers_are_named_even_where_the_collector_does_not_track_them() -> None:
     HOARD.update((i, i) for i in range(200_000))
     try:
-        longest = snapshot._longest_containers([*gc.get_objects(), Refuses()])
+        longest = snapshot._longest_containers([globals(), *([i] * i for i in range(30)), Refuses()])
     finally:
         HOARD.clear()
     assert len(longest) == 20
