@@ -55,9 +55,8 @@ def main() -> int:
             verdict, code = _run(seed, size, options.duration)
             found = list(wrong(verdict)) + ([] if code == 1 else [f"exit code {code}, expected 1"])
             undecided = [e["name"] for e in verdict["engines"] if e["verdict"] == "INCONCLUSIVE"]
-            print(
-                f"seed {seed}, leaks of {size:g} limits: {len(found)} wrong, inconclusive: {', '.join(undecided) or 'none'}"
-            )
+            told = f"{len(found)} wrong, inconclusive: {', '.join(undecided) or 'none'}"
+            print(f"seed {seed}, leaks of {size:g} limits: {told}")
             for sentence in found:
                 print(f"  {sentence}")
             mistakes += len(found)
