@@ -1,9 +1,12 @@
 """The command line: the only place that prints, and the only one that knows exit codes."""
 
 import argparse
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from soakd import commands, units
 from soakd.errors import ConfigError, JournalError, PreflightError, SoakdError
@@ -41,6 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 141
     except KeyboardInterrupt:
         return 130
+    except Exception as error:  # noqa: BLE001 - 1 would be a FAIL: a broken soakd must never look like a verdict
+        return _broken(error)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -128,6 +133,20 @@ def _add(
     parser = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     parser.set_defaults(command=command)
     return parser
+
+
+def _broken(error: Exception) -> int:
+    """Say that soakd itself is at fault, on one line; the whole traceback where SOAKD_TRACEBACK is set."""
+    if os.environ.get("SOAKD_TRACEBACK"):
+        traceback.print_exception(error)
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(where.filename).name}:{where.lineno}"
+    print(
+        f"soakd: internal error at {place}: {type(error).__name__}: {error}; please report it, with the output "
+        "under SOAKD_TRACEBACK=1",
+        file=sys.stderr,
+    )
+    return 5
 
 
 def _usage(parser: argparse.ArgumentParser) -> int:
