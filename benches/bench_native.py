@@ -30,7 +30,8 @@ def rows() -> Iterator[tuple[str, float, str, str]]:
 def _calls() -> dict[str, Callable[[], object]]:
     keys = [f"key-{n:08d}" for n in range(100_000)]
     table = dict.fromkeys(keys, 1)
-    ours, theirs = _native.Cache(100_000), LRUCache(100_000)
+    ours = _native.Cache(100_000)
+    theirs: LRUCache[str, int] = LRUCache(100_000)
     for key in keys:
         ours.set(key, 1)
         theirs[key] = 1

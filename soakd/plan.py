@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from soakd.config import Config, EngineConfig, Limits
 from soakd.errors import ConfigError
 from soakd.kinds import KINDS, PROFILE_RATES
 from soakd.model import Phase, PhaseName, WorkerSpec
+from soakd.settings import Config, EngineConfig, Limits
 
 SHARES: Mapping[PhaseName, float] = {"baseline": 0.05, "drain": 0.05, "reload": 0.10, "close": 0.05}
 LONGEST_SHORT_PHASE_S = 600.0

@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from soakd.config import Config, EngineConfig, Http, Limits, Schedule, Supervision
 from soakd.errors import JournalError
 from soakd.model import Phase
 from soakd.plan import EnginePlan, Plan
+from soakd.settings import Config, EngineConfig, Http, Limits, Schedule, Supervision
 
 
 def plan_as_dict(plan: Plan) -> dict[str, Any]:

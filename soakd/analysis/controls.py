@@ -6,8 +6,8 @@ from typing import Any
 from soakd.analysis.check import Check, worst
 from soakd.analysis.outlook import Outlook
 from soakd.analysis.rundata import RunData
-from soakd.config import CONTROLS
 from soakd.model import State
+from soakd.settings import CONTROLS
 
 
 def judge_controls(run: RunData, checks: Mapping[str, Sequence[Check]]) -> dict[str, Any]:

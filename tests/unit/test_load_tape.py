@@ -8,11 +8,11 @@ from collections import Counter
 
 import pytest
 
-from soakd.config import MIXES as CONFIGURED
 from soakd.load import Tape
 from soakd.load.mixes import MIXES
 from soakd.load.tape import LENGTH, make_operations
 from soakd.model import Operation
+from soakd.settings import MIXES as CONFIGURED
 
 SHORT = 4_000
 

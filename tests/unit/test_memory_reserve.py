@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from soakd import config, processes
+from soakd import processes, settings
 from soakd.errors import ConfigError
 from soakd.records import Record
 from soakd.supervisor import Supervisor, memory_reserve_bytes
@@ -67,4 +67,4 @@ def test_a_reserve_without_a_unit_is_refused() -> None:
 def test_the_host_is_read_in_bytes() -> None:
     available: Any = processes.memory_available_bytes()
     assert 1e6 < available <= processes.memory_total_bytes()
-    assert config.Schedule(name="x").memory_reserve_bytes is None
+    assert settings.Schedule(name="x").memory_reserve_bytes is None

@@ -9,13 +9,12 @@ from soakd.errors import ConfigError
 from soakd.model import WorkerSpec
 from soakd.plan import LEAST_SAMPLES, make_plan, phases_for_operations, phases_of, worker_spec
 from soakd.planfile import plan_as_dict, plan_from_dict
+from soakd.settings import Config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
 
-def engine(
-    limits: str, run: str = 'duration = "10min"\nsample_every = "1s"', kind: str = "cache.native"
-) -> config.Config:
+def engine(limits: str, run: str = 'duration = "10min"\nsample_every = "1s"', kind: str = "cache.native") -> Config:
     text = f'[run]\n{run}\n[limits]\n{limits}\n[[engine]]\nname = "mine"\nkind = "{kind}"\nrate = 100\n'
     return config.parse(text, source="soak.toml", folder=Path.cwd())
 

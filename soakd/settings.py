@@ -1,0 +1,110 @@
+"""What a configuration says, as values in base units: seconds, bytes, bytes per hour, ratios."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from soakd.model import Role
+
+MIXES = ("standard", "read-heavy", "write-heavy", "cache-miss", "complex")
+PROFILES = ("baseline", "target", "stress", "extreme", "spike", "step")
+CONTROLS = {"null": "control.null", "leak": "control.leak"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """How long a run lasts, and how often it is sampled."""
+
+    name: str
+    duration_s: float | None = None
+    """Length of the whole run; None where `operations` decides."""
+    operations: int | None = None
+    """Operations per engine in the load phase; None where the duration decides."""
+    sample_every_s: float = 10.0
+    collect_every_s: float | None = 60.0
+    """Reachable bytes, read in a forked child; None where forking is not wanted."""
+    snapshot_every_s: float | None = 300.0
+    """Heap snapshots cost a forked child some seconds; memory samples microseconds."""
+    seed: int = 1
+    controls_off: tuple[str, ...] = ()
+    memory_reserve_bytes: float | None = None
+    """Where the host has less memory available the run ends, in order; None for the default, 0 for never."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What is allowed. None means: not judged."""
+
+    growth_rate_bytes_per_h: float | None = 1e6
+    growth_per_operation_bytes: float | None = None
+    total_growth_bytes: float | None = 100e6
+    return_to_baseline_bytes: float | None = 10e6
+    error_ratio: float = 0.01
+    latency_p95_s: float | None = None
+    latency_drift_ratio: float = 0.10
+    response_p99_s: float | None = None
+    cpu_ratio: float = 0.80
+    achieved_ratio: float = 0.99
+    fd_growth: float = 8.0
+    """File descriptors gained over the load phase."""
+    thread_growth: float = 8.0
+    task_growth: float = 64.0
+    restarts: int = 0
+    """Restarts of the engine's process that still pass; each is an incident all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """One engine, as its table says, with the run's defaults filled in."""
+
+    name: str
+    kind: str
+    role: Role
+    rate_per_s: float | None = None
+    profile: str = "target"
+    mix: str = "standard"
+    in_flight: int = 512
+    factory: str | None = None
+    path: tuple[str, ...] = ()
+    python: str | None = None
+    twin_of: str | None = None
+    collect_every_s: float | None = None
+    """An engine's own setting; see `forks`."""
+    forks: bool = True
+    """False where the engine says `collect_every = "off"`: nothing is forked from its process."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Supervision:
+    """When a worker is given up on."""
+
+    max_restarts: int = 3
+    restart_backoff_s: float = 1.0
+    hang_after_s: float = 30.0
+    """No progress for so long is a hang."""
+    start_within_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Http:
+    """Where `/metrics` is served."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    """0: any free port, printed at the start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A whole configuration file, checked."""
+
+    source: str
+    text: str
+    """The file as read, kept with the run."""
+    run: Schedule
+    engines: tuple[EngineConfig, ...]
+    supervision: Supervision
+    http: Http
+    overrides: tuple[str, ...] = ()
