@@ -10,6 +10,7 @@ from soakd import journal, rundir
 from soakd.analysis.assemble import assemble
 from soakd.analysis.rundata import RunData
 from soakd.analysis.verdict import make_verdict
+from soakd.errors import JournalError
 from soakd.planfile import plan_from_dict
 
 ARTIFACTS = (rundir.JOURNAL, rundir.CONFIG, rundir.ENVIRONMENT)
@@ -43,6 +44,8 @@ def load(run: rundir.RunDir, meta: dict[str, Any] | None = None) -> RunData:
         JournalError: the journal cannot be read.
     """
     meta = meta or journal.read_meta(run.journal)
+    if "plan" not in meta or "run_id" not in meta:
+        raise JournalError(f"{run.journal}: holds no run: its plan was never written")
     return assemble(plan_from_dict(meta["plan"]), journal.read_records(run.journal, *KINDS))
 
 

@@ -1,0 +1,163 @@
+"""What is missing, broken or soakd's own doing is said, and is never a PASS."""
+
+import dataclasses
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jsonschema
+import pytest
+
+from soakd.records import Record
+from tests.recorded import Level, Story, check, judged, per_hour, per_operation, plan_of
+from tests.unit.test_verdict_schema import SCHEMA
+
+SHORT = plan_of()
+DAY = plan_of(duration="24h", every="5min", run='collect_every = "5min"', limits='growth_rate = "1MB/h"')
+
+
+def spoiled(kind: str, engine: str, nth: int, **more: Any) -> Callable[[Record], Record]:
+    """Change the body of the nth record of a kind."""
+    seen = iter(range(10**9))
+
+    def change(record: Record) -> Record:
+        if (record.kind, record.engine) != (kind, engine) or next(seen) != nth:
+            return record
+        return dataclasses.replace(record, body={**record.body, **more})
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "value", ["12", "NaN", math.nan, math.inf, None, [1], {"a": 1}, 10**400, True], ids=lambda v: repr(v)[:12]
+)
+def test_text_or_nan_in_place_of_a_number_makes_the_run_invalid(value: Any) -> None:
+    verdict = judged(SHORT, change=spoiled("sample", "mine", 50, live_native_bytes=value))
+    assert verdict["verdict"] == "INVALID"
+    assert "unreadable readings of mine" in check(verdict, "", "evidence.records")["reason"]
+    json.dumps(verdict, allow_nan=False)
+
+
+@pytest.mark.parametrize("more", [{"service": "?"}, {"lateness": 7}, {"from_mono_s": "early"}, {"response": None}])
+def test_a_latency_that_cannot_be_unpacked_makes_the_run_invalid(more: dict[str, Any]) -> None:
+    assert judged(SHORT, change=spoiled("latency", "mine", 3, **more))["verdict"] == "INVALID"
+
+
+@pytest.mark.parametrize("mono_s", ["then", math.nan, None])
+def test_a_run_without_a_place_in_time_is_never_a_pass(mono_s: Any) -> None:
+    verdict = judged(SHORT, change=spoiled("phase", "", 0, mono_s=mono_s))
+    assert verdict["verdict"] == "INVALID"
+
+
+def test_a_process_that_became_another_one_unseen_makes_the_run_invalid() -> None:
+    unseen = judged(SHORT, mine=Story(restarts=(60.0,), incident_of_restart=None))
+    assert unseen["verdict"] == "INVALID"
+    assert "pid 77 became 78" in check(unseen, "mine", "evidence.process")["reason"]
+    told = judged(SHORT, mine=Story(restarts=(60.0,)))
+    assert check(told, "mine", "evidence.process")["verdict"] == "PASS"
+
+
+@pytest.mark.parametrize("signal", ["rss_anon_bytes", "fds", "threads"])
+def test_any_deciding_signal_that_fell_silent_is_never_a_pass(signal: str) -> None:
+    verdict = judged(SHORT, mine=Story(silent_from_s={signal: 60.0}))
+    assert verdict["verdict"] == "INVALID"
+    assert f"{signal} was silent for" in check(verdict, "mine", "evidence.probe")["reason"]
+
+
+def test_failed_readings_are_counted_by_probe() -> None:
+    failing: dict[str, Level] = {"probe.live_python.failures_total": lambda t_s, n: t_s // 10}
+    probe = check(judged(SHORT, mine=Story(more=failing)), "mine", "evidence.probe")
+    assert probe["failed_readings"] == {"live_python": 18.0}
+    assert "readings of live_python failed 18 times" in probe["reason"]
+
+
+@pytest.mark.parametrize(("lost", "state"), [(3.0, "PASS"), (60.0, "INVALID")])
+def test_dropped_records_are_said_and_too_many_make_the_run_invalid(lost: float, state: str) -> None:
+    verdict = judged(SHORT, mine=Story(more={"records_dropped_total": lambda t_s, n: lost}))
+    coverage = check(verdict, "mine", "evidence.coverage")
+    assert (coverage["verdict"], coverage["dropped_records"]) == (state, lost)
+    assert f"{lost:.0f} records were dropped" in coverage["reason"]
+
+
+def test_duplicates_do_not_stand_in_for_missing_samples() -> None:
+    plan = plan_of(run='controls_off = ["null", "leak"]')
+
+    def halve_and_double(record: Record) -> Record | None:
+        odd = int(record.at.mono_s) % 2
+        return None if odd and record.kind == "sample" and record.engine else record
+
+    from tests.recorded import made_up, verdict_of
+
+    kept = [r for r in made_up(plan) if halve_and_double(r)]
+    assert check(verdict_of(plan, kept + kept), "mine", "evidence.coverage")["verdict"] == "INVALID"
+
+
+def test_soakd_that_grows_over_a_day_makes_the_run_invalid_and_prints_by_how_much() -> None:
+    verdict = judged(DAY, own=per_hour(3e6))
+    assert verdict["verdict"] == "INVALID"
+    assert "soakd itself grows" in verdict["summary"]
+    assert verdict["observer"]["growth_bytes_per_hour"] == pytest.approx(3e6, rel=0.05)
+    steady = judged(DAY)
+    assert steady["verdict"] == "PASS"
+    assert check(steady, "", "observer.growth")["verdict"] == "PASS"
+
+
+def test_a_quick_run_passes_whatever_its_minutes_say_of_soakd() -> None:
+    verdict = judged(SHORT)
+    own = check(verdict, "", "observer.growth")
+    assert (verdict["verdict"], own["verdict"], own["informational"]) == ("PASS", "INCONCLUSIVE", True)
+    assert judged(SHORT, own=lambda t_s, n: 1e5 * t_s)["verdict"] == "PASS"
+
+
+def test_the_empty_control_says_how_much_of_the_growth_is_soakds_own() -> None:
+    verdict = judged(SHORT, null=Story(python=per_operation(0.5)))
+    observer = verdict["observer"]
+    assert observer["harness_growth_bytes_per_operation"] == pytest.approx(0.5, abs=0.2)
+    low, high = (observer[f"harness_growth_bytes_per_operation_{bound}"] for bound in ("low", "high"))
+    assert low <= 0.5 <= high
+    assert observer["harness_growth_bytes_per_hour"] == pytest.approx(0.5 * 3.6e6, rel=0.5)
+    assert any("soakd's own share" in sentence for sentence in verdict["visibility"])
+    off = judged(plan_of(run='controls_off = ["null"]'))
+    assert "harness_growth_bytes_per_operation" not in off["observer"]
+
+
+def test_every_exclusion_says_how_much_it_removed() -> None:
+    bound = judged(SHORT, mine=Story(lateness_ns=50_000_000))["exclusions"]
+    assert bound[0] | {"windows": 0, "seconds": 0, "operations": 0} == {
+        "engine": "mine", "what": "latency", "why": "driver-bound", "windows": 0, "seconds": 0, "operations": 0,
+    }  # fmt: skip
+    assert bound[0]["windows"] > 10
+    assert bound[0]["operations"] == 1000 * bound[0]["windows"]
+    short = judged(SHORT, mine=Story(restarts=(138.0,)))["exclusions"]
+    assert any(e["what"] == "growth" and "segment 1 is too short" in e["why"] for e in short)
+    assert [e["why"] for e in judged(SHORT)["exclusions"]] == ["warm-up"]
+
+
+def test_a_run_that_goes_on_says_when_its_limits_would_be_reached() -> None:
+    leak = Story(python=per_operation(200))
+    verdict = judged(
+        SHORT, mine=leak, until_s=100, end=None, running=True, available=lambda t_s, n: 7.2e9
+    )  # fmt: skip
+    growth = check(verdict, "mine", "growth.reachable_bytes")
+    # 100 MB may come after warm-up; 200 B in each of 1,000 operations a second
+    assert growth["time_to_limit_seconds"] == pytest.approx(500 - 65, abs=40)
+    rss = check(verdict, "mine", "growth.rss_anon_bytes")
+    assert rss["time_to_limit_seconds"] == pytest.approx(7.2e9 / 2e5, rel=0.1)
+    assert growth["per_hour_low"] < growth["per_hour"] < growth["per_hour_high"]
+    assert "time_to_limit_seconds" not in check(judged(SHORT, mine=leak), "mine", "growth.reachable_bytes")
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        judged(SHORT, mine=Story(restarts=(60.0,), incident_of_restart=None, lateness_ns=50_000_000)),
+        judged(SHORT, mine=Story(python=per_operation(90)), until_s=100, end=None, running=True),
+        judged(SHORT, end="memory_reserve", until_s=100),
+        judged(SHORT, change=spoiled("sample", "mine", 5, fds="nine")),
+        judged(DAY, own=per_hour(3e6)),
+    ],
+    ids=["unseen restart", "running", "memory reserve", "unreadable", "growing soakd"],
+)
+def test_what_the_evidence_adds_keeps_to_the_schema(verdict: dict[str, Any]) -> None:
+    jsonschema.validate(json.loads(json.dumps(verdict, allow_nan=False)), SCHEMA)
