@@ -203,6 +203,10 @@ class _Layout:
         self.segment = None if columns.segment is None else _find(names, columns.segment, (), path, "--segment")
         self.group = None if columns.group is None else _find(names, columns.group, (), path, "--group")
         self.heap = None if columns.heap is None else _find(names, columns.heap, (), path, "--heap")
+        if columns.time_unit is None:
+            _refuse_unit_in_name(path, "--time-unit", names[self.time], SECONDS, "s")
+        if columns.value_unit is None:
+            _refuse_unit_in_name(path, "--value-unit", names[self.value], BYTES, "B")
         self.hours = _hours_reader(columns.time_unit or ("s" if _is_number(first[self.time]) else "iso"))
         self.bytes_per_unit = BYTES[columns.value_unit or "B"]
         self._time_unit_given = columns.time_unit is not None
@@ -221,6 +225,14 @@ class _Layout:
                 f"{lines.path}: values up to {most:g} are hardly the bytes of a process: give --value-unit "
                 f"({', '.join(BYTES)})"
             )
+
+
+def _refuse_unit_in_name(path: Path, flag: str, name: str, units: Mapping[str, float], default: str) -> None:
+    """Refuse "elapsed_ms" and "Real (MB)" where no unit was given: whose megabytes they are, only the user knows."""
+    word = re.search(r"[\W_]([A-Za-z]+)\W*$", name)
+    unit = next((unit for unit in units if word and unit.lower() == word[1].lower()), default)
+    if units[unit] != units[default]:
+        raise ConfigError(f'{path}: {flag}: the column is named "{name}": give its unit ({", ".join(units)})')
 
 
 def _read_header(lines: _Lines, columns: Columns) -> tuple[_Layout, Iterator[list[str]]]:

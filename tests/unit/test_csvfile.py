@@ -187,6 +187,29 @@ def test_a_unit_that_nobody_named_and_that_cannot_be_right_is_never_a_pass(write
     assert states(write("t_s,heap_bytes\n0,12\n"), value="heap_bytes") == {"-": "INCONCLUSIVE"}
 
 
+@pytest.mark.parametrize(
+    ("time", "value", "message"),
+    [
+        ("elapsed_ms", "rss_bytes", '--time-unit: the column is named "elapsed_ms": give its unit'),
+        ("t (h)", "rss_bytes", '--time-unit: the column is named "t (h)"'),
+        ("t_s", "rss_kb", '--value-unit: the column is named "rss_kb"'),
+        ("t_s", "Real (MB)", '--value-unit: the column is named "Real (MB)"'),
+    ],
+)
+def test_a_unit_in_a_name_must_be_said(write: Write, time: str, value: str, message: str) -> None:
+    path = write(table(FLAT, f"{time},{value}"))
+    with pytest.raises(ConfigError) as caught:
+        states(path, time=time, value=value)
+    assert message in str(caught.value)
+    units = {"time_unit": "s", "value_unit": "B"}
+    assert states(path, time=time, value=value, **units) == {"-": "PASS"}
+
+
+@pytest.mark.parametrize("name", ["memory", "rss_bytes", "resident", "heap_b", "RSS [B]", "y"])
+def test_names_without_a_unit_are_bytes(write: Write, name: str) -> None:
+    assert states(write(table(FLAT, f"time_s,{name}")), value=name) == {"-": "PASS"}
+
+
 def test_two_groups_that_are_interleaved_are_two_series(write: Write) -> None:
     rows = "".join(f"{t:g},a,{a}\n{t:g},b,{b}\n" for (t, a), (_, b) in zip(FLAT, LEAK, strict=True))
     path = write("t_s,pid,rss_bytes\n" + rows)

@@ -12,7 +12,6 @@ from soakd import cli, config, settings
 from soakd.analysis import classes
 from soakd.errors import ConfigError
 from soakd.kinds import KINDS
-from soakd.load.arrivals import SHAPES
 from soakd.load.mixes import MIXES
 
 ROOT = Path(__file__).parent.parent.parent
