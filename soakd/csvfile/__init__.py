@@ -1,0 +1,65 @@
+"""Series that soakd did not record: a table of text in, a growth verdict a series out."""
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from soakd.analysis.growth import judge_growth
+from soakd.csvfile.reading import Columns, Samples, read_limits, read_series
+from soakd.errors import ConfigError
+
+__all__ = ["FIELDS", "Columns", "judge_file", "read_limits", "read_series"]
+
+FIELDS = ("id", "verdict", "growth_mb_per_h", "ci_low", "ci_high", "mdr_mb_per_h", "class")
+POOL_FROM = 4
+"""Fewer series are judged faster than processes start."""
+
+
+def judge_file(path: Path, columns: Columns, limits: Mapping[str, float] | float) -> list[dict[str, Any]]:
+    """Judge every series of a file as whole.
+
+    Args:
+        path: the file; gzip is recognised by its content.
+        columns: what stands where.
+        limits: bytes per hour, one for all or one an id.
+
+    Returns:
+        One row a series, in the order of the file, with `FIELDS` and "reason"; rates in MB/h (1e6 bytes), None where
+        unknown.
+
+    Raises:
+        ConfigError: the file, or a line of it, cannot be read: which, and what is wrong.
+    """
+    series = read_series(path, columns)
+    jobs = [(name, samples, _limit_for(name, limits, path)) for name, samples in series.items()]
+    if len(jobs) < POOL_FROM:
+        return [_judge(job) for job in jobs]
+    with ProcessPoolExecutor(max_workers=min(len(jobs), len(os.sched_getaffinity(0)))) as pool:
+        return list(pool.map(_judge, jobs, chunksize=4))
+
+
+def _judge(job: tuple[str, Samples, float]) -> dict[str, Any]:
+    name, samples, limit = job
+    t_h, segment = np.frombuffer(samples.t_h), np.frombuffer(samples.segment, dtype=np.int64)
+    growth = judge_growth(t_h, np.frombuffer(samples.y_bytes), segment, limit=limit)
+    kind = {"PASS": "flat", "INCONCLUSIVE": "undecided", "FAIL": "growth"}[growth.state]
+    if growth.state == "FAIL" and samples.heap_bytes:
+        heap = judge_growth(t_h, np.frombuffer(samples.heap_bytes), segment, limit=limit)
+        kind = {"PASS": "fragmentation", "INCONCLUSIVE": "growth", "FAIL": "leak"}[heap.state]
+    rates = (growth.estimate, growth.low, growth.high, growth.minimum_detectable)
+    numbers = (None if rate is None else float(f"{rate / 1e6:.6g}") for rate in rates)
+    return dict(zip((*FIELDS, "reason"), [name, growth.state, *numbers, kind, growth.reason], strict=True))
+
+
+def _limit_for(name: str, limits: Mapping[str, float] | float, path: Path) -> float:
+    if not isinstance(limits, Mapping):
+        return limits
+    if name not in limits:
+        raise ConfigError(
+            f'{path}: no limit for series "{name}": add it to the limits file, or give one --limit for all'
+        )
+    return limits[name]
