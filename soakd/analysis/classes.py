@@ -21,6 +21,8 @@ SIGNAL_WORDS = {
     "live_bytes": "live memory",
     "live_python_bytes": "the live Python heap",
     "live_native_bytes": "live native memory",
+    "reachable_python_bytes": "the reachable Python heap",
+    "reachable_native_bytes": "reachable native memory",
     "rss_anon_bytes": "anonymous resident memory",
     "fds": "the number of open file descriptors",
     "threads": "the number of threads",
@@ -51,7 +53,7 @@ def classify(data: EngineData, checks: Sequence[Check]) -> Class:
     by_id = {check.id: check for check in checks}
     leak = _growth(by_id, data.leak_signal)
     if leak is not None and _grows(leak):
-        return _backlog(data, leak) or _leak(data.leak_signal, leak, by_id)
+        return _backlog(data, leak) or _leak(data, leak, by_id)
     for signal in THINGS:
         if (check := by_id.get(f"growth.{signal}")) is not None and _grows(check):
             return _things(signal, check)
@@ -89,14 +91,29 @@ def limit_words(check: Check) -> str:
     return format_rate(check.limit) if check.unit == "bytes/hour" else f"{check.limit:g} B per operation"
 
 
-def _leak(signal: str, check: Check, by_id: Mapping[str, Check]) -> Class:
-    stem = signal.removesuffix("_bytes")
-    python, native = (_estimate(_growth(by_id, f"{stem}_{part}_bytes")) for part in ("python", "native"))
-    total = python + native
-    share = python / total if total > 0 else 0.5
+def _leak(data: EngineData, check: Check, by_id: Mapping[str, Check]) -> Class:
+    stem = data.leak_signal.removesuffix("_bytes")
+    signals = {part: f"{stem}_{part}_bytes" for part in ("python", "native")}
+    grown = {part: _grown(data, signal, _growth(by_id, signal)) for part, signal in signals.items()}
+    share = grown["python"] / sum(grown.values()) if any(grown.values()) else 0.5
     name = "python_leak" if share >= MOSTLY else "native_leak" if share <= 1 - MOSTLY else "mixed_leak"
-    beside = f" beside {check.reason.removeprefix('beside ')}" if check.reason.startswith("beside ") else ""
-    return Class(name, f"{growth_words(signal, check)}{beside}; {LEAK_WORDS[name]}")
+    part = signals.get(name.removesuffix("_leak"))
+    if check.reason.startswith("beside "):  # the parts still have the cache's own growth in them
+        words = f"{growth_words(data.leak_signal, check)} {check.reason}"
+    elif part is not None and (own := _growth(by_id, part)) is not None and own.low is not None:
+        words = growth_words(part, own)
+    else:
+        words = growth_words(data.leak_signal, check)
+    return Class(name, f"{words}; {LEAK_WORDS[name]}")
+
+
+def _grown(data: EngineData, signal: str, check: Check | None) -> float:
+    """Return how much a part grows: its rate, or where it was not judged what it gained."""
+    if check is not None and check.estimate is not None:
+        return max(0.0, check.estimate)
+    series = data.in_load(signal)
+    few = max(1, len(series) // 10)
+    return max(0.0, float(np.median(series.y[-few:]) - np.median(series.y[:few]))) if len(series) else 0.0
 
 
 def _backlog(data: EngineData, check: Check) -> Class | None:

@@ -156,7 +156,10 @@ def _records(run: RunData) -> Check:
     """Numbers that are none, and records that nobody understands: the journal was damaged, or meddled with."""
     counts: Sequence[tuple[str, int]] = [("the run", run.unreadable), *((e.name, e.unreadable) for e in run.engines)]
     bad = [f"{count} unreadable readings of {name}" for name, count in counts if count]
+    lost = run.end.body.get("records_dropped") if run.end else None
+    said = [*bad, *([f"{lost} records were dropped: the disk was too slow"] if lost else [])]
     return Check(
         id="evidence.records", verdict="INVALID" if bad else "PASS",
-        estimate=float(sum(count for _, count in counts)), limit=0.0, unit="count", reason="; ".join(bad),
+        estimate=float(sum(count for _, count in counts)), limit=0.0, unit="count",
+        reason="; ".join(said),
     )  # fmt: skip

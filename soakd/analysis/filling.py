@@ -40,15 +40,9 @@ def judge_beside_cache(data: EngineData, series: Series, judge: Judge) -> Check:
 
 
 def _combined(raw: Check, adjusted: Check, fill: Fill, grown: float) -> Check:
-    if adjusted.verdict == "FAIL":
-        return dataclasses.replace(
-            adjusted, more={**adjusted.more, **_facts(raw, fill)}, reason=f"beside {_entries(fill)}"
-        )
     if adjusted.verdict != "PASS":
-        return dataclasses.replace(
-            adjusted, more={**adjusted.more, **_facts(raw, fill)},
-            reason="; ".join(filter(None, (adjusted.reason, f"beside {_entries(fill)}"))),
-        )  # fmt: skip
+        reason = "; ".join(filter(None, (f"beside {_entries(fill)}", adjusted.reason)))
+        return dataclasses.replace(adjusted, reason=reason, more={**adjusted.more, **_facts(raw, fill)})
     if _explains_too_much(adjusted):
         reason = f"{_entries(fill)} would explain more than has grown: is bytes_per_entry declared too large?"
         return dataclasses.replace(raw, verdict="INCONCLUSIVE", reason=reason, more={**raw.more, **_facts(raw, fill)})

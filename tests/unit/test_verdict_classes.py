@@ -52,6 +52,21 @@ def test_a_class_is_named_in_words_by_the_signals_that_show_it(story: Story, kin
     assert words in engine["reason"]
 
 
+def test_a_leak_is_told_in_the_words_of_its_part() -> None:
+    reason = judged(DAY, mine=Story(native=per_hour(3e6)))["engines"][0]["reason"]
+    assert reason.startswith("reachable native memory grows 3.00MB/h [")
+    assert "B per operation; the Python heap is flat: a leak in native code" in reason
+
+
+@pytest.mark.parametrize(
+    ("story", "kind"),
+    [(Story(python=per_operation(200)), "python_leak"), (Story(native=per_operation(200)), "native_leak")],
+    ids=["python", "native"],
+)
+def test_the_part_that_leaks_is_named_while_the_run_goes_on(story: Story, kind: str) -> None:
+    assert judged(SHORT, mine=story, until_s=120, end=None, running=True)["engines"][0]["class"] == kind
+
+
 def test_growth_that_comes_back_in_the_drain_phase_is_a_backlog_and_fails_all_the_same() -> None:
     engine = judged(SHORT, mine=Story(python=waits))["engines"][0]
     assert (engine["verdict"], engine["class"]) == ("FAIL", "backlog")

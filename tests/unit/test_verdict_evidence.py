@@ -80,6 +80,15 @@ def test_dropped_records_are_said_and_too_many_make_the_run_invalid(lost: float,
     assert f"{lost:.0f} records were dropped" in coverage["reason"]
 
 
+def test_records_that_the_disk_was_too_slow_for_are_said() -> None:
+    verdict = judged(SHORT, change=lambda r: spoiled_end(r) if r.body.get("name") == "end" else r)
+    assert "7 records were dropped: the disk was too slow" in check(verdict, "", "evidence.records")["reason"]
+
+
+def spoiled_end(record: Record) -> Record:
+    return dataclasses.replace(record, body={**record.body, "records_dropped": 7})
+
+
 def test_duplicates_do_not_stand_in_for_missing_samples() -> None:
     plan = plan_of(run='controls_off = ["null", "leak"]')
 
