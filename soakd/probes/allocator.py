@@ -9,6 +9,7 @@ import importlib
 from collections.abc import Callable
 
 from soakd.errors import ProbeError
+from soakd.probes.tcache import MainThreadCache
 from soakd.probes.timing import Absent
 
 _ALLOCATED, _AVAILABLE, _UNUSED_POOLS = (
@@ -45,6 +46,7 @@ _mallinfo2 = getattr(_libc, "mallinfo2", None)
 if _mallinfo2 is not None:
     _mallinfo2.restype = _Mallinfo2
     _mallinfo2.argtypes = ()
+_main_thread_cache = MainThreadCache()
 
 
 def live_python_bytes() -> int:
@@ -102,6 +104,8 @@ def live_native_bytes() -> int:
 def native_bytes() -> dict[str, int]:
     """Bytes in chunks that glibc's malloc has handed out, and bytes in chunks that it keeps for later.
 
+    What the main thread's cache of freed blocks holds counts as kept for later; mallinfo2 counts it as handed out.
+
     Returns:
         live_native_bytes and native_free_bytes.
 
@@ -113,7 +117,11 @@ def native_bytes() -> dict[str, int]:
     if _mallinfo2 is None:
         raise Absent("the C library has no mallinfo2 (glibc >= 2.33 has)")
     info = _mallinfo2()
-    return {"live_native_bytes": int(info.uordblks + info.hblkhd), "native_free_bytes": int(info.fordblks)}
+    cached = _main_thread_cache.bytes()
+    return {
+        "live_native_bytes": int(info.uordblks + info.hblkhd) - cached,
+        "native_free_bytes": int(info.fordblks) + cached,
+    }
 
 
 def rust_bytes_reader() -> Callable[[], int] | None:

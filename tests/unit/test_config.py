@@ -54,7 +54,7 @@ def test_a_minimal_file_gets_the_defaults_of_the_design_and_both_controls() -> N
         (('[[engine]]', '[engine]'), 'engine: must be an array of tables: [[engine]]'),
         (('[run]', '[run'), 'soak.toml: not TOML:'),
         (('[run]', '[rum]\n[run]'), 'soak.toml: unknown key "rum" (did you mean "run"?)'),
-        (('[run]', '[limits]\ngrowth_rate = "1MB"\n[run]'), 'limits: growth_rate: expected growth per time such as "1MB/h"'),
+        (('[run]', '[limits]\ngrowth_rate = "1MB"\n[run]'), 'limits: growth_rate: expected growth per time'),
         (('[run]', '[limits]\nerror_ratio = nan\n[run]'), 'limits: error_ratio: must be a number'),
         (('[run]', '[http]\nport = 70000\n[run]'), 'http: port: must be a whole number of at least 0'),
         (('rate = 100', 'twin_of = "nobody"'), 'engine "mine": twin_of: must name another engine, got "nobody"'),
