@@ -38,7 +38,7 @@ class Room:
 def check_growth(
     data: EngineData, outlook: Outlook, *, every_signal: bool, room: Room | None = None
 ) -> Iterator[Check]:
-    """Judge everything that can grow of one engine; while the run goes on only what decides.
+    """Judge everything that can grow of one engine; while the run goes on what decides, and what tells garbage.
 
     Args:
         data: the engine.

@@ -25,5 +25,5 @@ RESOLUTION_BYTES: Mapping[str, float] = {
 }
 """Growth over the load phase below which a FAIL is not believed."""
 BYTE_SIGNALS = tuple(RESOLUTION_BYTES)
-LIVE_SIGNALS = ("reachable_bytes", "rss_anon_bytes")
-"""What is judged while the run goes on."""
+LIVE_SIGNALS = ("reachable_bytes", "rss_anon_bytes", "live_bytes")
+"""What is judged while the run goes on: what decides, and what tells garbage from a leak."""

@@ -9,6 +9,7 @@ from soakd.analysis.classes import Class, classify
 from soakd.analysis.controls import check_controls, judge_controls
 from soakd.analysis.evidence import check_evidence, check_run_evidence, clock_incidents
 from soakd.analysis.exclusions import exclusions
+from soakd.analysis.garbage import excuse_garbage
 from soakd.analysis.growth_checks import Room, check_growth
 from soakd.analysis.observer import check_observer, harness_words, memory_available, observer
 from soakd.analysis.outlook import Outlook, as_of
@@ -77,7 +78,7 @@ def _check_engine(data: EngineData, outlook: Outlook, memory: float | None) -> l
     own = Outlook(planned_s=planned_s, seen_s=planned_s if full else min(own_s, outlook.seen_s), final=outlook.final)
     overall = Outlook(planned_s=planned_s, seen_s=min(outlook.seen_s, planned_s), final=outlook.final)
     room = None if outlook.final else _room(data, memory)
-    checks = list(check_growth(data, own, every_signal=outlook.final, room=room))
+    checks = excuse_garbage(list(check_growth(data, own, every_signal=outlook.final, room=room)))
     checks += [as_of(outlook, check) for check in check_service(data)]
     checks += [as_of(outlook, check) for check in check_evidence(data, overall)]
     return checks

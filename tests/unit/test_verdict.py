@@ -199,3 +199,24 @@ def test_junit_and_markdown_tell_what_the_verdict_tells() -> None:
 def test_the_leak_control_of_a_day_is_caught() -> None:
     verdict = judged(LONG, leak=leak_control(LONG))
     assert verdict["controls"]["leak"]["caught"] is True
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_resident_memory_that_follows_garbage_is_a_backlog_and_no_failure(running: bool) -> None:
+    verdict = judged(
+        SHORT, mine=Story(garbage=per_operation(200)), end=None if running else "completed", running=running
+    )
+    rss = check(verdict, "mine", "growth.rss_anon_bytes")
+    assert (rss["so_far"] if running else rss["verdict"]) == "INCONCLUSIVE"
+    assert "garbage that the collector has not met" in rss["reason"]
+    assert verdict["engines"][0]["class"] == "collector_backlog"
+
+
+def test_garbage_excuses_no_leak_beside_it() -> None:
+    verdict = judged(SHORT, mine=Story(garbage=per_operation(200), python=per_operation(50)))
+    assert (verdict["verdict"], verdict["engines"][0]["class"]) == ("FAIL", "python_leak")
+
+
+def test_garbage_excuses_no_resident_memory_that_grows_far_beyond_it() -> None:
+    verdict = judged(SHORT, mine=Story(garbage=per_operation(50), resident=per_operation(200)))
+    assert check(verdict, "mine", "growth.rss_anon_bytes")["verdict"] == "FAIL"
