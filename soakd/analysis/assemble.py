@@ -4,7 +4,7 @@ What is not what it should be - text or NaN in place of a number, a latency that
 counted: `evidence.records` makes such a run INVALID.
 """
 
-import math
+import json
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -26,6 +26,14 @@ NOT_NUMBERS = ("phase", "source")
 """What a sample holds beside numbers."""
 NOT_KEPT = ".duration_s"
 """What a probe cost is for metrics; nothing is judged by it."""
+REASONS = ("completed", "interrupted", "failed", "memory_reserve")
+"""Why a run ended, in the record that seals it."""
+MOST = 1e18
+"""No host has an exabyte, and no counter of a run comes so far."""
+LATEST_S = 1e11
+"""A moment later than the year 5000 was read off no clock."""
+READ_BY_NUMBER = ("sample", "latency")
+"""Kinds of which every reading is looked at by itself."""
 DECLARED = ("capacity_entries", "bytes_per_entry", "capacity_bytes")
 LATENCIES = ("service", "response", "lateness")
 
@@ -38,7 +46,7 @@ def assemble(plan: Plan, records: Iterable[Record]) -> RunData:
         if record.engine and record.engine not in builders:
             continue
         builder = builders.get(record.engine, own)
-        if not _has_moment(record):
+        if not _is_sound(record):
             builder.unreadable += 1
         elif record.engine or record.kind == "sample":
             builder.add(record)
@@ -75,12 +83,15 @@ class _Run:
         if record.kind == "incident":
             self.incidents.append(record)
         elif record.body.get("name") == "origin":
-            if is_number(record.body.get("mono_s")):
+            if is_number(record.body.get("mono_s"), LATEST_S):
                 self.origin = record
             else:
                 self.unreadable += 1
         elif record.body.get("name") == "end":
-            self.end = record
+            if record.body.get("reason") in REASONS:
+                self.end = record
+            else:
+                self.unreadable += 1
 
 
 class _Column:
@@ -127,8 +138,10 @@ class _Builder:
             self._latency.append(record)
         elif record.kind == "incident":
             self._incidents.append(record)
-        elif record.kind in ("hello", "bye"):
+        elif record.kind == "bye" or (record.kind == "hello" and type(record.body.get("pid")) is int):
             self._marks.append(record)
+        elif record.kind == "hello":
+            self.unreadable += 1
         elif record.kind == "snapshot":
             self._snapshots.add((record.at.mono_s, record.segment))
 
@@ -176,11 +189,9 @@ class _Builder:
                 yield window
 
 
-def is_number(value: object) -> bool:
-    """Tell whether a reading is a finite number that fits into 64 bits."""
-    if type(value) is int:
-        return -(2**63) <= value < 2**63
-    return type(value) is float and math.isfinite(value)
+def is_number(value: object, most: float = MOST) -> bool:
+    """Tell whether a reading is a finite number that something could have been read as."""
+    return type(value) in (int, float) and -most <= value <= most  # type: ignore[operator]
 
 
 def _part(body: Mapping[str, Any], name: str) -> Any:
@@ -188,9 +199,22 @@ def _part(body: Mapping[str, Any], name: str) -> Any:
     return 0 if "python" in name and name not in body and body.get("note.pymalloc_off") else body.get(name)
 
 
-def _has_moment(record: Record) -> bool:
-    in_time = all(is_number(seconds) for seconds in record.at)
-    return in_time and type(record.segment) is int and type(record.body) is dict
+def _is_sound(record: Record) -> bool:
+    """Tell whether a record has a place in time, and a body that can be shown."""
+    if not all(is_number(seconds, LATEST_S) for seconds in record.at) or not is_number(record.segment):
+        return False
+    if type(record.body) is not dict or type(record.segment) is not int:
+        return False
+    return record.kind in READ_BY_NUMBER or _is_json(record.body)
+
+
+def _is_json(body: Mapping[str, Any]) -> bool:
+    """Tell whether a body has no number that JSON does not have."""
+    try:
+        json.dumps(body, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 def _once(records: Sequence[Record]) -> list[Record]:
@@ -210,6 +234,8 @@ def _window(record: Record, origin_s: float) -> LatencyWindow | None:
         packed = {what: body[what] for what in LATENCIES}
         for what in LATENCIES:
             unpack(packed[what])
+        if not is_number(body["from_mono_s"], LATEST_S):
+            return None
         return LatencyWindow(
             phase=body.get("phase"), from_s=body["from_mono_s"] - origin_s, to_s=record.at.mono_s - origin_s,
             segment=record.segment, observed=bool(body.get("window")), packed=packed,
@@ -227,7 +253,7 @@ def _lives(marks: Sequence[Record], incidents: Sequence[Record]) -> Iterator[Lif
         if bye is not None and bye.body.get("stopped"):
             ended_by = "stopped"
         yield Life(
-            segment=hello.segment, pid=hello.body.get("pid"), start_wall_s=hello.at.wall_s,
+            segment=hello.segment, pid=hello.body["pid"], start_wall_s=hello.at.wall_s,
             end_wall_s=end.at.wall_s if end else None, ended_by=ended_by,
             declared={name: hello.body[name] for name in DECLARED if is_number(hello.body.get(name))},
         )  # fmt: skip

@@ -1,5 +1,7 @@
 """What must not change a verdict, and what no run may claim."""
 
+import dataclasses
+import json
 import random
 from typing import Any
 
@@ -77,6 +79,39 @@ def test_a_broken_control_is_never_a_pass(which: str, base: float) -> None:
     null = broken["null"] if which != "leak" else None
     leak = broken["leak"] if which != "null" else leak_control(PLAN)
     assert judged(PLAN, mine=Story(python=per_operation(base)), null=null, leak=leak)["verdict"] in ("FAIL", "INVALID")
+
+
+NONSENSE: st.SearchStrategy[Any] = st.sampled_from(
+    (None, "x", "", float("nan"), float("-inf"), 1e308, 10**30, True, [], {})
+)
+READINGS = ("live_native_bytes", "reachable_python_bytes", "operations_total", "rss_anon_bytes", "fds", "cpu_s_total")
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_nonsense_in_a_record_raises_nothing_and_passes_nothing(data: st.DataObject) -> None:
+    records = made_up(ALONE)
+    rows = [i for i, r in enumerate(records) if r.engine == "mine" and r.kind == "sample" and READINGS[0] in r.body]
+    at = data.draw(st.sampled_from(rows))
+    body = {**records[at].body, data.draw(st.sampled_from(READINGS)): data.draw(NONSENSE)}
+    records[at] = dataclasses.replace(records[at], body=body)
+    verdict = verdict_of(ALONE, records)
+    json.dumps(verdict, allow_nan=False)
+    assert next(c for c in verdict["checks"] if c["id"] == "evidence.records")["verdict"] == "INVALID"
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_nonsense_in_what_frames_a_run_raises_nothing(data: st.DataObject) -> None:
+    records = made_up(ALONE, {"mine": Story(incidents=[(30.0, {"what": "crash", "detail": "killed"})])})
+    at = data.draw(st.sampled_from([i for i, r in enumerate(records) if r.kind not in ("sample", "latency")]))
+    if data.draw(st.booleans()):
+        stamp = records[at].at._replace(mono_s=data.draw(NONSENSE))
+        records[at] = dataclasses.replace(records[at], at=stamp)
+    else:
+        body = dict.fromkeys(records[at].body, data.draw(NONSENSE))
+        records[at] = dataclasses.replace(records[at], body=body)
+    json.dumps(verdict_of(ALONE, records), allow_nan=False)
 
 
 @QUICK

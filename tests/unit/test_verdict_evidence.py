@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from soakd.records import Record
-from tests.recorded import Level, Story, check, judged, per_hour, per_operation, plan_of
+from tests.recorded import Level, Story, check, judged, made_up, per_hour, per_operation, plan_of, verdict_of
 from tests.unit.test_verdict_schema import SCHEMA
 
 SHORT = plan_of()
@@ -95,8 +95,6 @@ def test_duplicates_do_not_stand_in_for_missing_samples() -> None:
     def halve_and_double(record: Record) -> Record | None:
         odd = int(record.at.mono_s) % 2
         return None if odd and record.kind == "sample" and record.engine else record
-
-    from tests.recorded import made_up, verdict_of
 
     kept = [r for r in made_up(plan) if halve_and_double(r)]
     assert check(verdict_of(plan, kept + kept), "mine", "evidence.coverage")["verdict"] == "INVALID"
