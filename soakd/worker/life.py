@@ -177,6 +177,7 @@ class Life:
             "pid": os.getpid(),
             "python": platform.python_version(),
             "executable": sys.executable,
+            "boot_id": _boot_id(),
             "tape_sha256": self._tape.hash,
             "path": "async" if self.is_async else "sync",
             "gc_threshold": list(gc.get_threshold()),
@@ -193,6 +194,15 @@ def _finished(result: Any) -> None:
 async def _awaited(result: Any) -> None:
     if inspect.isawaitable(result):
         await result
+
+
+def _boot_id() -> str | None:
+    """Return the kernel's name for this boot: CLOCK_BOOTTIME starts again with another one."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return None
 
 
 def _one_line(what: str, error: BaseException) -> str:
