@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help build soak test check fix bench golden lock clean bootstrap dev
+.PHONY: help build soak test check fix bench planted golden lock clean bootstrap dev
 
 PY := .venv/bin/python
 # Found when a recipe runs, after bootstrap: a fresh machine has neither when make starts.
@@ -42,6 +42,9 @@ fix: dev ## Format, and mend what the linters can mend
 
 bench: dev ## Measure the budgets: driver, sampling, daemon, cache and policy, as ratios in one run
 	$(PY) -m benches.bench
+
+planted: dev ## Soak planted leaks and their twins on three seeds, at three sizes: an hour; exit 0 where all were right
+	$(PY) -m tests.planted --seeds 1 2 3 --times-limit 2.5 5 50
 
 golden: dev ## Write the golden files anew; read the difference before you commit it
 	$(PY) -m pytest -q --golden=write

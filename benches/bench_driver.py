@@ -18,7 +18,7 @@ NS = 1_000_000_000
 RATES = (100, 2_000, 10_000, 50_000)
 RATE_ERROR_BUDGET = 0.001
 CPU_BUDGET_US_AT = {10_000: 5.0}
-"""DESIGN.md, section 8."""
+"""docs/architecture.md has the budgets."""
 SATURATED = 20_000_000
 
 
