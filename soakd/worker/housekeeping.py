@@ -15,6 +15,8 @@ from soakd.worker.pipes import ControlPipe, RecordPipe, now
 NS = 1_000_000_000
 CONTROL_EVERY_S = 0.1
 CHILD_POLL_S = 0.02
+TIMINGS_EVERY = 6
+SLOW_PROBE_S = 1e-3
 TOTALS = ("operations_total", "errors_total", "dropped_total", "skipped_total")
 
 
@@ -41,6 +43,7 @@ class Housekeeping:
         self._latency_due_s = 0.0
         self._latency_from_s = 0.0
         self._control_due_s = 0.0
+        self._samples = 0
         self.stopping = False
 
     def begin(self, origin_s: float, counters: Any) -> None:
@@ -112,12 +115,19 @@ class Housekeeping:
             self._lanes.close_window()
 
     def _sample(self, mono_s: float) -> None:
-        body: dict[str, Any] = dict(self._probes.sample(mono_s))
+        body: dict[str, Any] = self._without_dull_timings(self._probes.sample(mono_s))
         body.update(self._running_totals())
         body["phase"] = self.phase.name if self.phase else None
         if self._records.dropped:
             body["records_dropped_total"] = self._records.dropped
         self._records.send("sample", body)
+
+    def _without_dull_timings(self, readings: Mapping[str, float]) -> dict[str, float]:
+        """Keep how long quick probes took only now and then: it would be a third of the journal."""
+        self._samples += 1
+        if self._samples % TIMINGS_EVERY == 1:
+            return dict(readings)
+        return {k: v for k, v in readings.items() if not k.endswith(".duration_s") or v >= SLOW_PROBE_S}
 
     def _running_totals(self) -> dict[str, float]:
         driver = self.driver
