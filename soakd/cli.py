@@ -40,8 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"soakd: {error}", file=sys.stderr)
         return 5
     except BrokenPipeError:
-        sys.stderr.close()
+        # what is still buffered has no reader either, and must not be flushed at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        print(f"soakd: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        return 5
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 - 1 would be a FAIL: a broken soakd must never look like a verdict

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import csv
 import json
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from soakd import config, journal, preflight, report, rundir
-from soakd.errors import ConfigError, PreflightError
+from soakd.errors import ConfigError, JournalError, PreflightError
 from soakd.plan import Plan, make_plan
 from soakd.rundir import RunDir
 from soakd.units import parse_growth_rate
@@ -113,8 +114,7 @@ def _csv_limits(options: argparse.Namespace) -> Mapping[str, float] | float:
 def verdict(options: argparse.Namespace) -> int:
     """Show the verdict file of a run."""
     found = rundir.find(options.run, Path(options.runs))
-    text = found.verdict.read_text(encoding="utf-8")
-    result = json.loads(text)
+    text, result = _read_verdict(found)
     if options.json:
         sys.stdout.write(text)
     else:
@@ -125,10 +125,36 @@ def verdict(options: argparse.Namespace) -> int:
 def list_runs(options: argparse.Namespace) -> int:
     """List the runs, oldest first, each with its verdict."""
     for found in rundir.list_runs(Path(options.runs)):
-        result = json.loads(found.verdict.read_text(encoding="utf-8")) if found.verdict.is_file() else {}
-        state = "RUNNING" if found.is_running() else result.get("verdict", "UNKNOWN")
-        print(f"{found.run_id:40}  {state:13} {result.get('summary', '')}")
+        state, words = _state_of(found)
+        print(f"{found.run_id:40}  {state:13} {words}")
     return 0
+
+
+def _state_of(found: RunDir) -> tuple[str, str]:
+    """Return a run's state and sentence for the list; a damaged run must not hide the others."""
+    try:
+        _, result = _read_verdict(found)
+    except JournalError as error:
+        return ("RUNNING" if found.is_running() else "UNKNOWN"), str(error)
+    return ("RUNNING" if found.is_running() else result["verdict"]), result["summary"]
+
+
+def _read_verdict(found: RunDir) -> tuple[str, dict[str, Any]]:
+    """Read the verdict file of a run, as text and as what it says.
+
+    Raises:
+        JournalError: it is missing, or is no verdict.
+    """
+    try:
+        text = found.verdict.read_text(encoding="utf-8")
+        result = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise JournalError(
+            f"{found.verdict}: cannot be read ({error}): soakd judge {found.path} writes it anew"
+        ) from error
+    if not isinstance(result, dict) or result.get("verdict") not in CODES or not isinstance(result.get("summary"), str):
+        raise JournalError(f"{found.verdict}: is no verdict: soakd judge {found.path} writes it anew")
+    return text, result
 
 
 def export(options: argparse.Namespace) -> int:
@@ -203,4 +229,5 @@ def _show(result: Mapping[str, Any], found: RunDir) -> None:
     from soakd.display import print_closing
 
     names = (rundir.VERDICT, rundir.SUMMARY, rundir.JUNIT, rundir.JOURNAL, rundir.ENVIRONMENT)
-    print_closing(result, [found.path / name for name in names if (found.path / name).is_file()])
+    with contextlib.suppress(BrokenPipeError, SystemExit):  # rich exits where nobody reads: the verdict still is one
+        print_closing(result, [found.path / name for name in names if (found.path / name).is_file()])

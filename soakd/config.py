@@ -5,6 +5,7 @@ out in base units: seconds, bytes, bytes per hour, ratios.
 """
 
 import dataclasses
+import json
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,8 @@ from soakd.settings import (
     Supervision,
 )
 from soakd.tables import Table
+
+LONGEST_RUN_S = 366 * 86400.0
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 
@@ -87,9 +90,9 @@ def parse(
 def _read_run(table: Table, stem: str) -> Schedule:
     run = Schedule(
         name=table.text("name", stem) or stem,
-        duration_s=table.quantity("duration", units.parse_duration, None),
+        duration_s=table.quantity("duration", units.parse_duration, None, most=LONGEST_RUN_S),
         operations=table.whole("operations", None, least=1),
-        sample_every_s=table.quantity("sample_every", units.parse_duration, 10.0),
+        sample_every_s=table.quantity("sample_every", units.parse_duration, 10.0, least=0.01),
         collect_every_s=table.quantity_or_off("collect_every", units.parse_duration, 60.0),
         snapshot_every_s=table.quantity_or_off("snapshot_every", units.parse_duration, 300.0),
         seed=table.whole("seed", 1),
@@ -129,12 +132,12 @@ def _read_limits(table: Table, base: Limits) -> Limits:
         return_to_baseline_bytes=table.quantity_or_off(
             "return_to_baseline", units.parse_size, base.return_to_baseline_bytes
         ),
-        error_ratio=table.number("error_ratio", base.error_ratio, least=0),
+        error_ratio=table.number("error_ratio", base.error_ratio, least=0, most=1),
         latency_p95_s=table.quantity_or_off("latency_p95", units.parse_duration, base.latency_p95_s),
         latency_drift_ratio=table.number("latency_drift_ratio", base.latency_drift_ratio, above=0),
         response_p99_s=table.quantity_or_off("response_p99", units.parse_duration, base.response_p99_s),
         cpu_ratio=table.number("cpu_ratio", base.cpu_ratio, above=0),
-        achieved_ratio=table.number("achieved_ratio", base.achieved_ratio, least=0),
+        achieved_ratio=table.number("achieved_ratio", base.achieved_ratio, least=0, most=1),
         fd_growth=table.number("fd_growth", base.fd_growth, above=0),
         thread_growth=table.number("thread_growth", base.thread_growth, above=0),
         task_growth=table.number("task_growth", base.task_growth, above=0),
@@ -174,7 +177,7 @@ def _read_engine(table: Table, limits: Limits, folder: Path) -> EngineConfig:
     engine = EngineConfig(
         name=name, kind=kind,
         role=table.choice("role", get_args(Role), info.default_role),  # type: ignore[arg-type]
-        rate_per_s=table.number("rate", None, above=0),
+        rate_per_s=table.number("rate", None, above=0, most=10_000_000),
         profile=table.choice("profile", PROFILES, "target"),
         mix=table.choice("mix", MIXES, "standard"),
         in_flight=table.whole("in_flight", 512, least=1, most=100_000),
@@ -206,15 +209,26 @@ def _limits_for(kind: str, limits: Limits) -> Limits:
 
 
 def _read_options(table: Table, info: KindInfo, folder: Path) -> Mapping[str, Any]:
-    given = table.get("options") or {}
+    given = table.get("options")
+    given = {} if given is None else given
     if not isinstance(given, dict):
         raise table.fail("options", "must be a table: options = { ... }", given)
     if info.needs_factory:
+        _refuse_what_cannot_travel(table, given)
         return given  # the keyword arguments of somebody's own factory: theirs to check
     options = Table(given, f"{table.place}: options")
     read = {name: _read_option(options, name, option, folder) for name, option in info.options.items()}
     options.finish()
     return {name: value for name, value in read.items() if value is not None}
+
+
+def _refuse_what_cannot_travel(table: Table, options: Mapping[str, Any]) -> None:
+    """Options reach the worker as JSON, which has no dates, no NaN and no infinity."""
+    try:
+        json.dumps(options, allow_nan=False)
+    except (TypeError, ValueError):
+        rule = "may hold texts, finite numbers, true, false, lists and tables; write dates as texts"
+        raise table.fail("options", rule, options) from None
 
 
 def _read_option(options: Table, name: str, option: OptionInfo, folder: Path) -> Any:
@@ -270,13 +284,23 @@ def _apply_override(raw: dict[str, Any], override: str) -> None:
         raise ConfigError(f'--set {override}: must be "table.key=value", such as "limits.growth_rate=2MB/h"')
     table = raw
     if parts[0] == "engine":
-        named = [item for item in raw.get("engine", []) if item.get("name") == parts[1]]
-        if not named or len(parts) < 3:
-            raise ConfigError(f'--set {override}: no engine "{parts[1]}"')
-        table, parts = named[0], parts[2:]
+        table, parts = _engine_to_override(raw, key.strip().removeprefix("engine."), override)
     for part in parts[:-1]:
         table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f'--set {override}: "{part}" is not a table')
     table[parts[-1]] = _toml_value(text.strip())
+
+
+def _engine_to_override(raw: Mapping[str, Any], rest: str, override: str) -> tuple[dict[str, Any], list[str]]:
+    """Find the engine whose name, which may have dots in it, the key begins with; and the keys inside it."""
+    listed = raw.get("engine")
+    engines = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+    named = [item for item in engines if rest.startswith(f"{item.get('name')}.")]
+    if not named:
+        raise ConfigError(f'--set {override}: no engine "{rest.partition(".")[0]}"')
+    engine = max(named, key=lambda item: len(str(item["name"])))
+    return engine, rest.removeprefix(f"{engine['name']}.").split(".")
 
 
 def _toml_value(text: str) -> Any:

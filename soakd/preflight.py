@@ -57,9 +57,15 @@ async def check_engines(plan: Plan) -> AsyncIterator[Finding]:
 
 def outlook(plan: Plan) -> Iterator[Finding]:
     """Say from when on a leak at the limit becomes visible, and what a run of this length cannot show."""
+    yield from _controls_off(plan)
     for engine in plan.engines:
         if engine.config.role in ("subject", "twin"):
             yield Finding("note", f"{engine.config.name}: {_visible_from(engine)}")
+
+
+def _controls_off(plan: Plan) -> Iterator[Finding]:
+    for name in plan.config.run.controls_off:
+        yield Finding("warning", f"controls_off: without the {name} control nothing shows that soakd works: INVALID")
 
 
 def _visible_from(engine: EnginePlan) -> str:

@@ -35,8 +35,8 @@ class Table:
         value = self.get(key)
         if value is None:
             return default
-        if not isinstance(value, str) or not value:
-            raise self.fail(key, "must be a text in quotes", value)
+        if not isinstance(value, str) or not value or "\0" in value:
+            raise self.fail(key, "must be a text in quotes, without NUL", value)
         return value
 
     def choice(self, key: str, choices: Sequence[str], default: str) -> str:
@@ -48,8 +48,11 @@ class Table:
             raise self.fail(key, f"must be one of {', '.join(choices)}", value)
         return str(value)
 
-    def number(self, key: str, default: float | None, *, above: float | None = None, least: float | None = None) -> Any:
-        """Read a number, optionally `above` or at `least` a bound."""
+    def number(
+        self, key: str, default: float | None, *, above: float | None = None, least: float | None = None,
+        most: float | None = None,
+    ) -> Any:  # fmt: skip
+        """Read a number, optionally `above`, at `least` or at `most` a bound."""
         value = self.get(key)
         if value is None:
             return default
@@ -59,6 +62,8 @@ class Table:
             raise self.fail(key, f"must be above {above:g}", value)
         if least is not None and value < least:
             raise self.fail(key, f"must be at least {least:g}", value)
+        if most is not None and value > most:
+            raise self.fail(key, f"must be at most {most:,.0f}", value)
         return value
 
     def whole(self, key: str, default: int | None, *, least: int = 0, most: int = 2**63 - 1) -> Any:
@@ -71,7 +76,10 @@ class Table:
             raise self.fail(key, f"must be a whole number of at least {least}{most_text}", value)
         return value
 
-    def quantity(self, key: str, read: Callable[[str], float], default: float | None) -> Any:
+    def quantity(
+        self, key: str, read: Callable[[str], float], default: float | None, *, least: float = 0.0,
+        most: float = math.inf,
+    ) -> Any:  # fmt: skip
         """Read a text with a unit through `read`; a bare number is refused, for it would hide its unit."""
         value = self.get(key)
         if value is None:
@@ -84,6 +92,9 @@ class Table:
             raise self.fail(key, str(error)) from error
         if number <= 0:
             raise self.fail(key, "must be above 0", value)
+        if not least <= number <= most:
+            bound = f"at least {least:g}s" if number < least else f"at most {most / 86400:.0f}d"
+            raise self.fail(key, f"must be {bound}", value)
         return number
 
     def quantity_or_off(self, key: str, read: Callable[[str], float], default: float | None) -> Any:
@@ -99,7 +110,9 @@ class Table:
         if value is None:
             return ()
         items = [value] if isinstance(value, str) else value
-        if not isinstance(items, list) or not all(isinstance(item, str) and item for item in items):
+        if not isinstance(items, list) or not all(
+            isinstance(item, str) and item and "\0" not in item for item in items
+        ):
             raise self.fail(key, "must be a list of texts", value)
         return tuple(items)
 

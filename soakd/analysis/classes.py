@@ -58,6 +58,9 @@ def classify(data: EngineData, checks: Sequence[Check]) -> Class:
         if (check := by_id.get(f"growth.{signal}")) is not None and _grows(check):
             return _things(signal, check)
     if (rss := _growth(by_id, "rss_anon_bytes")) is not None and _grows(rss):
+        live = _growth(by_id, "live_bytes")
+        if live is not None and _grows(live) and not _passes(leak):
+            return _unread(rss, live)
         return _resident_only(rss, by_id, backlog=_passes(leak))
     if (filling := _filling(checks)) is not None:
         return filling
@@ -140,6 +143,12 @@ def _phase(data: EngineData, name: str) -> Series:
 def _things(signal: str, check: Check) -> Class:
     name, words = THINGS[signal]
     return Class(name, f"{SIGNAL_WORDS[signal]} grew by {check.estimate:.0f} over the load phase: {words}")
+
+
+def _unread(rss: Check, live: Check) -> Class:
+    """Live memory grows, and whether that is garbage could not be read."""
+    grown = f"{growth_words('rss_anon_bytes', rss)}, and {growth_words('live_bytes', live)}"
+    return Class("undecided", f"{grown}; too little was read of what is reachable to tell a leak from garbage")
 
 
 def _resident_only(rss: Check, by_id: Mapping[str, Check], *, backlog: bool) -> Class:

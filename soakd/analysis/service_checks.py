@@ -180,8 +180,9 @@ def _crashes(data: EngineData) -> Check:
     ends = [i for i in data.incidents if i.body.get("what") in ENDINGS]
     gave_up = any(i.body.get("what") == "gave_up" for i in data.incidents)
     limit = data.plan.config.limits.restarts
-    failed = gave_up or len(ends) > limit
-    reason = "; ".join(dict.fromkeys(str(i.body.get("detail")) for i in ends[:3]))
+    unclosed = [i for i in data.incidents if i.body.get("what") == "close_failed"]
+    failed = gave_up or len(ends) > limit or bool(unclosed)
+    reason = "; ".join(dict.fromkeys(str(i.body.get("detail")) for i in [*ends[:3], *unclosed[:1]]))
     return Check(
         id="stability.crashes", verdict="FAIL" if failed else "PASS", estimate=float(len(ends)), limit=float(limit),
         unit="count", reason=reason,

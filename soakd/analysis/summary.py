@@ -29,10 +29,16 @@ def summary(
     if state == "INCOMPLETE":
         so_far = [s for e in deciding for c in checks[e.name] if (s := _finding(e, c, classes, so_far=True))]
         return "; ".join([f"{outlook.share:.0%} of the plan seen", *so_far[:2]])
-    findings = [s for e in deciding for c in checks[e.name] if c.verdict == state and (s := _finding(e, c, classes))]
+    causes_first = [(e, c) for e in deciding for c in sorted(checks[e.name], key=_is_consequence)]
+    findings = [s for e, c in causes_first if c.verdict == state and (s := _finding(e, c, classes))]
     findings += [f"{check.id}: {check.reason}" for check in run_checks if check.decides and check.verdict == state]
     more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
     return (findings[0] if findings else f"no check explains {state}") + more
+
+
+def _is_consequence(check: Check) -> bool:
+    """A crash comes before what follows from it: samples that are missing, operations that were not done."""
+    return check.id != "stability.crashes"
 
 
 def visibility(run: RunData, checks: Mapping[str, Sequence[Check]], harness: str | None) -> Iterable[str]:

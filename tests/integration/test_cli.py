@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -170,3 +171,36 @@ def test_a_journal_cut_short_is_a_clear_error_or_no_pass(finished: Path, tmp_pat
         assert done.returncode == 2, done.stdout
         assert "damaged" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", '{"verdict": "MAYBE"}', '{"verdict": "PASS"}'])
+def test_a_damaged_verdict_is_one_line_and_hides_no_other_run(
+    finished: Path, tmp_path: Path, content: str | None
+) -> None:
+    shutil.copytree(finished / "runs", tmp_path / "runs")
+    good = next((tmp_path / "runs").iterdir())
+    shutil.copytree(good, tmp_path / "runs" / "damaged")
+    (tmp_path / "runs" / "damaged" / "verdict.json").unlink()
+    if content is not None:
+        (tmp_path / "runs" / "damaged" / "verdict.json").write_text(content, encoding="utf-8")
+    shown = soakd("verdict", "damaged", cwd=tmp_path)
+    assert (shown.returncode, "soakd judge runs/damaged writes it anew" in shown.stderr) == (2, True)
+    listed = soakd("list", cwd=tmp_path).stdout
+    assert good.name in listed
+    assert "UNKNOWN" in listed
+    assert soakd("judge", "damaged", "--quiet", cwd=tmp_path).returncode in (0, 3)
+
+
+def test_nobody_reading_the_output_changes_no_verdict(finished: Path) -> None:
+    expected = soakd("verdict", "latest", cwd=finished).returncode
+    command = f"{sys.executable} -m soakd verdict latest | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], cwd=finished, capture_output=True, text=True, check=False)
+    assert int(done.stdout) == expected
+    assert "Traceback" not in done.stderr
+
+
+def test_a_control_that_is_switched_off_is_warned_of(tmp_path: Path) -> None:
+    (tmp_path / "p.rego").write_text("package p\n\nallow := true\n", encoding="utf-8")
+    (tmp_path / "soak.toml").write_text(POLICY.replace("[run]", '[run]\ncontrols_off = ["leak"]'), encoding="utf-8")
+    done = soakd("check", "soak.toml", cwd=tmp_path)
+    assert "without the leak control nothing shows that soakd works" in done.stdout

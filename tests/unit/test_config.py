@@ -58,6 +58,15 @@ def test_a_minimal_file_gets_the_defaults_of_the_design_and_both_controls() -> N
         (('[run]', '[limits]\nerror_ratio = nan\n[run]'), 'limits: error_ratio: must be a number'),
         (('[run]', '[http]\nport = 70000\n[run]'), 'http: port: must be a whole number of at least 0'),
         (('rate = 100', 'twin_of = "nobody"'), 'engine "mine": twin_of: must name another engine, got "nobody"'),
+        (('rate = 100', 'rate = 1e308'), 'rate: must be at most 10,000,000'),
+        (('rate = 100', 'options = []'), 'options: must be a table'),
+        (('rate = 100', 'options = { when = 2020-01-01 }'), 'options: may hold texts, finite numbers'),
+        (('rate = 100', 'options = { size = nan }'), 'options: may hold texts, finite numbers'),
+        (('rate = 100', r'python = "\u0000"'), 'python: must be a text in quotes, without NUL'),
+        (('rate = 100', r'path = ["\u0000"]'), 'path: must be a list of texts'),
+        (('"10min"', '"1e300h"'), 'run: duration: must be at most 366d'),
+        (('"1s"', '"1us"'), 'run: sample_every: must be at least 0.01s'),
+        (('[run]', '[limits]\nerror_ratio = 10\n[run]'), 'limits: error_ratio: must be at most 1, got 10'),
         (('rate = 100', 'mix = "blend"'), 'mix: must be one of standard, read-heavy'),
         (('[run]', '[run]\ncontrols_off = ["zero"]'), 'controls_off: must be of null, leak, got "zero"'),
     ],
@@ -102,10 +111,24 @@ def test_settings_from_the_command_line_win_over_the_file() -> None:
     assert loaded.engines[0].limits.growth_rate_bytes_per_h == 2e6
 
 
-@pytest.mark.parametrize("override", ["rate=5", "engine.other.rate=5", "limits", "engine.mine=5"])
+@pytest.mark.parametrize(
+    "override", ["rate=5", "engine.other.rate=5", "limits", "engine.mine=5", "run.duration.x=1", "engine.mine.name.x=1"]
+)
 def test_a_setting_that_names_nothing_is_refused(override: str) -> None:
     with pytest.raises(ConfigError, match="--set"):
         parse(MINIMAL, overrides=[override])
+
+
+@pytest.mark.parametrize("text", ["engine = 5", "engine = [1, 2]", "run = 5", "limits = 5", "[engine]"])
+def test_a_setting_on_a_file_of_another_shape_is_an_error_of_the_file(text: str) -> None:
+    for override in ("engine.mine.rate=5", "run.seed=5", "limits.error_ratio=0.1"):
+        with pytest.raises(ConfigError):
+            parse(text, overrides=[override])
+
+
+def test_an_engine_with_dots_in_its_name_can_be_set() -> None:
+    text = MINIMAL.replace('"mine"', '"mine.v2"') + MINIMAL[MINIMAL.index("[[engine]]") :]
+    assert parse(text, overrides=["engine.mine.v2.rate=7"]).engines[0].rate_per_s == 7
 
 
 def test_only_keeps_the_named_engine_and_the_controls() -> None:
