@@ -8,13 +8,14 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from soakd.engines.bounds import declared_bounds
 from soakd.engines.failures import one_line
 from soakd.engines.protocol import Engine
+from soakd.engines.unfinished import checked, is_coroutine_function, is_generator_function, refuse_unfinished
 from soakd.errors import EngineError
 from soakd.model import Operation
 
 OPERATION_NAMES = ("op", "operation")
-BOUNDS = ("capacity_entries", "bytes_per_entry", "capacity_bytes")
 
 
 def make(factory: str | None, options: Mapping[str, Any]) -> Engine:
@@ -39,11 +40,15 @@ class OwnEngine:
                 f'factory "{factory}": must return a callable or an object with operation(op), got {_described(made)}'
             )
         self._made = made
-        self.is_async = _is_coroutine_function(perform)
-        self.operation: Callable[[Operation], Any] = _taking_operation(perform, self.is_async, factory)
-        for name in BOUNDS:
-            if isinstance(value := getattr(made, name, None), int | float):
-                setattr(self, name, value)
+        if is_generator_function(perform):
+            raise EngineError(f'factory "{factory}": an operation must not be a generator function: it would never run')
+        if is_coroutine_function(getattr(made, "counters", None)):
+            raise EngineError(f'factory "{factory}": counters() must not be async: it is read between operations')
+        self.is_async = is_coroutine_function(perform)
+        self.operation: Callable[[Operation], Any] = checked(
+            perform, wants_operation=_wants_operation(perform, factory), is_async=self.is_async
+        )
+        vars(self).update(declared_bounds(made))
 
     def start(self) -> Awaitable[None] | None:
         """Start it, if it has a start."""
@@ -58,11 +63,16 @@ class OwnEngine:
 
     def counters(self) -> Mapping[str, float]:
         """Return its counters, if it has any."""
-        return self._call("counters") or {}
+        counted = self._call("counters")
+        refuse_unfinished("counters()", counted)
+        return counted or {}
 
     def _call(self, name: str) -> Any:
         method = getattr(self._made, name, None)
-        return method() if callable(method) else None
+        result = method() if callable(method) else None
+        if not inspect.isawaitable(result):  # the worker awaits what is
+            refuse_unfinished(f"{name}()", result)
+        return result
 
 
 def _made(factory: str, options: Mapping[str, Any]) -> Any:
@@ -87,21 +97,6 @@ def _made(factory: str, options: Mapping[str, Any]) -> Any:
     return result
 
 
-def _taking_operation(perform: Callable[..., Any], is_async: bool, factory: str) -> Callable[[Operation], Any]:
-    """Return a callable that takes the operation, whether `perform` wants it or not; decided once."""
-    if _wants_operation(perform, factory):
-        return perform
-
-    if is_async:
-
-        async def perform_async(_: Operation) -> None:
-            await perform()
-
-        return perform_async
-
-    return lambda _: perform()
-
-
 def _wants_operation(perform: Callable[..., Any], factory: str) -> bool:
     """A parameter without a default is the operation, and so is one that is called `op` or `operation`."""
     try:
@@ -114,11 +109,6 @@ def _wants_operation(perform: Callable[..., Any], factory: str) -> bool:
         names = ", ".join(p.name for p in required)
         raise EngineError(f'factory "{factory}": an operation takes nothing or one Operation; this one needs {names}')
     return bool(required) or (bool(positional) and positional[0].name in OPERATION_NAMES)
-
-
-def _is_coroutine_function(perform: Callable[..., Any]) -> bool:
-    called = getattr(perform, "__call__", None)  # noqa: B004 - an object whose __call__ is a coroutine function
-    return inspect.iscoroutinefunction(perform) or inspect.iscoroutinefunction(called)
 
 
 def _described(value: object) -> str:

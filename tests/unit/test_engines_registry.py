@@ -1,8 +1,10 @@
 """From a spec to an engine, or to one line that says why not."""
 
+import gc
 import inspect
 import re
 import sys
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 from soakd.engines import build, is_async
+from soakd.engines.failures import one_line
 from soakd.engines.registry import ADAPTERS, adapter_of
 from soakd.errors import EngineError
 from soakd.kinds import KINDS
@@ -96,6 +99,12 @@ def test_an_interpreter_without_the_adapters_package_is_told_so(monkeypatch: pyt
         ("class make:\n def operation(self, op): return op.key", False),
         ("import time\ndef make(): return time.monotonic", False),
         ("import functools\ndef make(): return functools.partial(lambda a, op: a, 1)", False),
+        ("import functools\nasync def work(a, op): return a\ndef make(): return functools.partial(work, 1)", True),
+        (
+            "import functools\nclass A:\n async def __call__(self, a): 1\ndef make(): return functools.partial(A(), 1)",
+            True,
+        ),
+        ("class A:\n async def work(self): 1\ndef make(): return A().work", True),
     ],
 )
 def test_a_callable_or_an_object_sync_or_async_will_do(own: Any, source: str, is_async_engine: bool) -> None:
@@ -167,6 +176,12 @@ def test_an_object_is_started_closed_and_counted_and_its_bounds_are_seen(own: An
         ("def make(): return None", "make", "must return a callable or an object with operation(op), got NoneType"),
         ("class A: pass\ndef make(): return A", "make", "got the class A"),
         ("async def make(): return print", "make", "make must not be async"),
+        ("def make(): raise ValueError('\\n\\ntwo\\nthree')", "make", "make() raised ValueError: two three"),
+        ("def make():\n def f(): yield\n return f", "make", "must not be a generator function"),
+        ("def make():\n async def f(): yield\n return f", "make", "must not be a generator function"),
+        ("class make:\n def __call__(self): yield", "make", "must not be a generator function"),
+        ("class make:\n def operation(self): yield", "make", "must not be a generator function"),
+        ("class make:\n def operation(self): 1\n async def counters(self): 1", "make", "counters() must not be async"),
         ("def make(): return lambda a, b: 1", "make", "takes nothing or one Operation; this one needs a, b"),
         ("def make():\n def f(*, a): pass\n return f", "make", "takes nothing or one Operation; this one needs a"),
     ],
@@ -189,3 +204,105 @@ def test_import_folders_go_in_front_once(tmp_path: Path, monkeypatch: pytest.Mon
         build(spec("control.null", path=(str(tmp_path),)))
     assert sys.path[0] == str(tmp_path)
     assert sys.path.count(str(tmp_path)) == 1
+
+
+ASYNC_WORK = "RAN = []\nasync def work(): RAN.append(1)\n"
+WORDS = "nothing of it has run"
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (ASYNC_WORK + "def make(): return lambda: work()", "a coroutine that nobody awaits"),
+        (ASYNC_WORK + "def make(): return lambda op: work()", "a coroutine that nobody awaits"),
+        (
+            ASYNC_WORK + "import functools\n"
+            "def logged(f):\n @functools.wraps(f)\n def inner(*a): return f(*a)\n return inner\n"
+            "def make(): return logged(work)",
+            "a coroutine that nobody awaits",
+        ),
+        (ASYNC_WORK + "class make:\n def operation(self, op): return work()", "a coroutine that nobody awaits"),
+        ("def make(): return lambda: (x for x in ())", "a generator that nobody iterates"),
+        ("async def work(): yield\ndef make(): return lambda: work()", "a generator that nobody iterates"),
+        (
+            "class A:\n def __await__(self): yield\ndef make(): return lambda: A()",
+            "an awaitable (A) that nobody awaits",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_an_operation_whose_body_never_runs_is_an_error_each_time(own: Any, source: str, message: str) -> None:
+    engine = own(source)
+    for _ in range(3):
+        with pytest.raises(TypeError, match=re.escape(f"operation returned {message}: {WORDS}")):
+            engine.operation(OP)
+
+
+@pytest.mark.parametrize("parameters", ["", "op"])
+def test_an_async_operation_that_gives_another_coroutine_is_an_error_too(own: Any, parameters: str) -> None:
+    engine = own(f"{ASYNC_WORK}async def outer({parameters}): return work()\ndef make(): return outer")
+    with pytest.raises(TypeError, match="a coroutine that nobody awaits"):
+        engine.operation(OP).send(None)
+
+
+def test_results_of_many_types_pass_and_few_of_the_types_are_kept(own: Any) -> None:
+    engine = own("def make(): return lambda: type('A', (), {})()")
+    types = [weakref.ref(type(engine.operation(OP))) for _ in range(200)]
+    gc.collect()
+    assert 0 < sum(each() is not None for each in types) < 65
+
+
+def test_a_start_close_or_counters_that_does_nothing_is_an_error(own: Any) -> None:
+    engine = own(
+        ASYNC_WORK + "class make:\n"
+        " def operation(self): pass\n"
+        " def start(self): yield\n"
+        " async def close(self): yield\n"
+        " def counters(self): return work()\n"
+    )
+    for name in ("start", "close", "counters"):
+        with pytest.raises(TypeError, match=re.escape(f"{name}() returned a ")):
+            getattr(engine, name)()
+
+
+def test_an_async_start_is_given_to_whoever_awaits_it(own: Any) -> None:
+    engine = own("class make:\n def operation(self): pass\n async def start(self): pass")
+    with pytest.raises(StopIteration):
+        engine.start().send(None)
+
+
+@pytest.mark.parametrize("name", ["capacity_entries", "bytes_per_entry", "capacity_bytes"])
+@pytest.mark.parametrize(
+    ("value", "got"),
+    [
+        ("float('nan')", "nan"), ("float('inf')", "inf"), ("-1", "-1"), ("0", "0"), ("True", "True"), ("'5'", "'5'"),
+        ("10**9999", "int"), ("[1]", "list"),
+    ],
+)  # fmt: skip
+def test_a_bound_that_is_no_number_above_0_is_refused_by_name(own: Any, name: str, value: str, got: str) -> None:
+    with pytest.raises(EngineError, match=f"^{name}: must be a number above 0, got {re.escape(got)}$"):
+        own(f"class make:\n {name} = {value}\n def operation(self): pass")
+
+
+def test_bounds_become_numbers_of_pythons_own_and_none_is_no_bound(own: Any) -> None:
+    engine = own(
+        "import numpy\nclass make:\n capacity_entries = numpy.int64(5)\n bytes_per_entry = numpy.float32(0.5)\n"
+        " capacity_bytes = None\n def operation(self): pass"
+    )
+    assert (type(engine.capacity_entries), engine.capacity_entries) == (int, 5)
+    assert (type(engine.bytes_per_entry), engine.bytes_per_entry) == (float, 0.5)
+    assert not hasattr(engine, "capacity_bytes")
+
+
+@pytest.mark.parametrize("text", ["'x' * 8_000_000", "'x\\n' * 4_000_000"])
+def test_a_huge_message_of_a_factory_is_cut(own: Any, text: str) -> None:
+    with pytest.raises(EngineError, match=r"make\(\) raised ValueError: x.*\.\.\.$") as caught:
+        own(f"def make(): raise ValueError({text})")
+    assert len(str(caught.value)) < 400
+    assert "\n" not in str(caught.value)
+
+
+def test_notes_of_an_exception_do_not_hide_its_message() -> None:
+    error = ValueError("the message")
+    error.add_note("a note")
+    assert one_line(error) == "ValueError: the message"
