@@ -54,6 +54,8 @@ class Daemon:
         self._events = EventLog()
         self._signal: signal.Signals | None = None
         self._failure: str | None = None
+        self._supervisor: Supervisor | None = None
+        self._journal_id: tuple[int, int] | None = None
 
     async def soak(self) -> Outcome:
         """Run the plan to its end, or to the first SIGINT or SIGTERM, and seal the verdict.
@@ -75,14 +77,23 @@ class Daemon:
         )
         try:
             journal.set_meta(self._meta())
+            self._journal_id = _file_id(self.run.journal)
             await self._supervise(journal)
             journal.put(self._end_record(journal.dropped))
         finally:
             await asyncio.to_thread(journal.close)
             await server.cleanup()
-        verdict = await self._judge(live=False)
+        verdict = await self._last_judgement()
         self._events.verdict(verdict)
         return Outcome(verdict, self._signal, self._failure)
+
+    async def _last_judgement(self) -> dict[str, Any]:
+        """Judge the whole run; where the record of it was lost, that is what is said, not what the judge says of it."""
+        try:
+            return await self._judge(live=False)
+        except JournalError as error:
+            self._check_journal()
+            raise JournalError(self._failure or str(error)) from error
 
     async def _supervise(self, journal: Journal) -> None:
         supervisor = Supervisor(self.plan, journal.put, site_packages=site_packages())
@@ -91,7 +102,10 @@ class Daemon:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop, number)
         async with asyncio.TaskGroup() as group:
-            helpers = [group.create_task(self._judge_now_and_then()), group.create_task(self._show_progress())]
+            helpers = [
+                group.create_task(self._judge_now_and_then(supervisor)),
+                group.create_task(self._show_progress()),
+            ]
             try:
                 await supervisor.run()
             finally:
@@ -101,15 +115,26 @@ class Daemon:
     def _stop(self, number: signal.Signals) -> None:
         """Drain, close and seal at the first signal; end at once at the second."""
         if self._signal is not None:
-            self._supervisor.kill_all()
+            if self._supervisor is not None:
+                self._supervisor.abandon()
+            _show_cursor()
             os._exit(128 + number)
         self._signal = number
-        self._supervisor.stop()
+        if self._supervisor is not None:
+            self._supervisor.stop()
 
     def _fail(self, why: str) -> None:
         """End in order where the record of the run cannot be kept: an unrecorded soak proves nothing."""
+        if self._failure is not None:
+            return
         self._failure = why
-        self._supervisor.stop()
+        if self._supervisor is not None:
+            self._supervisor.stop()
+
+    def _check_journal(self) -> None:
+        """Notice that the journal was deleted or replaced: SQLite goes on writing into a file without a name."""
+        if _file_id(self.run.journal) != self._journal_id:
+            self._fail(f"{self.run.journal}: deleted or replaced during the run: what was measured is lost")
 
     def _publish(self, batch: Sequence[Record]) -> None:
         self.status.fold(batch)
@@ -119,11 +144,12 @@ class Daemon:
         while True:
             self._on_progress(self.status, time.monotonic())
             self._events.progress(self.status, time.monotonic())
+            self._check_journal()
             await asyncio.sleep(PROGRESS_EVERY_S)
 
-    async def _judge_now_and_then(self) -> None:
+    async def _judge_now_and_then(self, supervisor: Supervisor) -> None:
         """Judge what is there so far, never two at once, and rarely enough to take little of the processor."""
-        await self._supervisor.started.wait()
+        await supervisor.started.wait()
         pause_s = self.plan.judge_every_s
         while True:
             await asyncio.sleep(pause_s)
@@ -136,7 +162,9 @@ class Daemon:
         try:
             verdict = await self._judge(live=True)
         except JournalError as error:
-            self._events.problem("judge_failed", str(error))
+            self._check_journal()
+            if self._failure is None:
+                self._events.problem("judge_failed", str(error))
             return
         self.status.apply_verdict(verdict)
         self._events.verdict(verdict)
@@ -160,7 +188,10 @@ class Daemon:
                 process.kill()
         if process.returncode not in VERDICT_CODES:
             raise JournalError(f"the judge failed: {stderr.decode(errors='replace').strip()[-500:]}")
-        written: dict[str, Any] = json.loads(self.run.verdict.read_text(encoding="utf-8"))
+        try:
+            written: dict[str, Any] = json.loads(self.run.verdict.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise JournalError(f"{self.run.verdict}: cannot be read: {error.strerror}") from error
         return written
 
     def _meta(self) -> dict[str, Any]:
@@ -185,7 +216,8 @@ class Daemon:
         rundir.write_atomically(self.run.verdict, rundir.to_json(first))
 
     def _end_record(self, dropped: int) -> Record:
-        reason = "failed" if self._failure else "interrupted" if self._signal else self._supervisor.ended_for
+        ended_for = self._supervisor.ended_for if self._supervisor else None
+        reason = "failed" if self._failure else "interrupted" if self._signal else ended_for
         body = {
             "name": "end", "reason": reason or "completed", "signal": self._signal.name if self._signal else None,
             "records_dropped": dropped,
@@ -200,6 +232,21 @@ def site_packages() -> tuple[str, ...]:
 
 def _host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
+
+
+def _file_id(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _show_cursor() -> None:
+    """Give the terminal its cursor back, which the live table hides: nothing of the display runs after `os._exit`."""
+    if os.isatty(1):
+        with contextlib.suppress(OSError):
+            os.write(1, b"\x1b[?25h\n")
 
 
 def _cpu_of_children_s() -> float:

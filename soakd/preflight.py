@@ -17,7 +17,7 @@ from soakd.plan import EnginePlan, Plan, worker_spec
 from soakd.records import Record
 from soakd.supervisor import memory_reserve_bytes, worker_environment
 from soakd.units import format_bytes, format_count, format_duration, format_rate
-from soakd.workers import Worker
+from soakd.workers import Worker, describe_status, last_line
 
 CPU_SHARE = 0.60
 """A soak that takes more of the host than this measures its own queueing."""
@@ -153,7 +153,7 @@ async def _try_engine(plan: Plan, engine: EnginePlan) -> Finding | None:
     name, within_s = engine.config.name, plan.config.supervision.start_within_s
     worker = Worker(worker_spec(plan, engine, 0, ()), _ignore)
     try:
-        await worker.start(python=engine.config.python, environment=worker_environment())
+        worker.start(python=engine.config.python, environment=worker_environment())
     except OSError as error:
         return Finding("error", f'engine "{name}": cannot start {error.filename}: {error.strerror}')
     ended = asyncio.create_task(worker.ended())
@@ -164,8 +164,8 @@ async def _try_engine(plan: Plan, engine: EnginePlan) -> Finding | None:
             return None
         if not ended.done():
             return Finding("error", f'engine "{name}": did not start within {within_s:g}s')
-        last = worker.stderr_tail[-1] if worker.stderr_tail else f"exit status {ended.result()}"
-        return Finding("error", f'engine "{name}": {worker.start_failure or last}')
+        how = f"{engine.config.python or 'its worker'} ended at once ({describe_status(ended.result())})"
+        return Finding("error", f'engine "{name}": {worker.start_failure or how + last_line(worker)}')
     finally:
         worker.close()
         try:

@@ -61,7 +61,10 @@ def decode(line: bytes | str) -> Record:
     Raises:
         ValueError: not a record of this version; the message says what is wrong with it.
     """
-    fields = json.loads(line, parse_constant=_refuse_constant)
+    try:
+        fields = _writable(json.loads(line, parse_constant=_refuse_constant))
+    except RecursionError as error:
+        raise ValueError("not a record: nested too deeply") from error
     if not isinstance(fields, dict) or fields.get("v") != VERSION:
         raise ValueError(f"not a record of version {VERSION}")
     kind, engine, segment = fields.get("kind"), fields.get("engine"), fields.get("segment")
@@ -72,6 +75,15 @@ def decode(line: bytes | str) -> Record:
         raise ValueError(f"a {kind} record without a body or three clock readings")
     wall_s, boot_s, mono_s = clocks
     return Record(kind=kind, engine=engine, segment=segment, at=Stamp(wall_s, boot_s, mono_s), body=body)
+
+
+def _writable(value: Any) -> Any:
+    """Escape the lone surrogates in texts: JSON carries them, as Python's exceptions do, but no file in UTF-8 can."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_writable(key): _writable(entry) for key, entry in value.items()}
+    return [_writable(entry) for entry in value] if isinstance(value, list) else value
 
 
 def _is_stamp(clocks: object) -> TypeGuard[list[float]]:

@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -27,6 +28,8 @@ PACKAGES = (
     "aiohttp", "cachetools", "memray", "numpy", "prometheus-client", "psutil", "Pympler", "redis", "rich", "scipy",
     "soakd", "structlog",
 )  # fmt: skip
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class RunDir:
@@ -123,13 +126,15 @@ def list_runs(runs: Path) -> list[RunDir]:
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Replace a file so that a reader sees the old one or the new one, whole.
+    """Replace a file so that a reader sees the old one or the new one, whole. What UTF-8 cannot carry is escaped.
 
     Raises:
         JournalError: it cannot be written; the old file stays.
     """
     try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            "w", dir=path.parent, prefix=f".{path.name}.", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as file:
             try:
                 file.write(text)
                 file.flush()
@@ -178,8 +183,9 @@ def boot_id() -> str | None:
 
 
 def to_json(value: Mapping[str, Any]) -> str:
-    """Write JSON for people and machines: indented, in the given order, without NaN."""
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """Write JSON for people and machines: indented, in the given order, without NaN or lone surrogates."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return _SURROGATE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text)
 
 
 def _created_s(run: RunDir) -> float:

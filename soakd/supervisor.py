@@ -1,7 +1,6 @@
 """Starts, watches, restarts and stops the workers, and reads them from outside. Knows workers by their pipes only."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import time
@@ -16,7 +15,7 @@ from soakd.errors import ProbeError
 from soakd.model import LOADED_PHASES
 from soakd.plan import EnginePlan, Plan, worker_spec
 from soakd.records import Kind, Record, Stamp
-from soakd.workers import Worker
+from soakd.workers import Worker, describe_status, last_line
 
 WATCH_EVERY_S = 0.5
 STOP_WITHIN_S = 10.0
@@ -36,10 +35,14 @@ class Progress:
     operations: float = -1.0
     operated_s: float = field(default_factory=time.monotonic)
     phase: str | None = None
+    entered: str | None = None
+    """The phase that the worker has last said to enter; its samples say so later, or never."""
 
     def note(self, record: Record) -> None:
         """Take note of one record."""
         self.heard_s = time.monotonic()
+        if record.kind == "phase":
+            self.entered = record.body.get("name")
         if record.kind != "sample":
             return
         phase, operations = record.body.get("phase"), record.body.get("operations_total", 0)
@@ -90,8 +93,14 @@ class Supervisor:
     def kill_all(self) -> None:
         """End every worker at once."""
         self.stopping = True
+        for name, worker in self._workers.items():
+            closing = self._progress[name].entered == "close"
+            worker.kill("did not stop in time" + (": close() does not return" if closing else ""))
+
+    def abandon(self) -> None:
+        """Kill every worker with all that it started, and wait for none: the daemon ends now."""
         for worker in self._workers.values():
-            worker.kill("did not stop in time")
+            worker.kill_group()
 
     async def _tend(self, engine: EnginePlan) -> None:
         """Keep one engine alive to the end of its plan, within its restarts."""
@@ -117,7 +126,7 @@ class Supervisor:
 
         worker = Worker(worker_spec(self.plan, engine, segment, self._site_packages), on_record)
         try:
-            await worker.start(python=engine.config.python, environment=worker_environment())
+            worker.start(python=engine.config.python, environment=worker_environment())
         except OSError as error:
             self._incident(engine, segment, "start_failed", f"{name}: {error.strerror}: {error.filename}")
             self._is_ready(name)
@@ -132,6 +141,7 @@ class Supervisor:
                 begin.cancel()
         finally:
             worker.kill("soakd ended")
+            worker.kill_group()
             worker.close()
             self._workers.pop(name, None)
             self._is_ready(name)
@@ -171,7 +181,7 @@ class Supervisor:
             silent_s = time.monotonic() - progress.heard_s
             stuck_s = time.monotonic() - progress.operated_s
             if silent_s > hang_s + self.plan.config.run.sample_every_s:
-                why = "stopped by a signal" if processes.is_stopped(worker.outside) else "an operation does not return"
+                why = _describe_silence(worker, progress)
                 await self._end_hanging(worker, f"no sign of life for {silent_s:.0f}s: {why}")
             elif stuck_s > overdue_s + self.plan.config.run.sample_every_s and not worker.said_bye:
                 await self._end_hanging(worker, f"no operation completed for {stuck_s:.0f}s")
@@ -188,6 +198,10 @@ class Supervisor:
         name, segment = engine.config.name, worker.spec.segment
         if worker.garbled:
             self._incident(engine, segment, "garbled", f"{worker.garbled} lines were not records")
+        if left := worker.children_left:
+            names = ", ".join(left[:10])
+            detail = f"{name}: still ran when its worker had ended, killed: {names}"
+            self._incident(engine, segment, "children_left", detail, count=len(left))
         if worker.said_bye or (self.stopping and worker.killed_for is None):
             return True
         what, how = _describe_end(worker, status)
@@ -209,6 +223,8 @@ class Supervisor:
                 proportional_s += run.snapshot_every_s or 0.0
             self._read_outside("", 0, me, proportional=False)
             for worker in list(self._workers.values()):
+                if worker.has_exited.is_set():
+                    continue  # what it leaves until it is reaped is no process of an engine
                 spec = worker.spec
                 self._read_outside(spec.engine, spec.segment, worker.outside, proportional=proportional)
             due_s += run.sample_every_s * max(1, int((time.monotonic() - due_s) / run.sample_every_s))
@@ -272,10 +288,14 @@ def _describe_end(worker: Worker, status: int) -> tuple[str, str]:
     if worker.killed_for is not None:
         return "hang", worker.killed_for
     if status < 0:
-        with contextlib.suppress(ValueError):
-            return "crash", f"killed by {signal.Signals(-status).name}"
-        return "crash", f"killed by signal {-status}"
-    return "exit", f"exited with status {status} before its time"
+        return "crash", describe_status(status)
+    return "exit", f"exited with status {status} before its time{last_line(worker)}"
+
+
+def _describe_silence(worker: Worker, progress: Progress) -> str:
+    if processes.is_stopped(worker.outside):
+        return "stopped by a signal"
+    return f"{'close()' if progress.entered == 'close' else 'an operation'} does not return"
 
 
 def _record(kind: Kind, engine: str, segment: int, body: Mapping[str, Any]) -> Record:

@@ -1,4 +1,9 @@
-"""One worker process, as the daemon holds it: its pipes, its last words, its end."""
+"""One worker process, as the daemon holds it: its pipes, its last words, its end.
+
+A worker leads a process group of its own, and what an engine has started beside it ends with it. Two things stay out
+of reach: a child that has made itself a session of its own, and every child where the daemon itself was killed by
+SIGKILL, since the kernel then ends the worker and nobody is left who would end its group.
+"""
 
 import asyncio
 import contextlib
@@ -6,14 +11,15 @@ import fcntl
 import json
 import os
 import signal
+import subprocess
 import sys
+import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import psutil
 
-from soakd.errors import ProbeError
 from soakd.model import WorkerSpec
 from soakd.records import Record, decode
 
@@ -22,6 +28,7 @@ READ_BYTES = 1 << 16
 STDERR_LINES = 20
 STDERR_LINE_BYTES = 500
 LONGEST_RECORD_BYTES = 1 << 22
+LAST_OUTPUT_S = 0.5
 
 
 class Worker:
@@ -39,12 +46,18 @@ class Worker:
         self.garbled = 0
         self.killed_for: str | None = None
         """Why the daemon killed it, where it did."""
+        self.children_left: list[str] = []
+        """The names of the processes that it left behind at its end; they have been killed."""
+        self.has_exited = asyncio.Event()
         self._on_record = on_record
         self._buffer = b""
         self._records_fd = -1
         self._control_fd = -1
+        self._output_fd = -1
+        self._output_rest = b""
+        self._output_ended = asyncio.Event()
 
-    async def start(self, *, python: str | None, environment: Mapping[str, str]) -> None:
+    def start(self, *, python: str | None, environment: Mapping[str, str]) -> None:
         """Start the process and tell it what to do.
 
         Raises:
@@ -52,21 +65,25 @@ class Worker:
         """
         self._records_fd, records_end = os.pipe()
         control_end, self._control_fd = os.pipe()
+        self._output_fd, output_end = os.pipe()
         with contextlib.suppress(OSError):  # more than an unprivileged user may have: the default will do
             fcntl.fcntl(self._records_fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         try:
-            self.process = await asyncio.create_subprocess_exec(
-                python or sys.executable, "-m", "soakd.worker", str(control_end), str(records_end),
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            # asyncio's own subprocess reports no end before its pipes are closed, which a grandchild may put off.
+            self.process = subprocess.Popen(
+                [python or sys.executable, "-m", "soakd.worker", str(control_end), str(records_end)],
+                stdin=subprocess.DEVNULL, stdout=output_end, stderr=subprocess.STDOUT,
                 pass_fds=(control_end, records_end), start_new_session=True, env=dict(environment),
             )  # fmt: skip
+        except OSError:
+            self._close_output()
+            self.close()
+            raise
         finally:
-            os.close(records_end)
-            os.close(control_end)
+            for end in (records_end, control_end, output_end):
+                os.close(end)
         self.outside = psutil.Process(self.process.pid)
-        os.set_blocking(self._records_fd, False)
-        asyncio.get_running_loop().add_reader(self._records_fd, self._read_records)
-        self._stderr_reader = asyncio.create_task(self._read_stderr())
+        self._begin_reading()
         self.order({"spec": self.spec.to_json()})
 
     def order(self, order: Mapping[str, Any]) -> None:
@@ -75,23 +92,36 @@ class Worker:
             os.write(self._control_fd, json.dumps(order).encode() + b"\n")
 
     async def ended(self) -> int:
-        """Wait for the end of the process; everything it sent has been read then. Returns its exit status."""
-        status = await self.process.wait()
-        with contextlib.suppress(asyncio.TimeoutError):  # a grandchild may hold the pipe open
-            await asyncio.wait_for(asyncio.shield(self._stderr_reader), 0.5)
+        """Wait for the end of the process; everything it sent has been read then. Returns its exit status.
+
+        What it leaves behind in its process group is named in `children_left`, and killed.
+        """
+        await self.has_exited.wait()
+        with contextlib.suppress(TimeoutError):  # a grandchild may hold the pipe open
+            await asyncio.wait_for(self._output_ended.wait(), LAST_OUTPUT_S)
         self._read_records()
-        return status
+        self.children_left = list(_members(self.process.pid))
+        self.kill_group()
+        self._close_output()
+        return self.process.wait()
 
     def kill(self, why: str) -> None:
         """Kill it, where it still lives, and remember why."""
-        if self.process.returncode is None:
+        if not self.has_exited.is_set():
             self.killed_for = self.killed_for or why
             self.signal(signal.SIGKILL)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process, where it still is one."""
-        with contextlib.suppress(ProcessLookupError, psutil.Error, ProbeError):
-            self.process.send_signal(number)
+        if self.process.returncode is None:  # not reaped: its number is nobody else's
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, number)
+
+    def kill_group(self) -> None:
+        """Kill the process and everything in its group; before it is reaped, while the group's number is its own."""
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Let go of the pipes: the worker ends by itself then."""
@@ -100,6 +130,13 @@ class Worker:
             os.close(self._records_fd)
             os.close(self._control_fd)
             self._records_fd = self._control_fd = -1
+
+    def _begin_reading(self) -> None:
+        loop = asyncio.get_running_loop()
+        for fd, read in ((self._records_fd, self._read_records), (self._output_fd, self._read_output)):
+            os.set_blocking(fd, False)
+            loop.add_reader(fd, read)
+        threading.Thread(target=_await_exit, args=(self.process.pid, loop, self.has_exited.set), daemon=True).start()
 
     def _read_records(self) -> None:
         """Take whole lines out of the pipe; a wakeful reader takes at most a pipe's worth at once."""
@@ -135,16 +172,59 @@ class Worker:
             self.start_failure = str(record.body.get("detail"))
         self._on_record(record)
 
-    async def _read_stderr(self) -> None:
+    def _read_output(self) -> None:
         """Keep the last lines of what the engine prints, whatever it prints."""
-        assert self.process.stdout is not None
-        rest = b""
-        while data := await self.process.stdout.read(READ_BYTES):
-            *lines, rest = (rest + data).split(b"\n")
-            rest = rest[-STDERR_LINE_BYTES:]
-            self.stderr_tail.extend(_printable(line) for line in lines[-STDERR_LINES:])
-        if rest:
-            self.stderr_tail.append(_printable(rest))
+        try:
+            data = os.read(self._output_fd, READ_BYTES)
+        except BlockingIOError:
+            return
+        *lines, rest = (self._output_rest + data).split(b"\n")
+        self._output_rest = rest[-STDERR_LINE_BYTES:]
+        self.stderr_tail.extend(_printable(line) for line in lines[-STDERR_LINES:])
+        if not data:
+            self._close_output()
+
+    def _close_output(self) -> None:
+        if self._output_fd >= 0:
+            asyncio.get_running_loop().remove_reader(self._output_fd)
+            os.close(self._output_fd)
+            self._output_fd = -1
+            if self._output_rest:
+                self.stderr_tail.append(_printable(self._output_rest))
+            self._output_ended.set()
+
+
+def last_line(worker: Worker) -> str:
+    """Return the last line that is not empty of what a worker has printed, ": " before it; "" where there is none."""
+    lines = [line for line in worker.stderr_tail if line.strip()]
+    return f": {lines[-1].strip()}" if lines else ""
+
+
+def describe_status(status: int) -> str:
+    """Say how a process ended: "exit status 7", "killed by SIGKILL"."""
+    if status >= 0:
+        return f"exit status {status}"
+    with contextlib.suppress(ValueError):
+        return f"killed by {signal.Signals(-status).name}"
+    return f"killed by signal {-status}"
+
+
+def _await_exit(pid: int, loop: asyncio.AbstractEventLoop, tell: Callable[[], Any]) -> None:
+    """Wait in a thread for the end of a child, and leave it to be reaped: until then its group keeps its number."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is left to be told
+        loop.call_soon_threadsafe(tell)
+
+
+def _members(group: int) -> Iterator[str]:
+    """Yield the names of the living processes of a group, its leader apart."""
+    for pid in psutil.pids():
+        with contextlib.suppress(ProcessLookupError, PermissionError, psutil.Error):
+            if pid != group and os.getpgid(pid) == group:
+                process = psutil.Process(pid)
+                if process.status() != psutil.STATUS_ZOMBIE:
+                    yield process.name()
 
 
 def _printable(line: bytes) -> str:

@@ -5,6 +5,7 @@ import faulthandler
 import os
 import signal
 import sys
+import traceback
 
 from soakd.errors import EngineError
 from soakd.model import WorkerSpec
@@ -35,6 +36,9 @@ def main() -> int:
         records.send("incident", {"what": "start_failed", "detail": str(error)})
         records.drain(5.0)
         return 3
+    except SystemExit as error:
+        traceback.print_exception(error)  # Python itself would leave without a word of why
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
 
 
 def _die_with_parent(control: ControlPipe) -> None:

@@ -90,7 +90,7 @@ class Life:
         """Live on the event loop."""
         try:
             await _awaited(self._engine.start())
-        except Exception as error:
+        except BaseException as error:  # SystemExit too: an engine that leaves here has not started
             raise EngineError(_one_line("start() failed", error)) from error
         for phase in self._phases():
             driver = AsyncDriver(self._operation(phase), self._tape, self._lanes, self._errors, self._spec.in_flight)
@@ -144,7 +144,7 @@ class Life:
     def _start_failed_unless(self, start: Any) -> None:
         try:
             start()
-        except Exception as error:
+        except BaseException as error:  # as above
             raise EngineError(_one_line("start() failed", error)) from error
 
     def _close_engine(self, close: Any) -> None:

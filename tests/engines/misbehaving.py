@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -69,6 +70,60 @@ def stops_itself() -> Operation:
 
 def does_not_start() -> Operation:
     raise ConnectionRefusedError("no such backend")
+
+
+class HasPhases:
+    """An engine of which one method misbehaves."""
+
+    def operation(self) -> object:
+        return bytes(200)
+
+
+def leaves_in_start() -> HasPhases:
+    class Leaves(HasPhases):
+        def start(self) -> None:
+            sys.exit(7)
+
+    return Leaves()
+
+
+def never_closes() -> HasPhases:
+    class NeverCloses(HasPhases):
+        def close(self) -> None:
+            while True:
+                time.sleep(0.01)
+
+    return NeverCloses()
+
+
+def leaves_in_an_operation() -> Operation:
+    started_s = time.monotonic()
+
+    def operate() -> None:
+        if time.monotonic() - started_s > 2.0:
+            raise SystemExit(7)
+
+    return operate
+
+
+def leaves_in_the_factory() -> Operation:
+    print("no licence found", file=sys.stderr)
+    os._exit(7)
+
+
+def raises_what_utf8_cannot_carry() -> Operation:
+    def operate() -> None:
+        raise ValueError("bad \udcff")
+
+    return operate
+
+
+def starts_a_child(pid_file: str, status: int | None = None) -> Operation:
+    """Leave a child behind that holds the worker's output; exit after two seconds where a status is given."""
+    child = subprocess.Popen(["sleep", "600"])
+    with open(pid_file, "a", encoding="ascii") as file:
+        file.write(f"{child.pid}\n")
+    return healthy() if status is None else exits(status)
 
 
 def waits_forever_asynchronously() -> Callable[[], object]:

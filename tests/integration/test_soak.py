@@ -2,6 +2,8 @@
 
 import json
 import os
+import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -116,7 +118,7 @@ def finished(process: subprocess.Popen[str], tmp_path: Path) -> Soak:
     return Soak(process.returncode, verdict, stdout, stderr, tmp_path / "out")
 
 
-def workers_of(process: subprocess.Popen[str], count: int) -> list[psutil.Process]:
+def workers_of(process: subprocess.Popen[Any], count: int) -> list[psutil.Process]:
     """Wait for the workers of a daemon to be there."""
     workers: list[psutil.Process] = []
     for _ in range(300):
@@ -272,6 +274,15 @@ def test_a_signal_drains_seals_and_says_so(start: Start, tmp_path: Path, number:
         (("misbehaving:healthy", "no_such_module:make"), "No module named 'no_such_module'"),
         (("misbehaving:healthy", "misbehaving:absent"), "absent"),
         (("misbehaving:healthy", "misbehaving:does_not_start"), "ConnectionRefusedError: no such backend"),
+        (("misbehaving:healthy", "misbehaving:leaves_in_start"), "start() failed: SystemExit: 7"),
+        (
+            ("misbehaving:healthy", "misbehaving:leaves_in_the_factory"),
+            "ended at once (exit status 7): no licence found",
+        ),
+        (
+            ("rate = 1000", 'rate = 1000\npython = "/bin/sleep"'),
+            'engine "mine": /bin/sleep ended at once (exit status 1): ',
+        ),
         (('name = "test"', 'name = "test"\n[http]\nhost = "192.0.2.1"'), "192.0.2.1:0 cannot be bound"),
     ],
 )
@@ -294,6 +305,108 @@ def test_a_run_directory_in_use_or_not_writable_is_refused(soak: Callable[..., S
     assert result.code == 2
     assert "is not empty" in result.stderr
     assert (tmp_path / "out" / "precious").read_text(encoding="utf-8") == "kept"
+
+
+def test_children_of_an_engine_end_with_its_worker_and_are_told_of(soak: Callable[..., Soak], tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    result = soak(
+        config_text(
+            ("keeps", "misbehaving:starts_a_child", f'{{ pid_file = "{pids}" }}'),
+            ("exits", "misbehaving:starts_a_child", f'{{ pid_file = "{pids}", status = 7 }}'),
+        )
+    )
+    assert result.incidents("keeps") == ["children_left"]
+    assert result.incidents("exits") == ["children_left", "exit", "restart", "children_left", "exit", "gave_up"]
+    left = next(i for i in result.verdict["incidents"] if i["what"] == "children_left")
+    assert left["count"] == 1
+    assert left["detail"].endswith("killed: sleep")
+    started = [int(line) for line in pids.read_text(encoding="ascii").splitlines()]
+    assert len(started) == 5, "two of preflight, three of the run"
+    assert [pid for pid in started if is_alive(pid)] == []
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_an_incident_names_the_exit_or_the_phase_that_does_not_return(soak: Callable[..., Soak]) -> None:
+    result = soak(
+        config_text(
+            ("leaves", "misbehaving:leaves_in_an_operation", "{}"),
+            ("never-closes", "misbehaving:never_closes", "{}"),
+            restarts=0,
+        )
+    )
+    assert (
+        "exited with status 7 before its time: SystemExit: 7" in result.check("leaves", "stability.crashes")["reason"]
+    )
+    assert result.check("never-closes", "stability.crashes")["reason"].endswith("s: close() does not return")
+
+
+def test_a_text_that_utf8_cannot_carry_harms_no_file(soak: Callable[..., Soak]) -> None:
+    result = soak(config_text(("mine", "misbehaving:raises_what_utf8_cannot_carry", "{}")), "--duration", "14s")
+    assert result.code == 1, result.stderr
+    assert result.engine("mine")["verdict"] == "FAIL"
+    assert any(i.get("detail") == "ValueError: bad \\udcff" for i in result.verdict["incidents"])
+    assert {"verdict.md", "verdict.junit.xml"} <= {path.name for path in result.folder.iterdir()}
+
+
+def test_a_run_whose_folder_is_deleted_ends_in_order_and_says_so(start: Start, tmp_path: Path) -> None:
+    process = start(config_text(("mine", "misbehaving:healthy", "{}"), duration="2m"))
+    wait_for_phase(tmp_path / "out", "load")
+    shutil.rmtree(tmp_path / "out")
+    result = finished(process, tmp_path)
+    assert result.code == 5
+    assert result.stderr.splitlines()[-1] == (
+        "soakd: out/run.db: deleted or replaced during the run: what was measured is lost"
+    )
+    assert "Traceback" not in result.stderr
+
+
+def test_a_second_signal_ends_at_once_with_the_cursor_shown(tmp_path: Path) -> None:
+    (tmp_path / "soak.toml").write_text(
+        config_text(("mine", "misbehaving:never_returns", "{}")).replace('"2s"', '"1h"'),
+        encoding="utf-8",
+    )
+    terminal, end = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "soakd", "run", "soak.toml", "--run-dir", "out"],
+        cwd=tmp_path, stdin=end, stdout=end, stderr=end, start_new_session=True, env=os.environ | {"TERM": "xterm"},
+    )  # fmt: skip
+    os.close(end)
+    shown = b""
+    while not shown.count(b"mine"):
+        shown += os.read(terminal, 1 << 16)
+    wait_for_phase(tmp_path / "out", "load")
+    workers = workers_of(process, 3)
+    process.send_signal(signal.SIGINT)
+    wait_for_end_of(workers, 2)
+    process.send_signal(signal.SIGINT)
+    while data := read_terminal(terminal):
+        shown += data
+    os.close(terminal)
+    assert process.wait() == 128 + signal.SIGINT
+    assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l")
+    assert psutil.wait_procs(workers, timeout=10)[1] == []
+
+
+def read_terminal(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 1 << 16)
+    except OSError:  # nobody holds the other end
+        return b""
+
+
+def wait_for_end_of(workers: list[psutil.Process], count: int) -> None:
+    """Wait until so many workers have ended: the first signal has arrived then."""
+    for _ in range(300):
+        if sum(not is_alive(worker.pid) for worker in workers) >= count:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the first signal ended nobody")
 
 
 def pid_of(folder: Path, engine: str) -> int:

@@ -43,6 +43,17 @@ def test_a_line_that_is_not_a_record_is_refused(change: dict[str, object]) -> No
         decode(line)
 
 
+def test_a_lone_surrogate_becomes_text_that_every_file_can_carry() -> None:
+    body = {"bad \udcff": ["\ud800", {"x": "good \U0001f600"}]}
+    record = decode(encode(Record(kind="incident", engine="", segment=0, at=RECORD.at, body=body)))
+    assert record.body == {"bad \\udcff": ["\\ud800", {"x": "good \U0001f600"}]}
+
+
+def test_a_line_nested_too_deeply_is_no_record() -> None:
+    with pytest.raises(ValueError, match="nested"):
+        decode(b"[" * 100_000)
+
+
 @given(st.binary(max_size=200))
 def test_garbage_is_a_value_error_and_nothing_else(line: bytes) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - each kind of garbage has words of its own
