@@ -206,8 +206,9 @@ def test_each_way_to_misbehave_is_its_own_incident_and_the_others_go_on(soak: Ca
             ("exits", "misbehaving:exits", "{ status = 7 }"),
             ("killed", "misbehaving:is_killed", "{ number = 9 }"),
             ("stopped", "misbehaving:stops_itself", "{}"),
+            duration="30s", every="400ms",  # ten processes and their forks share two cores
         )
-    )
+    )  # fmt: skip
     assert result.code == 1
     assert result.engine("healthy")["verdict"] == "PASS"
     assert result.check("raises", "errors.ratio")["estimate"] == pytest.approx(0.5, abs=0.01)
