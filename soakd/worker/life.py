@@ -4,16 +4,17 @@ Everything that is not an operation happens in `Housekeeping`, which the driver 
 """
 
 import asyncio
+import contextlib
 import gc
 import inspect
 import os
 import platform
 import sys
-import traceback
 from collections.abc import Iterator
 from typing import Any
 
 from soakd.engines import build, is_async
+from soakd.engines.failures import one_line
 from soakd.errors import EngineError
 from soakd.load import Arrivals, AsyncDriver, Lanes, SyncDriver, Tape, build_tape, new_recorder
 from soakd.model import LOADED_PHASES, Phase, WorkerSpec
@@ -73,7 +74,8 @@ class Life:
 
     def run_sync(self) -> None:
         """Live on the path without an event loop."""
-        self._start_failed_unless(lambda: _finished(self._engine.start()))
+        with _starting():
+            _finished(self._engine.start())
         for phase in self._phases():
             driver = SyncDriver(self._operation(phase), self._tape, self._lanes, self._errors)
             self._keeping.enter(phase, driver)
@@ -82,16 +84,15 @@ class Life:
                 driver.run(self._arrivals(phase), until_ns, self._keeping)
             else:
                 if phase.name == "close":
-                    self._close_engine(lambda engine: _finished(engine.close()))
+                    with self._closing():
+                        _finished(self._engine.close())
                 driver.idle(until_ns, self._keeping)
-            self._leave()
+            self._keeping.leave()
 
     async def run_async(self) -> None:
         """Live on the event loop."""
-        try:
+        with _starting():
             await _awaited(self._engine.start())
-        except BaseException as error:  # SystemExit too: an engine that leaves here has not started
-            raise EngineError(_one_line("start() failed", error)) from error
         for phase in self._phases():
             driver = AsyncDriver(self._operation(phase), self._tape, self._lanes, self._errors, self._spec.in_flight)
             self._keeping.enter(phase, driver)
@@ -100,9 +101,10 @@ class Life:
                 await driver.run(self._arrivals(phase), until_ns, self._keeping)
             else:
                 if phase.name == "close":
-                    await self._close_engine_async()
+                    with self._closing():
+                        await _awaited(self._engine.close())
                 await driver.idle(until_ns, self._keeping)
-            self._leave()
+            self._keeping.leave()
 
     def _phases(self) -> Iterator[Phase]:
         """Say hello, wait for the run's origin, and give the phases that are not over yet.
@@ -122,9 +124,6 @@ class Life:
             yield Phase(name="close", start_s=end_s, end_s=end_s)
             self._keeping.stopping = True
 
-    def _leave(self) -> None:
-        self._keeping.leave()
-
     def _wait_for_go(self) -> float:
         order = self._control.wait()
         if "go" not in order:
@@ -141,28 +140,14 @@ class Life:
     def _ns(self, run_s: float) -> int:
         return int((self._origin_s + run_s) * NS)
 
-    def _start_failed_unless(self, start: Any) -> None:
+    @contextlib.contextmanager
+    def _closing(self) -> Iterator[None]:
+        """Let go of the engine once it is closed, so that what comes back can be seen; a failure is an incident."""
         try:
-            start()
-        except BaseException as error:  # as above
-            raise EngineError(_one_line("start() failed", error)) from error
-
-    def _close_engine(self, close: Any) -> None:
-        """Close the engine and let go of it, so that what comes back can be seen."""
-        try:
-            close(self._engine)
+            yield
         except Exception as error:  # noqa: BLE001 - whatever it raises is an incident of the engine
-            self._records.send("incident", {"what": "close_failed", "detail": _one_line("close() failed", error)})
-        self._drop_engine()
-
-    async def _close_engine_async(self) -> None:
-        try:
-            await _awaited(self._engine.close())
-        except Exception as error:  # noqa: BLE001 - whatever it raises is an incident of the engine
-            self._records.send("incident", {"what": "close_failed", "detail": _one_line("close() failed", error)})
-        self._drop_engine()
-
-    def _drop_engine(self) -> None:
+            detail = f"close() failed: {one_line(error)}"
+            self._records.send("incident", {"what": "close_failed", "detail": detail})
         self._keeping.forget_engine()
         self._engine = None
 
@@ -185,6 +170,15 @@ class Life:
         }
 
 
+@contextlib.contextmanager
+def _starting() -> Iterator[None]:
+    """Wrap what start() raises; SystemExit too: an engine that leaves here has not started."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise EngineError(f"start() failed: {one_line(error)}") from error
+
+
 def _finished(result: Any) -> None:
     """Complete a start or close that turned out to be a coroutine on the sync path."""
     if inspect.isawaitable(result):
@@ -203,8 +197,3 @@ def _boot_id() -> str | None:
             return file.read().strip()
     except OSError:
         return None
-
-
-def _one_line(what: str, error: BaseException) -> str:
-    last = traceback.format_exception_only(error)[-1].strip()
-    return f"{what}: {last.splitlines()[0] if last else type(error).__name__}"
