@@ -44,7 +44,7 @@ bench: dev ## Measure the budgets: driver, sampling, daemon, cache and policy, a
 	$(PY) -m benches.bench
 
 planted: dev ## Soak planted leaks and their twins on three seeds, at three sizes: an hour; exit 0 where all were right
-	$(PY) -m tests.planted --seeds 1 2 3 --times-limit 2.5 5 50
+	$(PY) -m tests.planted --seeds 1 2 3 --times-limit 2 5 50
 
 golden: dev ## Write the golden files anew; read the difference before you commit it
 	$(PY) -m pytest -q --golden=write

@@ -13,6 +13,11 @@ from pathlib import Path
 from typing import Any
 
 CONFIG = Path(__file__).parents[1] / "configs" / "planted.toml"
+LIMIT_BYTES = 40
+"""What the configuration allows in an operation."""
+LEAST_BYTES = {"cycle": 300, "closure": 300, "lru-cache": 300}
+"""What cannot be made smaller."""
+SIZED = ("python-list", "cycle", "closure", "lru-cache", "malloc", "rust-box", "pyo3-reference", "mmap")
 CLASSES = {
     "python-list-leak": {"python_leak"},
     "cycle-leak": {"python_leak"},
@@ -63,12 +68,19 @@ def main() -> int:
     return 1 if mistakes else 0
 
 
+def _sizes(times_limit: float) -> Iterator[str]:
+    """Make every leak that has a size so many limits large, and its twin do the same work."""
+    for name in SIZED:
+        size = max(round(times_limit * LIMIT_BYTES), LEAST_BYTES.get(name, 0))
+        for kind in ("leak", "twin"):
+            yield from ("--set", f"engine.{name}-{kind}.options.bytes_per_operation={size}")
+
+
 def _run(seed: int, times_limit: float, duration: str) -> tuple[dict[str, Any], int]:
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable, "-m", "soakd", "run", str(CONFIG), "--run-dir", f"{folder}/run", "--duration", duration,
-            "--set", f"run.seed={seed}", "--set", f"limits.growth_per_operation={100 / times_limit:g}B",
-            "--log-level", "error",
+            "--set", f"run.seed={seed}", "--log-level", "error", *_sizes(times_limit),
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1800)
         verdict = Path(folder, "run", "verdict.json")
