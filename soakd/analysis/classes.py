@@ -30,7 +30,7 @@ SIGNAL_WORDS = {
 }
 LEAK_WORDS = {
     "python_leak": "native memory is flat: a leak in Python objects",
-    "native_leak": "the Python heap is flat: a leak in native code",
+    "native_leak": "the Python heap is flat: a leak in native code (or of Python objects above 512 B, kept there)",
     "mixed_leak": "both the Python heap and native memory grow: a leak in both",
 }
 THINGS = {
