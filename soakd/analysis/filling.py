@@ -13,6 +13,7 @@ from soakd.units import format_count
 
 Judge = Callable[[Series], Check]
 
+MOST_OVER_CAPACITY = 1.05
 LEAST_GAIN = 0.01
 """A cache whose entries changed by less than this share explains nothing."""
 
@@ -31,7 +32,7 @@ def judge_beside_cache(data: EngineData, series: Series, judge: Judge) -> Check:
     if raw.verdict == "PASS" or raw.estimate is None:
         return raw
     fill = fill_of(data, series)
-    if fill is None or fill.gained <= LEAST_GAIN * fill.last:
+    if fill is None or fill.gained <= LEAST_GAIN * fill.last or _breaks_its_bound(fill):
         return raw
     if fill.bytes_per_entry is None:
         return _bytes_unknown(raw, fill, _grown(series))
@@ -71,6 +72,11 @@ def _still_filling(raw: Check, fill: Fill, grown: float, why: str) -> Check:
     )
     more = {**raw.more, **_facts(raw, fill), "cache_filling": True, "full_after_hours": round_number(hours, 3)}
     return dataclasses.replace(raw, verdict="INCONCLUSIVE", reason=f"{why}: {capacity}, {when}", more=more)
+
+
+def _breaks_its_bound(fill: Fill) -> bool:
+    """More entries than the cache says it can hold: the bound does not hold, and excuses nothing."""
+    return fill.capacity_entries is not None and fill.last > MOST_OVER_CAPACITY * fill.capacity_entries
 
 
 def _explains_too_much(adjusted: Check) -> bool:

@@ -26,7 +26,8 @@ def _excused(rss: Check, by_id: Mapping[str, Check]) -> Check:
     if reachable is None or live is None or _state(rss) != "FAIL" or _state(reachable) != "PASS":
         return rss
     garbage = (live.estimate or 0.0) - (reachable.estimate or 0.0)
-    if garbage < MOSTLY * (rss.estimate or 0.0):
+    unexplained = (rss.estimate or 0.0) - garbage
+    if garbage < MOSTLY * (rss.estimate or 0.0) or unexplained > (rss.limit or 0.0):
         return rss
     if rss.verdict == "FAIL":
         return dataclasses.replace(rss, verdict="INCONCLUSIVE", reason=REASON)

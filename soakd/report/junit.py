@@ -15,11 +15,17 @@ def junit(verdict: Mapping[str, Any]) -> str:
     for engine in verdict.get("engines", []):
         deciding = engine["role"] in ("subject", "twin")
         _add_suite(suites, engine["name"], engine["checks"], deciding=deciding)
-    _add_suite(suites, "run", verdict.get("checks", []), deciding=True)
+    whole = {"id": "verdict", "verdict": verdict["verdict"], "reason": verdict["summary"]}
+    _add_suite(suites, "run", [*verdict.get("checks", []), whole], deciding=True)
     for count in ("tests", "failures", "errors", "skipped"):
         suites.set(count, str(sum(int(suite.get(count, "0")) for suite in suites)))
     ET.indent(suites)
-    return ET.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
+    return _xml_text(ET.tostring(suites, encoding="unicode", xml_declaration=True)) + "\n"
+
+
+def _xml_text(text: str) -> str:
+    """Replace what XML cannot hold: control characters that an engine's message may bring along."""
+    return "".join(c if c in "\t\n" or (c >= " " and not "\ud800" <= c <= "\udfff") else "\ufffd" for c in text)
 
 
 def _add_suite(suites: ET.Element, name: str, checks: Sequence[Mapping[str, Any]], *, deciding: bool) -> None:

@@ -1,5 +1,6 @@
 import json
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -220,3 +221,15 @@ def test_garbage_excuses_no_leak_beside_it() -> None:
 def test_garbage_excuses_no_resident_memory_that_grows_far_beyond_it() -> None:
     verdict = judged(SHORT, mine=Story(garbage=per_operation(50), resident=per_operation(200)))
     assert check(verdict, "mine", "growth.rss_anon_bytes")["verdict"] == "FAIL"
+
+
+def test_garbage_excuses_no_growth_beyond_the_limit_that_it_does_not_explain() -> None:
+    verdict = judged(SHORT, mine=Story(garbage=per_operation(120), resident=per_operation(100)))
+    assert check(verdict, "mine", "growth.rss_anon_bytes")["verdict"] == "FAIL"
+
+
+def test_junit_fails_for_a_run_that_was_killed_and_holds_any_message() -> None:
+    crash = {"what": "crash", "detail": "mine: \x1b[31mboom\x00 \ud800"}
+    text = junit(judged(SHORT, mine=Story(incidents=[(60.0, crash)]), end=None))
+    assert ET.fromstring(text.encode()).get("failures") != "0"
+    assert "<failure" in junit(judged(SHORT, end=None))

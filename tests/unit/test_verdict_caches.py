@@ -115,3 +115,11 @@ def test_bytes_per_entry_cannot_be_told_from_a_straight_fill() -> None:
     straight, bent = Series(t_s, 10 * t_s, life), Series(t_s, 1000 * (1 - np.exp(-t_s / 20)), life)
     assert calibrate(Series(t_s, 5 * straight.y, life), straight) is None
     assert calibrate(Series(t_s, 5 * bent.y + 3 * t_s, life), bent) == pytest.approx(5.0)
+
+
+def test_a_cache_beyond_its_declared_capacity_excuses_nothing() -> None:
+    story = Story(
+        native=per_hour(2.2e6), declared={"capacity_entries": 1000.0, "bytes_per_entry": 2200.0},
+        more={"counter.entries": per_hour(1000)},
+    )  # fmt: skip
+    assert check(judged(DAY, mine=story), "mine", "growth.reachable_bytes")["verdict"] == "FAIL"
