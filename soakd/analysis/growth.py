@@ -91,6 +91,8 @@ def judge_growth(x: FloatArray, y: FloatArray, segment: IntArray | None = None, 
         return _unknown(recording)
     low, estimate, high = quantiles([rate for _, rate in rates], (LOW, MEDIAN, HIGH))
     state, why = _verdict(low, high, detectable := 1.0 + estimate - low)
+    if state == "PASS" and any(quantiles([rate], (LOW,))[0] > 1.0 for _, rate in rates):
+        state, why = "INCONCLUSIVE", "one life of the process alone grows beyond the limit: they do not share one rate"
     return Growth(
         state=state,
         estimate=estimate * limit,

@@ -223,3 +223,13 @@ def test_the_explanation_follows_the_series_and_its_line_has_the_estimated_rate(
 
 def test_what_cannot_be_judged_is_not_explained() -> None:
     assert explain_growth(HOURS[:5], HOURS[:5], limit=1.0) == ()
+
+
+def test_a_life_that_leaks_is_not_outvoted_by_lives_that_do_not() -> None:
+    hours = np.linspace(0.0, 24.0, 1440)
+    noise = np.random.default_rng(1).normal(0.0, 2e4, hours.size)
+    second = hours >= 12.0
+    memory = 1e8 + noise + np.where(second, 3e6 * (hours - 12.0), 0.1e6 * hours)
+    growth = judge_growth(hours, memory, second.astype(np.int64), limit=1e6)
+    assert growth.state != "PASS"
+    assert "one life of the process alone" in growth.reason
