@@ -28,7 +28,7 @@ controls_off = ["null", "leak"]
 name = "saturated"
 kind = "control.null"
 role = "subject"
-rate = 10_000_000
+rate = 3_000_000
 """
 
 
