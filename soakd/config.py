@@ -142,6 +142,7 @@ def _read_limits(table: Table, base: Limits) -> Limits:
         thread_growth=table.number("thread_growth", base.thread_growth, above=0),
         task_growth=table.number("task_growth", base.task_growth, above=0),
         restarts=table.whole("restarts", base.restarts),
+        recovery_s=table.quantity("recovery", units.parse_duration, base.recovery_s),
     )
     table.finish()
     return limits

@@ -14,7 +14,7 @@ from soakd.errors import JournalError
 from soakd.planfile import plan_from_dict
 
 ARTIFACTS = (rundir.JOURNAL, rundir.CONFIG, rundir.ENVIRONMENT)
-KINDS = ("hello", "phase", "sample", "latency", "incident", "bye", "snapshot")
+KINDS = ("hello", "phase", "sample", "latency", "incident", "bye", "snapshot", "server")
 
 
 def judge(run: rundir.RunDir, *, live: bool) -> dict[str, Any]:

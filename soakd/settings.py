@@ -51,6 +51,8 @@ class Limits:
     task_growth: float = 64.0
     restarts: int = 0
     """Restarts of the engine's process that still pass; each is an incident all the same."""
+    recovery_s: float = 5.0
+    """From the end of a server to its answering again, and from then on to operations that succeed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

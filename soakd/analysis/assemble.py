@@ -7,12 +7,13 @@ counted: `evidence.records` makes such a run INVALID.
 import json
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
 import numpy as np
 
-from soakd.analysis.rundata import ENDINGS, EngineData, LatencyWindow, Life, RunData, Series, in_order
+from soakd.analysis.readings import LATEST_S, Columns, is_number, once, text
+from soakd.analysis.rundata import ENDINGS, EngineData, LatencyWindow, Life, RunData
+from soakd.analysis.servers import ServerBuilder
 from soakd.histogram import unpack
 from soakd.plan import EnginePlan, Plan
 from soakd.records import Record
@@ -28,10 +29,6 @@ NOT_KEPT = ".duration_s"
 """What a probe cost is for metrics; nothing is judged by it."""
 REASONS = ("completed", "interrupted", "failed", "memory_reserve")
 """Why a run ended, in the record that seals it."""
-MOST = 1e18
-"""No host has an exabyte, and no counter of a run comes so far."""
-LATEST_S = 1e11
-"""A moment later than the year 5000 was read off no clock."""
 READ_BY_NUMBER = ("sample", "latency")
 """Kinds of which every reading is looked at by itself."""
 DECLARED = ("capacity_entries", "bytes_per_entry", "capacity_bytes")
@@ -55,12 +52,12 @@ def assemble(plan: Plan, records: Iterable[Record]) -> RunData:
         else:
             run.add(record)
     origin_s = run.origin_s
-    engines = [builders[engine.config.name].build(engine, origin_s) for engine in plan.engines]
+    engines = [builders[engine.config.name].build(engine, origin_s, run.end) for engine in plan.engines]
     times = [float(series.t_s[-1]) for e in engines for series in e.series.values() if len(series)]
     mine = own.build(plan.engines[0], origin_s)
     return RunData(
         plan=plan, engines=engines, own=mine if clocks else None,
-        incidents=_once(run.incidents), origin=run.origin, end=run.end, last_s=max(times, default=0.0),
+        incidents=once(run.incidents), origin=run.origin, end=run.end, last_s=max(times, default=0.0),
         last_wall_s=max((b.last_wall_s for b in builders.values() if b.last_wall_s), default=None),
         clocks=_clocks(clocks), unreadable=mine.unreadable + run.unreadable,
     )  # fmt: skip
@@ -94,35 +91,12 @@ class _Run:
                 self.unreadable += 1
 
 
-class _Column:
-    """One growing series, eight bytes a number."""
-
-    def __init__(self) -> None:
-        self.mono_s, self.y, self.segment = array("d"), array("d"), array("q")
-
-    def add(self, mono_s: float, y: float, segment: int) -> None:
-        self.mono_s.append(mono_s)
-        self.y.append(y)
-        self.segment.append(segment)
-
-    def series(self, origin_s: float) -> Series:
-        """Return the readings in order of time, each once."""
-        t_s, y = np.frombuffer(self.mono_s) - origin_s, np.frombuffer(self.y)
-        segment = np.frombuffer(self.segment, dtype=np.int64)
-        if np.all(t_s[1:] > t_s[:-1]):
-            return Series(t_s, y, segment)
-        order = np.lexsort((y, segment, t_s))
-        t_s, y, segment = t_s[order], y[order], segment[order]
-        new = np.ones(t_s.shape, dtype=bool)
-        new[1:] = (t_s[1:] != t_s[:-1]) | (y[1:] != y[:-1]) | (segment[1:] != segment[:-1])
-        return Series(t_s[new], y[new], segment[new])
-
-
 class _Builder:
     """The records of one engine, or of the daemon."""
 
     def __init__(self) -> None:
-        self._columns: dict[str, _Column] = {}
+        self._columns = Columns()
+        self._server = ServerBuilder()
         self._latency: list[Record] = []
         self._incidents: list[Record] = []
         self._marks: list[Record] = []
@@ -132,7 +106,9 @@ class _Builder:
 
     def add(self, record: Record) -> None:
         self.last_wall_s = max(record.at.wall_s, self.last_wall_s or 0.0)
-        if record.kind == "sample":
+        if ServerBuilder.wants(record):
+            self._server.add(record)
+        elif record.kind == "sample":
             self._add_sample(record)
         elif record.kind == "latency":
             self._latency.append(record)
@@ -145,16 +121,15 @@ class _Builder:
         elif record.kind == "snapshot":
             self._snapshots.add((record.at.mono_s, record.segment))
 
-    def build(self, plan: EnginePlan, origin_s: float | None) -> EngineData:
+    def build(self, plan: EnginePlan, origin_s: float | None, end: Record | None = None) -> EngineData:
+        self.unreadable += self._server.unreadable
         if origin_s is None:  # nothing has a place in time
-            return EngineData(plan=plan, incidents=_once(self._incidents), unreadable=self.unreadable)
+            return EngineData(plan=plan, incidents=once(self._incidents), unreadable=self.unreadable)
         windows = list(self._windows(origin_s))
-        marks, incidents = _once(self._marks), _once(self._incidents)
-        self._columns = {name: column for name, column in self._columns.items() if column.y}
+        marks, incidents = once(self._marks), once(self._incidents)
         return EngineData(
-            plan=plan,
-            series={name: column.series(origin_s) for name, column in sorted(self._columns.items())},
-            latency=windows, incidents=incidents, lives=list(_lives(marks, incidents)),
+            plan=plan, series=self._columns.series(origin_s), latency=windows, incidents=incidents,
+            lives=list(_lives(marks, incidents)), server=self._server.build(origin_s, incidents, end),
             snapshots=len(self._snapshots), unreadable=self.unreadable,
         )  # fmt: skip
 
@@ -167,31 +142,21 @@ class _Builder:
             if name in NOT_NUMBERS or name.endswith(NOT_KEPT):
                 continue
             if is_number(value):
-                self._column(name).add(forked_s if name.startswith("reachable_") else mono_s, value, segment)
+                self._columns.add(name, forked_s if name.startswith("reachable_") else mono_s, value, segment)
             else:
                 self.unreadable += 1
         for name, parts in SUMS.items():
             values = [_part(body, part) for part in parts]
             if parts[1] in body and all(is_number(value) for value in values):
-                self._column(name).add(forked_s if name == "reachable_bytes" else mono_s, sum(values), segment)
-
-    def _column(self, name: str) -> _Column:
-        if name not in self._columns:
-            self._columns[name] = _Column()
-        return self._columns[name]
+                self._columns.add(name, forked_s if name == "reachable_bytes" else mono_s, sum(values), segment)
 
     def _windows(self, origin_s: float) -> Iterator[LatencyWindow]:
-        for record in _once(self._latency):
+        for record in once(self._latency):
             window = _window(record, origin_s)
             if window is None:
                 self.unreadable += 1
             else:
                 yield window
-
-
-def is_number(value: object, most: float = MOST) -> bool:
-    """Tell whether a reading is a finite number that something could have been read as."""
-    return type(value) in (int, float) and -most <= value <= most  # type: ignore[operator]
 
 
 def _part(body: Mapping[str, Any], name: str) -> Any:
@@ -215,11 +180,6 @@ def _is_json(body: Mapping[str, Any]) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _once(records: Sequence[Record]) -> list[Record]:
-    """Return the records in order of time, each once."""
-    return [record for _, (record, *_) in groupby(sorted(records, key=in_order), key=in_order)]
 
 
 def _clocks(clocks: "array[float]") -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -256,4 +216,5 @@ def _lives(marks: Sequence[Record], incidents: Sequence[Record]) -> Iterator[Lif
             segment=hello.segment, pid=hello.body["pid"], start_wall_s=hello.at.wall_s,
             end_wall_s=end.at.wall_s if end else None, ended_by=ended_by,
             declared={name: hello.body[name] for name in DECLARED if is_number(hello.body.get(name))},
+            tape_sha256=text(hello.body.get("tape_sha256")),
         )  # fmt: skip

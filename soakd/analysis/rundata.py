@@ -71,6 +71,28 @@ class Life:
     """completed, stopped, or the incident that ended it; "running" while it does."""
     declared: Mapping[str, float]
     """What the engine says of its capacity."""
+    tape_sha256: str | None = None
+    """Which operations drove it."""
+
+
+@dataclass(slots=True, kw_only=True)
+class ServerData:
+    """Everything recorded of the server that an engine talks to: apart from the engine's own process."""
+
+    kind: str
+    """redis, opa ..."""
+    version: str | None = None
+    address: str | None = None
+    backend: str | None = None
+    """private: started and stopped by soakd; url: somebody else's."""
+    read_from: str | None = None
+    """proc: read from outside as a process; metrics: by what it says of itself."""
+    series: dict[str, Series] = field(default_factory=dict)
+    lives: list[Life] = field(default_factory=list)
+
+    def signal(self, name: str) -> Series:
+        """Return a series; an empty one where nothing was recorded."""
+        return self.series.get(name, EMPTY)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -82,6 +104,8 @@ class EngineData:
     latency: list[LatencyWindow] = field(default_factory=list)
     incidents: list[Record] = field(default_factory=list)
     lives: list[Life] = field(default_factory=list)
+    server: ServerData | None = None
+    """None where nothing was recorded of one."""
     snapshots: int = 0
     unreadable: int = 0
     """Readings that were no finite numbers, and records that could not be understood."""
@@ -109,6 +133,11 @@ class EngineData:
         """Return the part of a series that lies in the load phase."""
         load = self.plan.load
         return self.signal(name).between(load.start_s, load.end_s)
+
+    def server_in_load(self, name: str) -> Series:
+        """Return the part of a series of its server that lies in the load phase."""
+        load = self.plan.load
+        return EMPTY if self.server is None else self.server.signal(name).between(load.start_s, load.end_s)
 
     def operations_at(self, series: Series) -> FloatArray:
         """Return the operations done by the moment of each sample, counted through all segments.

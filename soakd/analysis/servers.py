@@ -1,0 +1,85 @@
+"""The records of a server become its data, apart from those of the worker that talks to it."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from soakd.analysis.readings import Columns, is_number, once, text
+from soakd.analysis.rundata import Life, ServerData
+from soakd.records import Record
+
+SOURCE = "server"
+"""Stands in samples of a server, where those of the worker have none or "outside"."""
+ENDINGS = ("server_crash", "server_hang")
+"""Incidents that end the life of a server."""
+UNTOLD = "unknown"
+"""How a life ended of which no incident says so."""
+NOT_NUMBERS = ("source", "server", "phase")
+FACTS = ("version", "address", "backend", "read_from")
+
+
+class ServerBuilder:
+    """The records of the server of one engine."""
+
+    def __init__(self) -> None:
+        self._columns = Columns()
+        self._begun: list[Record] = []
+        self._kind: str | None = None
+        self.unreadable = 0
+
+    @staticmethod
+    def wants(record: Record) -> bool:
+        """Tell whether a record is about a server's memory or its life; its incidents are the engine's."""
+        return record.kind == "server" or (record.kind == "sample" and record.body.get("source") == SOURCE)
+
+    def add(self, record: Record) -> None:
+        """Take one record."""
+        self._kind = text(record.body.get("server")) or self._kind
+        if record.kind == "server":
+            if type(record.body.get("pid")) in (int, type(None)):
+                self._begun.append(record)
+            else:
+                self.unreadable += 1
+            return
+        for name, value in record.body.items():
+            if name in NOT_NUMBERS or name.endswith(".duration_s"):
+                continue
+            if is_number(value):
+                self._columns.add(name, record.at.mono_s, value, record.segment)
+            else:
+                self.unreadable += 1
+
+    def build(self, origin_s: float, incidents: Sequence[Record], end: Record | None) -> ServerData | None:
+        """Return the server's data; None where nothing was recorded of one.
+
+        Args:
+            origin_s: CLOCK_MONOTONIC seconds of the run's origin.
+            incidents: of the engine, in order of time.
+            end: the record that seals the run.
+        """
+        series, begun = self._columns.series(origin_s), once(self._begun)
+        told = [i for i in incidents if str(i.body.get("what")).startswith("server_")]
+        if not series and not begun and not told:
+            return None
+        kinds = [self._kind, *(text(i.body.get("server")) for i in told)]
+        facts = {name: text(begun[-1].body.get(name)) for name in FACTS} if begun else {}
+        return ServerData(
+            kind=next(filter(None, kinds), "server"), **facts, series=series, lives=list(_lives(begun, told, end))
+        )
+
+
+def _lives(begun: Sequence[Record], told: Sequence[Record], end: Record | None) -> Iterator[Life]:
+    for record, later in pairwise([*begun, None]):
+        if record is None:
+            continue
+        broken = next((i for i in told if i.segment == record.segment and i.body["what"] in ENDINGS), None)
+        last: Record | None
+        if broken is not None:
+            last, ended_by = broken, str(broken.body["what"])
+        elif later is not None:
+            last, ended_by = later, UNTOLD
+        else:
+            last, ended_by = end, "running" if end is None else "completed"
+        yield Life(
+            segment=record.segment, pid=record.body.get("pid"), start_wall_s=record.at.wall_s,
+            end_wall_s=last.at.wall_s if last else None, ended_by=ended_by, declared={},
+        )  # fmt: skip
