@@ -197,8 +197,15 @@ def _read_engine(table: Table, limits: Limits, folder: Path) -> EngineConfig:
         raise table.fail("factory", f'belongs to kind "python", not to "{kind}"', engine.factory)
     if engine.factory is not None and not re.fullmatch(r"[\w.]+:[\w.]+", engine.factory):
         raise table.fail("factory", 'must be "package.module:make"', engine.factory)
+    _refuse_two_servers(table, engine)
     table.finish()
     return engine
+
+
+def _refuse_two_servers(table: Table, engine: EngineConfig) -> None:
+    private = [name for name in ("backend", "binary", "args", "version") if name in engine.options]
+    if KINDS[engine.kind].server and "url" in engine.options and private:
+        raise table.fail("options", f"url names a server that runs already, {private[0]} concerns one of soakd's own")
 
 
 def _limits_for(kind: str, limits: Limits) -> Limits:

@@ -4,10 +4,11 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from soakd.errors import ConfigError
-from soakd.kinds import KINDS, PROFILE_RATES
+from soakd.kinds import KINDS, PROFILE_RATES, for_worker
 from soakd.model import Phase, PhaseName, WorkerSpec
 from soakd.settings import Config, EngineConfig, Limits
 
@@ -90,8 +91,14 @@ def phases_for_operations(operations: int, rate_per_s: float) -> tuple[Phase, ..
     return _lay_out(lengths["baseline"], load_s, lengths["drain"], lengths["reload"], lengths["close"])
 
 
-def worker_spec(plan: Plan, engine: EnginePlan, segment: int, site_packages: tuple[str, ...]) -> WorkerSpec:
-    """Say what one life of one engine's process is to do."""
+def worker_spec(
+    plan: Plan, engine: EnginePlan, segment: int, site_packages: tuple[str, ...],
+    addresses: Mapping[str, str] = MappingProxyType({}),
+) -> WorkerSpec:  # fmt: skip
+    """Say what one life of one engine's process is to do.
+
+    `addresses` has, by the engine's name, where its private server answers; it travels as the option `url`.
+    """
     config = engine.config
     return WorkerSpec(
         engine=config.name,
@@ -108,16 +115,22 @@ def worker_spec(plan: Plan, engine: EnginePlan, segment: int, site_packages: tup
         collect_every_s=engine.collect_every_s,
         snapshot_every_s=engine.snapshot_every_s,
         latency_every_s=plan.latency_every_s,
-        options=engine.options,
+        options=_options_for_worker(engine, addresses),
         factory=config.factory,
         path=config.path,
         peers={
-            other.config.name: {"kind": other.config.kind, "options": other.options}
+            other.config.name: {"kind": other.config.kind, "options": _options_for_worker(other, addresses)}
             for other in plan.engines
             if other.config.role != "control" and other.config.name != config.name
         },
         site_packages=site_packages,
     )
+
+
+def _options_for_worker(engine: EnginePlan, addresses: Mapping[str, str]) -> Mapping[str, Any]:
+    options = for_worker(engine.config.kind, engine.options)
+    address = addresses.get(engine.config.name)
+    return options if address is None else options | {"url": address}
 
 
 def strictest_leak(limits: Limits) -> Mapping[str, float]:

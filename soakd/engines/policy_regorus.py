@@ -1,13 +1,12 @@
 """`policy.regorus`: Rego in process, through `soakd._native`."""
 
-import json
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from soakd.errors import EngineError
 from soakd.model import Operation
+from soakd.policies import read_data, read_modules
 
 
 class RegorusPolicy:
@@ -80,43 +79,3 @@ class RegorusPolicy:
         self._reload_due_s = time.monotonic() + every_s
         self._policy.reload(read_modules(self._sources), read_data(self._data))
         self._reloads += 1
-
-
-def read_modules(sources: list[str]) -> dict[str, str]:
-    """Read .rego files, and those of folders at any depth, as {file: text}; test files (`_test.rego`) stay out.
-
-    Raises:
-        EngineError: a file cannot be read, or there is none.
-    """
-    modules: dict[str, str] = {}
-    for source in map(Path, sources):
-        for file in sorted(source.rglob("*.rego")) if source.is_dir() else [source]:
-            if not file.name.endswith("_test.rego"):
-                modules[str(file)] = _text_of(file)
-    if not modules:
-        raise EngineError(f"no .rego file in {', '.join(sources)}")
-    return modules
-
-
-def read_data(path: str | None) -> Any:
-    """Read the JSON document for `data`; None where there is none.
-
-    Raises:
-        EngineError: it cannot be read, or is no JSON object.
-    """
-    if path is None:
-        return None
-    try:
-        data = json.loads(_text_of(Path(path)))
-    except ValueError as error:
-        raise EngineError(f"{path}: not JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise EngineError(f"{path}: must be a JSON object, got {type(data).__name__}")
-    return data
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise EngineError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error

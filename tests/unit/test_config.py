@@ -153,3 +153,33 @@ def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 )
 def test_every_shipped_configuration_loads(path: Path) -> None:
     assert config.load(path).engines
+
+
+def redis(options: str, folder: Path | None = None) -> Config:
+    text = MINIMAL + f'[[engine]]\nname = "r"\nkind = "cache.redis"\noptions = {{ {options} }}\n'
+    return config.parse(text, source="soak.toml", folder=folder or Path.cwd())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ('url = "http://localhost:1"', "url: must begin with unix:// or redis:// or rediss://, got \"?'?http"),
+        ('url = "redis://"', "url: must begin with"),
+        ('url = "unix:///r.sock", binary = "redis-server"', "url names a server that runs already, binary concerns"),
+        ('backend = "shared"', 'backend: must be "private"'),
+        ('binary = "./none"', "binary: no such file: "),
+        ('args = "--port 0"', "args: must be a list of texts"),
+        ('judge_server = "yes"', "judge_server: must be true or false"),
+        ("retries = -1", "retries: must be at least 0"),
+        ('timeout = "fast"', "timeout: expected a duration"),
+    ],
+)
+def test_a_server_that_is_named_wrongly_is_refused(options: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=f'engine "r": options: {message}'):
+        redis(options)
+
+
+def test_a_server_program_is_found_beside_the_configuration_or_else_by_its_name_later(tmp_path: Path) -> None:
+    (tmp_path / "mine").touch()
+    assert redis('binary = "mine"', tmp_path).engines[1].options["binary"] == str(tmp_path / "mine")
+    assert redis('binary = "redis-server"', tmp_path).engines[1].options["binary"] == "redis-server"

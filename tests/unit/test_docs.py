@@ -13,6 +13,7 @@ from soakd.analysis import classes
 from soakd.errors import ConfigError
 from soakd.kinds import KINDS
 from soakd.load.mixes import MIXES
+from soakd.units import format_duration
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -47,7 +48,8 @@ def option_rows() -> Iterator[str]:
         for key, option in kind.options.items():
             bounds = [f">= {option.least:g}"] if option.least is not None else []
             bounds += [f"<= {option.most:g}"] if option.most is not None else []
-            default = "" if option.default is None else f"`{option.default}`"
+            shown = format_duration(option.default) if option.type == "duration" and option.default else option.default
+            default = "" if option.default is None else f"`{shown}`"
             yield f"| `{name}` | `{key}` | {' '.join([option.type, *bounds])} | {default} | {option.doc} |"
 
 

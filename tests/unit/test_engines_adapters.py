@@ -9,11 +9,12 @@ from soakd.engines.authorize import make as make_authorize
 from soakd.engines.cache_python import PythonCache
 from soakd.engines.control_leak import LeakControl
 from soakd.engines.control_null import NullControl
-from soakd.engines.policy_regorus import RegorusPolicy, read_data, read_modules
+from soakd.engines.policy_regorus import RegorusPolicy
 from soakd.errors import EngineError
 from soakd.load.mixes import MIXES
 from soakd.load.tape import make_operations
 from soakd.model import Operation
+from soakd.policies import read_data, read_inputs, read_modules
 
 POLICIES = Path(__file__).parent.parent.parent / "configs" / "policies"
 KEYS = 50
@@ -232,6 +233,26 @@ def test_data_that_is_no_object_is_one_line(tmp_path: Path, text: str, message: 
     (tmp_path / "data.json").write_text(text)
     with pytest.raises(EngineError, match=message):
         read_data(str(tmp_path / "data.json"))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no inputs in it"),
+        ('{"a": 1}\n\n[1]\n', r"inputs.jsonl:3: must be a JSON object, got list"),
+        ('{"a": 1}\n{"a": \n', r"inputs.jsonl:2: not JSON"),
+        ('{"a": NaN}\n', r"inputs.jsonl:1: not JSON: NaN is not a JSON number"),
+    ],
+)
+def test_recorded_inputs_are_refused_with_their_line(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "inputs.jsonl").write_text(text, encoding="utf-8")
+    with pytest.raises(EngineError, match=message):
+        read_inputs(str(tmp_path / "inputs.jsonl"))
+
+
+def test_recorded_inputs_are_read_line_by_line(tmp_path: Path) -> None:
+    (tmp_path / "inputs.jsonl").write_text('{"a": 1}\n\n{"a": "\u2028"}\n', encoding="utf-8")
+    assert read_inputs(str(tmp_path / "inputs.jsonl")) == [{"a": 1}, {"a": "\u2028"}]
 
 
 class Even:

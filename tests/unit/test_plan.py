@@ -76,3 +76,24 @@ def test_a_worker_spec_survives_the_control_pipe() -> None:
     plan = make_plan(config.load(CONFIGS / "quick.toml"))
     spec = worker_spec(plan, plan.engines[0], 3, ("/a", "/b"))
     assert WorkerSpec.from_json(spec.to_json()) == spec
+
+
+def test_a_worker_hears_its_servers_address_and_nothing_else_about_servers() -> None:
+    text = """
+        [run]
+        duration = "10min"
+        sample_every = "1s"
+        [[engine]]
+        name = "cache"
+        kind = "cache.redis"
+        options = { capacity = 7, judge_server = true, args = ["--io-threads", "1"], backend = "private" }
+        [[engine]]
+        name = "authorize"
+        kind = "authorize"
+        options = { cache = "cache" }
+    """
+    plan = make_plan(config.parse(text, source="soak.toml", folder=Path.cwd()))
+    cache, authorize = (worker_spec(plan, engine, 0, (), {"cache": "unix:///r"}) for engine in plan.engines[:2])
+    assert cache.options == authorize.peers["cache"]["options"] == {"capacity": 7, "url": "unix:///r"}
+    assert authorize.options == {"cache": "cache"}
+    assert plan.engines[0].options["judge_server"] is True
