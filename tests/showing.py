@@ -60,8 +60,8 @@ def phase(engine: str, name: str, t_s: float, *, segment: int = 0) -> Record:
 def sample(engine: str, t_s: float, operations: int, *, segment: int = 0, **more: Any) -> Record:
     body = {
         "phase": "load", "operations_total": operations, "errors_total": 0, "dropped_total": 0, "skipped_total": 0,
-        "live_python_bytes": 8_000_000, "live_native_bytes": 3_200_000, "probe.heap.duration_s": 0.00025,
-        "probe.heap.failures_total": 0, **more,
+        "live_python_bytes": 8_000_000, "live_native_bytes": 3_200_000, "probe.live_native.duration_s": 0.00025,
+        "probe.live_native.failures_total": 0, **more,
     }  # fmt: skip
     return record("sample", engine, t_s, body, segment=segment)
 
@@ -90,6 +90,23 @@ def pack(counts: Mapping[float, int]) -> str:
 
 def incident(engine: str, what: str, t_s: float = 10.0, *, segment: int = 0, detail: str = "why") -> Record:
     return record("incident", engine, t_s, {"what": what, "detail": detail}, segment=segment)
+
+
+def server(engine: str, t_s: float = -2.0, *, kind: str = "redis", segment: int = 0, **more: Any) -> Record:
+    body = {
+        "server": kind, "version": "8.0.2", "pid": 777 + segment, "address": "unix:///run/r.sock", "backend": "private",
+        "read_from": "proc", **more,
+    }  # fmt: skip
+    return record("server", engine, t_s, body, segment=segment)
+
+
+def of_server(engine: str, t_s: float, *, kind: str = "redis", segment: int = 0, **more: Any) -> Record:
+    body = {
+        "source": "server", "server": kind, "rss_bytes": 14_200_000, "rss_anon_bytes": 5_100_000, "swap_bytes": 0,
+        "fds": 9, "threads": 5, "cpu_s_total": round(t_s * 0.02, 3), "live_bytes": 1_900_000,
+        "probe.server.duration_s": 0.0004, **more,
+    }  # fmt: skip
+    return record("sample", engine, t_s, body, segment=segment)
 
 
 def growth(estimate: float, low: float, high: float, so_far: str, **more: Any) -> dict[str, Any]:

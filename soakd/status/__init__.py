@@ -4,8 +4,20 @@ Records are folded in as they are committed. There is no clock here: `now_s` is 
 bounded, however long the run and whatever engines say.
 """
 
-from soakd.status.engine import EngineStatus
-from soakd.status.parts import BOUNDS_S, LatencyTotals, answer_so_far, printable
+from soakd.status.engine import OWN_COUNTERS, EngineStatus
+from soakd.status.parts import BOUNDS_S, INCIDENTS, LatencyTotals, answer_so_far, printable
 from soakd.status.run import DECIDING_ROLES, RunStatus
+from soakd.status.server import ServerStatus
 
-__all__ = ["BOUNDS_S", "DECIDING_ROLES", "EngineStatus", "LatencyTotals", "RunStatus", "answer_so_far", "printable"]
+__all__ = [
+    "BOUNDS_S",
+    "DECIDING_ROLES",
+    "INCIDENTS",
+    "OWN_COUNTERS",
+    "EngineStatus",
+    "LatencyTotals",
+    "RunStatus",
+    "ServerStatus",
+    "answer_so_far",
+    "printable",
+]

@@ -13,14 +13,21 @@ from soakd.status.parts import (
     LatencyTotals,
     answer_so_far,
     chain,
+    checks_by_id,
     count_incident,
     is_number,
     keep,
     printable,
 )
+from soakd.status.server import ServerStatus, concerns_server, kind_of
 
 OUTCOMES: Mapping[str, str] = {"error": "errors_total", "dropped": "dropped_total", "skipped": "skipped_total"}
-COUNTERS = frozenset({"operations_total", "cpu_s_total", *OUTCOMES.values()})
+OWN_COUNTERS = (
+    "retries_total", "timeouts_total", "connection_errors_total", "reloads_total", "served_by_other_total",
+    "compared_total", "disagreements_total",
+)  # fmt: skip
+"""What an engine itself counts, where it does: its samples have them as `counter.<name>`."""
+COUNTERS = frozenset({"operations_total", "cpu_s_total", *OUTCOMES.values(), *(f"counter.{n}" for n in OWN_COUNTERS)})
 SUMS = {
     "live_bytes": ("live_python_bytes", "live_native_bytes"),
     "reachable_bytes": ("reachable_python_bytes", "reachable_native_bytes"),
@@ -64,6 +71,8 @@ class EngineStatus:
     growth_class: str | None = None
     checks: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """Check id -> the check as the verdict has it."""
+    server: ServerStatus | None = None
+    """The server that the engine talks to, where soakd watches one."""
     slots: int = 0
     """Moments of the sampling grid that brought a sample."""
     _last_slot: int = 0
@@ -97,24 +106,12 @@ class EngineStatus:
 
     def take(self, record: Record, origin_s: float | None) -> None:
         """Take in one record of this engine; `origin_s` is the run's origin, CLOCK_MONOTONIC seconds."""
-        body = record.body
-        if record.kind == "incident":
+        if concerns_server(record):
+            self._take_server(record)
+        elif record.kind == "incident":
             self._take_incident(record)
-        elif record.segment < self.segment:
-            return  # of a life that is over
-        elif record.kind == "hello":
-            self._begin(record)
-        elif record.kind == "bye":
-            self.up, self.ended_by = False, "completed"
-        elif record.kind == "phase":
-            self.phase = printable(body["name"], LONGEST_NAME)
-            self._window.clear()
-            if (operations := self.counters.get("operations_total")) is not None:
-                self._window.append((record.at.mono_s, operations.total))
-        elif record.kind == "sample":
-            self._take_sample(record, origin_s)
-        elif record.kind == "latency":
-            self._take_latency(body)
+        elif record.segment >= self.segment:  # not of a life that is over
+            self._take_living(record, origin_s)
 
     def as_dict(self) -> dict[str, Any]:
         """Say the same in JSON's types."""
@@ -126,6 +123,7 @@ class EngineStatus:
             "incidents": dict(self.incidents), "latest": dict(self.latest), "latency": dict(self.latency),
             "state": self.state, "state_so_far": self.state_so_far, "class": self.growth_class,
             "checks": list(self.checks.values()),
+            "server": self.server.as_dict() if self.server else None,
             "probes": {
                 name: {"duration_s": self.probe_durations_s.get(name), "failures_total": int(failures.total)}
                 for name, failures in self.probe_failures.items()
@@ -135,7 +133,7 @@ class EngineStatus:
     def apply(self, verdict: Mapping[str, Any]) -> None:
         """Take the engine's part of a verdict."""
         self.state, self.growth_class = verdict.get("verdict"), verdict.get("class")
-        self.checks = {str(check["id"]): check for check in verdict.get("checks") or () if "id" in check}
+        self.checks = checks_by_id(verdict)
 
     def _begin(self, hello: Record) -> None:
         if hello.segment != self.segment:
@@ -146,6 +144,41 @@ class EngineStatus:
         self.latest.clear()
         self.latency.clear()
         self._window.clear()
+
+    def _take_living(self, record: Record, origin_s: float | None) -> None:
+        body = record.body
+        if record.kind == "hello":
+            self._begin(record)
+        elif record.kind == "bye":
+            self.up, self.ended_by = False, "completed"
+        elif record.kind == "phase":
+            self._enter(record)
+        elif record.kind == "sample":
+            self._take_sample(record, origin_s)
+        elif record.kind == "latency":
+            self._take_latency(body)
+        elif record.kind == "snapshot" and is_number(body.get("duration_s")):
+            keep(self.probe_durations_s, "snapshot", body["duration_s"])
+
+    def _enter(self, phase: Record) -> None:
+        self.phase = printable(phase.body["name"], LONGEST_NAME)
+        self._window.clear()
+        if (operations := self.counters.get("operations_total")) is not None:
+            self._window.append((phase.at.mono_s, operations.total))
+
+    def _take_server(self, record: Record) -> None:
+        """Take in what is told of the engine's server; its probes are the engine's."""
+        if record.kind == "incident":
+            count_incident(self.incidents, record.body["what"])
+        kind = kind_of(record)
+        if self.server is None:
+            self.server = ServerStatus(kind=kind or "other")
+        elif kind is not None:
+            self.server.kind = kind
+        self.server.take(record)
+        for name, value in record.body.items():
+            if name.startswith("probe.") and is_number(value):
+                self._take_number(name, value)
 
     def _take_incident(self, incident: Record) -> None:
         what = count_incident(self.incidents, incident.body["what"])

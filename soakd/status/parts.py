@@ -18,6 +18,13 @@ BOUNDS_NS = tuple(round(bound_s * 1e9) for bound_s in BOUNDS_S)
 
 SEVERITY = ("PASS", "INCONCLUSIVE", "INCOMPLETE", "INVALID", "FAIL")
 
+INCIDENTS = frozenset({
+    "start_failed", "restart", "crash", "exit", "hang", "gave_up", "garbled", "children_left", "close_failed",
+    "operation_error", "disagreement", "memory_reserve",
+    "server_start_failed", "server_crash", "server_hang", "server_restart", "server_recovered", "server_gave_up",
+})  # fmt: skip
+"""What soakd itself calls an incident, by what it is; engines may send others."""
+
 MOST_NAMES = 256
 MOST_KINDS = 32
 LONGEST_NAME = 80
@@ -29,6 +36,11 @@ class LatencyTotals:
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
     sum_s: float = 0.0
+
+    @property
+    def total(self) -> int:
+        """Return how many were counted."""
+        return sum(self.counts)
 
     def add(self, histogram: Histogram) -> None:
         """Add one window."""
@@ -84,12 +96,17 @@ def chain(counters: dict[str, Chained], name: str, value: float) -> None:
 
 
 def count_incident(counts: Counter[str], what: object) -> str:
-    """Count an incident by what it is, at most `MOST_KINDS` apart; return as what it was counted."""
+    """Count an incident by what it is, at most `MOST_KINDS` of others' apart; return as what it was counted."""
     kind = printable(what, LONGEST_NAME)
-    if kind not in counts and len(counts) >= MOST_KINDS:
+    if kind not in counts and kind not in INCIDENTS and len(counts) >= MOST_KINDS:
         kind = "other"
     counts[kind] += 1
     return kind
+
+
+def checks_by_id(judged: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return the checks of a verdict, or of an engine's part of one, by their ids."""
+    return {str(check["id"]): check for check in judged.get("checks") or () if "id" in check}
 
 
 def worst(states: Iterable[str | None]) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 from soakd.plan import EnginePlan, Plan
 from soakd.records import Record
 from soakd.status.engine import EngineStatus
-from soakd.status.parts import count_incident, is_number, keep, worst
+from soakd.status.parts import checks_by_id, count_incident, is_number, keep, worst
 
 DECIDING_ROLES = ("subject", "twin")
 LATE_S = 2.0
@@ -33,6 +33,8 @@ class RunStatus:
         self.state: str | None = None
         """The verdict as the judge wrote it: INCOMPLETE while the run goes on."""
         self.summary: str | None = None
+        self.checks: dict[str, Mapping[str, Any]] = {}
+        """Check id -> a check of the run itself, as the verdict has it."""
         self.unreadable = 0
         """Records that could not be understood."""
         self._incidents: Counter[str] = Counter()
@@ -48,6 +50,7 @@ class RunStatus:
     def apply_verdict(self, verdict: Mapping[str, Any]) -> None:
         """Take what the judge wrote, so far or final."""
         self.state, self.summary = verdict.get("verdict"), verdict.get("summary")
+        self.checks = checks_by_id(verdict)
         for entry in verdict.get("engines") or ():
             if (engine := self.engines.get(entry.get("name"))) is not None:
                 engine.apply(entry)

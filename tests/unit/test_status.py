@@ -17,12 +17,14 @@ from tests.showing import (
     hello,
     incident,
     latency,
+    of_server,
     origin,
     outside,
     phase,
     plan,
     record,
     sample,
+    server,
     status_in_load,
     verdict_final,
     verdict_so_far,
@@ -170,10 +172,12 @@ def test_latency_goes_on_through_restarts(status: RunStatus) -> None:
 
 
 def test_probes_have_durations_and_failures(status: RunStatus) -> None:
-    status.fold([hello(ENGINE), sample(ENGINE, 1.0, 0, **{"probe.heap.failures_total": 2})])
-    status.fold([hello(ENGINE, segment=1), sample(ENGINE, 2.0, 0, segment=1, **{"probe.heap.failures_total": 1})])
-    assert status.engines[ENGINE].probe_durations_s == {"heap": 0.00025}
-    assert status.engines[ENGINE].probe_failures["heap"].total == 3
+    status.fold([hello(ENGINE), sample(ENGINE, 1.0, 0, **{"probe.live_native.failures_total": 2})])
+    status.fold(
+        [hello(ENGINE, segment=1), sample(ENGINE, 2.0, 0, segment=1, **{"probe.live_native.failures_total": 1})]
+    )
+    assert status.engines[ENGINE].probe_durations_s == {"live_native": 0.00025}
+    assert status.engines[ENGINE].probe_failures["live_native"].total == 3
 
 
 def test_coverage_counts_the_moments_of_the_grid_that_brought_a_sample() -> None:
@@ -267,3 +271,51 @@ def test_everything_known_can_be_written_as_json() -> None:
 )
 def test_control_characters_are_shown_and_not_obeyed(text: str, shown: str) -> None:
     assert printable(text) == shown
+
+
+def test_a_server_is_known_from_its_record_its_samples_and_its_incidents(status: RunStatus) -> None:
+    status.fold([server(ENGINE), hello(ENGINE), of_server(ENGINE, 1.0), of_server(ENGINE, 2.0)])
+    known = status.engines[ENGINE].server
+    assert known is not None
+    assert (known.kind, known.up, known.version, known.backend, known.pid) == ("redis", True, "8.0.2", "private", 777)
+    assert known.latest["live_bytes"] == 1_900_000
+    status.fold([incident(ENGINE, "server_crash"), incident(ENGINE, "server_restart")])
+    assert (known.up, known.restarts, status.engines[ENGINE].restarts) == (False, 1, 0)
+    status.fold([server(ENGINE, 5.0, segment=1), of_server(ENGINE, 6.0, segment=1)])
+    status.fold([record("incident", ENGINE, 6.0, {"what": "server_recovered", "recovery_s": 1.5})])
+    assert (known.up, known.life, known.pid, known.recovery_s) == (True, 1, 778, 1.5)
+    assert known.cpu_s is not None
+    assert known.cpu_s.total == pytest.approx(2.0 * 0.02 + 6.0 * 0.02)
+    assert status.incidents == {"server_crash": 1, "server_restart": 1, "server_recovered": 1}
+
+
+def test_a_server_s_lives_are_not_those_of_its_engine(status: RunStatus) -> None:
+    status.fold([server(ENGINE), hello(ENGINE), sample(ENGINE, 1.0, 10), incident(ENGINE, "crash")])
+    status.fold([hello(ENGINE, segment=1), of_server(ENGINE, 2.0), sample(ENGINE, 2.0, 4, segment=1)])
+    engine = status.engines[ENGINE]
+    assert engine.server is not None
+    assert engine.server.latest["rss_bytes"] == 14_200_000, "the server lives its first life, the engine its second"
+    assert "rss_bytes" not in engine.latest
+    assert (engine.segment, engine.operations["ok"], engine.slots) == (1, 14, 0)
+
+
+def test_a_server_that_another_started_is_down_while_it_does_not_answer(status: RunStatus) -> None:
+    status.fold([server(ENGINE, backend="url"), incident(ENGINE, "server_hang")])
+    known = status.engines[ENGINE].server
+    assert known is not None
+    assert known.up is False
+    status.fold([record("incident", ENGINE, 9.0, {"what": "server_recovered", "recovery_s": 0.4, "server": "redis"})])
+    assert (known.up, known.backend, known.recovery_s) == (True, "url", 0.4)
+
+
+def test_a_server_of_which_only_a_failed_start_is_known_has_no_numbers(status: RunStatus) -> None:
+    status.fold([incident(ENGINE, "server_start_failed")])
+    known = status.engines[ENGINE].server
+    assert known is not None
+    assert (known.up, known.kind, known.latest, known.cpu_s, known.version) == (False, "other", {}, None, None)
+
+
+def test_how_long_a_snapshot_took_is_known_from_its_record(status: RunStatus) -> None:
+    status.fold([hello(ENGINE), record("snapshot", ENGINE, 5.0, {"forked_at_s": 4.0, "duration_s": 0.8})])
+    status.fold([record("snapshot", ENGINE, 9.0, {"forked_at_s": 8.0, "skipped": "no memory"})])
+    assert status.engines[ENGINE].probe_durations_s == {"snapshot": 0.8}

@@ -1,0 +1,51 @@
+"""What the judge says, and what went wrong."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import get_args
+
+from soakd.metrics.family import Family, Labels, Values
+from soakd.model import State
+from soakd.status import INCIDENTS, RunStatus
+
+STATES: tuple[str, ...] = get_args(State)
+
+
+def _states(present: Iterable[tuple[Labels, str | None]]) -> Values:
+    known = [(labels, state) for labels, state in present if state is not None]
+    return [((*labels, state), float(state == now)) for labels, now in known for state in STATES]
+
+
+def _checks(status: RunStatus, _: float) -> Values:
+    """Every check of every engine; those of the run itself have no engine."""
+    of_engines = ((engine.name, engine.checks) for engine in status.engines.values())
+    return _states(
+        ((name, check_id), check.get("so_far", check.get("verdict")))
+        for name, checks in (*of_engines, ("", status.checks))
+        for check_id, check in checks.items()
+    )
+
+
+def _incidents(status: RunStatus, _: float) -> Values:
+    """Every kind is there from the first scrape on, so that Prometheus sees the first incident as an increase."""
+    counts = Counter(dict.fromkeys(sorted(INCIDENTS), 0))
+    for kind, count in status.incidents.items():
+        counts[kind if kind in INCIDENTS else "other"] += count
+    return [((kind,), count) for kind, count in counts.items()]
+
+
+FAMILIES = (
+    Family(
+        "soakd_check_state", "gauge", ("engine", "check", "state"),
+        "1 for the present answer of a check: what it says so far while the run goes on", "before the judge has looked",
+        _checks,
+    ),
+    Family(
+        "soakd_verdict_state", "gauge", ("state",), "1 for the verdict of the run, INCOMPLETE while it goes on",
+        "before the judge has looked", lambda status, _: _states([((), status.state)]),
+    ),
+    Family(
+        "soakd_incidents_total", "counter", ("kind",), "Incidents by kind, of engines, servers and the run",
+        "never, but for the kind other", _incidents,
+    ),
+)  # fmt: skip

@@ -1,0 +1,22 @@
+"""What soakd itself takes."""
+
+from soakd.metrics.family import Family, Type
+
+NOT_READ = "before the first sample"
+
+
+def _own(name: str, signal: str, meaning: str, kind: Type = "gauge") -> Family:
+    return Family(name, kind, (), meaning, NOT_READ, lambda status, _: [((), status.own.get(signal))])
+
+
+FAMILIES = (
+    _own("soakd_daemon_resident_memory_bytes", "rss_bytes", "Resident memory of the daemon"),
+    _own("soakd_daemon_resident_anonymous_memory_bytes", "rss_anon_bytes", "Anonymous part of its resident memory"),
+    _own("soakd_daemon_open_fds", "fds", "Open file descriptors of the daemon"),
+    _own("soakd_daemon_threads", "threads", "Threads of the daemon"),
+    _own("soakd_daemon_cpu_seconds_total", "cpu_s_total", "Processor time of the daemon", "counter"),
+    Family(
+        "soakd_daemon_unreadable_records_total", "counter", (), "Records that were not understood", "never",
+        lambda status, _: [((), status.unreadable)],
+    ),
+)  # fmt: skip
