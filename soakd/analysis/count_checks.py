@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from soakd.analysis.check import Check, round_number
+from soakd.analysis.check import SEVERITY, Check, round_number
 from soakd.analysis.growth import judge_growth
 from soakd.analysis.rundata import EngineData, Series
-from soakd.analysis.series import MIN_SAMPLES
 from soakd.model import State
 
 METHOD = "level-difference/1"
@@ -36,25 +35,33 @@ def check_counts(data: EngineData) -> Iterator[Check]:
 
 
 def _count_check(signal: str, series: Series, limit: float, *, decides: bool) -> Check:
-    """Judge the growth of a count over the phase: it fails where both its levels and its long-run rate say so.
+    """Judge the growth of a count in each life of the process; the worst one decides.
+
+    A restart gives back what a life gained, so that levels of different lives cannot be compared.
+    """
+    lives = [(life, grown) for life in series.judged_lives() if (grown := _level_difference(life)) is not None]
+    check_id, unit = f"growth.{signal}", "count"
+    if not lives:
+        return Check(
+            id=check_id, verdict="INCONCLUSIVE", decides=decides, limit=limit, unit=unit, reason="too few samples"
+        )
+    answers = [(*_answer(life, grown, limit), grown, life) for life, grown in lives]
+    state, reason, grown, worst = max(answers, key=lambda answer: (SEVERITY[answer[0]], answer[2]))
+    if len(lives) > 1 and grown > limit:
+        reason = f"in segment {worst.segment[0]}" + (f": {reason}" if reason else "")
+    return Check(
+        id=check_id, verdict=state, decides=decides, estimate=round_number(grown), limit=limit, unit=unit,
+        reason=reason, more={"samples": sum(len(life) for life, _ in lives), "method": METHOD},
+    )  # fmt: skip
+
+
+def _answer(life: Series, grown: float, limit: float) -> tuple[State, str]:
+    """A count fails where both its levels and its long-run rate say so.
 
     The level at the end (the median of the last fifth) less that at the start (of the fifth after a tenth of warm-up)
     is robust to bursts of work in either; a pool that grew once and then stopped is told by its rate.
     """
-    check_id, unit = f"growth.{signal}", "count"
-    grown = _level_difference(series)
-    if grown is None:
-        return Check(
-            id=check_id, verdict="INCONCLUSIVE", decides=decides, limit=limit, unit=unit, reason="too few samples"
-        )
-    state: State = "PASS"
-    reason = ""
-    if grown > limit:
-        state, reason = _goes_on(series, limit)
-    return Check(
-        id=check_id, verdict=state, decides=decides, estimate=round_number(grown), limit=limit, unit=unit,
-        reason=reason, more={"samples": len(series), "method": METHOD},
-    )  # fmt: skip
+    return _goes_on(life, limit) if grown > limit else ("PASS", "")
 
 
 def _goes_on(series: Series, limit: float) -> tuple[State, str]:
@@ -69,9 +76,7 @@ def _goes_on(series: Series, limit: float) -> tuple[State, str]:
 
 
 def _level_difference(series: Series) -> float | None:
-    """Growth between a fifth of the phase and its end, extended to the whole of it; None with too few samples."""
-    if len(series) < MIN_SAMPLES:
-        return None
+    """Growth of one life between a fifth of it and its end, extended to the whole; None where neither was read."""
     share = (series.t_s - series.t_s[0]) / max(float(np.ptp(series.t_s)), 1e-9)
     first, last = series.y[(share >= 0.1) & (share <= 0.3)], series.y[share >= 0.8]
     if not len(first) or not len(last):

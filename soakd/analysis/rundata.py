@@ -4,13 +4,13 @@ Time is seconds since the run's origin on CLOCK_MONOTONIC; what CLOCK_BOOTTIME s
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from soakd.analysis.series import FloatArray, IntArray
+from soakd.analysis.series import MIN_SAMPLES, MIN_SHARE, FloatArray, IntArray
 from soakd.histogram import Histogram, unpack
 from soakd.plan import EnginePlan, Plan
 from soakd.records import Record
@@ -34,6 +34,17 @@ class Series:
         """Return the samples of [start_s, end_s]."""
         inside = (self.t_s >= start_s) & (self.t_s <= end_s)
         return Series(self.t_s[inside], self.y[inside], self.segment[inside])
+
+    def lives(self) -> Iterator["Series"]:
+        """Cut it at the restarts: one series per life of the process."""
+        for life in np.unique(self.segment):
+            own = self.segment == life
+            yield Series(self.t_s[own], self.y[own], self.segment[own])
+
+    def judged_lives(self) -> list["Series"]:
+        """Return the lives that are long enough to say anything about growth."""
+        least_s = MIN_SHARE * float(np.ptp(self.t_s)) if len(self) else 0.0
+        return [life for life in self.lives() if len(life) >= MIN_SAMPLES and float(np.ptp(life.t_s)) >= least_s]
 
     def __len__(self) -> int:
         return len(self.t_s)

@@ -9,6 +9,7 @@ from scipy import stats
 from soakd.analysis.check import Check, below, round_number
 from soakd.analysis.filling import judge_beside_cache
 from soakd.analysis.rundata import ENDINGS, EngineData, LatencyWindow, Series
+from soakd.analysis.series import MIN_SAMPLES
 from soakd.histogram import merge, quantile_s
 from soakd.model import State
 
@@ -71,12 +72,18 @@ def _total_growth(data: EngineData) -> Check:
 
 
 def level_difference(series: Series) -> float | None:
-    """Return the median of the last tenth less that of the first tenth after warm-up; None with too few samples."""
-    if len(series) < 16:
-        return None
-    share = (series.t_s - series.t_s[0]) / max(float(np.ptp(series.t_s)), 1e-9)
-    first = series.y[(share >= WARM_UP_SHARE) & (share <= WARM_UP_SHARE + 0.1)]
-    last = series.y[share >= 0.9]
+    """Return what the worst life gained: the median of its last tenth less that of the first tenth after warm-up.
+
+    None with too few samples. A restart gives back what a life gained: levels of different lives are not compared.
+    """
+    gained = [_gained(life) for life in series.lives() if len(life) >= MIN_SAMPLES]
+    return max((bytes_ for bytes_ in gained if bytes_ is not None), default=None)
+
+
+def _gained(life: Series) -> float | None:
+    share = (life.t_s - life.t_s[0]) / max(float(np.ptp(life.t_s)), 1e-9)
+    first = life.y[(share >= WARM_UP_SHARE) & (share <= WARM_UP_SHARE + 0.1)]
+    last = life.y[share >= 0.9]
     return float(np.median(last) - np.median(first)) if len(first) and len(last) else None
 
 
