@@ -113,9 +113,10 @@ def _add_csv_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("data that soakd did not record")
     group.add_argument("--csv", metavar="FILE", help="a table with a header line, or its .gz: one verdict row a series")
     group.add_argument("--time", metavar="COLUMN", help="the time, by name or number (default: t_s, time, elapsed ...)")
-    group.add_argument("--time-unit", choices=units.TIME_UNITS, help="s, ms, min, h ... or iso (default: s or iso)")
+    shown = "(default: what the column shows)"
+    group.add_argument("--time-unit", choices=units.TIME_UNITS, help=f"s, ms, min, h ... or iso {shown}")
     group.add_argument("--value", metavar="COLUMN", help="the memory (default: rss_bytes, value, rss ...)")
-    group.add_argument("--value-unit", choices=tuple(units.BYTES), help="B, kB, KiB, MB ... (default: B)")
+    group.add_argument("--value-unit", choices=tuple(units.BYTES), help=f"B, kB, KiB, MB ... {shown}")
     group.add_argument("--segment", metavar="COLUMN", help="changes when the process restarts")
     group.add_argument("--group", metavar="COLUMN", help="the series that a row belongs to; one series without it")
     group.add_argument("--heap", metavar="COLUMN", help="live heap, to tell a leak from fragmentation")

@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Self
 
+from soakd.csvfile.unitnames import base_name
 from soakd.errors import ConfigError
 
 
@@ -89,8 +90,7 @@ def _of_width(rows: Iterator[list[str]], width: int, lines: Lines) -> Iterator[l
 def find(names: Sequence[str], wanted: str | None, usual: Sequence[str], path: Path, flag: str) -> int:
     """Find a column by its name, else by its number from 1, else by the usual names."""
     if wanted is None:
-        lower = [name.lower() for name in names]
-        found = next((lower.index(name) for name in usual if name in lower), None)
+        found = _find_usual(names, usual, path, flag)
     elif names.count(wanted) > 1:
         raise ConfigError(f'{path}: {flag}: {names.count(wanted)} columns are named "{wanted}": give its number')
     elif wanted in names:
@@ -101,6 +101,18 @@ def find(names: Sequence[str], wanted: str | None, usual: Sequence[str], path: P
         given = f'no column "{wanted}"' if wanted else "which column?"
         raise ConfigError(f"{path}: {flag}: {given}; columns: {', '.join(names)}")
     return found
+
+
+def _find_usual(names: Sequence[str], usual: Sequence[str], path: Path, flag: str) -> int | None:
+    lower = [name.lower() for name in names]
+    exact = next((lower.index(name) for name in usual if name in lower), None)
+    if exact is not None:
+        return exact
+    bases = [base_name(name) for name in names]
+    found = [at for at, base in enumerate(bases) if base in usual]
+    if len(found) > 1:
+        raise ConfigError(f"{path}: {flag}: which of {', '.join(names[at] for at in found)}?")
+    return found[0] if found else None
 
 
 def number(cell: str, lines: Lines) -> float:

@@ -1,10 +1,9 @@
 """A table of text becomes series, or one error that names file and line.
 
 Nothing is guessed that could turn a leak into a PASS: a line that is not understood is an error, and so is a unit that
-cannot be right.
+neither a flag nor the column itself shows (`unitnames`).
 """
 
-import re
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from soakd.csvfile.lines import Lines, find, is_number, number, read_names
+from soakd.csvfile.unitnames import epoch_unit, export_units, is_paged_memory, size_unit, time_unit, unclear_unit
 from soakd.errors import ConfigError
 from soakd.units import BYTES, SECONDS
 
@@ -23,8 +23,10 @@ TIME_NAMES = ("t_s", "time_s", "elapsed_s", "time", "timestamp", "elapsed", "ela
 VALUE_NAMES = ("rss_bytes", "value", "bytes", "rss", "y")
 LATEST_S = 1e11
 """The year 5138: larger times are not seconds since 1970."""
-LEAST_BYTES = 1e6
-"""No process lives in less: smaller values are kilobytes or megabytes unless it is said that they are bytes."""
+LABELS = frozenset(
+    ("pid", "process", "instance", "id", "name", "group", "series", "container", "pod", "command", "host", "job")
+)
+"""Names of columns that tell series, or lives of one, apart."""
 CONFLICTS = 1.5
 """Different values a moment from which on a series is two."""
 
@@ -47,7 +49,7 @@ class Columns:
 
 @dataclass(slots=True)
 class Samples:
-    """One series as read, eight bytes a number."""
+    """One series, eight bytes a number; times and sizes in the units of the file until they are scaled."""
 
     t_h: "array[float]" = field(default_factory=lambda: array("d"))
     y_bytes: "array[float]" = field(default_factory=lambda: array("d"))
@@ -64,9 +66,10 @@ def read_series(path: Path, columns: Columns) -> dict[str, Samples]:
     with Lines(path) as lines:
         layout, rows = _read_header(lines, columns)
         series = _group(rows, layout, lines)
-    layout.check_units(series, lines)
+    layout.scale(series)
     for name, samples in series.items():
         _refuse_two_in_one(name, samples, path)
+    layout.refuse_labels(sum(len(samples.t_h) for samples in series.values()))
     return series
 
 
@@ -89,45 +92,93 @@ def read_limits(path: Path) -> dict[str, float]:
 
 
 class _Layout:
-    """Where the columns are, and how their cells are read."""
+    """Where the columns are, how their cells are read, and in which units they are."""
 
     def __init__(self, lines: Lines, names: Sequence[str], columns: Columns, first: Sequence[str]) -> None:
-        path = lines.path
-        self.time = find(names, columns.time, TIME_NAMES, path, "--time")
-        self.value = find(names, columns.value, VALUE_NAMES, path, "--value")
-        self.segment = None if columns.segment is None else find(names, columns.segment, (), path, "--segment")
-        self.group = None if columns.group is None else find(names, columns.group, (), path, "--group")
-        self.heap = None if columns.heap is None else find(names, columns.heap, (), path, "--heap")
-        if columns.time_unit is None:
-            _refuse_unit_in_name(path, "--time-unit", names[self.time], SECONDS, "s")
-        if columns.value_unit is None:
-            _refuse_unit_in_name(path, "--value-unit", names[self.value], BYTES, "B")
-        self.hours = _hours_reader(columns.time_unit or ("s" if is_number(first[self.time]) else "iso"))
-        self.bytes_per_unit = BYTES[columns.value_unit or "B"]
+        self._names, self._path = names, lines.path
+        self.time = find(names, columns.time, TIME_NAMES, self._path, "--time")
+        self.value = find(names, columns.value, VALUE_NAMES, self._path, "--value")
+        self.segment = self._optional(columns.segment, "--segment")
+        self.group = self._optional(columns.group, "--group")
+        self.heap = self._optional(columns.heap, "--heap")
+        export_time, export_size = export_units(names, names[self.value])
+        iso = columns.time_unit is None and not is_number(first[self.time])
+        self._time_unit = columns.time_unit or ("iso" if iso else time_unit(names[self.time]) or export_time)
+        self._value_unit = columns.value_unit or size_unit(names[self.value]) or export_size
         self._time_unit_given = columns.time_unit is not None
-        self._value_unit_given = columns.value_unit is not None or "bytes" in names[self.value].lower()
+        if self._value_unit is None:
+            self._refuse_unclear_value()
+        heap_unit = None if self.heap is None else size_unit(names[self.heap])
+        self.bytes_per_heap_unit = BYTES[heap_unit] if heap_unit else None
+        told = columns.group is not None or columns.segment is not None
+        self.labels: dict[int, set[str]] = (
+            {} if told else {i: set() for i, n in enumerate(names) if n.lower() in LABELS}
+        )
+        self.read_time = _iso_reader() if self._time_unit == "iso" else number
 
-    def check_units(self, series: Mapping[str, Samples], lines: Lines) -> None:
-        """Refuse units that nobody named and that cannot be right: they would turn a leak into a PASS."""
-        latest_s = 3600.0 * max(max(samples.t_h) for samples in series.values())
-        if not self._time_unit_given and latest_s > LATEST_S:
+    def _optional(self, wanted: str | None, flag: str) -> int | None:
+        return None if wanted is None else find(self._names, wanted, (), self._path, flag)
+
+    def refuse_labels(self, rows: int) -> None:
+        """Refuse a file whose rows are of several processes where nobody said what that means.
+
+        Raises:
+            ConfigError: a column that names processes has several values, and not one a row.
+        """
+        for column, found in self.labels.items():
+            if 2 <= len(found) <= rows / 2:
+                name = self._names[column]
+                raise ConfigError(
+                    f'{self._path}: column "{name}" has {len(found)} values: give --group "{name}" for as many series, '
+                    f'or --segment "{name}" for lives of one process'
+                )
+
+    def scale(self, series: Mapping[str, Samples]) -> None:
+        """Turn numbers as they stand in the file into hours and bytes.
+
+        Raises:
+            ConfigError: nothing shows the unit of a column.
+        """
+        hours, size = SECONDS[self._unit_of_times(series)] / 3600.0, BYTES[self._unit_of_values(series)]
+        latest = max(max(samples.t_h) for samples in series.values())
+        if not self._time_unit_given and latest * hours * 3600.0 > LATEST_S:
+            raise ConfigError(f"{self._path}: times up to {latest:g} are not {self._time_unit}: give --time-unit")
+        for samples in series.values():
+            samples.t_h = _times(samples.t_h, hours)
+            samples.y_bytes = _times(samples.y_bytes, size)
+            samples.heap_bytes = _times(samples.heap_bytes, self.bytes_per_heap_unit or size)
+
+    def _unit_of_times(self, series: Mapping[str, Samples]) -> str:
+        if self._time_unit == "iso":
+            return "s"
+        name = self._names[self.time]
+        unit = self._time_unit or epoch_unit(name, np.concatenate([np.frombuffer(s.t_h) for s in series.values()]))
+        if unit is None:
             raise ConfigError(
-                f"{lines.path}: times up to {latest_s:.0f} are not seconds: give --time-unit (ms, us, ns)"
+                f'{self._path}: --time-unit: column "{name}" does not say its unit: give it ({", ".join(SECONDS)})'
             )
-        most = max(max(map(abs, samples.y_bytes)) for samples in series.values())
-        if not self._value_unit_given and most < LEAST_BYTES:
-            raise ConfigError(
-                f"{lines.path}: values up to {most:g} are hardly the bytes of a process: give --value-unit "
-                f"({', '.join(BYTES)})"
-            )
+        return unit
+
+    def _unit_of_values(self, series: Mapping[str, Samples]) -> str:
+        if self._value_unit is not None:
+            return self._value_unit
+        name = self._names[self.value]
+        if is_paged_memory(name, np.concatenate([np.frombuffer(s.y_bytes) for s in series.values()])):
+            return "B"
+        raise ConfigError(
+            f'{self._path}: --value-unit: column "{name}" does not say its unit: give it ({", ".join(BYTES)})'
+        )
+
+    def _refuse_unclear_value(self) -> None:
+        """Refuse "Real (MB)" and "rssKB": whose megabytes they are, only the user knows."""
+        name = self._names[self.value]
+        unclear = unclear_unit(name)
+        if unclear:
+            raise ConfigError(f'{self._path}: --value-unit: column "{name}": {" or ".join(unclear)}? give one of them')
 
 
-def _refuse_unit_in_name(path: Path, flag: str, name: str, units: Mapping[str, float], default: str) -> None:
-    """Refuse "elapsed_ms" and "Real (MB)" where no unit was given: whose megabytes they are, only the user knows."""
-    word = re.search(r"[\W_]([A-Za-z]+)\W*$", name)
-    unit = next((unit for unit in units if word and unit.lower() == word[1].lower()), default)
-    if units[unit] != units[default]:
-        raise ConfigError(f'{path}: {flag}: the column is named "{name}": give its unit ({", ".join(units)})')
+def _times(numbers: "array[float]", factor: float) -> "array[float]":
+    return array("d", (np.frombuffer(numbers) * factor).tobytes()) if numbers else numbers
 
 
 def _read_header(lines: Lines, columns: Columns) -> tuple[_Layout, Iterator[list[str]]]:
@@ -146,10 +197,12 @@ def _group(rows: Iterator[list[str]], layout: _Layout, lines: Lines) -> dict[str
         if not name:
             raise lines.fail("the cell that names the series is empty")
         samples = series.setdefault(name, Samples())
-        samples.t_h.append(layout.hours(row[layout.time], lines))
-        samples.y_bytes.append(number(row[layout.value], lines) * layout.bytes_per_unit)
+        samples.t_h.append(layout.read_time(row[layout.time], lines))
+        samples.y_bytes.append(number(row[layout.value], lines))
+        for column, found in layout.labels.items():
+            found.add(row[column])
         if layout.heap is not None:
-            samples.heap_bytes.append(number(row[layout.heap], lines) * layout.bytes_per_unit)
+            samples.heap_bytes.append(number(row[layout.heap], lines))
         life = row[layout.segment] if layout.segment is not None else ""
         samples.segment.append(segments.setdefault(life, len(segments)))
     return series
@@ -169,10 +222,8 @@ def _refuse_two_in_one(name: str, samples: Samples, path: Path) -> None:
         )
 
 
-def _hours_reader(unit: str) -> Callable[[str, Lines], float]:
-    if unit != "iso":
-        hours = SECONDS[unit] / 3600.0
-        return lambda cell, lines: number(cell, lines) * hours
+def _iso_reader() -> Callable[[str, Lines], float]:
+    """Read dates and times as seconds since 1970; all with a zone, or none."""
     zoned: set[bool] = set()
 
     def read(cell: str, lines: Lines) -> float:
@@ -183,6 +234,6 @@ def _hours_reader(unit: str) -> Callable[[str, Lines], float]:
         zoned.add(at.tzinfo is not None)
         if len(zoned) > 1:
             raise lines.fail(f'"{cell}": some times have a zone and some have none')
-        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() / 3600.0
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
     return read
