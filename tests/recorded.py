@@ -1,5 +1,6 @@
 """A run made up record by record, in virtual time: what the judge would find in a journal after hours of soaking."""
 
+import dataclasses
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from typing import Any
 from soakd import config, histogram
 from soakd.analysis.assemble import assemble
 from soakd.analysis.verdict import make_verdict
-from soakd.model import LOADED_PHASES
+from soakd.model import LOADED_PHASES, Role
 from soakd.plan import EnginePlan, Plan, make_plan
 from soakd.records import Kind, Record, Stamp
 
@@ -35,6 +36,28 @@ def per_hour(count: float) -> Level:
 
 
 @dataclass(kw_only=True)
+class ServerStory:
+    """How the server of an engine behaves."""
+
+    kind: str = "redis"
+    read_from: str = "proc"
+    live: Level | None = flat
+    """None where the server does not say."""
+    resident: Level | None = flat
+    """Resident beyond what is live; None where nobody can read it."""
+    noise_bytes: float = 3000.0
+    silent_from_s: float = float("inf")
+    cpu: float = 0.2
+    """Processor seconds a second."""
+    outages: tuple[tuple[float, float | None], ...] = ()
+    """When it ended, and after how many seconds it answered again; None where it never did."""
+    incident_of_outage: str | None = "server_crash"
+    gives_up: bool = False
+    """What never answered again was given up."""
+    begins_told: bool = True
+
+
+@dataclass(kw_only=True)
 class Story:
     """How one engine behaves."""
 
@@ -57,6 +80,8 @@ class Story:
     """Operations done by seconds since the origin; None for those of the plan."""
     restarts: tuple[float, ...] = ()
     """When the process became another one: counters start again."""
+    server: ServerStory | None = None
+    tape_sha256: str | None = None
     incident_of_restart: str | None = "crash"
     incidents: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
 
@@ -81,6 +106,17 @@ def plan_of(
 ) -> Plan:
     text = PLAN.format(duration=duration, every=every, limits=limits).replace("[limits]", f"{run}\n[limits]")
     return make_plan(config.parse(text, source="made-up.toml", folder=Path.cwd()))
+
+
+def with_engine(plan: Plan, name: str = "mine", *, role: Role | None = None, **options: Any) -> Plan:
+    """Return the plan with another role of one engine, and with more options of its own (as of other kinds)."""
+
+    def changed(engine: EnginePlan) -> EnginePlan:
+        config = dataclasses.replace(engine.config, role=role or engine.config.role, factory=None, options=options)
+        return dataclasses.replace(engine, config=config, options=options)
+
+    engines = tuple(changed(engine) if engine.config.name == name else engine for engine in plan.engines)
+    return dataclasses.replace(plan, engines=engines)
 
 
 def leak_control(plan: Plan) -> Story:
@@ -161,7 +197,10 @@ def _records(
 
 def _engine_records(plan: Plan, engine: EnginePlan, story: Story, until_s: float) -> Iterator[Record]:
     name, noise = engine.config.name, random.Random(engine.config.name)
-    yield _record("hello", name, -1.0, {"pid": 77, **story.declared})
+    said = story.declared if story.tape_sha256 is None else story.declared | {"tape_sha256": story.tape_sha256}
+    yield _record("hello", name, -1.0, {"pid": 77, **said})
+    if story.server is not None:
+        yield from _server_records(plan, engine, story.server, story, until_s)
     for life, at_s in enumerate(story.restarts, 1):
         if at_s <= until_s:
             yield from _restart(name, life, at_s, story)
@@ -214,6 +253,53 @@ def _engine_records(plan: Plan, engine: EnginePlan, story: Story, until_s: float
         yield _record("incident", name, at_s, incident)
     if until_s >= engine.phases[-1].end_s:
         yield _record("bye", name, engine.phases[-1].end_s, {"stopped": False}, len(story.restarts))
+
+
+def _server_records(
+    plan: Plan, engine: EnginePlan, server: ServerStory, story: Story, until_s: float
+) -> Iterator[Record]:
+    name = engine.config.name
+    begins = [0.0, *(at_s + after_s for at_s, after_s in server.outages if after_s is not None and at_s <= until_s)]
+    yield from _outages(name, server, until_s)
+    for life, begin_s in enumerate(begins):
+        if server.begins_told:
+            facts = {"server": server.kind, "version": "7.0", "backend": "private", "read_from": server.read_from}
+            yield _record("server", name, begin_s, {**facts, "pid": 900 + life}, life)
+    noise, t_s = random.Random(f"{name}'s server"), 0.0
+    while t_s <= min(until_s, engine.phases[-1].end_s, server.silent_from_s):
+        operations = story.operations(t_s) if story.operations else _operations(engine, t_s)
+        if not any(at_s <= t_s < at_s + (after_s or 1e9) for at_s, after_s in server.outages):
+            life = sum(begin_s <= t_s for begin_s in begins) - 1
+            body = _server_sample(server, t_s, operations, noise)
+            if server.resident is not None:
+                body["cpu_s_total"] = server.cpu * (t_s - begins[life])
+            yield _record("sample", name, t_s, body, life)
+        t_s += plan.config.run.sample_every_s
+
+
+def _outages(name: str, server: ServerStory, until_s: float) -> Iterator[Record]:
+    life = 0
+    for at_s, after_s in server.outages:
+        if server.incident_of_outage is None or at_s > until_s:
+            continue
+        ended = {"what": server.incident_of_outage, "server": server.kind, "detail": "ended by SIGKILL"}
+        yield _record("incident", name, at_s, ended, life)
+        if after_s is not None:
+            life += 1
+            recovered = {"what": "server_recovered", "server": server.kind, "recovery_s": after_s}
+            yield _record("incident", name, at_s + after_s, recovered, life)
+        elif server.gives_up:
+            yield _record("incident", name, at_s + 1.0, {"what": "server_gave_up", "server": server.kind}, life)
+
+
+def _server_sample(server: ServerStory, t_s: float, operations: float, noise: random.Random) -> dict[str, Any]:
+    body: dict[str, Any] = {"source": "server", "server": server.kind, "probe.server.duration_s": 0.001}
+    live = 0.0 if server.live is None else server.live(t_s, operations)
+    if server.live is not None:
+        body["live_bytes"] = 2e6 + live + noise.gauss(0, server.noise_bytes)
+    if server.resident is not None:
+        body["rss_anon_bytes"] = 6e6 + live + server.resident(t_s, operations) + 4096 * round(noise.gauss(0, 5))
+    return body
 
 
 def _restart(name: str, life: int, at_s: float, story: Story) -> Iterator[Record]:

@@ -24,6 +24,8 @@ SIGNAL_WORDS = {
     "reachable_python_bytes": "the reachable Python heap",
     "reachable_native_bytes": "reachable native memory",
     "rss_anon_bytes": "anonymous resident memory",
+    "server_rss_anon_bytes": "the server's anonymous resident memory",
+    "server_live_bytes": "the server's live memory",
     "fds": "the number of open file descriptors",
     "threads": "the number of threads",
     "tasks": "the number of asyncio tasks",

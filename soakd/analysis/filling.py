@@ -18,7 +18,7 @@ LEAST_GAIN = 0.01
 """A cache whose entries changed by less than this share explains nothing."""
 
 
-def judge_beside_cache(data: EngineData, series: Series, judge: Judge) -> Check:
+def judge_beside_cache(data: EngineData, series: Series, judge: Judge, *, of_server: bool = False) -> Check:
     """Judge a series; where it does not pass and a bounded cache was filling, judge what its entries leave.
 
     Growth that entries explain below capacity is INCONCLUSIVE: nobody has seen that it ends. At capacity it has ended.
@@ -27,9 +27,10 @@ def judge_beside_cache(data: EngineData, series: Series, judge: Judge) -> Check:
         data: the engine.
         series: one of its signals, in bytes.
         judge: answers for a series.
+        of_server: the series is one of its server, which holds the entries where there is one.
     """
     raw = judge(series)
-    if raw.verdict == "PASS" or raw.estimate is None:
+    if raw.verdict == "PASS" or raw.estimate is None or of_server != (data.server is not None):
         return raw
     fill = fill_of(data, series)
     if fill is None or fill.gained <= LEAST_GAIN * fill.last or _breaks_its_bound(fill):

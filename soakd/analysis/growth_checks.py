@@ -75,7 +75,7 @@ def _byte_checks(data: EngineData, signal: str, series: Series) -> Iterator[Chec
         suffix = "" if hourly is None else ".per_operation"
 
         def over_operations(part: Series) -> Check:
-            answer = _operation_answer(data, part, per_operation, RESOLUTION_BYTES[signal])
+            answer = operation_answer(data, part, per_operation, RESOLUTION_BYTES[signal])
             return answer.check(f"growth.{signal}{suffix}", decides=deciding)
 
         yield judge_beside_cache(data, series, over_operations) if deciding else over_operations(series)
@@ -95,7 +95,8 @@ def hourly_answer(data: EngineData, series: Series, limit: float, resolution: fl
     )  # fmt: skip
 
 
-def _operation_answer(data: EngineData, series: Series, limit: float, resolution: float) -> Answer:
+def operation_answer(data: EngineData, series: Series, limit: float, resolution: float) -> Answer:
+    """Judge a series of bytes against a limit per operation."""
     axes: Axes = axes_of(data, series)
     growth = judge_growth(axes.operations, axes.y, axes.segment, limit=limit)
     span = _span(axes.operations)

@@ -6,6 +6,7 @@ Time is seconds since the run's origin on CLOCK_MONOTONIC; what CLOCK_BOOTTIME s
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,11 @@ class Series:
         least_s = MIN_SHARE * float(np.ptp(self.t_s)) if len(self) else 0.0
         return [life for life in self.lives() if len(life) >= MIN_SAMPLES and float(np.ptp(life.t_s)) >= least_s]
 
+    def longest_gap_s(self, start_s: float, end_s: float) -> float:
+        """Return the longest time without a sample between two moments, both included."""
+        edges = np.concatenate(([start_s], self.between(start_s, end_s).t_s, [max(start_s, end_s)]))
+        return float(np.max(np.diff(edges)))
+
     def __len__(self) -> int:
         return len(self.t_s)
 
@@ -85,6 +91,28 @@ class Life:
     tape_sha256: str | None = None
     """Which operations drove it."""
 
+    def as_dict(self) -> dict[str, Any]:
+        """Write the life for the verdict file."""
+        return {
+            "segment": self.segment, "pid": self.pid, "started_at": rfc3339(self.start_wall_s),
+            "ended_at": rfc3339(self.end_wall_s), "ended_by": self.ended_by,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """A server that was gone or silent, in seconds since the origin."""
+
+    what: str
+    """The incident that began it."""
+    from_s: float
+    """When it was noticed."""
+    recovered_s: float | None = None
+    """When it answered again; None where nobody saw that."""
+    recovery_s: float | None = None
+    """From its end, or its first unanswered question, to its answering again."""
+    gave_up: bool = False
+
 
 @dataclass(slots=True, kw_only=True)
 class ServerData:
@@ -100,6 +128,7 @@ class ServerData:
     """proc: read from outside as a process; metrics: by what it says of itself."""
     series: dict[str, Series] = field(default_factory=dict)
     lives: list[Life] = field(default_factory=list)
+    outages: list[Outage] = field(default_factory=list)
 
     def signal(self, name: str) -> Series:
         """Return a series; an empty one where nothing was recorded."""
@@ -190,6 +219,13 @@ def running_total(counter: Series) -> FloatArray:
         base += counter.y[edge - 1]
         total[edge:] = counter.y[edge:] + base
     return total
+
+
+def rfc3339(wall_s: float | None) -> str | None:
+    """Write a moment as the verdict file has it; None where it is not known."""
+    if wall_s is None:
+        return None
+    return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def describe(records: Sequence[Record]) -> list[dict[str, Any]]:

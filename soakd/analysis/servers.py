@@ -1,16 +1,20 @@
 """The records of a server become its data, apart from those of the worker that talks to it."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 from soakd.analysis.readings import Columns, is_number, once, text
-from soakd.analysis.rundata import Life, ServerData
+from soakd.analysis.rundata import Life, Outage, ServerData
 from soakd.records import Record
 
 SOURCE = "server"
 """Stands in samples of a server, where those of the worker have none or "outside"."""
 ENDINGS = ("server_crash", "server_hang")
 """Incidents that end the life of a server."""
+BROKEN = (*ENDINGS, "server_start_failed")
+"""Incidents after which a server is not there until it has recovered."""
 UNTOLD = "unknown"
 """How a life ended of which no incident says so."""
 NOT_NUMBERS = ("source", "server", "phase")
@@ -63,8 +67,9 @@ class ServerBuilder:
         kinds = [self._kind, *(text(i.body.get("server")) for i in told)]
         facts = {name: text(begun[-1].body.get(name)) for name in FACTS} if begun else {}
         return ServerData(
-            kind=next(filter(None, kinds), "server"), **facts, series=series, lives=list(_lives(begun, told, end))
-        )
+            kind=next(filter(None, kinds), "server"), **facts, series=series, lives=list(_lives(begun, told, end)),
+            outages=list(_outages(told, origin_s)),
+        )  # fmt: skip
 
 
 def _lives(begun: Sequence[Record], told: Sequence[Record], end: Record | None) -> Iterator[Life]:
@@ -83,3 +88,23 @@ def _lives(begun: Sequence[Record], told: Sequence[Record], end: Record | None) 
             segment=record.segment, pid=record.body.get("pid"), start_wall_s=record.at.wall_s,
             end_wall_s=last.at.wall_s if last else None, ended_by=ended_by, declared={},
         )  # fmt: skip
+
+
+def _outages(told: Sequence[Record], origin_s: float) -> Iterator[Outage]:
+    """Cut incidents into outages: from the first that says the server is gone to the one that says it answers."""
+    outage: Outage | None = None
+    for incident in told:
+        what, t_s = incident.body["what"], incident.at.mono_s - origin_s
+        if what in BROKEN and outage is None:
+            outage = Outage(what=what, from_s=t_s)
+        elif what == "server_gave_up":
+            yield dataclasses.replace(outage or Outage(what=what, from_s=t_s), gave_up=True)
+            outage = None
+        elif what == "server_recovered":
+            took_s: Any = incident.body.get("recovery_s")
+            known = is_number(took_s) and took_s >= 0
+            outage = outage or Outage(what=what, from_s=t_s)
+            yield dataclasses.replace(outage, recovered_s=t_s, recovery_s=float(took_s) if known else None)
+            outage = None
+    if outage is not None:
+        yield outage

@@ -7,6 +7,7 @@ from soakd.analysis.classes import Class, growth_words, limit_words
 from soakd.analysis.outlook import Outlook
 from soakd.analysis.rules import LEAST_HOURS
 from soakd.analysis.rundata import EngineData, RunData
+from soakd.analysis.server_words import LEAK
 from soakd.model import State
 from soakd.units import format_duration, format_rate
 
@@ -68,12 +69,19 @@ def _finding(data: EngineData, check: Check, classes: Mapping[str, Class], *, so
     family, _, signal = check.id.partition(".")
     if family == "growth" and check.unit.startswith("bytes") and check.estimate is not None:
         words = growth_words(signal.removesuffix(".per_operation"), check)
-        kind = classes[data.name].sentence.rpartition(": ")[2] if check.verdict == "FAIL" else check.reason
+        kind = _kind(signal, classes[data.name]) if check.verdict == "FAIL" else check.reason
         return f"{data.name}: {words}, limit {limit_words(check)}" + (f": {kind}" if kind else "")
     if family == "growth" and check.verdict == "FAIL":
         return f"{data.name}: {classes[data.name].sentence}"
     number = "" if check.estimate is None else f" {check.estimate:g} {check.unit}, limit {check.limit:g}"
     return f"{data.name}: {check.id}{number}" + (f": {check.reason}" if check.reason else "")
+
+
+def _kind(signal: str, found: Class) -> str:
+    """Write the class of what grows; that of a server beside a client that leaks too is not the engine's."""
+    if signal.startswith("server_") and found.name != LEAK:
+        return "a leak in the server"
+    return found.sentence.rpartition(": ")[2]
 
 
 def _rate_words(rate: float, check: Check, data: EngineData) -> str:

@@ -1,7 +1,6 @@
 """Everything known of a run, folded into one verdict. Pure: the same journal gives the same file, byte for byte."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from soakd.analysis.check import Check, round_number, worst
@@ -13,7 +12,9 @@ from soakd.analysis.garbage import excuse_garbage
 from soakd.analysis.growth_checks import Room, check_growth
 from soakd.analysis.observer import check_observer, harness_words, memory_available, observer
 from soakd.analysis.outlook import Outlook, as_of
-from soakd.analysis.rundata import EngineData, RunData, describe
+from soakd.analysis.rundata import EngineData, RunData, describe, rfc3339
+from soakd.analysis.server_checks import check_server
+from soakd.analysis.server_words import CALM, LEAK, classify_server, describe_server
 from soakd.analysis.service_checks import check_service, level_difference
 from soakd.analysis.summary import deciding_engines, summary, visibility
 from soakd.model import State
@@ -43,7 +44,9 @@ def make_verdict(
     run_checks = [check_controls(controls, outlook), *check_run_evidence(run), own]
     deciding = [check for engine in deciding_engines(run) for check in checks[engine.name]]
     state = worst([*(c.verdict for c in (*deciding, *run_checks) if c.decides), *_ending(run, running)])
-    classes = {e.name: classify(e, checks[e.name]) for e in run.engines}
+    clients = {e.name: classify(e, checks[e.name]) for e in run.engines}
+    servers = {e.name: classify_server(e, clients[e.name], checks[e.name]) for e in run.engines}
+    classes = {name: _of_both(client, servers[name]) for name, client in clients.items()}
     taken = observer(run, own, checks)
     return {
         "schema": SCHEMA,
@@ -52,7 +55,7 @@ def make_verdict(
         "summary": summary(state, run, checks, run_checks, classes, outlook),
         "visibility": list(visibility(run, checks, harness_words(taken))),
         "run": _run(run, meta, outlook),
-        "engines": [_engine(e, checks[e.name], classes[e.name]) for e in run.engines],
+        "engines": [_engine(e, checks[e.name], classes[e.name], servers[e.name]) for e in run.engines],
         "checks": [check.as_dict() for check in run_checks],
         "controls": controls,
         "observer": taken,
@@ -81,7 +84,7 @@ def _check_engine(data: EngineData, outlook: Outlook, memory: float | None) -> l
     checks = excuse_garbage(list(check_growth(data, own, every_signal=outlook.final, room=room)))
     checks += [as_of(outlook, check) for check in check_service(data)]
     checks += [as_of(outlook, check) for check in check_evidence(data, overall)]
-    return checks
+    return [*checks, *check_server(data, own, overall)]
 
 
 def _room(data: EngineData, memory: float | None) -> Room:
@@ -95,8 +98,14 @@ def _ending(run: RunData, running: bool) -> list[State]:
     return ["INCOMPLETE"] if running or run.end is None else []
 
 
-def _engine(data: EngineData, checks: Sequence[Check], found: Class) -> dict[str, Any]:
+def _of_both(client: Class, server: Class | None) -> Class:
+    """Name an engine by its server where that leaks and the client is flat."""
+    return server if server is not None and server.name == LEAK and client.name in CALM else client
+
+
+def _engine(data: EngineData, checks: Sequence[Check], found: Class, server: Class | None) -> dict[str, Any]:
     config = data.plan.config
+    servers = describe_server(data, server, checks)
     return {
         "name": config.name,
         "kind": config.kind,
@@ -105,13 +114,8 @@ def _engine(data: EngineData, checks: Sequence[Check], found: Class) -> dict[str
         "class": found.name,
         "reason": found.sentence,
         "rate_per_second": round_number(data.plan.rate_per_s),
-        "segments": [
-            {
-                "segment": life.segment, "pid": life.pid, "started_at": _time(life.start_wall_s),
-                "ended_at": _time(life.end_wall_s), "ended_by": life.ended_by,
-            }
-            for life in data.lives
-        ],
+        "segments": [life.as_dict() for life in data.lives],
+        **({"servers": [servers]} if servers else {}),
         "checks": [check.as_dict() for check in checks],
         "attribution": [],
     }  # fmt: skip
@@ -124,8 +128,8 @@ def _run(run: RunData, meta: Mapping[str, Any], outlook: Outlook) -> dict[str, A
     coverages = [_coverage_ratio(engine) for engine in run.engines]
     return {
         "name": run.plan.config.run.name,
-        "started_at": _time(start_s),
-        "ended_at": _time(end_s),
+        "started_at": rfc3339(start_s),
+        "ended_at": rfc3339(end_s),
         "ended_by": run.end.body.get("reason") if run.end else None,
         "planned_seconds": round(run.plan.duration_s, 3),
         "observed_seconds": round(outlook.seen_s, 3),
@@ -145,12 +149,6 @@ def _coverage_ratio(data: EngineData) -> float:
 def _incidents(run: RunData) -> list[dict[str, Any]]:
     records = [record for engine in run.engines for record in engine.incidents] + run.incidents
     return describe(records) + list(clock_incidents(run.clocks))
-
-
-def _time(wall_s: float | None) -> str | None:
-    if wall_s is None:
-        return None
-    return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def headline(verdict: Mapping[str, Any]) -> str:

@@ -1,0 +1,162 @@
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from tests.recorded import Level, ServerStory, Story, check, flat, judged, per_hour, per_operation, plan_of, with_engine
+
+SCHEMA: dict[str, Any] = json.loads(
+    (Path(__file__).parents[2] / "soakd" / "report" / "verdict.schema.json").read_text(encoding="utf-8")
+)
+SHORT = plan_of()
+DAY = plan_of(duration="24h", every="2min", limits='growth_rate = "1MB/h"')
+JUDGED, JUDGED_DAY = with_engine(SHORT, judge_server=True), with_engine(DAY, judge_server=True)
+TWICE_A_DAY = per_hour(2e6)
+LEAKS = per_operation(200)
+
+
+def mine(verdict: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = verdict["engines"][0]
+    return found
+
+
+def of(server: ServerStory, **more: Any) -> Story:
+    return Story(server=server, **more)
+
+
+@pytest.mark.parametrize(
+    ("plan", "leaks", "words"),
+    [(JUDGED, LEAKS, "200 B per operation"), (JUDGED_DAY, TWICE_A_DAY, "2.00MB/h")],
+    ids=["per operation", "per hour"],
+)
+def test_a_judged_server_that_leaks_fails_and_its_client_is_said_to_be_flat(
+    plan: Any, leaks: Level, words: str
+) -> None:
+    verdict = judged(plan, mine=of(ServerStory(live=leaks)))
+    assert (verdict["verdict"], mine(verdict)["class"]) == ("FAIL", "server_leak")
+    assert mine(verdict)["reason"].startswith("the server redis 7.0 grows; the server's live memory grows")
+    assert words in mine(verdict)["reason"]
+    assert mine(verdict)["reason"].endswith("its client is flat: a leak in the server")
+    assert "mine: the server's" in verdict["summary"]
+    assert verdict["summary"].endswith(("a leak in the server", "more)"))
+    for signal in ("live_bytes", "rss_anon_bytes"):
+        assert check(verdict, "mine", f"growth.server_{signal}")["verdict"] == "FAIL"
+
+
+@pytest.mark.parametrize(("plan", "leaks"), [(SHORT, LEAKS), (DAY, TWICE_A_DAY)], ids=["per operation", "per hour"])
+def test_the_same_server_fails_nobody_where_it_is_not_judged(plan: Any, leaks: Level) -> None:
+    verdict = judged(plan, mine=of(ServerStory(live=leaks)))
+    assert (verdict["verdict"], mine(verdict)["verdict"]) == ("PASS", "PASS")
+    assert check(verdict, "mine", "growth.server_live_bytes") | {"verdict": "FAIL", "informational": True} == check(
+        verdict, "mine", "growth.server_live_bytes"
+    )
+    assert (mine(verdict)["servers"][0]["class"], mine(verdict)["servers"][0]["verdict"]) == ("server_leak", "FAIL")
+    assert mine(verdict)["servers"][0]["informational"] is True
+
+
+@pytest.mark.parametrize("plan", [JUDGED, JUDGED_DAY], ids=["per operation", "per hour"])
+@pytest.mark.parametrize("read_from", ["proc", "metrics"])
+def test_a_judged_server_that_does_not_leak_passes(plan: Any, read_from: str) -> None:
+    story = ServerStory(read_from=read_from, resident=None if read_from == "metrics" else flat)
+    verdict = judged(plan, mine=of(story))
+    assert (verdict["verdict"], mine(verdict)["class"]) == ("PASS", "flat")
+    assert (
+        mine(verdict)["servers"][0] | {"server": "redis", "version": "7.0", "class": "flat", "verdict": "PASS"}
+        == (mine(verdict)["servers"][0])
+    )
+    assert "informational" not in mine(verdict)["servers"][0]
+
+
+def test_what_a_server_grows_is_no_growth_of_its_client_and_the_other_way_round() -> None:
+    server = judged(JUDGED, mine=of(ServerStory(live=LEAKS)))
+    assert check(server, "mine", "growth.rss_anon_bytes")["verdict"] == "PASS"
+    assert check(server, "mine", "growth.live_bytes")["verdict"] == "PASS"
+    client = judged(JUDGED, mine=of(ServerStory(), python=LEAKS))
+    assert (mine(client)["class"], mine(client)["servers"][0]["class"]) == ("python_leak", "flat")
+    assert check(client, "mine", "growth.server_rss_anon_bytes")["verdict"] == "PASS"
+    both = judged(JUDGED, mine=of(ServerStory(live=LEAKS), python=LEAKS))
+    assert (mine(both)["class"], mine(both)["servers"][0]["class"]) == ("python_leak", "server_leak")
+    assert "its client is python leak" in mine(both)["servers"][0]["reason"]
+
+
+def test_resident_memory_that_a_server_keeps_is_told_from_what_is_live_in_it() -> None:
+    verdict = judged(JUDGED, mine=of(ServerStory(resident=LEAKS)))
+    assert verdict["verdict"] == "FAIL"
+    assert mine(verdict)["reason"].endswith(
+        "its live memory is flat: fragmentation, or memory that the server does not give back"
+    )
+    unsaid = judged(JUDGED, mine=of(ServerStory(live=None, resident=LEAKS)))
+    assert mine(unsaid)["reason"].endswith("a leak in the server, or memory that it does not give back")
+
+
+def test_a_redis_that_its_client_fills_below_its_capacity_is_no_leak_yet() -> None:
+    filling = Story(
+        server=ServerStory(live=per_operation(100)),
+        more={"counter.entries": lambda t_s, operations: 1000 + operations / 2},
+        declared={"capacity_entries": 1e6, "bytes_per_entry": 200.0},
+    )
+    verdict = judged(JUDGED, mine=filling)
+    assert (verdict["verdict"], mine(verdict)["servers"][0]["class"]) == ("INCONCLUSIVE", "cache_filling")
+    excused = judged(JUDGED, mine=dataclasses.replace(filling, python=per_operation(100)))
+    assert check(excused, "mine", "growth.reachable_bytes")["verdict"] == "FAIL", "entries are in the server"
+
+
+@pytest.mark.parametrize(
+    ("server", "words"),
+    [
+        (None, "nothing was recorded of the server"),
+        (ServerStory(silent_from_s=80.0), "longest gap"),
+        (ServerStory(resident=None, live=None), "rss_anon_bytes: 0 of"),
+        (ServerStory(resident=None), "rss_anon_bytes: 0 of"),
+        (ServerStory(read_from="metrics", live=None), "live_bytes: 0 of"),
+        (ServerStory(begins_told=False), "samples of life 0, whose begin was not recorded"),
+        (ServerStory(outages=((80.0, 1.0),), incident_of_outage=None), "life 0 ended and no incident says why"),
+    ],
+    ids=["no server", "gap", "no numbers", "no resident memory", "no live bytes", "no begin", "no end"],
+)
+def test_missing_evidence_of_a_judged_server_is_never_a_pass(server: ServerStory | None, words: str) -> None:
+    verdict = judged(JUDGED, mine=Story(server=server))
+    assert verdict["verdict"] == "INVALID"
+    assert words in check(verdict, "mine", "evidence.server")["reason"]
+    assert judged(SHORT, mine=Story(server=server))["verdict"] == "PASS"
+
+
+def test_a_server_that_crashed_fails_where_it_is_judged_and_nobody_where_it_is_not() -> None:
+    crashed = of(ServerStory(outages=((80.0, 2.0),)))
+    verdict = judged(JUDGED, mine=crashed)
+    stability = check(verdict, "mine", "stability.server")
+    assert (verdict["verdict"], stability["estimate"], stability["reason"]) == ("FAIL", 1, "ended by SIGKILL")
+    assert mine(verdict)["servers"][0]["segments"][0]["ended_by"] == "server_crash"
+    unjudged = judged(SHORT, mine=crashed)
+    assert (unjudged["verdict"], check(unjudged, "mine", "stability.server")["informational"]) == ("PASS", True)
+    assert check(unjudged, "mine", "stability.crashes")["estimate"] == 0
+
+
+def test_a_leak_goes_on_through_the_lives_of_a_server() -> None:
+    born = [0.0, 60.0, 110.0]
+
+    def since_birth(t_s: float, operations: float) -> float:
+        return 2e5 * (t_s - max(at_s for at_s in born if at_s <= t_s))
+
+    server = ServerStory(live=since_birth, outages=tuple((at_s - 1.0, 1.0) for at_s in born[1:]))
+    verdict = judged(JUDGED, mine=of(server))
+    growth = check(verdict, "mine", "growth.server_live_bytes")
+    assert growth["verdict"] == "FAIL"
+    assert growth["low"] <= 200.0 <= growth["high"]
+
+
+def test_an_option_of_that_name_of_somebodys_own_engine_asks_for_no_server() -> None:
+    verdict = judged(plan_of(), mine=Story())
+    assert "servers" not in mine(verdict)
+    assert not [c for c in mine(verdict)["checks"] if "server" in c["id"]]
+
+
+@pytest.mark.parametrize("running", [False, True])
+@pytest.mark.parametrize("server", [ServerStory(), ServerStory(live=LEAKS, outages=((60.0, 2.0), (90.0, None)))])
+def test_servers_keep_to_the_schema(server: ServerStory, *, running: bool) -> None:
+    verdict = judged(JUDGED, mine=of(server), running=running, until_s=150.0 if running else None)
+    jsonschema.validate(json.loads(json.dumps(verdict, allow_nan=False)), SCHEMA)
+    assert mine(verdict)["verdict"] == ("INCOMPLETE" if running else mine(verdict)["verdict"])
