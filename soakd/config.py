@@ -184,7 +184,7 @@ def _read_engine(table: Table, limits: Limits, folder: Path) -> EngineConfig:
         in_flight=table.whole("in_flight", 512, least=1, most=100_000),
         factory=table.text("factory"),
         path=tuple(str((folder / item).resolve()) for item in table.texts("path")),
-        python=table.text("python"),
+        python=_read_python(table, folder),
         twin_of=table.text("twin_of"),
         collect_every_s=table.quantity_or_off("collect_every", units.parse_duration, None),
         forks=forks,
@@ -206,6 +206,14 @@ def _refuse_two_servers(table: Table, engine: EngineConfig) -> None:
     private = [name for name in ("backend", "binary", "args", "version") if name in engine.options]
     if KINDS[engine.kind].server and "url" in engine.options and private:
         raise table.fail("options", f"url names a server that runs already, {private[0]} concerns one of soakd's own")
+
+
+def _read_python(table: Table, folder: Path) -> str | None:
+    """Read an interpreter: a name is looked up on PATH; links stay, for one in an environment leads out of it."""
+    python = table.text("python")
+    if python is None or "/" not in python:
+        return python
+    return str(folder.absolute() / python)
 
 
 def _limits_for(kind: str, limits: Limits) -> Limits:

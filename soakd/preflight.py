@@ -13,9 +13,10 @@ from typing import Any, Literal
 import psutil
 
 from soakd.analysis.rules import LEAST_HOURS, LEAST_OPERATIONS, RESOLUTION_BYTES
+from soakd.interpreters import import_folder, refusals, worker_environment
 from soakd.plan import EnginePlan, Plan, worker_spec
 from soakd.records import Record
-from soakd.supervisor import memory_reserve_bytes, worker_environment
+from soakd.supervisor import memory_reserve_bytes
 from soakd.units import format_bytes, format_count, format_duration, format_rate
 from soakd.workers import Worker, describe_status, last_line
 
@@ -49,7 +50,12 @@ def check_host(plan: Plan, run_path: Path) -> Iterator[Finding]:
 
 async def check_engines(plan: Plan) -> AsyncIterator[Finding]:
     """Build and start every engine in a worker of its own, as the run will, and let it go again."""
-    found = await asyncio.gather(*(_try_engine(plan, engine) for engine in plan.engines))
+    refused = await refusals(plan)
+    for name, why in refused.items():
+        yield Finding("error", f'engine "{name}": python: {why}')
+    left = [engine for engine in plan.engines if engine.config.name not in refused]
+    with import_folder() as imports:
+        found = await asyncio.gather(*(_try_engine(plan, engine, imports) for engine in left))
     for finding in found:
         if finding is not None:
             yield finding
@@ -149,11 +155,11 @@ def _check_port(plan: Plan) -> Iterator[Finding]:
         )
 
 
-async def _try_engine(plan: Plan, engine: EnginePlan) -> Finding | None:
-    name, within_s = engine.config.name, plan.config.supervision.start_within_s
+async def _try_engine(plan: Plan, engine: EnginePlan, imports: Path) -> Finding | None:
+    name, python, within_s = engine.config.name, engine.config.python, plan.config.supervision.start_within_s
     worker = Worker(worker_spec(plan, engine, 0, ()), _ignore)
     try:
-        worker.start(python=engine.config.python, environment=worker_environment())
+        worker.start(python=python, environment=worker_environment(python, imports))
     except OSError as error:
         return Finding("error", f'engine "{name}": cannot start {error.filename}: {error.strerror}')
     ended = asyncio.create_task(worker.ended())

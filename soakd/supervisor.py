@@ -1,17 +1,19 @@
 """Starts, watches, restarts and stops the workers, and reads them from outside. Knows workers by their pipes only."""
 
 import asyncio
-import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import psutil
 
 from soakd import processes
 from soakd.errors import ProbeError
+from soakd.interpreters import import_folder, worker_environment
 from soakd.model import LOADED_PHASES
 from soakd.plan import EnginePlan, Plan, worker_spec
 from soakd.records import Kind, Record, Stamp
@@ -69,12 +71,17 @@ class Supervisor:
         self.stopping = False
         self._sink = sink
         self._site_packages = site_packages
+        self._imports: Path | None = None
         self._workers: dict[str, Worker] = {}
         self._progress: dict[str, Progress] = {}
         self._waiting = {engine.config.name for engine in plan.engines}
 
     async def run(self) -> None:
         """Take every engine through the plan; returns when the last worker has ended."""
+        with import_folder() as self._imports:
+            await self._run()
+
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             outside = group.create_task(self._sample_outside())
             guard = group.create_task(self._guard_memory())
@@ -101,6 +108,8 @@ class Supervisor:
         """Kill every worker with all that it started, and wait for none: the daemon ends now."""
         for worker in self._workers.values():
             worker.kill_group()
+        if self._imports is not None:
+            shutil.rmtree(self._imports, ignore_errors=True)
 
     async def _tend(self, engine: EnginePlan) -> None:
         """Keep one engine alive to the end of its plan, within its restarts."""
@@ -117,7 +126,7 @@ class Supervisor:
 
     async def _live(self, engine: EnginePlan, segment: int) -> bool:
         """Run one life; True when it ended as planned."""
-        name = engine.config.name
+        name, python = engine.config.name, engine.config.python
         progress = self._progress[name] = Progress()
 
         def on_record(record: Record) -> None:
@@ -126,7 +135,8 @@ class Supervisor:
 
         worker = Worker(worker_spec(self.plan, engine, segment, self._site_packages), on_record)
         try:
-            worker.start(python=engine.config.python, environment=worker_environment())
+            assert self._imports is not None
+            worker.start(python=python, environment=worker_environment(python, self._imports))
         except OSError as error:
             self._incident(engine, segment, "start_failed", f"{name}: {error.strerror}: {error.filename}")
             self._is_ready(name)
@@ -274,12 +284,6 @@ def memory_reserve_bytes(plan: Plan) -> float:
 def now() -> Stamp:
     """Read the three clocks."""
     return Stamp(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), time.monotonic())
-
-
-def worker_environment() -> Mapping[str, str]:
-    """The environment of a worker: ours, less what would change how Python allocates or where it writes."""
-    kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONHOME", "PYTHONSTARTUP")}
-    return kept | {"PYTHONUNBUFFERED": "1"}
 
 
 def _describe_end(worker: Worker, status: int) -> tuple[str, str]:

@@ -71,7 +71,8 @@ class Worker:
         try:
             # asyncio's own subprocess reports no end before its pipes are closed, which a grandchild may put off.
             self.process = subprocess.Popen(
-                [python or sys.executable, "-m", "soakd.worker", str(control_end), str(records_end)],
+                # -P: what lies in the folder that soakd was started in is nobody's module
+                [python or sys.executable, "-P", "-m", "soakd.worker", str(control_end), str(records_end)],
                 stdin=subprocess.DEVNULL, stdout=output_end, stderr=subprocess.STDOUT,
                 pass_fds=(control_end, records_end), start_new_session=True, env=dict(environment),
             )  # fmt: skip

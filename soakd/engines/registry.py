@@ -84,5 +84,7 @@ def _called(kind: str, adapter: Callable[..., Engine], options: Mapping[str, Any
         return adapter(**options, **internal)
     except EngineError:
         raise
+    except ImportError as error:
+        raise EngineError(f'kind "{kind}" does not work under {sys.executable}: {one_line(error)}') from error
     except Exception as error:
         raise EngineError(f'kind "{kind}": {one_line(error)}') from error
