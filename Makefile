@@ -24,6 +24,7 @@ soak: build ## Soak the embedded engines for three minutes, no server needed (co
 	@.venv/bin/soakd run configs/quick.toml
 
 test: dev ## Run every test, Rust and Python, unit to integration
+	@sh tools/bootstrap.sh tests
 	$(RUST_PATH) cargo test --locked --quiet $(PURE_CRATES)
 	$(PY) -m pytest
 

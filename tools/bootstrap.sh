@@ -3,6 +3,7 @@
 #
 #   tools/bootstrap.sh            check, install what is missing; silent when all is there
 #   tools/bootstrap.sh --check    check only, install nothing
+#   tools/bootstrap.sh tests      install the servers that integration tests start; where that cannot be done, go on
 #   tools/bootstrap.sh python     print the Python to build with
 #   tools/bootstrap.sh cargo      print the directory of the cargo to build with
 #
@@ -97,6 +98,44 @@ look_for_rust_packages() {
     rust=''
 }
 
+# Sets `as_root`; fails where there is no way to be root without asking.
+find_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        as_root=''
+    else
+        command -v sudo >/dev/null && sudo -n true 2>/dev/null || return 1
+        as_root='sudo '
+    fi
+}
+
+# --no-remove: what stands in the way, such as an older Rust, is its owner's to remove
+apt_install() {
+    ${as_root}env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Dpkg::Use-Pty=0 \
+        --no-install-recommends --no-remove "$@" >/dev/null
+}
+
+# Tests that start a server skip without it and say so: nothing here is worth an error.
+install_for_tests() {
+    wanted=''
+    command -v promtool >/dev/null && command -v prometheus >/dev/null || wanted="$wanted prometheus"
+    command -v redis-server >/dev/null || wanted="$wanted redis-server"
+    [ -n "$wanted" ] || return 0
+    if ! command -v apt-get >/dev/null || ! find_root; then
+        say "Some integration tests will be skipped; as root: apt-get install -y --no-install-recommends$wanted"
+        return 0
+    fi
+    say "Installing for the tests:$wanted"
+    ${as_root}apt-get update -qq || true
+    for package in $wanted; do
+        if ! apt_install "$package"; then
+            say "$package could not be installed: the tests that start one will be skipped"
+        elif [ -d /run/systemd/system ]; then
+            # the package starts a service of its own, which nobody asked for
+            ${as_root}systemctl disable --quiet --now "$package" || true
+        fi
+    done
+}
+
 install() {
     if ! command -v apt-get >/dev/null; then
         say 'No apt-get here: install these with the package manager of this system, then run make again. For example:'
@@ -105,11 +144,7 @@ install() {
         say '  openSUSE:      zypper install gcc glibc-devel python311 cargo'
         exit 1
     fi
-    if [ "$(id -u)" -eq 0 ]; then
-        as_root=''
-    elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then
-        as_root='sudo '
-    else
+    if ! find_root; then
         look_for_rust_packages # in lists that may be old: where they know none, the update may
         case $packages in *' rust') packages="${packages% rust} ${rust:-cargo-web rustc-web}" ;; esac
         say 'Neither root nor sudo without a password here. Run this once as root, then make again:'
@@ -127,10 +162,8 @@ install() {
         ;;
     esac
     say "Installing:$packages"
-    # --no-remove: an older Rust that stands in the way is its owner's to remove
     # shellcheck disable=SC2086  # a list of words
-    ${as_root}env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o Dpkg::Use-Pty=0 \
-        --no-install-recommends --no-remove $packages >/dev/null
+    apt_install $packages
     look
     if [ -n "$missing" ]; then
         say "Still missing after the installation:$missing"
@@ -141,6 +174,7 @@ install() {
 case "${1:-}" in
 python) find_python ;;
 cargo) find_cargo ;;
+tests) install_for_tests ;;
 '' | --check)
     look
     [ -z "$missing" ] && exit 0
@@ -149,7 +183,7 @@ cargo) find_cargo ;;
     install
     ;;
 *)
-    say "usage: tools/bootstrap.sh [--check | python | cargo]"
+    say "usage: tools/bootstrap.sh [--check | python | cargo | tests]"
     exit 2
     ;;
 esac

@@ -118,3 +118,26 @@ def test_a_system_without_a_recent_rust_is_sent_to_rustup(machine: Machine) -> N
 
 def test_an_unknown_word_is_a_usage_error(machine: Machine) -> None:
     assert machine.bootstrap("--chekc").returncode == 2
+
+
+def test_root_installs_the_servers_that_tests_start_and_only_what_is_missing(machine: Machine) -> None:
+    machine.has("redis-server", "exit 0")
+    machine.has_apt()
+    result = machine.bootstrap("tests")
+    assert (result.returncode, result.stderr) == (0, "Installing for the tests: prometheus\n")
+    assert machine.said.read_text(encoding="utf-8").strip().endswith("--no-remove prometheus")
+
+
+def test_without_root_tests_are_skipped_and_not_refused(machine: Machine) -> None:
+    machine.has_apt()
+    result = machine.bootstrap("tests", uid=1000)
+    assert result.returncode == 0
+    assert "as root: apt-get install -y --no-install-recommends prometheus redis-server\n" in result.stderr
+    assert not machine.said.exists()
+
+
+def test_a_server_that_cannot_be_installed_stops_no_test_run(machine: Machine) -> None:
+    machine.has("apt-get", "exit 100")
+    result = machine.bootstrap("tests")
+    assert result.returncode == 0
+    assert "redis-server could not be installed: the tests that start one will be skipped" in result.stderr
