@@ -1,60 +1,37 @@
 """`authorize`: a cache in front of a policy, as services put them together, on a new path and an old one.
 
 Which path an operation takes depends on its key alone: the same key always takes the same one, and a key that takes the
-new path at 5 % takes it at 50 %.
+new path at 5 % takes it at 50 %. While the policy of one path is down, the other path serves. Now and then both policies
+are asked, and compared.
 """
 
+import inspect
 import zlib
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Generic, TypeVar
 
-from soakd.engines.protocol import Cache, Engine, Policy
+from soakd.engines.authorize_paths import AsyncPath, Path, awaited
+from soakd.engines.batch import decide_each, decide_each_async
+from soakd.engines.comparison import Comparison
+from soakd.engines.protocol import Engine
 from soakd.engines.registry import is_async
 from soakd.errors import EngineError
 from soakd.model import Operation
 
 HASHES = 1 << 32
+OF_ATTEMPTS = ("retries_total", "timeouts_total", "connection_errors_total", "reloads_total", "reload_errors_total")
 
-
-class Path:
-    """One cache and one policy engine, and what they answered."""
-
-    def __init__(self, cache: Engine, policy: Engine) -> None:
-        self.engines = (cache, policy)
-        self.cache = cast(Cache, cache)
-        self.policy = cast(Policy, policy)
-        self.hits = 0
-        self.misses = 0
-        for engine, names in ((cache, ("get", "put", "drop")), (policy, ("decide",))):
-            if not all(callable(getattr(engine, name, None)) for name in names):
-                raise EngineError(f'kind "authorize": {type(engine).__name__} has no {" or ".join(names)}')
-
-    def decide(self, op: Operation) -> Any:
-        """Answer from the cache, or decide and remember; an admin operation changes rights, so it forgets first."""
-        key = f"{op.verb}/{op.key}"  # verb and key determine the input (soakd.load.tape)
-        if op.verb == "admin":
-            self.cache.drop(key)
-        decision = self.cache.get(key)
-        if decision is not None:
-            self.hits += 1
-            return decision
-        self.misses += 1
-        decision = self.policy.decide(op.input)
-        self.cache.put(key, decision)
-        return decision
-
-    def counters(self) -> Mapping[str, float]:
-        """Return hits, misses, and entries where the cache counts them."""
-        counted = {"hits": self.hits, "misses": self.misses}
-        entries = self.engines[0].counters().get("entries")
-        return counted if entries is None else counted | {"entries": entries}
+UNSERVED: Final = object()
+P = TypeVar("P", bound=Path)
+BuildPart = Callable[[str], Engine]
 
 
 def make(
     *, policy: str | None = None, cache: str | None = None, python_policy: str | None = None,
-    python_cache: str | None = None, rollout_ratio: float = 1.0, build_part: Callable[[str], Engine],
+    python_cache: str | None = None, rollout_ratio: float = 1.0, compare_ratio: float = 0.0, build_part: BuildPart,
+    name: str = "authorize", seed: int = 0,
 ) -> Engine:  # fmt: skip
-    """Build the paths that are used.
+    """Build the paths: those that take keys, and one that takes none where its policy is named: it stands by.
 
     Args:
         policy: name of the policy engine of the new path.
@@ -62,60 +39,198 @@ def make(
         python_policy: name of the policy engine of the old path.
         python_cache: name of the cache of the old path.
         rollout_ratio: share of the keys that take the new path.
+        compare_ratio: share of the operations for which both policies are asked and compared.
         build_part: builds a part from the name of its engine.
+        name: of this engine; its entries in a shared cache bear it.
+        seed: chooses the operations that are compared.
 
     Raises:
         EngineError: an engine is not named, is not of this run, or is no cache or policy.
     """
-    new = _path(build_part, cache=cache, policy=policy) if rollout_ratio > 0 else None
-    old = _path(build_part, python_cache=python_cache, python_policy=python_policy) if rollout_ratio < 1 else None
-    if any(is_async(engine) for path in (new, old) if path for engine in path.engines):
-        raise EngineError('kind "authorize": its parts must work in process')
-    return Authorize(new, old, rollout_ratio)
+    names = (
+        ("new", {"cache": cache, "policy": policy}, rollout_ratio > 0),
+        ("old", {"python_cache": python_cache, "python_policy": python_policy}, rollout_ratio < 1),
+    )
+    parts = {way: _parts(build_part, given, takes_keys, compare_ratio > 0) for way, given, takes_keys in names}
+    comparison = Comparison(compare_ratio, seed) if compare_ratio > 0 else None
+    if any(is_async(part) for halves in parts.values() if halves for part in halves if part):
+        waits = {way: halves and AsyncPath(*halves, f"{name}/{way}/") for way, halves in parts.items()}
+        return AsyncAuthorize(waits["new"], waits["old"], rollout_ratio, comparison)
+    paths = {way: halves and Path(*halves) for way, halves in parts.items()}
+    return Authorize(paths["new"], paths["old"], rollout_ratio, comparison)
 
 
-class Authorize:
-    """Decides through one of two paths."""
+def _parts(
+    build_part: BuildPart, names: Mapping[str, str | None], takes_keys: bool, is_compared: bool
+) -> tuple[Engine | None, Engine] | None:
+    """Build a path's cache and policy; None for a path that nobody needs or names."""
+    (cache_option, cache), (policy_option, policy) = names.items()
+    if policy is None and not takes_keys and not is_compared:
+        return None
+    if policy is None:
+        why = "" if takes_keys else ", for compare_ratio asks both policies"
+        raise EngineError(f'kind "authorize": option "{policy_option}" must name an engine of this run{why}')
+    if cache is None and takes_keys:
+        raise EngineError(f'kind "authorize": option "{cache_option}" must name an engine of this run')
+    return None if cache is None else build_part(cache), build_part(policy)
 
-    def __init__(self, new: Path | None, old: Path | None, rollout_ratio: float) -> None:
-        self._paths = {name: path for name, path in (("new", new), ("old", old)) if path is not None}
+
+class _TwoPaths(Generic[P]):
+    """What the engine has in common on both drivers: who is asked first, and what is counted."""
+
+    def __init__(self, new: P | None, old: P | None, rollout_ratio: float, comparison: Comparison | None) -> None:
+        self._paths: dict[str, P] = {way: path for way, path in (("new", new), ("old", old)) if path is not None}
         self._new, self._old = new, old
         self._below = round(rollout_ratio * HASHES)
-        caches = [path.engines[0] for path in self._paths.values()]
-        self.capacity_entries = sum(getattr(cache, "capacity_entries", 0) for cache in caches)
-        self.bytes_per_entry = max(getattr(cache, "bytes_per_entry", 0) for cache in caches)
+        self._comparison = comparison
+        self._parts = [engine for path in self._paths.values() for engine in path.engines]
+        self._served_by_other = 0
+        # What a server keeps for this process is not in this process: only caches in it explain its growth.
+        self.capacity_entries = sum(getattr(part, "capacity_entries", 0) for part in self._parts)
+        self.bytes_per_entry = max(getattr(part, "bytes_per_entry", 0) for part in self._parts)
+        self.inputs = next((part.inputs for part in self._parts if getattr(part, "inputs", None)), None)
+
+    def take_findings(self) -> list[dict[str, Any]]:
+        """Return the disagreements since the last call, as records bear them."""
+        return [] if self._comparison is None else self._comparison.take_findings()
+
+    def counters(self) -> Mapping[str, float]:
+        """Return what each path and the comparison counted, entries in all, and the attempts of all parts."""
+        counted: dict[str, float] = {
+            f"{way}_{name}": value for way, path in self._paths.items() for name, value in path.counters().items()
+        }
+        counted["entries"] = sum(value for name, value in counted.items() if name.endswith("_entries"))
+        counted["served_by_other_total"] = self._served_by_other
+        if self._comparison is not None:
+            counted.update(self._comparison.counters())
+        for part in self._parts:
+            told = part.counters()
+            for name in OF_ATTEMPTS:
+                if name in told:
+                    counted[name] = counted.get(name, 0) + told[name]
+        return counted
+
+    def _in_order(self, key: str) -> tuple[P, P | None]:
+        """Return the path of a key, and the one that stands in for it."""
+        new, old = self._new, self._old
+        if new is not None and (old is None or zlib.crc32(key.encode()) < self._below):
+            return new, old
+        assert old is not None
+        return old, new
+
+
+class Authorize(_TwoPaths[Path]):
+    """Decides through one of two paths, in process."""
 
     def start(self) -> None:
         """Start the parts."""
-        for path in self._paths.values():
-            for engine in path.engines:
-                engine.start()
+        for part in self._parts:
+            part.start()
 
     def operation(self, op: Operation, /) -> Any:
-        """Decide one operation on its path."""
-        new, old = self._new, self._old
-        if new is None or (old is not None and zlib.crc32(op.key.encode()) >= self._below):
-            assert old is not None
-            return old.decide(op)
-        return new.decide(op)
+        """Decide one operation on its path, or on the other one where that path's policy is down.
+
+        Raises:
+            Exception: of the operation's own path, where neither could decide.
+        """
+        path, other = self._in_order(op.key)
+        try:
+            decision = path.decide(op)
+        except Exception:
+            decision = self._decide_on(other, op)
+            if decision is UNSERVED:
+                raise
+        if self._comparison is not None and self._comparison.is_due():
+            self._compare(self._comparison, op.input)
+        return decision
+
+    def decide_many(self, operations: Iterable[Operation]) -> list[Any]:
+        """Decide many operations; one that fails has its exception in its place."""
+        return decide_each(self.operation, operations)
 
     def close(self) -> None:
-        """Close the parts."""
-        for path in self._paths.values():
-            for engine in path.engines:
-                engine.close()
+        """Close the parts.
 
-    def counters(self) -> Mapping[str, float]:
-        """Return hits, misses and entries of each path, and entries in all."""
-        counted = {
-            f"{name}_{key}": value for name, path in self._paths.items() for key, value in path.counters().items()
-        }
-        return counted | {"entries": sum(value for key, value in counted.items() if key.endswith("_entries"))}
+        Raises:
+            ExceptionGroup: some could not be closed; the others are.
+        """
+        errors = [error for part in self._parts for error in decide_each(lambda part: part.close(), [part]) if error]
+        if errors:
+            raise ExceptionGroup("parts could not be closed", errors)
+
+    def _decide_on(self, other: Path | None, op: Operation) -> Any:
+        if other is None:
+            return UNSERVED
+        try:
+            decision = other.decide(op)
+        except Exception:  # noqa: BLE001 - the operation fails with the error of its own path
+            return UNSERVED
+        self._served_by_other += 1
+        return decision
+
+    def _compare(self, comparison: Comparison, given: Mapping[str, Any]) -> None:
+        assert self._new is not None
+        assert self._old is not None
+        try:
+            new, old = self._new.policy.decide(given), self._old.policy.decide(given)
+        except Exception:  # noqa: BLE001 - a policy without a decision does not disagree; it is counted apart
+            comparison.note_error()
+        else:
+            comparison.note(given, new, old)
 
 
-def _path(build_part: Callable[[str], Engine], **names: str | None) -> Path:
-    for option, name in names.items():
-        if name is None:
-            raise EngineError(f'kind "authorize": option "{option}" must name an engine of this run')
-    cache, policy = (build_part(cast(str, name)) for name in names.values())
-    return Path(cache, policy)
+class AsyncAuthorize(_TwoPaths[AsyncPath]):
+    """Decides as `Authorize` does, where at least one part is across a network."""
+
+    async def start(self) -> None:
+        """Start the parts, one after the other."""
+        for part in self._parts:
+            await awaited(part.start, inspect.iscoroutinefunction(part.start))()
+
+    async def operation(self, op: Operation, /) -> Any:
+        """Decide one operation as `Authorize.operation` does."""
+        path, other = self._in_order(op.key)
+        try:
+            decision = await path.decide(op)
+        except Exception:
+            decision = await self._decide_on(other, op)
+            if decision is UNSERVED:
+                raise
+        if self._comparison is not None and self._comparison.is_due():
+            await self._compare(self._comparison, op.input)
+        return decision
+
+    async def decide_many(self, operations: Iterable[Operation]) -> list[Any]:
+        """Decide many operations at once; one that fails has its exception in its place."""
+        return await decide_each_async(self.operation, operations)
+
+    async def close(self) -> None:
+        """Close the parts.
+
+        Raises:
+            ExceptionGroup: some could not be closed; the others are.
+        """
+        closings = [awaited(part.close, inspect.iscoroutinefunction(part.close)) for part in self._parts]
+        errors = [error for error in await decide_each_async(lambda close: close(), closings) if error]
+        if errors:
+            raise ExceptionGroup("parts could not be closed", errors)
+
+    async def _decide_on(self, other: AsyncPath | None, op: Operation) -> Any:
+        if other is None:
+            return UNSERVED
+        try:
+            decision = await other.decide(op)
+        except Exception:  # noqa: BLE001 - the operation fails with the error of its own path
+            return UNSERVED
+        self._served_by_other += 1
+        return decision
+
+    async def _compare(self, comparison: Comparison, given: Mapping[str, Any]) -> None:
+        assert self._new is not None
+        assert self._old is not None
+        try:
+            new, old = await self._new.decide_input(given), await self._old.decide_input(given)
+        except Exception:  # noqa: BLE001 - a policy without a decision does not disagree; it is counted apart
+            comparison.note_error()
+        else:
+            comparison.note(given, new, old)

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from soakd.engines.failures import one_line
@@ -13,8 +14,10 @@ from soakd.model import WorkerSpec
 
 ADAPTERS: Mapping[str, str] = {
     "policy.regorus": "soakd.engines.policy_regorus:RegorusPolicy",
+    "policy.opa": "soakd.engines.policy_opa:OpaPolicy",
     "cache.native": "soakd.engines.cache_native:NativeCache",
     "cache.python": "soakd.engines.cache_python:PythonCache",
+    "cache.redis": "soakd.engines.cache_redis:RedisCache",
     "authorize": "soakd.engines.authorize:make",
     "python": "soakd.engines.python_factory:make",
     "control.null": "soakd.engines.control_null:NullControl",
@@ -34,7 +37,8 @@ def build(spec: WorkerSpec) -> Engine:
     if spec.kind == "python":
         return _called(spec.kind, adapter, {"factory": spec.factory, "options": spec.options})
     if spec.kind == "authorize":
-        return _called(spec.kind, adapter, dict(spec.options), build_part=lambda name: build_peer(spec, name))
+        internal = {"name": spec.engine, "seed": spec.seed + spec.segment, "build_part": partial(build_peer, spec)}
+        return _called(spec.kind, adapter, dict(spec.options), **internal)
     return _called(spec.kind, adapter, dict(spec.options))
 
 
@@ -49,7 +53,10 @@ def build_peer(spec: WorkerSpec, name: str) -> Engine:
     kind = spec.peers[name]["kind"]
     if kind in ("authorize", "python"):
         raise EngineError(f'engine "{name}": kind "{kind}" cannot be a part of authorize')
-    return _called(kind, adapter_of(kind), dict(spec.peers[name].get("options") or {}))
+    options = dict(spec.peers[name].get("options") or {})
+    if kind == "policy.opa":
+        options.pop("reload_every", None)  # its own worker pushes to the server that they share
+    return _called(kind, adapter_of(kind), options)
 
 
 def is_async(engine: Engine) -> bool:

@@ -1,0 +1,83 @@
+"""Requests to a server: tried again where that may help, and every attempt that failed is counted."""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from soakd.errors import BackendError
+
+T = TypeVar("T")
+Errors = tuple[type[Exception], ...]
+
+SHORTEST_WAIT_S = 0.02
+LONGEST_WAIT_S = 0.5
+
+
+class Attempts:
+    """Performs requests that may be repeated: decisions, and cache commands that name what they set.
+
+    What a client library would do by itself is off, so that no failed attempt goes unseen.
+
+    Args:
+        server: its address, without credentials, for messages.
+        retries: attempts after a failed one.
+        lost: what the client raises where the server is not there, or no longer.
+        timed_out: what it raises where an attempt took too long; looked at first.
+
+    Attributes:
+        retries_total: attempts that followed a failed one.
+        timeouts_total: attempts that took too long.
+        connection_errors_total: attempts for which there was no connection, or none any more.
+    """
+
+    def __init__(self, server: str, retries: int, *, lost: Errors, timed_out: Errors) -> None:
+        self.retries_total = 0
+        self.timeouts_total = 0
+        self.connection_errors_total = 0
+        self._server = server
+        self._retries = retries
+        self._lost = lost
+        self._timed_out = timed_out
+
+    async def __call__(self, request: Callable[..., Awaitable[T]], *args: object) -> T:
+        """Perform a request.
+
+        Raises:
+            BackendError: the last attempt failed too.
+        """
+        for failed in itertools.count(1):
+            try:
+                return await request(*args)
+            except self._timed_out as error:
+                self.timeouts_total += 1
+                if failed > self._retries:
+                    raise BackendError(f"{self._server}: no answer in time") from error
+            except self._lost as error:
+                self.connection_errors_total += 1
+                if failed > self._retries:
+                    raise BackendError(f"{self._server}: {reason_of(error)}") from error
+            self.retries_total += 1
+            await asyncio.sleep(random.random() * min(LONGEST_WAIT_S, SHORTEST_WAIT_S * 2**failed))
+        raise AssertionError("unreachable")
+
+    def counters(self) -> Mapping[str, float]:
+        """Return the totals."""
+        return {
+            "retries_total": self.retries_total,
+            "timeouts_total": self.timeouts_total,
+            "connection_errors_total": self.connection_errors_total,
+        }
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what happened on one short line; an exception without words has a name."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def without_credentials(url: str) -> str:
+    """Return an address that may stand in a message."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
