@@ -5,7 +5,6 @@ import itertools
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from soakd.errors import BackendError
 
@@ -25,7 +24,7 @@ class Attempts:
         server: its address, without credentials, for messages.
         retries: attempts after a failed one.
         lost: what the client raises where the server is not there, or no longer.
-        timed_out: what it raises where an attempt took too long; looked at first.
+        timed_out: what it raises, or gives as the cause, where an attempt took too long.
 
     Attributes:
         retries_total: attempts that followed a failed one.
@@ -39,7 +38,7 @@ class Attempts:
         self.connection_errors_total = 0
         self._server = server
         self._retries = retries
-        self._lost = lost
+        self._failures = (*timed_out, *lost)
         self._timed_out = timed_out
 
     async def __call__(self, request: Callable[..., Awaitable[T]], *args: object) -> T:
@@ -51,14 +50,15 @@ class Attempts:
         for failed in itertools.count(1):
             try:
                 return await request(*args)
-            except self._timed_out as error:
-                self.timeouts_total += 1
-                if failed > self._retries:
-                    raise BackendError(f"{self._server}: no answer in time") from error
-            except self._lost as error:
-                self.connection_errors_total += 1
-                if failed > self._retries:
-                    raise BackendError(f"{self._server}: {reason_of(error)}") from error
+            except self._failures as error:
+                if isinstance(error, self._timed_out) or isinstance(error.__cause__, self._timed_out):
+                    self.timeouts_total += 1
+                    if failed > self._retries:
+                        raise BackendError(f"{self._server}: no answer in time") from error
+                else:
+                    self.connection_errors_total += 1
+                    if failed > self._retries:
+                        raise BackendError(f"{self._server}: {reason_of(error)}") from error
             self.retries_total += 1
             await asyncio.sleep(random.random() * min(LONGEST_WAIT_S, SHORTEST_WAIT_S * 2**failed))
         raise AssertionError("unreachable")
@@ -79,5 +79,6 @@ def reason_of(error: BaseException) -> str:
 
 def without_credentials(url: str) -> str:
     """Return an address that may stand in a message."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+    scheme, _, rest = url.partition("?")[0].partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"

@@ -1,8 +1,8 @@
 """`authorize`: a cache in front of a policy, as services put them together, on a new path and an old one.
 
 Which path an operation takes depends on its key alone: the same key always takes the same one, and a key that takes the
-new path at 5 % takes it at 50 %. While the policy of one path is down, the other path serves. Now and then both policies
-are asked, and compared.
+new path at 5 % takes it at 50 %. While the policy of one path is down, the other path serves. Now and then both
+policies are asked, and compared: within the operation, which takes so much longer then.
 """
 
 import inspect
@@ -26,7 +26,7 @@ P = TypeVar("P", bound=Path)
 BuildPart = Callable[[str], Engine]
 
 
-def make(
+def make(  # noqa: PLR0913 - an argument for each option
     *, policy: str | None = None, cache: str | None = None, python_policy: str | None = None,
     python_cache: str | None = None, rollout_ratio: float = 1.0, compare_ratio: float = 0.0, build_part: BuildPart,
     name: str = "authorize", seed: int = 0,
@@ -65,13 +65,13 @@ def _parts(
 ) -> tuple[Engine | None, Engine] | None:
     """Build a path's cache and policy; None for a path that nobody needs or names."""
     (cache_option, cache), (policy_option, policy) = names.items()
+    if cache is None and takes_keys:
+        raise EngineError(f'kind "authorize": option "{cache_option}" must name an engine of this run')
     if policy is None and not takes_keys and not is_compared:
         return None
     if policy is None:
         why = "" if takes_keys else ", for compare_ratio asks both policies"
         raise EngineError(f'kind "authorize": option "{policy_option}" must name an engine of this run{why}')
-    if cache is None and takes_keys:
-        raise EngineError(f'kind "authorize": option "{cache_option}" must name an engine of this run')
     return None if cache is None else build_part(cache), build_part(policy)
 
 
@@ -88,7 +88,7 @@ class _TwoPaths(Generic[P]):
         # What a server keeps for this process is not in this process: only caches in it explain its growth.
         self.capacity_entries = sum(getattr(part, "capacity_entries", 0) for part in self._parts)
         self.bytes_per_entry = max(getattr(part, "bytes_per_entry", 0) for part in self._parts)
-        self.inputs = next((part.inputs for part in self._parts if getattr(part, "inputs", None)), None)
+        self.inputs = next(filter(None, (getattr(part, "inputs", None) for part in self._parts)), None)
 
     def take_findings(self) -> list[dict[str, Any]]:
         """Return the disagreements since the last call, as records bear them."""

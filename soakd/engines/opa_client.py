@@ -125,13 +125,9 @@ class OpaClient:
         if status not in (200, 204):
             raise EngineError(f"{self.server} rejects {path}: {refusal_of(status, answer)}")
 
-    async def _ask(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], timeout: Any
-    ) -> Answer:
+    async def _ask(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], within: Any) -> Answer:
         data = io.BytesIO(body) if body is not None and len(body) > LARGE_BYTES else body  # aiohttp asks for it
-        request = self._session.request(
-            method, url, data=data, headers=headers, timeout=timeout, allow_redirects=False
-        )
+        request = self._session.request(method, url, data=data, headers=headers, timeout=within, allow_redirects=False)
         async with request as response:
             return response.status, await _read(response)
 

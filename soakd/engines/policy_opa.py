@@ -41,7 +41,7 @@ class OpaPolicy:
         ImportError: this interpreter has no aiohttp.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - an argument for each option
         self, policy: str | list[str] | None = None, rule: str | None = None, data: str | None = None,
         inputs: str | None = None, reload_every: float | None = None, timeout: float = 1.0, retries: int = 2,
         connections: int = 16, url: str | None = None,

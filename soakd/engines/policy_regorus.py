@@ -1,9 +1,10 @@
 """`policy.regorus`: Rego in process, through `soakd._native`."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from soakd.engines.batch import decide_each
 from soakd.errors import EngineError
 from soakd.model import Operation
 from soakd.policies import read_data, read_modules
@@ -16,6 +17,7 @@ class RegorusPolicy:
         policy: a .rego file, several, or folders of them.
         rule: the rule to decide, such as "data.rbac.allow".
         data: a JSON document for `data`.
+        inputs: a file of recorded inputs, for the tape.
         reload_every: seconds between two reloads from the files, while decisions go on; None for never.
 
     Raises:
@@ -25,17 +27,18 @@ class RegorusPolicy:
 
     def __init__(
         self, policy: str | list[str] | None = None, rule: str | None = None, data: str | None = None,
-        reload_every: float | None = None,
+        inputs: str | None = None, reload_every: float | None = None,
     ) -> None:  # fmt: skip
         from soakd._native import UNDEFINED
         from soakd._native import Policy as NativePolicy
 
         if not policy or not rule:
             raise EngineError(f'kind "policy.regorus": option "{"rule" if policy else "policy"}" must be given')
+        self.inputs = inputs
         self._sources = [policy] if isinstance(policy, str) else list(policy)
         self._data = data
         self._undefined = UNDEFINED
-        self._reload_every_s = reload_every
+        self._reload_every_s = reload_every or 0.0
         self._reload_due_s = time.monotonic() + (reload_every or 0.0)
         self._decisions = self._allowed = self._undecided = self._reloads = 0
         try:
@@ -43,22 +46,24 @@ class RegorusPolicy:
         except ValueError as error:  # PolicyError is one: file, line, column
             place = "" if getattr(error, "file", None) else f'rule "{rule}": '
             raise EngineError(f"{place}{str(error).splitlines()[0]}") from error
-        self.decide = self._policy.decide
+        self.decide = self._policy.decide if reload_every is None else self._decide_on_time
 
     def start(self) -> None:
         """Nothing to start: the policy is compiled already."""
 
     def operation(self, op: Operation, /) -> Any:
         """Decide on one input; reload first where it is time."""
-        if self._reload_every_s is not None and time.monotonic() >= self._reload_due_s:
-            self._reload(self._reload_every_s)
         decision = self.decide(op.input)
         self._decisions += 1
         if decision is self._undefined:
             self._undecided += 1
-        elif decision:
+        elif decision is not False:
             self._allowed += 1
         return decision
+
+    def decide_many(self, given: Iterable[Mapping[str, Any]]) -> list[Any]:
+        """Decide on many inputs; an input that fails has its exception in its place."""
+        return decide_each(self.decide, given)
 
     def close(self) -> None:
         """Let go of the compiled policy."""
@@ -71,11 +76,16 @@ class RegorusPolicy:
             "allowed": self._allowed,
             "denied": self._decisions - self._allowed - self._undecided,
             "undefined": self._undecided,
-            "reloads": self._reloads,
+            "reloads_total": self._reloads,
         }
 
-    def _reload(self, every_s: float) -> None:
+    def _decide_on_time(self, given: Mapping[str, Any]) -> Any:
+        if time.monotonic() >= self._reload_due_s:
+            self._reload()
+        return self._policy.decide(given)
+
+    def _reload(self) -> None:
         """Read the files again and swap; what does not compile raises here and leaves the old policy in force."""
-        self._reload_due_s = time.monotonic() + every_s
+        self._reload_due_s = time.monotonic() + self._reload_every_s
         self._policy.reload(read_modules(self._sources), read_data(self._data))
         self._reloads += 1

@@ -1,5 +1,8 @@
 """The tape: 65,536 seeded operations, made once before the baseline and played round and round.
 
+Recorded inputs take the place of generated ones, in the order and as often as they were recorded; a tape of more than
+65,536 is as long as they are.
+
 The same seed and mix give the same tape in every process and Python version. Of `random` only `Random(int).random()` is
 used, the one method whose sequence the language promises to keep; zipf weights are whole numbers.
 """
@@ -9,10 +12,11 @@ import itertools
 import json
 import random
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from soakd.load.mixes import MIXES, Input, Mix
 from soakd.model import Operation, Verb, WorkerSpec
+from soakd.policies import read_inputs
 
 LENGTH = 65_536
 ZIPF_EXPONENT = 0.99
@@ -38,17 +42,19 @@ class Tape:
             self.stream = _with_unique_keys(operations, first_unique)
 
 
-def build_tape(spec: WorkerSpec) -> Tape:
-    """Make the tape of a worker from its seed and mix.
+def build_tape(spec: WorkerSpec, inputs: str | None = None) -> Tape:
+    """Make the tape of a worker from its seed and mix, and from the recorded inputs of a file where there is one.
 
     Raises:
         ValueError: an unknown mix.
+        EngineError: the recorded inputs cannot be read.
     """
     if spec.mix not in MIXES:
         raise ValueError(f'mix: must be one of {", ".join(MIXES)}, got "{spec.mix}"')
     mix = MIXES[spec.mix]
+    operations = make_operations(spec.seed, mix) if inputs is None else replay(spec.seed, mix, read_inputs(inputs))
     return Tape(
-        make_operations(spec.seed, mix),
+        operations,
         first_unique=spec.segment * UNIQUE_PER_SEGMENT if mix.unique else None,
     )
 
@@ -68,6 +74,21 @@ def make_operations(seed: int, mix: Mix, length: int = LENGTH) -> list[Operation
         given = inputs.get((verb, slot)) or inputs.setdefault((verb, slot), mix.input(verb, slot))
         operations.append(Operation(verb, key, given, size_bytes))
     return operations
+
+
+def replay(seed: int, mix: Mix, inputs: Sequence[Input], length: int = LENGTH) -> list[Operation]:
+    """Draw operations that go through recorded inputs in order, whole rounds of them; verbs are the mix's.
+
+    Equal inputs have one key, so that here too verb and key together determine the input.
+    """
+    draw = random.Random(seed).random
+    firsts: dict[str, int] = {}
+    numbers = [firsts.setdefault(json.dumps(given, sort_keys=True), n) for n, given in enumerate(inputs)]
+    entries = {number: (f"input:{number:015d}", mix.size_bytes(number)) for number in firsts.values()}
+    return [
+        Operation(mix.verb(draw()), entries[number][0], inputs[number], entries[number][1])
+        for number in numbers * max(1, length // len(numbers))
+    ]
 
 
 def _zipf_bounds(keys: int) -> list[int]:

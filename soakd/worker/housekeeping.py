@@ -17,7 +17,11 @@ CONTROL_EVERY_S = 0.1
 CHILD_POLL_S = 0.02
 TIMINGS_EVERY = 6
 SLOW_PROBE_S = 1e-3
+MOST_FINDINGS = 20
+"""Findings of an engine that are sent in one life: a second bound, for records that nobody reads are growth too."""
 TOTALS = ("operations_total", "errors_total", "dropped_total", "skipped_total")
+
+TakeFindings = Callable[[], list[dict[str, Any]]]
 
 
 class Housekeeping:
@@ -31,6 +35,8 @@ class Housekeeping:
         self._records = records
         self._lanes = lanes
         self._counters: Callable[[], Mapping[str, float]] = dict
+        self._take_findings: TakeFindings = list
+        self._findings = 0
         self._probes = ProbeSet(
             sample_every_s=spec.sample_every_s,
             collect_every_s=spec.collect_every_s,
@@ -46,10 +52,11 @@ class Housekeeping:
         self._samples = 0
         self.stopping = False
 
-    def begin(self, origin_s: float, counters: Any) -> None:
+    def begin(self, origin_s: float, counters: Any, take_findings: TakeFindings | None = None) -> None:
         """Start the cadences at the run's origin (CLOCK_MONOTONIC seconds), the same for every engine."""
         mono_s = now().mono_s
         self._counters = counters
+        self._take_findings = take_findings or list
         self._sample_due_s = _next_due_s(origin_s, self._spec.sample_every_s, mono_s)
         self._latency_from_s = mono_s
         self._latency_due_s = mono_s + self._spec.latency_every_s
@@ -68,8 +75,9 @@ class Housekeeping:
         self.driver = None
 
     def forget_engine(self) -> None:
-        """Drop the last reference to the engine's counters."""
+        """Drop the last references to the engine's methods."""
         self._counters = dict
+        self._take_findings = list
 
     def close(self) -> None:
         """End a child that is still alive."""
@@ -114,7 +122,14 @@ class Housekeeping:
         if not child_lives:
             self._lanes.close_window()
 
+    def _send_findings(self) -> None:
+        for finding in self._take_findings():
+            self._findings += 1
+            if self._findings <= MOST_FINDINGS:
+                self._records.send("incident", finding)
+
     def _sample(self, mono_s: float) -> None:
+        self._send_findings()
         body: dict[str, Any] = self._without_dull_timings(self._probes.sample(mono_s))
         body.update(self._running_totals())
         body["phase"] = self.phase.name if self.phase else None

@@ -15,7 +15,7 @@ from typing import Any
 
 from soakd.engines import build, is_async
 from soakd.engines.failures import one_line
-from soakd.errors import EngineError
+from soakd.errors import EngineError, SoakdError
 from soakd.load import Arrivals, AsyncDriver, Lanes, SyncDriver, Tape, build_tape, new_recorder
 from soakd.model import LOADED_PHASES, Phase, WorkerSpec
 from soakd.worker.errors_seen import ErrorsSeen
@@ -35,7 +35,7 @@ def live(spec: WorkerSpec, control: ControlPipe, records: RecordPipe) -> int:
         ControlClosed: the daemon is gone.
     """
     engine = build(spec)
-    tape = build_tape(spec)
+    tape = build_tape(spec, getattr(engine, "inputs", None))
     lanes = Lanes(new_recorder(), new_recorder())
     keeping = Housekeeping(spec, control, records, lanes)
     life = Life(spec, engine, tape, lanes, keeping, records, control)
@@ -113,7 +113,7 @@ class Life:
         """
         self._records.send("hello", self._hello())
         self._origin_s = self._wait_for_go()
-        self._keeping.begin(self._origin_s, self._engine.counters)
+        self._keeping.begin(self._origin_s, self._engine.counters, getattr(self._engine, "take_findings", None))
         for phase in self._spec.phases:
             if self._keeping.stopping or self._ns(phase.end_s) <= int(now().mono_s * NS):
                 continue
@@ -175,6 +175,8 @@ def _starting() -> Iterator[None]:
     """Wrap what start() raises; SystemExit too: an engine that leaves here has not started."""
     try:
         yield
+    except SoakdError as error:  # an adapter's own words need no wrapping
+        raise EngineError(str(error)) from error
     except (Exception, SystemExit) as error:
         raise EngineError(f"start() failed: {one_line(error)}") from error
 

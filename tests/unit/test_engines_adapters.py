@@ -194,7 +194,7 @@ def test_a_policy_is_read_again_and_one_that_does_not_compile_leaves_the_old_one
     with pytest.raises(ValueError, match=r"p\.rego"):
         engine.operation(op("read"))
     assert engine.operation(op("read")) is True
-    assert engine.counters()["reloads"] == 1
+    assert engine.counters()["reloads_total"] == 1
 
 
 @pytest.mark.parametrize(
@@ -293,7 +293,10 @@ def share_of_new(engine: Any) -> float:
 def test_a_decision_is_asked_for_once_and_denials_are_remembered_too() -> None:
     engine = authorize(1.0)
     assert [engine.operation(numbered(n)) for n in (1, 2, 1, 2)] == [False, True, False, True]
-    assert engine.counters() == {"new_hits": 2, "new_misses": 2, "new_entries": 2, "entries": 2}
+    counted = {name: value for name, value in engine.counters().items() if not name.startswith("old_")}
+    assert counted == {
+        "new_hits": 2, "new_misses": 2, "new_entries": 2, "entries": 2, "served_by_other_total": 0,
+    }  # fmt: skip
 
 
 def test_an_admin_operation_decides_anew() -> None:

@@ -43,25 +43,20 @@ def own(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
     sys.path[:] = path
 
 
-NOT_BUILT: set[str] = {"policy.opa", "cache.redis"}
-NOT_TAKEN: set[tuple[str, str]] = {("policy.regorus", "inputs"), ("authorize", "compare_ratio")}
-"""What the configuration knows and no adapter does, yet."""
+INTERNAL = {"build_part", "clock_s", "name", "seed"}
+"""What adapters are given by the registry or by tests, never by a configuration."""
 
 
 def worker_options(kind: str) -> dict[str, Any]:
     """The options of a kind that its workers are told of, with their defaults."""
-    return {
-        name: option.default
-        for name, option in KINDS[kind].options.items()
-        if not option.for_server and (kind, name) not in NOT_TAKEN
-    }
+    return {name: option.default for name, option in KINDS[kind].options.items() if not option.for_server}
 
 
 def test_every_kind_of_the_configuration_has_an_adapter_that_takes_its_options() -> None:
-    assert set(ADAPTERS) == set(KINDS) - NOT_BUILT
+    assert set(ADAPTERS) == set(KINDS)
     for kind in ADAPTERS:
         if not KINDS[kind].needs_factory:
-            known = set(inspect.signature(adapter_of(kind)).parameters) - {"build_part", "clock_s"}
+            known = set(inspect.signature(adapter_of(kind)).parameters) - INTERNAL
             assert known == set(worker_options(kind)), kind
 
 
