@@ -68,6 +68,8 @@ class Story:
     resident: Level = flat
     """Resident beyond what is live."""
     error_ratio: float = 0.0
+    fails: tuple[tuple[float, float], ...] = ()
+    """When every operation fails: from, to."""
     latency_ns: int = LATENCY_NS
     lateness_ns: int = 100_000
     silent_from_s: dict[str, float] = field(default_factory=dict)
@@ -214,7 +216,7 @@ def _engine_records(plan: Plan, engine: EnginePlan, story: Story, until_s: float
         body: dict[str, Any] = {
             "phase": phase.name,
             "operations_total": operations - before,
-            "errors_total": int((operations - before) * story.error_ratio),
+            "errors_total": int((operations - before) * story.error_ratio) + _failed(engine, story, t_s),
             "dropped_total": 0,
             "skipped_total": 0,
             "live_python_bytes": 2e7
@@ -312,6 +314,14 @@ def _restart(name: str, life: int, at_s: float, story: Story) -> Iterator[Record
 def _operations(engine: EnginePlan, t_s: float) -> int:
     loaded = (max(0.0, min(t_s, p.end_s) - p.start_s) for p in engine.phases if p.name in LOADED_PHASES)
     return round(engine.rate_per_s * sum(loaded))
+
+
+def _failed(engine: EnginePlan, story: Story, t_s: float) -> int:
+    return sum(
+        _operations(engine, min(t_s, to_s)) - _operations(engine, from_s)
+        for from_s, to_s in story.fails
+        if from_s < t_s
+    )
 
 
 def _latency(name: str, t_s: float, due_s: float, phase: str, story: Story) -> Record:

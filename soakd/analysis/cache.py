@@ -78,6 +78,8 @@ def fill_of(data: EngineData, series: Series) -> Fill | None:
     """Return the filling of an engine that is bounded by design and counts its entries; None where it is not one."""
     declared, entries = data.declared, data.in_load(ENTRIES)
     capacity_entries, capacity_bytes = declared.get("capacity_entries"), declared.get("capacity_bytes")
+    if data.server is not None and capacity_entries is None:  # a client does not hold what its server has room for
+        capacity_entries = data.plan.options.get("capacity")
     if (capacity_entries is None and capacity_bytes is None) or len(entries) < MIN_SAMPLES or len(series) < MIN_SAMPLES:
         return None
     per_entry, source = declared.get("bytes_per_entry"), "declared"

@@ -113,6 +113,13 @@ class Outage:
     """From its end, or its first unanswered question, to its answering again."""
     gave_up: bool = False
 
+    @property
+    def gone_s(self) -> float:
+        """When it began, as far as that can be told from how long it took."""
+        if self.recovered_s is None or self.recovery_s is None:
+            return self.from_s
+        return min(self.from_s, self.recovered_s - self.recovery_s)
+
 
 @dataclass(slots=True, kw_only=True)
 class ServerData:

@@ -115,8 +115,7 @@ def _away_s(server: ServerData, start_s: float, end_s: float) -> float:
     away_s = 0.0
     for outage in server.outages:
         if outage.recovered_s is not None:
-            gone_s = min(outage.from_s, outage.recovered_s - (outage.recovery_s or 0.0))
-            away_s += max(0.0, min(outage.recovered_s, end_s) - max(gone_s, start_s))
+            away_s += max(0.0, min(outage.recovered_s, end_s) - max(outage.gone_s, start_s))
     return away_s
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from soakd.analysis.agreement import check_agreement
 from soakd.analysis.check import Check, round_number, worst
 from soakd.analysis.classes import Class, classify
 from soakd.analysis.controls import check_controls, judge_controls
@@ -12,8 +13,9 @@ from soakd.analysis.garbage import excuse_garbage
 from soakd.analysis.growth_checks import Room, check_growth
 from soakd.analysis.observer import check_observer, harness_words, memory_available, observer
 from soakd.analysis.outlook import Outlook, as_of
+from soakd.analysis.recovery import check_recovery
 from soakd.analysis.rundata import EngineData, RunData, describe, rfc3339
-from soakd.analysis.server_checks import check_server
+from soakd.analysis.server_checks import check_server, judges_server
 from soakd.analysis.server_words import CALM, LEAK, classify_server, describe_server
 from soakd.analysis.service_checks import check_service, level_difference
 from soakd.analysis.summary import deciding_engines, summary, visibility
@@ -84,7 +86,10 @@ def _check_engine(data: EngineData, outlook: Outlook, memory: float | None) -> l
     checks = excuse_garbage(list(check_growth(data, own, every_signal=outlook.final, room=room)))
     checks += [as_of(outlook, check) for check in check_service(data)]
     checks += [as_of(outlook, check) for check in check_evidence(data, overall)]
-    return [*checks, *check_server(data, own, overall)]
+    agreement = check_agreement(data)
+    checks += [as_of(outlook, agreement)] if agreement is not None else []
+    checks += check_server(data, own, overall)
+    return [*checks, *(as_of(outlook, c) for c in check_recovery(data, overall, decides=judges_server(data.plan)))]
 
 
 def _room(data: EngineData, memory: float | None) -> Room:
