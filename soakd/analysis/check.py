@@ -23,6 +23,8 @@ class Check:
     limit: float | None = None
     unit: str = ""
     reason: str = ""
+    due_s: float = 0.0
+    """Seconds since the origin until which its evidence may be missing because it cannot be there yet."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """What only this kind of check has, by its name in the verdict file."""
 
@@ -42,11 +44,21 @@ def worst(states: Sequence[State]) -> State:
 
 
 def below(
-    check_id: str, value: float | None, limit: float, unit: str, *, missing: str, decides: bool = True, **more: Any
+    check_id: str,
+    value: float | None,
+    limit: float,
+    unit: str,
+    *,
+    missing: str,
+    decides: bool = True,
+    due_s: float = 0.0,
+    **more: Any,
 ) -> Check:
     """Judge a number that must not exceed its limit; one that is missing is INCONCLUSIVE, with `missing` as reason."""
     if value is None:
-        return Check(id=check_id, verdict="INCONCLUSIVE", decides=decides, limit=limit, unit=unit, reason=missing)
+        return Check(
+            id=check_id, verdict="INCONCLUSIVE", decides=decides, limit=limit, unit=unit, reason=missing, due_s=due_s
+        )
     verdict: State = "PASS" if value <= limit else "FAIL"
     return Check(id=check_id, verdict=verdict, decides=decides, estimate=value, limit=limit, unit=unit, more=more)
 

@@ -29,9 +29,15 @@ class Outlook:
 
 
 def as_of(outlook: Outlook, check: Check) -> Check:
-    """Mark a check of a run that goes on as INCOMPLETE, its present answer kept as "so_far"."""
+    """Mark a check of a run that goes on as INCOMPLETE, its present answer kept as "so_far".
+
+    A check whose evidence cannot be there yet has no answer so far; it says from when on it will ("due_seconds").
+    """
     if outlook.final:
         return check
+    if check.verdict == "INCONCLUSIVE" and outlook.seen_s < check.due_s:
+        more = {**check.more, "due_seconds": round(check.due_s, 3)}
+        return dataclasses.replace(check, verdict="INCOMPLETE", more=more)
     return dataclasses.replace(check, verdict="INCOMPLETE", more={**check.more, "so_far": check.verdict})
 
 

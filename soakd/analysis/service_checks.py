@@ -17,6 +17,8 @@ DRIVER_BOUND_S = 10e-3
 """A window whose lateness p99 is above this says more about the driver than about the engine."""
 CONSTANT_PROFILES = ("baseline", "target", "stress", "extreme")
 LEAST_DRIFT_WINDOWS = 30
+WINDOW_S = 60.0
+"""A latency window of a run that is long enough for its drift to decide."""
 DRIFT_DECIDES_FROM_S = 7200.0
 WARM_UP_SHARE = 0.25
 """Total growth is counted from here on in the load phase."""
@@ -94,7 +96,9 @@ def _return_to_baseline(data: EngineData) -> Check:
     before = data.signal(signal).between(phases["baseline"].start_s, phases["baseline"].end_s)
     after = data.signal(signal).between(phases["close"].start_s, phases["close"].end_s + 5.0)
     if not len(before) or not len(after):
-        return below("return_to_baseline", None, limit, "bytes", missing="no reading in the baseline or close phase")
+        missing = "no reading in the baseline or close phase"
+        due_s = phases["close" if len(before) else "baseline"].end_s
+        return below("return_to_baseline", None, limit, "bytes", missing=missing, due_s=due_s)
     kept = float(after.y[-1] - np.median(before.y))
     return below("return_to_baseline", round_number(kept), limit, "bytes", missing="")
 
@@ -130,9 +134,11 @@ def _drift(data: EngineData, windows: Sequence[LatencyWindow], limit: float) -> 
     points = [(w.from_s, p95) for w in windows if (p95 := quantile_s(w.histogram("service"), 0.95)) is not None]
     if len(points) < LEAST_DRIFT_WINDOWS:
         reason = f"{len(points)} windows, {LEAST_DRIFT_WINDOWS} needed"
+        due_s = min(data.plan.load.end_s, data.plan.load.start_s + LEAST_DRIFT_WINDOWS * WINDOW_S)
         return Check(
-            id="latency.drift", verdict="INCONCLUSIVE", decides=decides, limit=limit, unit="ratio/run", reason=reason
-        )
+            id="latency.drift", verdict="INCONCLUSIVE", decides=decides, limit=limit, unit="ratio/run", reason=reason,
+            due_s=due_s,
+        )  # fmt: skip
     t_s, p95_s = np.array(points).T
     slope, _, low, high = stats.theilslopes(p95_s, t_s)
     per_run = data.plan.load.duration_s / float(np.median(p95_s))

@@ -115,5 +115,13 @@ def worst(states: Iterable[str | None]) -> str | None:
 
 
 def answer_so_far(checks: Iterable[Mapping[str, Any]]) -> str | None:
-    """Return the worst answer so far of the checks that decide; None while nothing was judged."""
-    return worst(check.get("so_far", check.get("verdict")) for check in checks if not check.get("informational"))
+    """Return the worst answer so far of the checks that decide; None while nothing was judged.
+
+    A check whose evidence is not due yet has none, and holds nothing down.
+    """
+    answers = (check.get("so_far", check.get("verdict")) for check in checks if not _is_silent(check))
+    return worst(answers)
+
+
+def _is_silent(check: Mapping[str, Any]) -> bool:
+    return bool(check.get("informational")) or "due_seconds" in check

@@ -7,6 +7,7 @@ import pytest
 from soakd.records import Record, Stamp
 from soakd.report.junit import junit
 from soakd.report.markdown import markdown
+from soakd.status import answer_so_far
 from tests.recorded import Story, check, flat, judged, leak_control, per_hour, per_operation, plan_of
 
 SHORT = plan_of()
@@ -73,6 +74,25 @@ def test_a_run_that_ended_early_neither_passes_nor_fails_on_growth(level: Any) -
     assert (verdict["verdict"], growth["verdict"]) == ("INCONCLUSIVE", "INCONCLUSIVE")
     assert "ended early at 56% of the plan" in growth["reason"]
     assert growth["estimate"] is not None
+
+
+@pytest.mark.parametrize("leaks", [False, True])
+def test_what_cannot_be_known_yet_does_not_hold_down_what_is_said_so_far(leaks: bool) -> None:
+    mine = Story(python=per_operation(200)) if leaks else Story()
+    verdict = judged(SHORT, mine=mine, until_s=130, end=None, running=True)
+    checks = next(engine["checks"] for engine in verdict["engines"] if engine["name"] == "mine")
+    assert answer_so_far(checks) == ("FAIL" if leaks else "PASS")
+    late = check(verdict, "mine", "return_to_baseline")
+    assert (late["verdict"], late.get("so_far"), late["due_seconds"]) == ("INCOMPLETE", None, 180.0)
+
+
+def test_what_is_missing_after_its_time_holds_the_answer_down_and_at_the_end_is_never_a_pass() -> None:
+    silent = Story(silent_from_s={"reachable_python_bytes": 165.0, "reachable_native_bytes": 165.0})
+    final = check(judged(SHORT, mine=silent), "mine", "return_to_baseline")
+    assert (final["verdict"], "due_seconds" in final) == ("INCONCLUSIVE", False)
+    unread = Story(silent_from_s={"reachable_python_bytes": 0.0, "reachable_native_bytes": 0.0})
+    early = check(judged(SHORT, mine=unread, until_s=100, end=None, running=True), "mine", "return_to_baseline")
+    assert early["so_far"] == "INCONCLUSIVE", "without a reading in the baseline there will be no answer"
 
 
 def test_while_the_run_goes_on_everything_is_only_so_far() -> None:
