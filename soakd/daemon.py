@@ -16,16 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from soakd import rundir
+from soakd import backends, rundir
+from soakd.backends import Backends
 from soakd.errors import JournalError
 from soakd.journal import Journal
 from soakd.log import EventLog
 from soakd.plan import Plan
 from soakd.planfile import plan_as_dict
+from soakd.processes import now
 from soakd.records import Record
 from soakd.rundir import RunDir
 from soakd.status import RunStatus
-from soakd.supervisor import Supervisor, now
+from soakd.supervisor import Supervisor
 from soakd.web.server import serve
 
 VERDICT_CODES = (0, 1, 3, 4)
@@ -55,6 +57,7 @@ class Daemon:
         self._signal: signal.Signals | None = None
         self._failure: str | None = None
         self._supervisor: Supervisor | None = None
+        self._backends: Backends | None = None
         self._journal_id: tuple[int, int] | None = None
 
     async def soak(self) -> Outcome:
@@ -62,6 +65,7 @@ class Daemon:
 
         Raises:
             PreflightError: the metrics port is taken.
+            BackendError: a server has no place, or its program is gone.
             JournalError: the run's files cannot be written.
         """
         loop = asyncio.get_running_loop()
@@ -96,7 +100,8 @@ class Daemon:
             raise JournalError(self._failure or str(error)) from error
 
     async def _supervise(self, journal: Journal) -> None:
-        supervisor = Supervisor(self.plan, journal.put, site_packages=site_packages())
+        servers = self._backends = Backends(self.plan, journal.put, self.run.path / backends.FOLDER)
+        supervisor = Supervisor(self.plan, journal.put, site_packages=site_packages(), addresses=servers.addresses)
         self._supervisor = supervisor
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -105,31 +110,48 @@ class Daemon:
             helpers = [
                 group.create_task(self._judge_now_and_then(supervisor)),
                 group.create_task(self._show_progress()),
+                group.create_task(self._sample_servers(supervisor, servers)),
             ]
+            tender = group.create_task(servers.run())
             try:
-                await supervisor.run()
+                await servers.settled()
+                if not supervisor.stopping:
+                    await supervisor.run()
             finally:
+                servers.stop()
+                await asyncio.wait([tender])
                 for helper in helpers:
                     helper.cancel()
+
+    async def _sample_servers(self, supervisor: Supervisor, servers: Backends) -> None:
+        """Sample servers from when workers are."""
+        await supervisor.started.wait()
+        servers.sampling.set()
 
     def _stop(self, number: signal.Signals) -> None:
         """Drain, close and seal at the first signal; end at once at the second."""
         if self._signal is not None:
             if self._supervisor is not None:
                 self._supervisor.abandon()
+            if self._backends is not None:
+                self._backends.abandon()
             _show_cursor()
             os._exit(128 + number)
         self._signal = number
-        if self._supervisor is not None:
-            self._supervisor.stop()
+        self._end_early()
 
     def _fail(self, why: str) -> None:
         """End in order where the record of the run cannot be kept: an unrecorded soak proves nothing."""
         if self._failure is not None:
             return
         self._failure = why
-        if self._supervisor is not None:
+        self._end_early()
+
+    def _end_early(self) -> None:
+        if self._supervisor is not None and self._backends is not None:
             self._supervisor.stop()
+            if self._supervisor.origin_s is None:
+                self._backends.stop_waiting()
 
     def _check_journal(self) -> None:
         """Notice that the journal was deleted or replaced: SQLite goes on writing into a file without a name."""

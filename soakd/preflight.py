@@ -1,11 +1,12 @@
 """Everything that would stop the run, found before it starts, each with how to mend it."""
 
 import asyncio
+import dataclasses
 import math
 import os
 import shutil
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,9 @@ from typing import Any, Literal
 import psutil
 
 from soakd.analysis.rules import LEAST_HOURS, LEAST_OPERATIONS, RESOLUTION_BYTES
+from soakd.backends import check
 from soakd.interpreters import import_folder, refusals, worker_environment
+from soakd.kinds import KINDS
 from soakd.plan import EnginePlan, Plan, worker_spec
 from soakd.records import Record
 from soakd.supervisor import memory_reserve_bytes
@@ -49,16 +52,32 @@ def check_host(plan: Plan, run_path: Path) -> Iterator[Finding]:
 
 
 async def check_engines(plan: Plan) -> AsyncIterator[Finding]:
-    """Build and start every engine in a worker of its own, as the run will, and let it go again."""
-    refused = await refusals(plan)
-    for name, why in refused.items():
-        yield Finding("error", f'engine "{name}": python: {why}')
-    left = [engine for engine in plan.engines if engine.config.name not in refused]
-    with import_folder() as imports:
-        found = await asyncio.gather(*(_try_engine(plan, engine, imports) for engine in left))
+    """Start every server and every engine, each in a process of its own as the run will, and let them go again."""
+    wrong = {name: f"python: {why}" for name, why in (await refusals(plan)).items()}
+    wrong |= await check.faults(_without(plan, wrong))
+    async with check.trial(_without(plan, wrong)) as (addresses, more):
+        wrong |= more
+        able = [engine for engine in plan.engines if not _names(engine) & wrong.keys()]
+        with import_folder() as imports:
+            found = await asyncio.gather(*(_try_engine(plan, engine, imports, addresses) for engine in able))
+    for name, what in wrong.items():
+        yield Finding("error", f'engine "{name}": {what}')
     for finding in found:
         if finding is not None:
             yield finding
+
+
+def _without(plan: Plan, names: Collection[str]) -> Plan:
+    return dataclasses.replace(plan, engines=tuple(e for e in plan.engines if e.config.name not in names))
+
+
+def _names(engine: EnginePlan) -> set[str]:
+    """An engine's own name, and those of the engines that it is made of."""
+    options = KINDS[engine.config.kind].options
+    parts = {
+        str(engine.options[name]) for name, info in options.items() if info.type == "engine" and name in engine.options
+    }
+    return parts | {engine.config.name}
 
 
 def outlook(plan: Plan) -> Iterator[Finding]:
@@ -155,9 +174,9 @@ def _check_port(plan: Plan) -> Iterator[Finding]:
         )
 
 
-async def _try_engine(plan: Plan, engine: EnginePlan, imports: Path) -> Finding | None:
+async def _try_engine(plan: Plan, engine: EnginePlan, imports: Path, addresses: Mapping[str, str]) -> Finding | None:
     name, python, within_s = engine.config.name, engine.config.python, plan.config.supervision.start_within_s
-    worker = Worker(worker_spec(plan, engine, 0, ()), _ignore)
+    worker = Worker(worker_spec(plan, engine, 0, (), addresses), _ignore)
     try:
         worker.start(python=python, environment=worker_environment(python, imports))
     except OSError as error:

@@ -1,8 +1,16 @@
-"""Processes read from outside: what `/proc` and psutil tell of a worker, a server or the daemon itself."""
+"""Read from outside: what `/proc` and psutil tell of a worker, a server, the daemon itself, and what the clocks say."""
+
+import time
 
 import psutil
 
 from soakd.errors import ProbeError
+from soakd.records import Stamp
+
+
+def now() -> Stamp:
+    """Read the three clocks."""
+    return Stamp(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), time.monotonic())
 
 
 def read(process: psutil.Process) -> dict[str, float]:

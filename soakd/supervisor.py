@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -16,7 +17,8 @@ from soakd.errors import ProbeError
 from soakd.interpreters import import_folder, worker_environment
 from soakd.model import LOADED_PHASES
 from soakd.plan import EnginePlan, Plan, worker_spec
-from soakd.records import Kind, Record, Stamp
+from soakd.processes import now
+from soakd.records import Kind, Record
 from soakd.workers import Worker, describe_status, last_line
 
 WATCH_EVERY_S = 0.5
@@ -58,6 +60,7 @@ class Supervisor:
 
     def __init__(
         self, plan: Plan, sink: Sink, *, site_packages: tuple[str, ...],
+        addresses: Mapping[str, str] = MappingProxyType({}),
         memory_available: Callable[[], float] = processes.memory_available_bytes,
     ) -> None:  # fmt: skip
         self.plan = plan
@@ -72,6 +75,7 @@ class Supervisor:
         self._sink = sink
         self._site_packages = site_packages
         self._imports: Path | None = None
+        self._addresses = addresses
         self._workers: dict[str, Worker] = {}
         self._progress: dict[str, Progress] = {}
         self._waiting = {engine.config.name for engine in plan.engines}
@@ -133,7 +137,7 @@ class Supervisor:
             progress.note(record)
             self._sink(record)
 
-        worker = Worker(worker_spec(self.plan, engine, segment, self._site_packages), on_record)
+        worker = Worker(worker_spec(self.plan, engine, segment, self._site_packages, self._addresses), on_record)
         try:
             assert self._imports is not None
             worker.start(python=python, environment=worker_environment(python, self._imports))
@@ -279,11 +283,6 @@ def memory_reserve_bytes(plan: Plan) -> float:
     if reserve is not None:
         return reserve
     return max(LEAST_MEMORY_RESERVE_BYTES, MEMORY_RESERVE_SHARE * processes.memory_total_bytes())
-
-
-def now() -> Stamp:
-    """Read the three clocks."""
-    return Stamp(time.time(), time.clock_gettime(time.CLOCK_BOOTTIME), time.monotonic())
 
 
 def _describe_end(worker: Worker, status: int) -> tuple[str, str]:

@@ -137,7 +137,7 @@ class Worker:
         for fd, read in ((self._records_fd, self._read_records), (self._output_fd, self._read_output)):
             os.set_blocking(fd, False)
             loop.add_reader(fd, read)
-        threading.Thread(target=_await_exit, args=(self.process.pid, loop, self.has_exited.set), daemon=True).start()
+        threading.Thread(target=await_exit, args=(self.process.pid, loop, self.has_exited.set), daemon=True).start()
 
     def _read_records(self) -> None:
         """Take whole lines out of the pipe; a wakeful reader takes at most a pipe's worth at once."""
@@ -181,7 +181,7 @@ class Worker:
             return
         *lines, rest = (self._output_rest + data).split(b"\n")
         self._output_rest = rest[-STDERR_LINE_BYTES:]
-        self.stderr_tail.extend(_printable(line) for line in lines[-STDERR_LINES:])
+        self.stderr_tail.extend(printable(line) for line in lines[-STDERR_LINES:])
         if not data:
             self._close_output()
 
@@ -191,7 +191,7 @@ class Worker:
             os.close(self._output_fd)
             self._output_fd = -1
             if self._output_rest:
-                self.stderr_tail.append(_printable(self._output_rest))
+                self.stderr_tail.append(printable(self._output_rest))
             self._output_ended.set()
 
 
@@ -210,7 +210,7 @@ def describe_status(status: int) -> str:
     return f"killed by signal {-status}"
 
 
-def _await_exit(pid: int, loop: asyncio.AbstractEventLoop, tell: Callable[[], Any]) -> None:
+def await_exit(pid: int, loop: asyncio.AbstractEventLoop, tell: Callable[[], Any]) -> None:
     """Wait in a thread for the end of a child, and leave it to be reaped: until then its group keeps its number."""
     with contextlib.suppress(ChildProcessError):
         os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
@@ -228,6 +228,7 @@ def _members(group: int) -> Iterator[str]:
                     yield process.name()
 
 
-def _printable(line: bytes) -> str:
+def printable(line: bytes) -> str:
+    """Return a line of what a process has printed, cut and without control characters."""
     text = line[:STDERR_LINE_BYTES].decode("utf-8", "replace")
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text.rstrip())

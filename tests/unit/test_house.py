@@ -17,7 +17,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 CONTRACTS = {contract["id"]: contract for contract in PYPROJECT["tool"]["importlinter"]["contracts"]}
 
 ONLY_IN = {
-    "aiohttp": {"engines", "web"},
+    "aiohttp": {"backends", "engines", "web"},
     "argparse": {"cli", "commands"},
     "cachetools": {"engines"},
     "memray": {"attribution"},
@@ -25,7 +25,7 @@ ONLY_IN = {
     "prometheus_client": {"metrics"},
     "psutil": {"backends", "preflight", "processes", "supervisor", "workers"},
     "pympler": {"attribution", "probes"},
-    "redis": {"backends", "engines"},
+    "redis": {"engines"},
     "rich": {"display"},
     "scipy": {"analysis"},
     "soakd._native": {"engines", "load", "probes"},

@@ -1,0 +1,142 @@
+"""The servers that engines talk to: private ones are started, watched and stopped here, others watched.
+
+A private server's address is known before it starts and stays the same over its restarts.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from soakd.backends import opa, programs, redis
+from soakd.backends.client import Client
+from soakd.backends.existing import ExistingServer
+from soakd.backends.opa import OpaClient
+from soakd.backends.places import Place
+from soakd.backends.private import PrivateServer
+from soakd.backends.redis import RedisClient
+from soakd.backends.watch import Sink, Voice
+from soakd.kinds import KINDS, ServerKind
+from soakd.plan import EnginePlan, Plan
+
+FOLDER = "servers"
+"""Of a run's folder: sockets and what servers write; gone when the run has ended."""
+
+
+def server_of(engine: EnginePlan) -> ServerKind | None:
+    """Return the kind of server that an engine talks to."""
+    return KINDS[engine.config.kind].server
+
+
+class Backends:
+    """All servers of a plan.
+
+    Args:
+        plan: its engines.
+        sink: takes the records.
+        folder: where private servers have their folders; made where one is needed, removed at the end.
+
+    Raises:
+        BackendError: a private server has no place, or its program is not there.
+    """
+
+    def __init__(self, plan: Plan, sink: Sink, folder: Path) -> None:
+        self.stopping = asyncio.Event()
+        self.sampling = asyncio.Event()
+        """Set when servers shall be sampled."""
+        self.servers: dict[str, PrivateServer | ExistingServer] = {}
+        self._impatient = asyncio.Event()
+        self._plan = plan
+        self._sink = sink
+        try:
+            for engine in plan.engines:
+                if (kind := server_of(engine)) is not None:
+                    self.servers[engine.config.name] = self._make(engine, kind, folder)
+        except BaseException:
+            self.abandon()
+            raise
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """Engine name -> the address of its private server."""
+        return {name: server.address for name, server in self.servers.items() if isinstance(server, PrivateServer)}
+
+    async def run(self) -> None:
+        """Tend every server until `stop`; they are stopped one after the other, the last one first."""
+        tenders = [asyncio.create_task(server.run()) for server in self.servers.values()]
+        stopping = asyncio.create_task(self.stopping.wait())
+        try:
+            waiting: set[asyncio.Task[Any]] = {stopping, *tenders}
+            while stopping in waiting and not any(task.exception() for task in tenders if task.done()):
+                _, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            for tender in reversed(tenders):
+                tender.cancel()
+                await asyncio.wait([tender])
+        for tender in tenders:
+            if not tender.cancelled():
+                tender.result()  # one that has given up has none; one that raised made a mistake of ours
+
+    async def settled(self) -> None:
+        """Wait until every server answers or has been given up, or until nobody wants to wait any more."""
+        impatient = asyncio.create_task(self._impatient.wait())
+        for server in self.servers.values():
+            settled = asyncio.create_task(server.settled.wait())
+            await asyncio.wait([settled, impatient], return_when=asyncio.FIRST_COMPLETED)
+            settled.cancel()
+        impatient.cancel()
+
+    def stop_waiting(self) -> None:
+        """End `settled` as it is: the run ends before it began."""
+        self._impatient.set()
+
+    def stop(self) -> None:
+        """Stop every private server, in order."""
+        self.stopping.set()
+
+    def abandon(self) -> None:
+        """Kill every private server and remove what it had: the daemon ends now."""
+        for server in self.servers.values():
+            server.abandon()
+
+    def _make(self, engine: EnginePlan, kind: ServerKind, folder: Path) -> PrivateServer | ExistingServer:
+        name, options = engine.config.name, engine.options
+        common: dict[str, Any] = {
+            "supervision": self._plan.config.supervision, "sample_every_s": engine.sample_every_s,
+            "sampling": self.sampling,
+        }  # fmt: skip
+        if (url := options.get("url")) is not None:
+            voice = Voice(name, kind, "url", self._sink)
+            return ExistingServer(voice, url, without_password(url), lambda: client_of(kind, url), **common)
+        binary = programs.find(kind, options)
+        place = Place(folder / name, port=kind == "opa")
+        return PrivateServer(
+            Voice(name, kind, "private", self._sink), place, lambda: _command(kind, binary, place, options),
+            lambda: client_of(kind, place.address), **common,
+        )  # fmt: skip
+
+
+def client_of(kind: ServerKind, address: str) -> Client:
+    """Make a connection of the daemon's to a server; inside an event loop."""
+    return RedisClient(address) if kind == "redis" else OpaClient(address)
+
+
+def without_password(url: str) -> str:
+    """Return an address as it may be written down: without user, password and parameters."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, re.sub(r".*@", "", parts.netloc), parts.path, "", ""))
+
+
+def private(engines: Iterable[EnginePlan]) -> list[EnginePlan]:
+    """Return the engines whose server soakd starts."""
+    return [engine for engine in engines if server_of(engine) is not None and "url" not in engine.options]
+
+
+def _command(kind: ServerKind, binary: str, place: Place, options: Mapping[str, Any]) -> list[str]:
+    if kind == "opa":
+        return opa.command(binary, place.port, options)
+    capacity = options.get("capacity", KINDS["cache.redis"].options["capacity"].default)
+    return redis.command(binary, place.socket, place.folder, capacity=capacity, args=options.get("args", ()))

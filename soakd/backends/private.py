@@ -1,0 +1,174 @@
+"""A server of soakd's own: started, watched, sampled, restarted with a pause up to a limit, stopped."""
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Callable
+
+from soakd.backends.client import Client
+from soakd.backends.places import Place
+from soakd.backends.process import ServerProcess
+from soakd.backends.watch import Voice, answered, on_grid
+from soakd.errors import BackendError
+from soakd.settings import Supervision
+from soakd.workers import describe_status
+
+ASK_EVERY_S = 0.5
+READY_EVERY_S = 0.02
+LONGEST_PAUSE_S = 60.0
+
+
+class PrivateServer:
+    """The lives of one server, at one address.
+
+    Args:
+        voice: writes its records.
+        place: where it answers.
+        command: makes its command line anew for each life, or raises BackendError.
+        connect: makes a connection to it.
+        supervision: restarts, pauses, how long it may take to start or to answer.
+        sample_every_s: between two samples.
+        sampling: set when samples shall be taken.
+    """
+
+    def __init__(
+        self, voice: Voice, place: Place, command: Callable[[], list[str]], connect: Callable[[], Client], *,
+        supervision: Supervision, sample_every_s: float, sampling: asyncio.Event,
+    ) -> None:  # fmt: skip
+        self.settled = asyncio.Event()
+        """It answers for the first time, or has been given up."""
+        self.failure: str | None = None
+        """Why it does not answer, where it has been given up."""
+        self.address = place.address
+        self._voice = voice
+        self._place = place
+        self._command = command
+        self._connect = connect
+        self._supervision = supervision
+        self._sample_every_s = sample_every_s
+        self._sampling = sampling
+        self._process: ServerProcess | None = None
+        self._silent_since_s: float | None = None
+
+    async def run(self) -> None:
+        """Keep it alive until cancelled, within its restarts; it is stopped then, and its place is no more."""
+        try:
+            for life in range(self._supervision.max_restarts + 1):
+                if life:
+                    await asyncio.sleep(min(LONGEST_PAUSE_S, self._supervision.restart_backoff_s * 2 ** (life - 1)))
+                    self._voice.life = life
+                    self._voice.incident("server_restart", f"life {life + 1} of {self._voice.server}")
+                await self._live()
+            lives = self._supervision.max_restarts + 1
+            self._voice.incident("server_gave_up", f"{self._voice.server} ended {lives} times, is not started again")
+            self.settled.set()
+        finally:
+            await self._end()
+            self._place.remove()
+
+    def abandon(self) -> None:
+        """Kill it and remove its place, at once: the daemon ends now."""
+        if self._process is not None:
+            self._process.abandon()
+        self._place.remove()
+
+    async def _live(self) -> None:
+        """Run one life to its end, whatever ends it."""
+        try:
+            process = self._process = ServerProcess(self._command(), self._place.folder)
+        except (BackendError, OSError) as error:
+            self._failed_to_start(str(error))
+            return
+        client = self._connect()
+        try:
+            why = await self._begin(process, client)
+            if why is not None:
+                process.signal(signal.SIGKILL)
+                status = await process.ended()
+                self._failed_to_start(why + process.last_words, process, status)
+                return
+            hang = await self._until_it_ends(process, client)
+            status = await process.ended()
+            self._ended(process, status, hang)
+        finally:
+            await client.close()
+
+    async def _begin(self, process: ServerProcess, client: Client) -> str | None:
+        """Wait until it answers; return why it does not."""
+        within_s = self._supervision.start_within_s
+        until_s = time.monotonic() + within_s
+        while time.monotonic() < until_s:
+            if process.has_exited.is_set():
+                return f"ended at once ({describe_status(await process.ended())})"
+            try:
+                await answered(client.ask())
+                about = await answered(client.about())
+            except BackendError:
+                await asyncio.sleep(READY_EVERY_S)
+                continue
+            self._voice.begins(about, pid=process.pid, address=self.address, read_from="proc")
+            self._answers(process)
+            return None
+        return f"did not answer within {within_s:g}s"
+
+    async def _until_it_ends(self, process: ServerProcess, client: Client) -> str | None:
+        """Watch and sample it; return why it was killed, where it was."""
+        async with asyncio.TaskGroup() as group:
+            helpers = [group.create_task(self._sample(process, client))]
+            watch = group.create_task(self._watch(process, client))
+            end = group.create_task(process.has_exited.wait())
+            await asyncio.wait([watch, end], return_when=asyncio.FIRST_COMPLETED)
+            hang = watch.result() if watch.done() and not end.done() else None
+            if hang is not None:
+                process.signal(signal.SIGKILL)
+            for helper in (*helpers, watch):
+                helper.cancel()
+        return hang
+
+    async def _watch(self, process: ServerProcess, client: Client) -> str:
+        """Ask it again and again; return when it has not answered for too long."""
+        hang_s = self._supervision.hang_after_s
+        while True:
+            await asyncio.sleep(min(ASK_EVERY_S, hang_s / 4))
+            asked_s = time.monotonic()
+            try:
+                await answered(client.ask())
+            except BackendError as error:
+                self._silent_since_s = self._silent_since_s or asked_s
+                if time.monotonic() - self._silent_since_s >= hang_s:
+                    return str(error)
+            else:
+                self._answers(process)
+
+    async def _sample(self, process: ServerProcess, client: Client) -> None:
+        await self._sampling.wait()
+        await on_grid(self._sample_every_s, lambda: self._voice.sample(client, process.outside))
+
+    def _answers(self, process: ServerProcess) -> None:
+        if self._silent_since_s is not None:
+            self._voice.recovered(self._silent_since_s, process.pid)
+            self._silent_since_s = None
+        self.failure = None
+        self.settled.set()
+
+    def _failed_to_start(self, why: str, process: ServerProcess | None = None, status: int | None = None) -> None:
+        self.failure = why
+        stderr = list(process.tail) if process else None
+        pid = process.pid if process else None
+        self._voice.incident("server_start_failed", why, pid=pid, status=status, stderr=stderr)
+
+    def _ended(self, process: ServerProcess, status: int, hang: str | None) -> None:
+        self._silent_since_s = self._silent_since_s or time.monotonic()
+        what, how = ("server_hang", hang) if hang else ("server_crash", describe_status(status))
+        if status > 0:  # it ended by itself: it may have said why
+            how += process.last_words
+        self.failure = how
+        self._voice.incident(
+            what, f"{self._voice.server}: {how}", pid=process.pid, status=status, stderr=list(process.tail)
+        )
+
+    async def _end(self) -> None:
+        if self._process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                await self._process.stop()
