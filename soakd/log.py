@@ -26,8 +26,10 @@ PROGRESS_EVERY_S = 3600.0
 SHORT_RUN_LINES = 12
 
 MOST_ALIKE = 20
-"""So many incidents of one kind and engine are told; of those after, every tenth, hundredth and so on."""
+"""So many incidents of one kind and engine are told at once; of those after, one an hour, with how many were not."""
+TOLD_AGAIN_AFTER_S = 3600.0
 MOST_KINDS = 256
+MORE_OF_INCIDENTS = ("server", "pid", "status", "recovery_s", "address")
 
 _SECRET_KEY = re.compile(r"passw|secret|token|authorization|api_?key|credential", re.IGNORECASE)
 _SECRET_TEXT = re.compile(
@@ -75,7 +77,7 @@ class EventLog:
     def __init__(self) -> None:
         self._log = structlog.get_logger("soakd")
         self._phases: set[str] = set()
-        self._incidents: Counter[tuple[str, str]] = Counter()
+        self._alike = _Alike()
         self._verdict: tuple[Any, ...] | None = None
         self._next_s: float | None = None
 
@@ -86,6 +88,8 @@ class EventLog:
                 self._tell_incident(record)
             elif record.kind == "phase":
                 self._tell_phase(record)
+            elif record.kind == "server":
+                self._tell_server(record)
 
     def verdict(self, verdict: Mapping[str, Any]) -> None:
         """Tell of a verdict, so far or final, where it differs from the one before."""
@@ -131,24 +135,57 @@ class EventLog:
         """Tell of a phase when the first engine enters it; engines and lives that follow pass through it unsaid."""
         name = str(record.body.get("name"))
         if record.engine == "":
+            self._tell_held_back()
             self._log.info("started" if name == "origin" else "ended", **_reason(record))
         elif name in PHASES and name not in self._phases:
             self._phases.add(name)
             self._log.info("phase", phase=name)
 
     def _tell_incident(self, record: Record) -> None:
-        what = str(record.body.get("what"))
-        key = (record.engine, what)
-        if key not in self._incidents and len(self._incidents) >= MOST_KINDS:
+        body, what = record.body, str(record.body.get("what"))
+        counted = self._alike.count(record.engine, what, record.at.mono_s)
+        if counted is not None:
+            more = {key: body[key] for key in MORE_OF_INCIDENTS if body.get(key) is not None}
+            self._log.warning(
+                "incident", what=what, engine=record.engine or None, segment=record.segment,
+                detail=body.get("detail"), **more, **counted,
+            )  # fmt: skip
+
+    def _tell_server(self, record: Record) -> None:
+        """Tell of a server that answers, once in each of its lives."""
+        counted = self._alike.count(record.engine, "server", record.at.mono_s)
+        if counted is not None:
+            named = {key: record.body.get(key) for key in ("server", "version", "pid", "address", "backend")}
+            self._log.info("server", engine=record.engine, life=record.segment, **named, **counted)
+
+    def _tell_held_back(self) -> None:
+        """Tell at the end what was not told."""
+        if held_back := self._alike.held_back:
+            kinds = {f"{engine} {what}".strip(): count for (engine, what), count in held_back.most_common(MOST_ALIKE)}
+            self._log.warning("held_back", total=held_back.total(), incidents=kinds)
+
+
+class _Alike:
+    """Decides which of many events that are alike are told. Bounded: it remembers kinds."""
+
+    def __init__(self) -> None:
+        self.held_back: Counter[tuple[str, str]] = Counter()
+        """Engine and what -> how many were not told since one was."""
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._told_s: dict[tuple[str, str], float] = {}
+
+    def count(self, engine: str, what: str, now_s: float) -> dict[str, int] | None:
+        """Count an event; return what to say beside it of those before it, or None where it is not to be told."""
+        key = (engine, what)
+        if key not in self._counts and len(self._counts) >= MOST_KINDS:
             key = ("", "other")
-        self._incidents[key] += 1
-        count = self._incidents[key]
-        if count > MOST_ALIKE and str(count).strip("0") != "1":
-            return
-        self._log.warning(
-            "incident", what=what, engine=record.engine or None, segment=record.segment,
-            detail=record.body.get("detail"), **({"count": count} if count > MOST_ALIKE else {}),
-        )  # fmt: skip
+        self._counts[key] += 1
+        few = self._counts[key] <= MOST_ALIKE
+        if not few and now_s - self._told_s[key] < TOLD_AGAIN_AFTER_S:
+            self.held_back[key] += 1
+            return None
+        self._told_s[key] = now_s
+        return {} if few else {"count": self._counts[key], "held_back": self.held_back.pop(key, 0)}
 
 
 class _ToStructlog(logging.Handler):

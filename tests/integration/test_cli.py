@@ -40,9 +40,30 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "p.rego").write_text("package p\n\nallow := true\n", encoding="utf-8")
     text = POLICY.replace('"60s"', '"14s"').replace('"1s"', '"200ms"').replace("rate = 100", "rate = 1000")
     (folder / "soak.toml").write_text(text, encoding="utf-8")
-    done = soakd("run", "soak.toml", cwd=folder)
+    done = soakd("run", "soak.toml", "--log-format", "auto", cwd=folder)
     assert done.returncode in (0, 3), done.stdout + done.stderr
+    (folder / "log").write_text(done.stderr, encoding="utf-8")
     return folder
+
+
+def test_off_a_terminal_a_run_says_what_happens_in_lines_of_json(finished: Path) -> None:
+    told = [json.loads(line) for line in (finished / "log").read_text(encoding="utf-8").splitlines()]
+    events = [line["event"] for line in told]
+    assert {line["level"] for line in told} <= {"info", "warning"}
+    assert events[0] == "serving"
+    phases = [line["phase"] for line in told if line["event"] == "phase"]
+    assert phases == ["baseline", "load", "drain", "reload", "close"]
+    assert (events.count("started"), events.count("ended")) == (1, 1)
+    assert events.index("started") < events.index("phase") < events.index("progress") < events.index("ended")
+    assert events[-1] == "verdict"
+    assert told[-1]["state"] in ("PASS", "INCONCLUSIVE")
+    assert len(told) < 40, "a line of progress twelve times, a line an event"
+
+
+@pytest.mark.parametrize(("option", "value"), [("--log-level", "loud"), ("--log-format", "xml")])
+def test_a_log_of_another_kind_is_a_usage_error(tmp_path: Path, option: str, value: str) -> None:
+    done = soakd("run", "soak.toml", option, value, cwd=tmp_path)
+    assert (done.returncode, value in done.stderr) == (2, True)
 
 
 def test_init_writes_a_configuration_that_explains_itself_and_never_overwrites(tmp_path: Path) -> None:

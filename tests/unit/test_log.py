@@ -12,7 +12,18 @@ from structlog.testing import capture_logs
 from soakd import log
 from soakd.log import EventLog, configure
 from soakd.status import RunStatus
-from tests.showing import ORIGIN_S, incident, origin, phase, plan, record, status_in_load, verdict_final, verdict_so_far
+from tests.showing import (
+    ORIGIN_S,
+    incident,
+    origin,
+    phase,
+    plan,
+    record,
+    server,
+    status_in_load,
+    verdict_final,
+    verdict_so_far,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -67,20 +78,55 @@ def test_an_incident_is_a_warning_with_its_engine_and_detail() -> None:
     ]  # fmt: skip
 
 
-def test_incidents_that_do_not_end_are_told_ever_more_rarely() -> None:
+@pytest.mark.parametrize("what", ["operation_error", "disagreement", "server_crash"])
+def test_of_a_storm_of_incidents_few_are_told_and_the_rest_are_counted(what: str) -> None:
     events = EventLog()
     with capture_logs() as told:
         for _ in range(10_000):
-            events.fold([incident("cache-rust", "operation_error")])
-    assert [event.get("count") for event in told] == [None] * log.MOST_ALIKE + [100, 1000, 10_000]
+            events.fold([incident("cache-rust", what)])
+        events.fold([incident("cache-rust", "crash")])
+        events.fold([record("phase", "", 180.0, {"name": "end", "reason": "completed"})])
+    assert [event.get("what") for event in told] == [what] * log.MOST_ALIKE + ["crash", None, None]
+    assert (told[-2]["event"], told[-1]["event"]) == ("held_back", "ended")
+    assert (told[-2]["total"], told[-2]["incidents"]) == (9980, {f"cache-rust {what}": 9980})
+
+
+def test_an_incident_that_goes_on_for_a_day_is_told_again_every_hour_with_how_many_were_not() -> None:
+    events = EventLog()
+    with capture_logs() as told:
+        for minute in range(24 * 60):
+            events.fold([incident("cache-rust", "server_crash", 60.0 * minute)])
+    later = told[log.MOST_ALIKE :]
+    assert len(later) == 23
+    assert {event["held_back"] for event in later} == {59}
+    assert later[0]["count"] == log.MOST_ALIKE + 60
 
 
 def test_what_is_remembered_of_incidents_is_bounded() -> None:
     events = EventLog()
-    with capture_logs():
-        for number in range(2000):
+    with capture_logs() as told:
+        for number in range(5000):
             events.fold([incident("cache-rust", f"what-{number}")])
-    assert len(events._incidents) == log.MOST_KINDS + 1
+        events.fold([record("phase", "", 180.0, {"name": "end", "reason": "completed"})])
+    assert len(told) == log.MOST_KINDS + log.MOST_ALIKE + 2
+    assert told[-2]["incidents"] == {"other": 5000 - log.MOST_KINDS - log.MOST_ALIKE}
+
+
+def test_the_end_of_a_run_without_a_storm_tells_of_nothing_held_back() -> None:
+    with capture_logs() as told:
+        EventLog().fold([incident("a", "crash"), record("phase", "", 9.0, {"name": "end", "reason": "completed"})])
+    assert [event["event"] for event in told] == ["incident", "ended"]
+
+
+def test_a_server_that_starts_crashes_and_recovers_is_told_with_its_seconds() -> None:
+    events = EventLog()
+    back = {"what": "server_recovered", "recovery_s": 1.25, "server": "redis", "pid": 778, "detail": "answers again"}
+    with capture_logs() as told:
+        events.fold([server("rival"), incident("rival", "server_crash", detail="killed by SIGKILL")])
+        events.fold([server("rival", segment=1), record("incident", "rival", 12.0, back)])
+    assert [event["event"] for event in told] == ["server", "incident", "server", "incident"]
+    assert (told[0]["version"], told[0]["address"], told[2]["life"]) == ("8.0.2", "unix:///run/r.sock", 1)
+    assert (told[3]["what"], told[3]["recovery_s"], told[3]["pid"]) == ("server_recovered", 1.25, 778)
 
 
 def test_a_verdict_is_told_when_an_answer_changes() -> None:
