@@ -108,25 +108,28 @@ def opa_server(*arguments: str) -> Iterator[Server]:
 @contextlib.asynccontextmanager
 async def server_saying(answer: Callable[[asyncio.StreamWriter, bytes], Awaitable[None]]) -> AsyncIterator[int]:
     """Run a TCP server that hands what each connection first says to `answer`; gives its port."""
-    ends: set[asyncio.StreamWriter] = set()
+    talks: set[asyncio.Task[None]] = set()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        ends.add(writer)
-        with contextlib.suppress(ConnectionError):
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError), contextlib.closing(writer):
             while said := await reader.read(1 << 16):
                 await answer(writer, said)
                 await writer.drain()
-        writer.close()
-        ends.discard(writer)
+
+    def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(talk(reader, writer))
+        talks.add(task)
+        task.add_done_callback(talks.discard)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        for writer in ends:
-            writer.transport.abort()
-        await asyncio.sleep(0)
+        left = list(talks)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 def opa_binary() -> str:

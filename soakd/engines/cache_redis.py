@@ -79,7 +79,7 @@ class RedisCache:
         """
         try:
             self._client = self._redis.Redis.from_pool(self._redis.BlockingConnectionPool.from_url(**self._options))
-            self._entries = await self._attempts(self._client.dbsize)
+            self._entries = _whole(await self._attempts(self._client.dbsize))
         except BackendError:
             raise
         except self._refusals as error:
@@ -140,9 +140,15 @@ class RedisCache:
         while True:
             await asyncio.sleep(COUNT_EVERY_S)
             try:
-                self._entries = await self._client.dbsize()
+                self._entries = _whole(await self._client.dbsize())
             except (*self._refusals, OSError):
                 self._entries = None
+
+
+def _whole(answer: object) -> int:
+    if not isinstance(answer, int):
+        raise ValueError(f"DBSIZE answered {type(answer).__name__}")
+    return answer
 
 
 def encoded(value: Any) -> bytes:
@@ -154,12 +160,14 @@ def encoded(value: Any) -> bytes:
     return b"j" + json.dumps(value, separators=(",", ":")).encode()
 
 
-def decoded(stored: bytes) -> Any:
+def decoded(stored: object) -> Any:
     """Return the value that was stored.
 
     Raises:
         EngineError: it was not stored by `encoded`.
     """
+    if not isinstance(stored, bytes):
+        raise EngineError(f"a value of type {type(stored).__name__}")
     kind, rest = stored[:1], stored[1:]
     if kind == b"b" and len(rest) <= MOST_VALUE_BYTES:
         return rest

@@ -69,9 +69,11 @@ class OpaClient:
             headers={"Accept-Encoding": "identity"},
             auto_decompress=False,
         )
-        answer = await self.attempts(self._ask, "GET", f"{self._base}/health", None, {}, self._timeout)
-        if answer[0] != 200:
-            raise EngineError(f"{self.server}/health answered {answer[0]}: {excerpt(answer[1])}")
+        status, body = await self.attempts(self._ask, "GET", f"{self._base}/health", None, {}, self._timeout)
+        try:
+            result_of(status, body)
+        except EngineError as error:
+            raise EngineError(f"{self.server}/health {error}") from error
 
     async def close(self) -> None:
         """Close every connection."""
@@ -128,8 +130,13 @@ class OpaClient:
     async def _ask(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], within: Any) -> Answer:
         data = io.BytesIO(body) if body is not None and len(body) > LARGE_BYTES else body  # aiohttp asks for it
         request = self._session.request(method, url, data=data, headers=headers, timeout=within, allow_redirects=False)
-        async with request as response:
-            return response.status, await _read(response)
+        try:
+            async with request as response:
+                return response.status, await _read(response)
+        except self._aiohttp.ClientResponseError as error:
+            raise EngineError(
+                f"{self.server} answered what is no HTTP: {' '.join(error.message.split())[:100]}"
+            ) from error
 
 
 async def _read(response: Any) -> bytes:
