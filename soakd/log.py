@@ -14,7 +14,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 from soakd.model import PhaseName
 from soakd.records import Record
-from soakd.status import DECIDING_ROLES, EngineStatus, RunStatus, answer_so_far, printable
+from soakd.status import DECIDING_ROLES, EngineStatus, RunStatus, ServerStatus, answer_so_far, printable
 from soakd.units import format_bytes, format_latency
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -245,6 +245,14 @@ def _engine_words(engine: EngineStatus) -> str:
         "" if engine.errors is None else f"{engine.errors} errors",
         "" if p99_s is None else f"p99 {format_latency(p99_s)}",
         "" if rss is None else f"rss {format_bytes(rss)}",
+        "" if engine.server is None else _server_words(engine.server),
         engine.state_so_far or "",
     ]
     return ", ".join(word for word in words if word)
+
+
+def _server_words(server: ServerStatus) -> str:
+    rss = server.latest.get("rss_bytes")
+    if not server.up:
+        return f"{server.kind} down"
+    return f"{server.kind} rss {format_bytes(rss)}" if rss is not None else f"{server.kind} up"

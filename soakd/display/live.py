@@ -13,7 +13,7 @@ from rich.text import Text
 
 from soakd.display.words import STYLES, control_word, leak_check, state_of, value_words
 from soakd.model import LOADED_PHASES
-from soakd.status import EngineStatus, RunStatus, printable
+from soakd.status import EngineStatus, RunStatus, ServerStatus, printable
 from soakd.units import format_bytes, format_duration, format_latency
 
 LEAST_BETWEEN_S = 0.5
@@ -68,6 +68,9 @@ def render(status: RunStatus, now_s: float, width: int) -> RenderableType:
     for engine in status.engines.values():
         cell = _cells(engine, narrow=layout.narrow)
         table.add_row(*(cell[name] for name in layout.widths), style="" if engine.role in DECIDING else "dim")
+        if engine.server is not None:
+            cell = _server_cells(engine, engine.server)
+            table.add_row(*(cell.get(name, "") for name in layout.widths), style="dim")
     return Group(_header(status, now_s, width), Text(), table, *_below(status))
 
 
@@ -78,6 +81,7 @@ WIDE = {
     "so far": 12,
 }  # fmt: skip
 NARROW = {"engine": 12, "rate": 9, "errors": 4, "p99": 6, "RSS": 6, "live": 6, "growth so far": 24, "so far": 6}
+SERVER_CHECKS = ("growth.server_live_bytes", "growth.server_rss_anon_bytes")
 DROPPED_FIRST = ("live", "errors", "RSS", "p99", "rate", "growth so far")
 
 
@@ -120,6 +124,19 @@ def _cells(engine: EngineStatus, *, narrow: bool) -> dict[str, Text | str]:
         "reachable": _bytes(latest.get("reachable_bytes")),
         "growth so far": (value_words(check) if check else "") or UNKNOWN,
         "so far": _state(engine, narrow=narrow),
+    }
+
+
+def _server_cells(engine: EngineStatus, server: ServerStatus) -> dict[str, Text | str]:
+    """Write the server that an engine talks to below it: its memory, and how it is where it does not answer."""
+    latest = server.latest if server.up else {}
+    check = next((engine.checks[name] for name in SERVER_CHECKS if name in engine.checks), None)
+    return {
+        "engine": Text(f"  {server.kind}"),
+        "rate": "" if server.up else Text("starting" if server.up is None else "down", style="bold red"),
+        "RSS": _bytes(latest.get("rss_bytes")),
+        "live": _bytes(latest.get("live_bytes")),
+        "growth so far": value_words(check) if check else "",
     }
 
 

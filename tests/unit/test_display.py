@@ -12,7 +12,18 @@ from soakd.display import LiveDisplay, print_closing
 from soakd.display.live import render
 from soakd.display.words import limit_words, value_words
 from soakd.status import RunStatus
-from tests.showing import ORIGIN_S, hello, incident, plan, record, status_in_load, verdict_final, verdict_so_far
+from tests.showing import (
+    ORIGIN_S,
+    hello,
+    incident,
+    of_server,
+    plan,
+    record,
+    server,
+    status_in_load,
+    verdict_final,
+    verdict_so_far,
+)
 
 FILES = [Path("runs") / ("a-long-name-of-a-run-" * 6) / "verdict.json"]
 
@@ -102,6 +113,26 @@ def test_an_engine_that_broke_says_how_and_shows_no_reading_of_the_dead() -> Non
     lines = table(status, 80)
     assert lines[3].split()[1:6] == ["hang", "0", "-", "-", "-"]
     assert "incidents: 1 hang" in lines
+
+
+def test_the_server_of_an_engine_stands_below_it_with_its_memory() -> None:
+    status = status_in_load()
+    status.fold([server("cache-python"), of_server("cache-python", 60.0)])
+    for width in (80, 160):
+        lines = table(status, width)
+        assert lines[4].startswith("cache-python")
+        assert lines[5].split() == ["redis", "14.2MB", "1.9MB"]
+        assert lines[6].startswith("control-null")
+        column = lines[4].index("41.2MB") + len("41.2MB")
+        assert lines[5][:column].endswith("14.2MB"), "in the column of resident memory"
+
+
+def test_a_server_that_is_down_says_so_and_shows_no_reading_of_the_dead() -> None:
+    status = status_in_load()
+    status.fold([server("cache-python"), of_server("cache-python", 60.0), incident("cache-python", "server_crash")])
+    lines = table(status, 80)
+    assert lines[5].split() == ["redis", "down", "-", "-"]
+    assert "incidents: 1 server_crash" in lines
 
 
 def test_before_the_engines_stand_ready_the_table_says_so() -> None:

@@ -15,6 +15,7 @@ from soakd.status import RunStatus
 from tests.showing import (
     ORIGIN_S,
     incident,
+    of_server,
     origin,
     phase,
     plan,
@@ -177,6 +178,17 @@ def test_progress_says_how_every_engine_does() -> None:
         EventLog().progress(status_in_load(), ORIGIN_S + 60.0)
     assert told[0]["engines"]["control-leak"] == "up, 976/s, 0 errors, p99 12us, rss 41.2MB, FAIL"
     assert (told[0]["phase"], told[0]["remaining_s"], told[0]["coverage_ratio"]) == ("load", 120, 1.0)
+
+
+def test_progress_says_how_the_server_of_an_engine_does() -> None:
+    status = status_in_load()
+    status.fold([server("cache-python"), of_server("cache-python", 60.0)])
+    with capture_logs() as told:
+        EventLog().progress(status, ORIGIN_S + 60.0)
+        status.fold([incident("cache-python", "server_hang")])
+        EventLog().progress(status, ORIGIN_S + 60.0)
+    assert "redis rss 14.2MB" in told[0]["engines"]["cache-python"]
+    assert "redis down" in told[1]["engines"]["cache-python"]
 
 
 def test_off_a_terminal_every_event_is_a_line_of_json_with_the_time_in_utc(capsys: pytest.CaptureFixture[str]) -> None:
