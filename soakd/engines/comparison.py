@@ -88,27 +88,30 @@ def same(one: Any, other: Any) -> bool:
 
 
 def _finding(given: Mapping[str, Any], new: Any, old: Any) -> dict[str, Any]:
-    text = _text(given)
+    detail = f"new: {_cut(_text(new), 60)}, old: {_cut(_text(old), 60)}, on {_cut(_text(given), 200)}"
     return {
         "what": "disagreement",
-        "detail": f"new: {_cut(_text(new), 60)}, old: {_cut(_text(old), 60)}, on {_cut(text, 200)}",
-        "input": dict(given) if len(text) <= LONGEST_INPUT else _cut(text, LONGEST_INPUT),
-        "new": _shown(new),
-        "old": _shown(old),
+        "detail": detail,
+        "input": _recorded(given, LONGEST_INPUT),
+        "new": _recorded(new, LONGEST_DECISION),
+        "old": _recorded(old, LONGEST_DECISION),
     }
 
 
-def _shown(decision: Any) -> Any:
-    """Return a decision as a record can bear it: undefined is a word, a long one is cut text."""
-    text = _text(decision)
-    return decision if decision is not UNDEFINED and len(text) <= LONGEST_DECISION else _cut(text, LONGEST_DECISION)
+def _recorded(value: Any, most: int) -> Any:
+    """Return a value as a record can bear it: in place of what is too long, or no JSON, stands a text."""
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return _text(value)
+    return value if len(text) <= most else _cut(text, most)
 
 
 def _text(value: Any) -> str:
     if value is UNDEFINED:
         return "undefined"
     try:
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps(value)
     except (TypeError, ValueError, RecursionError):
         return f"a {type(value).__name__} that JSON cannot say"
 

@@ -10,7 +10,7 @@ import pytest
 
 from soakd.load import Tape
 from soakd.load.mixes import MIXES
-from soakd.load.tape import LENGTH, make_operations
+from soakd.load.tape import LENGTH, make_operations, replay
 from soakd.model import Operation
 from soakd.settings import MIXES as CONFIGURED
 
@@ -108,6 +108,31 @@ def test_the_stream_goes_round_without_a_copy_of_the_tape() -> None:
     tape = Tape(operations)
     first, second = (list(itertools.islice(tape.stream, 10)) for _ in range(2))
     assert all(a is b for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("recorded", [1, 7, 4_000, 70_000])
+def test_recorded_inputs_come_in_order_and_each_as_often_as_the_others(recorded: int) -> None:
+    inputs = [{"n": number} for number in range(recorded)]
+    operations = replay(1, MIXES["standard"], inputs)
+    assert [op.input["n"] for op in operations[: 2 * recorded]] == [*range(recorded), *range(recorded)][
+        : len(operations)
+    ]
+    assert len(operations) % recorded == 0
+    assert recorded <= len(operations) <= max(recorded, LENGTH)
+
+
+def test_equal_recorded_inputs_have_one_key_and_different_ones_two() -> None:
+    operations = replay(1, MIXES["standard"], [{"a": 1, "b": 2}, {"b": 2, "a": 1}, {"a": 1}], 3)
+    assert operations[0].key == operations[1].key != operations[2].key
+    assert len({len(op.key) for op in operations}) == 1
+
+
+def test_recorded_inputs_are_issued_in_the_verbs_of_the_mix_and_hashed_into_the_tape() -> None:
+    one, other = ([{"n": number} for number in range(size)] for size in (50, 51))
+    operations = replay(1, MIXES["standard"], one)
+    assert verbs(operations) == {"read": 60, "write": 30, "admin": 10}
+    hashes = {Tape(replay(1, MIXES["standard"], inputs)).hash for inputs in (one, one, other)}
+    assert len(hashes) == 2
 
 
 def test_the_configuration_knows_the_same_mixes() -> None:
