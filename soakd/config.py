@@ -80,6 +80,7 @@ def parse(
     http = _read_http(top.table("http"))
     engines = tuple(_read_engine(table, limits, folder) for table in top.tables("engine"))
     top.finish()
+    _check_twins(engines, source)
     engines = _select(engines, only, source)
     return Config(
         source=source, text=text, run=run, supervision=supervision, http=http, overrides=tuple(overrides),
@@ -285,12 +286,17 @@ def _check_names(engines: tuple[EngineConfig, ...], source: str) -> tuple[Engine
             raise ConfigError(
                 f'{source}: engine "{name}": name: must be unique, but {names.count(name)} engines have it'
             )
+    return engines
+
+
+def _check_twins(engines: tuple[EngineConfig, ...], source: str) -> None:
+    """A twin is compared with the engine that it names, which may be left out of a run later (`--only`)."""
     for engine in engines:
-        if engine.twin_of is not None and engine.twin_of not in names:
+        others = [other.name for other in engines if other.name != engine.name and other.role != "control"]
+        if engine.twin_of is not None and engine.twin_of not in others:
             raise ConfigError(
                 f'{source}: engine "{engine.name}": twin_of: must name another engine, got "{engine.twin_of}"'
             )
-    return engines
 
 
 def _apply_override(raw: dict[str, Any], override: str) -> None:

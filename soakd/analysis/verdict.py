@@ -6,6 +6,7 @@ from typing import Any
 from soakd.analysis.agreement import check_agreement
 from soakd.analysis.check import Check, round_number, worst
 from soakd.analysis.classes import Class, classify
+from soakd.analysis.comparisons import comparisons
 from soakd.analysis.controls import check_controls, judge_controls
 from soakd.analysis.evidence import check_evidence, check_run_evidence, clock_incidents
 from soakd.analysis.exclusions import exclusions
@@ -59,6 +60,7 @@ def make_verdict(
         "run": _run(run, meta, outlook),
         "engines": [_engine(e, checks[e.name], classes[e.name], servers[e.name]) for e in run.engines],
         "checks": [check.as_dict() for check in run_checks],
+        **({} if running else _compared(run, checks)),
         "controls": controls,
         "observer": taken,
         "incidents": _incidents(run),
@@ -96,6 +98,12 @@ def _room(data: EngineData, memory: float | None) -> Room:
     """Return what the engine may still grow."""
     limit, grown = data.plan.config.limits.total_growth_bytes, level_difference(data.in_load(data.leak_signal))
     return Room(total_growth=None if limit is None else limit - max(0.0, grown or 0.0), memory=memory)
+
+
+def _compared(run: RunData, checks: Mapping[str, Sequence[Check]]) -> dict[str, Any]:
+    """Compare where there is something to compare."""
+    found = comparisons(run, checks)
+    return {"comparisons": found} if found else {}
 
 
 def _ending(run: RunData, running: bool) -> list[State]:

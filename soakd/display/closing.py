@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from soakd.display.compared import plain_comparisons, print_comparisons
 from soakd.display.words import STYLES, control_word, leak_check, limit_words, value_words
 from soakd.status import printable
 
@@ -61,8 +62,10 @@ def print_closing(
     summary = printable(verdict.get("summary") or "", LONGEST_TEXT)
     sentence = Text.assemble((state, STYLES.get(state, "")), f": {summary}" if summary else "")
     visible = [Text(printable(line, LONGEST_TEXT)) for line in verdict.get("visibility") or ()]
-    show = _show_plain if not console.is_terminal or console.is_dumb_terminal else _show_table
-    show(console, rows, sentence, visible)
+    if not console.is_terminal or console.is_dumb_terminal:
+        _show_plain(console, [*_plain(rows), *plain_comparisons(verdict)], sentence, visible)
+    else:
+        _show_table(console, rows, verdict, sentence, visible)
     console.print()
     for path in files:
         console.print(Text(printable(path, LONGEST_TEXT)), soft_wrap=True)
@@ -92,9 +95,12 @@ def _row(engine: Mapping[str, Any], check: Mapping[str, Any], *, is_leak_check: 
     return Row(printable(engine.get("name")), check_id, word, value_words(check), limit_words(check), note, minor)
 
 
-def _show_table(console: Console, rows: Sequence[Row], sentence: Text, visible: Sequence[Text]) -> None:
+def _show_table(
+    console: Console, rows: Sequence[Row], verdict: Mapping[str, Any], sentence: Text, visible: Sequence[Text]
+) -> None:
     console.print()
     console.print(_table(rows, console.width))
+    print_comparisons(console, verdict)
     if notes := list(_notes(rows)):
         console.print("", *notes, sep="\n")
     console.print("", sentence, sep="\n")
@@ -102,9 +108,9 @@ def _show_table(console: Console, rows: Sequence[Row], sentence: Text, visible: 
         console.print(Padding(line, (0, 0, 0, len(INDENT))))
 
 
-def _show_plain(console: Console, rows: Sequence[Row], sentence: Text, visible: Sequence[Text]) -> None:
+def _show_plain(console: Console, lines: Sequence[str], sentence: Text, visible: Sequence[Text]) -> None:
     """Print lines that are never broken, so that a check and its numbers are found together."""
-    for line in [*map(Text, _plain(rows)), Text(), sentence, *(Text(INDENT) + line for line in visible)]:
+    for line in [*map(Text, lines), Text(), sentence, *(Text(INDENT) + line for line in visible)]:
         console.print(line, soft_wrap=True)
 
 

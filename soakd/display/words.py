@@ -43,6 +43,27 @@ def limit_words(check: Mapping[str, Any]) -> str:
     return "" if limit is None else _one(limit, str(check.get("unit") or ""))
 
 
+def figure_words(figure: Mapping[str, Any], side: str) -> str:
+    """Write one side of a compared figure: "21us", "2,000/s"; "-" where it was not measured."""
+    value, unit = _number(figure.get(side)), str(figure.get("unit") or "")
+    if value is None:
+        return "-"
+    if unit == "operations/second":
+        return f"{format_count(round(value) if abs(value) >= 100 else value)}/s"
+    return _one(value, unit)
+
+
+def figure_name(figure: Mapping[str, Any]) -> str:
+    """Write what a figure is: "operations per CPU second"."""
+    return str(figure.get("id")).replace("_", " ").replace("cpu", "CPU")
+
+
+def ratio_words(figure: Mapping[str, Any]) -> str:
+    """Write a ratio: "14.8x"; empty where there is none."""
+    ratio = _number(figure.get("ratio"))
+    return "" if ratio is None else f"{format_count(float(f'{ratio:.3g}'))}x"
+
+
 def scale(magnitude: float, unit: str) -> tuple[float, str]:
     """Return what to divide numbers of a unit by, and how the unit is then called, with its space before it."""
     base, _, per = unit.partition("/")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from soakd.units import format_bytes, format_duration, format_latency, format_rate
+from soakd.units import format_bytes, format_count, format_duration, format_latency, format_rate
 
 MARKS = {
     "PASS": "pass",
@@ -36,6 +36,10 @@ def _lines(verdict: Mapping[str, Any]) -> Iterator[str]:
         yield ""
         yield f"{engine['reason']}."
         yield ""
+        for server in engine.get("servers", []):
+            judged = "informational" if server.get("informational") else "judged"
+            yield f"Server: {MARKS[server['verdict']]} ({judged}). {server['reason']}."
+            yield ""
         yield from table(engine["checks"])
         yield ""
     if verdict.get("checks"):
@@ -43,8 +47,26 @@ def _lines(verdict: Mapping[str, Any]) -> Iterator[str]:
         yield ""
         yield from table(verdict["checks"])
         yield ""
+    for comparison in verdict.get("comparisons", []):
+        yield from compared(comparison)
+        yield ""
     for sentence in verdict.get("visibility", []):
         yield f"- {sentence}"
+
+
+def compared(comparison: Mapping[str, Any]) -> Iterator[str]:
+    """Write a rival or twin beside its subject as a Markdown table."""
+    subject, other = comparison["subject"], comparison["other"]
+    yield f"## {other} beside {subject}"
+    yield ""
+    yield "Driven by the same operations." if comparison["same_tape"] else f"Note: {comparison['note']}."
+    yield ""
+    yield f"| figure | {subject} | {other} | ratio |"
+    yield "|---|---|---|---|"
+    for figure in comparison["figures"]:
+        sides = (number(figure.get(side), figure) for side in ("subject", "other"))
+        ratio = f"{figure['ratio']:.3g}x" if "ratio" in figure else "-"
+        yield f"| {figure['id'].replace('_', ' ').replace('cpu', 'CPU')} | {' | '.join(sides)} | {ratio} |"
 
 
 def table(checks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -84,6 +106,10 @@ def number(value: float | None, check: Mapping[str, Any]) -> str:
             return format_rate(value)
         case "bytes/operation":
             return f"{value:.3g} B/op"
+        case "bytes/entry":
+            return f"{format_bytes(value)}/entry"
+        case "operations/second":
+            return f"{format_count(round(value) if abs(value) >= 100 else value)}/s"
         case "bytes":
             return format_bytes(value)
         case "seconds":
