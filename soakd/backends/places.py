@@ -25,13 +25,13 @@ class Place:
         Raises:
             BackendError: it cannot be made, or no port is free.
         """
-        self.folder = folder
+        self.folder = folder = folder.absolute()  # a server works in it: what is relative to us is not to it
         self.port = 0
         self._folder_fd = -1
         self._held: socket.socket | None = None
         try:
             folder.mkdir(parents=True, mode=0o700)
-            self.socket = "" if port else self._short(str(folder.absolute()))
+            self.socket = "" if port else self._short(str(folder))
             if port:
                 self._held = socket.socket()
                 # A bound socket that does not listen keeps others away, and lets a server in that reuses addresses.
