@@ -114,7 +114,8 @@ class Backends:
         binary = programs.find(kind, options)
         place = Place(folder / name, port=kind == "opa")
         return PrivateServer(
-            Voice(name, kind, "private", self._sink), place, lambda: _command(kind, binary, place, options),
+            Voice(name, kind, "private", self._sink), place,
+            lambda: _command(kind, binary, place, options, _users(self._plan, name)),
             lambda: client_of(kind, place.address), **common,
         )  # fmt: skip
 
@@ -135,8 +136,21 @@ def private(engines: Iterable[EnginePlan]) -> list[EnginePlan]:
     return [engine for engine in engines if server_of(engine) is not None and "url" not in engine.options]
 
 
-def _command(kind: ServerKind, binary: str, place: Place, options: Mapping[str, Any]) -> list[str]:
+def _command(kind: ServerKind, binary: str, place: Place, options: Mapping[str, Any], users: int) -> list[str]:
     if kind == "opa":
         return opa.command(binary, place.port, options)
-    capacity = options.get("capacity", KINDS["cache.redis"].options["capacity"].default)
-    return redis.command(binary, place.socket, place.folder, capacity=capacity, args=options.get("args", ()))
+    default = KINDS["cache.redis"].options
+    capacity, connections = (options.get(name, default[name].default) for name in ("capacity", "connections"))
+    return redis.command(
+        binary, place.socket, place.folder, capacity=capacity, connections=connections * users,
+        args=options.get("args", ()),
+    )  # fmt: skip
+
+
+def _users(plan: Plan, name: str) -> int:
+    """Count the workers that talk to the server of an engine: its own, and those of engines made of it."""
+    return 1 + sum(
+        any(info.type == "engine" and engine.options.get(option) == name for option, info in options.items())
+        for engine in plan.engines
+        for options in [KINDS[engine.config.kind].options]
+    )

@@ -14,20 +14,22 @@ from soakd.backends.client import About, no_answer
 from soakd.errors import BackendError
 
 DEFAULT_PORT = 6379
-BYTES_PER_ENTRY = 768
-"""Room for an entry of the mixes: 328 bytes of value on average, its key, and what Redis keeps for both."""
-LEAST_MEMORY_BYTES = 32 << 20
+EMPTY_BYTES, CLIENT_BYTES, ENTRY_BYTES = 2_000_000, 48_000, 512
+"""Used memory of Redis 7, measured: without entries, of a connected client, of an entry of the mixes."""
 LONGEST_LINE_BYTES = 1 << 20
 
 READINGS: Mapping[str, str] = {"used_memory": "live_bytes", "used_memory_rss": "rss_bytes"}
 
 
-def command(binary: str, socket: str, folder: Path, *, capacity: int, args: Sequence[str]) -> list[str]:
+def command(
+    binary: str, socket: str, folder: Path, *, capacity: int, connections: int, args: Sequence[str]
+) -> list[str]:
     """Return the command line of a private server: on a socket only its user may use, nothing on disk, bounded.
 
-    It evicts by itself where it is full, as a cache in service does; `args` come last and win.
+    It has room for about `capacity` entries of the mixes beside all `connections` to it, and evicts by itself when it
+    is full, as a cache in service does; `args` come last and win.
     """
-    memory = LEAST_MEMORY_BYTES + capacity * BYTES_PER_ENTRY
+    memory = EMPTY_BYTES + connections * CLIENT_BYTES + capacity * ENTRY_BYTES
     return [
         binary, "--port", "0", "--unixsocket", socket, "--unixsocketperm", "700", "--dir", str(folder), "--save", "",
         "--appendonly", "no", "--daemonize", "no", "--maxmemory", str(memory), "--maxmemory-policy", "allkeys-lru",
