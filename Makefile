@@ -25,6 +25,7 @@ soak: build ## Soak the embedded engines for three minutes, no server needed (co
 
 test: dev ## Run every test, Rust and Python, unit to integration
 	@sh tools/bootstrap.sh tests
+	@sh tools/get-opa.sh
 	$(RUST_PATH) cargo test --locked --quiet $(PURE_CRATES)
 	$(PY) -m pytest
 

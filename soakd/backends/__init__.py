@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from soakd.backends import opa, programs, redis
 from soakd.backends.client import Client
@@ -128,7 +128,7 @@ def client_of(kind: ServerKind, address: str) -> Client:
 def without_password(url: str) -> str:
     """Return an address as it may be written down: without user, password and parameters."""
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, re.sub(r".*@", "", parts.netloc), parts.path, "", ""))
+    return f"{parts.scheme}://{re.sub('.*@', '', parts.netloc)}{parts.path}"
 
 
 def private(engines: Iterable[EnginePlan]) -> list[EnginePlan]:

@@ -14,8 +14,9 @@ from soakd.backends.client import About, no_answer
 from soakd.errors import BackendError
 
 DEFAULT_PORT = 6379
-EMPTY_BYTES, CLIENT_BYTES, ENTRY_BYTES = 2_000_000, 48_000, 512
+EMPTY_BYTES, CLIENT_BYTES, ENTRY_BYTES = 1_000_000, 44_000, 512
 """Used memory of Redis 7, measured: without entries, of a connected client, of an entry of the mixes."""
+OWN_CONNECTIONS = 1
 LONGEST_LINE_BYTES = 1 << 20
 
 READINGS: Mapping[str, str] = {"used_memory": "live_bytes", "used_memory_rss": "rss_bytes"}
@@ -29,7 +30,7 @@ def command(
     It has room for about `capacity` entries of the mixes beside all `connections` to it, and evicts by itself when it
     is full, as a cache in service does; `args` come last and win.
     """
-    memory = EMPTY_BYTES + connections * CLIENT_BYTES + capacity * ENTRY_BYTES
+    memory = EMPTY_BYTES + (connections + OWN_CONNECTIONS) * CLIENT_BYTES + capacity * ENTRY_BYTES
     return [
         binary, "--port", "0", "--unixsocket", socket, "--unixsocketperm", "700", "--dir", str(folder), "--save", "",
         "--appendonly", "no", "--daemonize", "no", "--maxmemory", str(memory), "--maxmemory-policy", "allkeys-lru",
@@ -80,8 +81,10 @@ class RedisClient:
     async def close(self) -> None:
         """Close the connection."""
         if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
+            writer, self._streams = self._streams[1], None
+            writer.transport.abort()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     async def _info(self) -> dict[str, str]:
         text = await self._command("INFO")
@@ -117,7 +120,7 @@ async def _connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWr
         try:
             await _exchange(streams, ("AUTH", user, password) if user else ("AUTH", password))
         except BaseException:
-            streams[1].close()
+            streams[1].transport.abort()
             raise
     return streams
 
