@@ -1,5 +1,6 @@
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ def test_the_end_of_a_run_and_its_summary_show_what_is_compared() -> None:
     table = shown(verdict, 80)
     assert "theirs beside ours" in table
     assert "operations per CPU second with server" in table
-    assert max(map(len, table.splitlines())) <= 80
+    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in table.splitlines()) <= 80
 
 
 def shown(verdict: dict[str, Any], width: int, *, terminal: bool = True) -> str:
