@@ -177,20 +177,17 @@ def _header(status: RunStatus, now_s: float, width: int) -> RenderableType:
         return Text.assemble(name, "  starting the engines")
     planned_s = status.plan.duration_s
     state = status.state_so_far or UNKNOWN
+    head = Text.assemble(name, f"  {status.phase or 'starting'}  {_clock(elapsed_s)} of {format_duration(planned_s)}")
+    tail = Text.assemble(f"{_clock(remaining_s)} left  ", (state, STYLES.get(state, "dim")), " so far")
+    spare = width - len(head) - len(tail) - 4
+    bar = ProgressBar(
+        total=planned_s, completed=min(elapsed_s, planned_s), width=max(4, min(40, width // 7, spare)),
+        complete_style="cyan", finished_style="cyan",
+    )  # fmt: skip
     line = Table.grid(padding=(0, 2, 0, 0), pad_edge=False)
     for _ in range(3):
         line.add_column(no_wrap=True)
-    line.add_row(
-        Text.assemble(name, f"  {status.phase or 'starting'}  {_clock(elapsed_s)} of {format_duration(planned_s)}"),
-        ProgressBar(
-            total=planned_s,
-            completed=min(elapsed_s, planned_s),
-            width=max(8, min(40, width // 7)),
-            complete_style="cyan",
-            finished_style="cyan",
-        ),
-        Text.assemble(f"{_clock(remaining_s)} left  ", (state, STYLES.get(state, "dim")), " so far"),
-    )
+    line.add_row(head, bar, tail)
     return line
 
 

@@ -127,6 +127,14 @@ def test_the_server_of_an_engine_stands_below_it_with_its_memory() -> None:
         assert lines[5][:column].endswith("14.2MB"), "in the column of resident memory"
 
 
+def test_the_bar_gives_way_to_the_words_beside_it() -> None:
+    status = status_in_load()
+    object.__setattr__(status.plan.config.run, "name", "with-servers")
+    head = table(status, 80, t_s=149.0)[0]
+    assert head.startswith("with-servers  load  2min 29s of 3min  ")
+    assert head.endswith("  31s left  INCONCLUSIVE so far")
+
+
 def test_a_server_that_is_down_says_so_and_shows_no_reading_of_the_dead() -> None:
     status = status_in_load()
     status.fold([server("cache-python"), of_server("cache-python", 60.0), incident("cache-python", "server_crash")])
