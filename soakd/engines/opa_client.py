@@ -70,10 +70,8 @@ class OpaClient:
             auto_decompress=False,
         )
         status, body = await self.attempts(self._ask, "GET", f"{self._base}/health", None, {}, self._timeout)
-        try:
-            result_of(status, body)
-        except EngineError as error:
-            raise EngineError(f"{self.server}/health {error}") from error
+        if status != 200 or body.lstrip()[:1] not in (b"", b"{"):
+            raise EngineError(f"{self.server}/health answered {status}, not as an OPA server does: {excerpt(body)}")
 
     async def close(self) -> None:
         """Close every connection."""
