@@ -170,11 +170,8 @@ class EngineStatus:
         """Take in what is told of the engine's server; its probes are the engine's."""
         if record.kind == "incident":
             count_incident(self.incidents, record.body["what"])
-        kind = kind_of(record)
         if self.server is None:
-            self.server = ServerStatus(kind=kind or "other")
-        elif kind is not None:
-            self.server.kind = kind
+            self.server = ServerStatus(kind=kind_of(record) or "other")  # for good: it is a label
         self.server.take(record)
         for name, value in record.body.items():
             if name.startswith("probe.") and is_number(value):
