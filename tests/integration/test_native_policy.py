@@ -35,6 +35,16 @@ class TestADecision:
         }
         assert Policy(modules, "data.p.x", {"n": 41}).decide(None) == 42
 
+    @pytest.mark.parametrize(
+        ("pattern", "text"),
+        [(r"^\d+$", "42"), (r"^\w+$", "ab_1"), (r"a\sb", "a b"), (r"\bx\b", "a x"), ("(?i)^A$", "a"), (r"\p{Lu}", "X")],
+    )
+    def test_knows_the_classes_of_regular_expressions(self, pattern: str, text: str) -> None:
+        """regorus asks the regex crate for none of them."""
+        decide = policy("package p\nx := regex.match(input.pattern, input.text)\n").decide
+        assert decide({"pattern": pattern, "text": text}) is True
+        assert decide({"pattern": pattern, "text": "-"}) is False
+
     def test_returns_sets_as_sorted_lists_and_other_keys_as_json(self) -> None:
         assert policy('package p\nx := {"set": {3, 1, 2}, 1: "one", [1]: "list"}\n').decide(None) == {
             "set": [1, 2, 3],
