@@ -13,6 +13,9 @@ class Engine(Protocol):
 
     An engine that is bounded by design may say so in attributes: `capacity_entries` and `bytes_per_entry`, or
     `capacity_bytes`. A filling cache can then be told from a leak.
+
+    It may have `take_findings() -> list[dict]`: what it noticed since the last call, each {"what": a word, "detail": a
+    line, ...}, of which 20 in a life become incidents of the run.
     """
 
     def start(self) -> Awaitable[None] | None:

@@ -5,6 +5,7 @@
 
 import importlib
 import inspect
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -67,12 +68,29 @@ class OwnEngine:
         refuse_unfinished("counters()", counted)
         return counted or {}
 
+    def take_findings(self) -> list[dict[str, Any]]:
+        """Return what it found since the last call, if it looks for anything; each becomes an incident of the run."""
+        try:
+            findings = self._call("take_findings")
+            refuse_unfinished("take_findings()", findings)
+            return [_as_record(finding) for finding in findings or ()]
+        except Exception as error:  # noqa: BLE001 - it is called between operations: whose error is it, if not its own
+            return [{"what": "findings_failed", "detail": f"take_findings(): {one_line(error)}"}]
+
     def _call(self, name: str) -> Any:
         method = getattr(self._made, name, None)
         result = method() if callable(method) else None
         if not inspect.isawaitable(result):  # the worker awaits what is
             refuse_unfinished(f"{name}()", result)
         return result
+
+
+def _as_record(finding: object) -> dict[str, Any]:
+    """Check a finding as a record bears it: `what` and `detail`, and what else JSON can carry."""
+    if not isinstance(finding, Mapping) or not all(isinstance(finding.get(key), str) for key in ("what", "detail")):
+        raise TypeError(f'a finding is a dict with the texts "what" and "detail", got {_described(finding)}')
+    record: dict[str, Any] = json.loads(json.dumps(dict(finding), allow_nan=False))
+    return record
 
 
 def _made(factory: str, options: Mapping[str, Any]) -> Any:

@@ -274,6 +274,36 @@ def test_a_start_close_or_counters_that_does_nothing_is_an_error(own: Any) -> No
             getattr(engine, name)()
 
 
+FINDER = """
+class Finder:
+    operation = print
+    def take_findings(self):
+        {body}
+make = Finder
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "findings"),
+    [
+        ("return None", []),
+        ('return [{"what": "odd", "detail": "a", "at": (1, 2)}]', [{"what": "odd", "detail": "a", "at": [1, 2]}]),
+        ('return [{"what": "odd"}]', 'TypeError: a finding is a dict with the texts "what" and "detail", got dict'),
+        ('return ["odd"]', 'TypeError: a finding is a dict with the texts "what" and "detail", got str'),
+        (
+            'return [{"what": "odd", "detail": "a", "at": {1}}]',
+            "TypeError: Object of type set is not JSON serializable",
+        ),
+        ("raise OSError('no')", "OSError: no"),
+    ],
+)
+def test_what_an_engine_finds_is_told_and_a_finder_that_fails_harms_nobody(own: Any, body: str, findings: Any) -> None:
+    found = own(FINDER.format(body=body)).take_findings()
+    if isinstance(findings, str):
+        findings = [{"what": "findings_failed", "detail": f"take_findings(): {findings}"}]
+    assert found == findings
+
+
 def test_an_async_start_is_given_to_whoever_awaits_it(own: Any) -> None:
     engine = own("class make:\n def operation(self): pass\n async def start(self): pass")
     with pytest.raises(StopIteration):
