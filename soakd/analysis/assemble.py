@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from soakd.analysis.readings import LATEST_S, Columns, is_number, once, text
-from soakd.analysis.rundata import ENDINGS, EngineData, LatencyWindow, Life, RunData
+from soakd.analysis.rules import BYTE_SIGNALS
+from soakd.analysis.rundata import ENDINGS, EngineData, LatencyWindow, Life, RunData, in_order
 from soakd.analysis.servers import ServerBuilder
 from soakd.histogram import unpack
 from soakd.plan import EnginePlan, Plan
@@ -31,16 +32,25 @@ REASONS = ("completed", "interrupted", "failed", "memory_reserve")
 """Why a run ended, in the record that seals it."""
 READ_BY_NUMBER = ("sample", "latency")
 """Kinds of which every reading is looked at by itself."""
-DECLARED = ("capacity_entries", "bytes_per_entry", "capacity_bytes")
+DECLARED = {"capacity_entries": 1e12, "bytes_per_entry": 1e9, "capacity_bytes": 1e12}
+"""What an engine may say of its capacity, and the most that is believed: what no host could hold is no bound."""
+NEVER_NEGATIVE = frozenset(
+    {
+        *BYTE_SIGNALS, "fds", "threads", "tasks", "cpu_s_total",
+        "operations_total", "errors_total", "dropped_total", "skipped_total",
+    }
+)  # fmt: skip
+"""Below 0 a reader broke."""
 LATENCIES = ("service", "response", "lateness")
 
 
 def assemble(plan: Plan, records: Iterable[Record]) -> RunData:
-    """Sort the records of a run into series. Records of engines that the plan does not have are ignored."""
+    """Sort the records of a run into series. Records of engines that the plan does not have are left out, and said."""
     builders = {engine.config.name: _Builder() for engine in plan.engines}
     own, run, clocks = _Builder(), _Run(), array("d")
     for record in records:
         if record.engine and record.engine not in builders:
+            run.strangers.add(record.engine)
             continue
         builder = builders.get(record.engine, own)
         if not _is_sound(record):
@@ -60,6 +70,7 @@ def assemble(plan: Plan, records: Iterable[Record]) -> RunData:
         incidents=once(run.incidents), origin=run.origin, end=run.end, last_s=max(times, default=0.0),
         last_wall_s=max((b.last_wall_s for b in builders.values() if b.last_wall_s), default=None),
         clocks=_clocks(clocks), unreadable=mine.unreadable + run.unreadable,
+        contradictions=tuple(run.contradictions()),
     )  # fmt: skip
 
 
@@ -68,9 +79,29 @@ class _Run:
 
     def __init__(self) -> None:
         self.incidents: list[Record] = []
-        self.origin: Record | None = None
-        self.end: Record | None = None
+        self.strangers: set[str] = set()
         self.unreadable = 0
+        self._origins: list[Record] = []
+        self._ends: list[Record] = []
+
+    @property
+    def origin(self) -> Record | None:
+        """The first one, whatever order they came in."""
+        return min(self._origins, key=in_order, default=None)
+
+    @property
+    def end(self) -> Record | None:
+        """The last one by its clock, whatever order they came in."""
+        return max(self._ends, key=in_order, default=None)
+
+    def contradictions(self) -> Iterator[str]:
+        """Say what cannot all be true: a run begins once and ends once, and its engines are those of its plan."""
+        for what, found in (("origin", once(self._origins)), ("end", once(self._ends))):
+            if len(found) > 1:
+                said = [str(record.body.get("reason", round(record.at.mono_s, 3))) for record in found]
+                yield f"{len(found)} different records of its {what}: {', '.join(said)}"
+        if self.strangers:
+            yield f"records of engines that its plan does not have: {', '.join(sorted(self.strangers))}"
 
     @property
     def origin_s(self) -> float | None:
@@ -81,12 +112,12 @@ class _Run:
             self.incidents.append(record)
         elif record.body.get("name") == "origin":
             if is_number(record.body.get("mono_s"), LATEST_S):
-                self.origin = record
+                self._origins.append(record)
             else:
                 self.unreadable += 1
         elif record.body.get("name") == "end":
             if record.body.get("reason") in REASONS:
-                self.end = record
+                self._ends.append(record)
             else:
                 self.unreadable += 1
 
@@ -141,13 +172,13 @@ class _Builder:
         for name, value in body.items():
             if name in NOT_NUMBERS or name.endswith(NOT_KEPT):
                 continue
-            if is_number(value):
+            if is_number(value) and not (value < 0 and name in NEVER_NEGATIVE):
                 self._columns.add(name, forked_s if name.startswith("reachable_") else mono_s, value, segment)
             else:
                 self.unreadable += 1
         for name, parts in SUMS.items():
             values = [_part(body, part) for part in parts]
-            if parts[1] in body and all(is_number(value) for value in values):
+            if parts[1] in body and all(is_number(value) and value >= 0 for value in values):
                 self._columns.add(name, forked_s if name == "reachable_bytes" else mono_s, sum(values), segment)
 
     def _windows(self, origin_s: float) -> Iterator[LatencyWindow]:
@@ -204,6 +235,11 @@ def _window(record: Record, origin_s: float) -> LatencyWindow | None:
         return None
 
 
+def is_bound(name: str, value: Any) -> bool:
+    """Tell whether a declared size can be one: above 0, and not beyond what a host holds."""
+    return is_number(value, DECLARED[name]) and value > 0
+
+
 def _lives(marks: Sequence[Record], incidents: Sequence[Record]) -> Iterator[Life]:
     for hello in (mark for mark in marks if mark.kind == "hello"):
         bye = next((m for m in marks if m.kind == "bye" and m.segment == hello.segment), None)
@@ -215,6 +251,6 @@ def _lives(marks: Sequence[Record], incidents: Sequence[Record]) -> Iterator[Lif
         yield Life(
             segment=hello.segment, pid=hello.body["pid"], start_wall_s=hello.at.wall_s,
             end_wall_s=end.at.wall_s if end else None, ended_by=ended_by,
-            declared={name: hello.body[name] for name in DECLARED if is_number(hello.body.get(name))},
-            tape_sha256=text(hello.body.get("tape_sha256")),
+            declared={name: hello.body[name] for name in DECLARED if is_bound(name, hello.body.get(name))},
+            boot_id=text(hello.body.get("boot_id")), tape_sha256=text(hello.body.get("tape_sha256")),
         )  # fmt: skip

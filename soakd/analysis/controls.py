@@ -9,6 +9,9 @@ from soakd.analysis.rundata import RunData
 from soakd.model import State
 from soakd.settings import CONTROLS
 
+EVIDENCE = ("evidence.probe", "evidence.process")
+"""What was not seen of a control says nothing about the instrument."""
+
 
 def judge_controls(run: RunData, checks: Mapping[str, Sequence[Check]]) -> dict[str, Any]:
     """Say what became of the controls: null must be flat, leak must be caught.
@@ -31,6 +34,10 @@ def _one_control(run: RunData, kind: str, checks: Mapping[str, Sequence[Check]],
     check = next((c for c in checks[engine.name] if c.id == f"growth.{signal}"), None)
     if check is None:
         return {"engine": engine.name, "verdict": "INCONCLUSIVE", "reason": f"no growth.{signal} was judged"}
+    broken = [c for c in checks[engine.name] if c.id in EVIDENCE and c.verdict == "INVALID"]
+    if broken:
+        reason = "; ".join(f"{c.id}: {c.reason}" for c in broken)
+        return {"engine": engine.name, "check": check.id, "verdict": "INVALID", "reason": reason}
     found: dict[str, Any] = {"engine": engine.name, "check": check.id, "verdict": check.verdict}
     if kind == "control.leak":
         found["caught"] = check.verdict == "FAIL"

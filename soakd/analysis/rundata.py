@@ -52,6 +52,11 @@ class Series:
         edges = np.concatenate(([start_s], self.between(start_s, end_s).t_s, [max(start_s, end_s)]))
         return float(np.max(np.diff(edges)))
 
+    def contradictions(self) -> int:
+        """Count the readings of one moment of one life that differ. In order of time, each reading once, it is none."""
+        same = (np.diff(self.t_s) == 0.0) & (np.diff(self.segment) == 0)
+        return int(np.count_nonzero(same))
+
     def __len__(self) -> int:
         return len(self.t_s)
 
@@ -88,6 +93,8 @@ class Life:
     """completed, stopped, or the incident that ended it; "running" while it does."""
     declared: Mapping[str, float]
     """What the engine says of its capacity."""
+    boot_id: str | None = None
+    """The kernel's name for the boot of the host in which it lived."""
     tape_sha256: str | None = None
     """Which operations drove it."""
 
@@ -217,6 +224,8 @@ class RunData:
     """Shape (n, 3): wall, boot and monotonic seconds of the daemon's own samples."""
     unreadable: int = 0
     """Records of the run itself that could not be understood."""
+    contradictions: tuple[str, ...] = ()
+    """What the records of the run say that cannot all be true, in words."""
 
 
 def running_total(counter: Series) -> FloatArray:

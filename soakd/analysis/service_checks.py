@@ -78,15 +78,15 @@ def level_difference(series: Series) -> float | None:
 
     None with too few samples. A restart gives back what a life gained: levels of different lives are not compared.
     """
-    gained = [_gained(life) for life in series.lives() if len(life) >= MIN_SAMPLES]
-    return max((bytes_ for bytes_ in gained if bytes_ is not None), default=None)
+    return max((_gained(life) for life in series.lives() if len(life) >= MIN_SAMPLES), default=None)
 
 
-def _gained(life: Series) -> float | None:
+def _gained(life: Series) -> float:
     share = (life.t_s - life.t_s[0]) / max(float(np.ptp(life.t_s)), 1e-9)
     first = life.y[(share >= WARM_UP_SHARE) & (share <= WARM_UP_SHARE + 0.1)]
-    last = life.y[share >= 0.9]
-    return float(np.median(last) - np.median(first)) if len(first) and len(last) else None
+    if not len(first):  # a snapshot kept the others waiting
+        first = life.y[share >= WARM_UP_SHARE][:1]
+    return float(np.median(life.y[share >= 0.9]) - np.median(first))
 
 
 def _return_to_baseline(data: EngineData) -> Check:

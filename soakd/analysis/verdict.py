@@ -8,7 +8,8 @@ from soakd.analysis.check import Check, round_number, worst
 from soakd.analysis.classes import Class, classify
 from soakd.analysis.comparisons import comparisons
 from soakd.analysis.controls import check_controls, judge_controls
-from soakd.analysis.evidence import check_evidence, check_run_evidence, clock_incidents
+from soakd.analysis.evidence import check_evidence
+from soakd.analysis.evidence_run import check_run_evidence, clock_incidents
 from soakd.analysis.exclusions import exclusions
 from soakd.analysis.garbage import excuse_garbage
 from soakd.analysis.growth_checks import Room, check_growth
@@ -44,7 +45,7 @@ def make_verdict(
     checks = {engine.name: _check_engine(engine, outlook, memory) for engine in run.engines}
     controls = judge_controls(run, checks)
     own = check_observer(run, outlook)
-    run_checks = [check_controls(controls, outlook), *check_run_evidence(run), own]
+    run_checks = [check_controls(controls, outlook), *check_run_evidence(run, outlook), own]
     deciding = [check for engine in deciding_engines(run) for check in checks[engine.name]]
     state = worst([*(c.verdict for c in (*deciding, *run_checks) if c.decides), *_ending(run, running)])
     clients = {e.name: classify(e, checks[e.name]) for e in run.engines}

@@ -168,3 +168,90 @@ def test_a_run_that_goes_on_says_when_its_limits_would_be_reached() -> None:
 )
 def test_what_the_evidence_adds_keeps_to_the_schema(verdict: dict[str, Any]) -> None:
     jsonschema.validate(json.loads(json.dumps(verdict, allow_nan=False)), SCHEMA)
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.0])
+@pytest.mark.parametrize("signal", ["rss_anon_bytes", "fds", "threads", "reachable_native_bytes"])
+def test_a_reader_that_only_says_nothing_or_less_is_never_a_pass(signal: str, value: float) -> None:
+    def broken(record: Record) -> Record:
+        names = (signal, signal.replace("native", "python"))
+        body = {k: value if k in names else v for k, v in record.body.items()}
+        return dataclasses.replace(record, body=body) if record.engine == "mine" else record
+
+    assert judged(SHORT, change=broken)["verdict"] == "INVALID"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_run_that_ended_twice_is_invalid_whatever_is_read_last(order: int) -> None:
+    ends = made_up(SHORT)[-1:] + made_up(SHORT, end="interrupted")[-1:]
+    verdict = verdict_of(SHORT, made_up(SHORT)[:-1] + ends[::order])
+    assert verdict["verdict"] == "INVALID"
+    assert "2 different records of its end: completed, interrupted" in verdict["summary"]
+    assert verdict == verdict_of(SHORT, made_up(SHORT)[:-1] + ends)
+
+
+def test_an_engine_that_the_plan_does_not_have_is_said() -> None:
+    stranger = dataclasses.replace(made_up(SHORT)[50], engine="theirs")
+    verdict = verdict_of(SHORT, [*made_up(SHORT), stranger])
+    assert verdict["verdict"] == "INVALID"
+    assert "engines that its plan does not have: theirs" in verdict["summary"]
+
+
+def test_two_readings_of_one_moment_that_differ_make_the_run_invalid() -> None:
+    records = made_up(SHORT)
+    sample = next(r for r in records if r.engine == "mine" and r.kind == "sample" and r.body.get("fds"))
+    verdict = verdict_of(SHORT, [*records, dataclasses.replace(sample, body={**sample.body, "fds": 3})])
+    assert verdict["verdict"] == "INVALID"
+    assert "1 readings of mine contradict another of the same moment (fds)" in verdict["summary"]
+
+
+def test_near_duplicates_do_not_stand_in_for_missing_samples() -> None:
+    plan = plan_of(run='controls_off = ["null", "leak"]')
+    kept = [r for r in made_up(plan) if not (r.kind == "sample" and r.engine and int(r.at.mono_s) % 2)]
+    later = [dataclasses.replace(r, at=r.at._replace(mono_s=r.at.mono_s + 1e-3)) for r in kept if r.kind == "sample"]
+    assert check(verdict_of(plan, kept + later), "mine", "evidence.coverage")["verdict"] == "INVALID"
+
+
+def test_a_counter_that_goes_back_within_a_life_makes_the_run_invalid() -> None:
+    verdict = judged(SHORT, change=spoiled("sample", "mine", 200, errors_total=-0.0, operations_total=1))
+    assert verdict["verdict"] == "INVALID"
+    assert "operations_total of mine went back within one life" in verdict["summary"]
+
+
+def test_lives_that_overlap_make_the_run_invalid() -> None:
+    def second(record: Record) -> Record:
+        odd = record.engine == "mine" and record.kind == "sample" and int(record.at.mono_s) % 10 == 0
+        return dataclasses.replace(record, segment=1) if odd else record
+
+    verdict = judged(SHORT, mine=Story(restarts=(170.0,)), change=second)
+    assert "segments 0 and 1 overlap in time" in check(verdict, "mine", "evidence.process")["reason"]
+
+
+def test_a_worker_of_another_boot_makes_the_run_invalid() -> None:
+    boots = iter(("one", "other", "one"))
+
+    def booted(record: Record) -> Record:
+        if record.kind != "hello":
+            return record
+        return dataclasses.replace(record, body={**record.body, "boot_id": next(boots)})
+
+    verdict = judged(SHORT, change=booted)
+    assert verdict["verdict"] == "INVALID"
+    assert "2 boots of the host" in verdict["summary"]
+
+
+def test_clocks_that_go_back_together_are_seen() -> None:
+    def jump(record: Record) -> Record:
+        by_s = -100.0 * (record.at.mono_s > 4060)
+        at = record.at._replace(wall_s=record.at.wall_s + by_s, boot_s=record.at.boot_s + by_s)
+        return dataclasses.replace(record, at=at)
+
+    assert check(judged(SHORT, change=jump), "", "evidence.clock")["verdict"] == "INVALID"
+
+
+def test_lives_too_short_for_a_rate_leave_the_run_open() -> None:
+    plan = plan_of(run='controls_off = ["null", "leak"]', limits='growth_per_operation = "16B"\nrestarts = 20')
+    verdict = judged(plan, mine=Story(restarts=(68.0, 78.0, 88.0, 98.0, 108.0, 118.0, 128.0, 138.0)))
+    lives = check(verdict, "mine", "evidence.process")
+    assert lives["verdict"] == "INCONCLUSIVE"
+    assert "long enough for a rate make up 4" in lives["reason"]
