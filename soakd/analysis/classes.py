@@ -86,7 +86,14 @@ def growth_words(signal: str, check: Check | None) -> str:
         interval = f"{check.estimate:.3g} B per operation [{check.low:.3g}, {check.high:.3g}]"
         other = check.more.get("per_hour")
         also = f" = {format_rate(other)} at this rate" if other is not None else ""
-    return f"{words} grows {interval}{also}"
+    return f"{words} grows {interval}{also}{_reload_words(check)}"
+
+
+def _reload_words(check: Check) -> str:
+    """Say whether it grows where a policy is loaded again; nothing where that cannot be told."""
+    if (each := check.more.get("per_reload")) is not None:
+        return f", at reloads: {format_bytes(each)} per reload"
+    return ", between reloads and not at them" if check.more.get("between_reloads") else ""
 
 
 def limit_words(check: Check) -> str:

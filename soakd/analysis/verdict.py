@@ -16,6 +16,7 @@ from soakd.analysis.growth_checks import Room, check_growth
 from soakd.analysis.observer import check_observer, harness_words, memory_available, observer
 from soakd.analysis.outlook import Outlook, as_of
 from soakd.analysis.recovery import check_recovery
+from soakd.analysis.reloads import tell_reloads
 from soakd.analysis.rundata import EngineData, RunData, describe, rfc3339
 from soakd.analysis.server_checks import check_server, judges_server
 from soakd.analysis.server_words import CALM, LEAK, classify_server, describe_server
@@ -92,7 +93,8 @@ def _check_engine(data: EngineData, outlook: Outlook, memory: float | None) -> l
     agreement = check_agreement(data)
     checks += [as_of(outlook, agreement)] if agreement is not None else []
     checks += check_server(data, own, overall)
-    return [*checks, *(as_of(outlook, c) for c in check_recovery(data, overall, decides=judges_server(data.plan)))]
+    checks += [as_of(outlook, c) for c in check_recovery(data, overall, decides=judges_server(data.plan))]
+    return list(tell_reloads(data, checks))
 
 
 def _room(data: EngineData, memory: float | None) -> Room:
