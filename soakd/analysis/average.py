@@ -15,7 +15,7 @@ from soakd.analysis.mixture import Mixture
 from soakd.analysis.noise import CORRELATION_TIMES, correlation, whiten
 from soakd.analysis.regression import Fits, Products, fit, products
 from soakd.analysis.series import FloatArray, IntArray
-from soakd.analysis.steps import guard
+from soakd.analysis.steps import guard, recurring
 from soakd.analysis.transients import (
     Transients,
     line_model,
@@ -71,14 +71,20 @@ def average(explored: Explored) -> Mixture:
     """What the models that are not hopeless say about the rate, their steps guarded, weighed by their evidence."""
     best = float(explored.best.log_evidence[0])
     near = [f.take(np.flatnonzero(f.log_evidence >= best - WINDOW)) for f in explored.fits]
-    guarded = [guard(explored.shapes.place[f.members], f.effects) for f in near]
-    weight = np.exp(np.concatenate([f.log_evidence for f in near]) - best)
-    return Mixture(
-        weight=weight / weight.sum(),
-        mean=np.concatenate([f.rate + shift for f, (shift, _) in zip(near, guarded, strict=True)]),
-        scale=np.sqrt(np.concatenate([f.variance + more for f, (_, more) in zip(near, guarded, strict=True)])),
-        freedom=np.concatenate([np.full(f.rate.size, float(f.freedom)) for f in near]),
-    )
+    parts = [part for f in near for part in _readings(f, explored.shapes.place[f.members], best)]
+    weight, mean, variance, freedom = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Mixture(weight=weight / weight.sum(), mean=mean, scale=np.sqrt(variance), freedom=freedom)
+
+
+def _readings(fits: Fits, place: FloatArray, best: float) -> Iterator[tuple[FloatArray, ...]]:
+    """Weight, rate, its variance and freedom of each fit; where falls may come again, of both readings."""
+    shift, more = guard(place, fits.effects)
+    rate, variance = fits.rate + shift, fits.variance + more
+    weight, freedom = np.exp(fits.log_evidence - best), np.full(fits.rate.size, float(fits.freedom))
+    again, spread = recurring(place, fits.effects, rate)
+    two = np.flatnonzero(again)
+    yield np.where(again != 0.0, weight / 2.0, weight), rate, variance, freedom
+    yield weight[two] / 2.0, (rate + again)[two], (variance + spread)[two], freedom[two]
 
 
 def best_curve(explored: Explored) -> FloatArray:

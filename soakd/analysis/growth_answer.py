@@ -22,6 +22,8 @@ class Answer:
     """Growth over the whole span that the signal can resolve, in its own unit."""
     too_short: str = ""
     """Why a series of this length cannot pass."""
+    slowing: bool = False
+    """The series slows down as a warm-up does: in a series too short to pass, that cannot fail either."""
     other: Mapping[str, float] = field(default_factory=dict)
     """The same over the other axis, by the names of the verdict file."""
     explained_by: str | None = None
@@ -57,6 +59,8 @@ class Answer:
         if growth.state == "FAIL" and growth.low * self.span < self.resolution:
             grown = f"{growth.estimate * self.span:,.0f} bytes of growth are below this signal's resolution"
             return "INCONCLUSIVE", f"{grown} of {self.resolution:,.0f} bytes: soak longer"
+        if growth.state == "FAIL" and self.too_short and self.slowing:
+            return "INCONCLUSIVE", f"growth slows down, as a warm-up does; {self.too_short}"
         if growth.state == "PASS" and self.too_short:
             return "INCONCLUSIVE", self.too_short
         if growth.state == "PASS" and growth.estimate - growth.low > self.limit:

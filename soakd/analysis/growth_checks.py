@@ -26,6 +26,9 @@ from soakd.analysis.rules import (
 from soakd.analysis.rundata import EngineData, Series
 from soakd.analysis.series import MIN_SAMPLES, FloatArray
 
+SLOWER = 0.6
+"""A warm-up leaves less than this part of a third's growth to the next."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
@@ -90,9 +93,20 @@ def hourly_answer(data: EngineData, series: Series, limit: float, resolution: fl
     axes = axes_of(data, series)
     return Answer(
         growth=growth, limit=limit, unit="bytes/hour", span=span, resolution=resolution,
-        too_short=too_short if span < LEAST_HOURS else "",
+        too_short=too_short if span < LEAST_HOURS else "", slowing=_slows_down(series),
         other=over_the_other(axes, growth, hourly=True, limit=limit), explained_by=explained_by(axes, growth),
     )  # fmt: skip
+
+
+def _slows_down(series: Series) -> bool:
+    """Tell whether one life grew clearly less from its second to its last third than from its first to its second.
+
+    A warm-up that fills half of a short run leaves 0 of its growth for later, an exponential one half; a leak all.
+    """
+    if len(series) < MIN_SAMPLES or np.any(series.segment != series.segment[0]):
+        return False
+    first, second, last = (float(np.median(part)) for part in np.array_split(series.y, 3))
+    return last - second < SLOWER * (second - first)
 
 
 def operation_answer(data: EngineData, series: Series, limit: float, resolution: float) -> Answer:

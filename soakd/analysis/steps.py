@@ -16,6 +16,10 @@ EARLY = 0.07
 """Probability that m steps at random times all lie as early as these."""
 LONG_TAIL = 1.5
 """A quiet end of this many longest gaps shows that steps have stopped."""
+GIVEN_BACK = 3.0
+"""A fall of more than this many times the growth between falls released something else."""
+SPREAD = 0.1
+"""Least relative variance of a rate that recurring steps make."""
 FINAL_THIRD = 2.0 / 3.0
 TINY = 1e-12
 
@@ -39,6 +43,32 @@ def guard(place: FloatArray, effect: FloatArray) -> tuple[FloatArray, FloatArray
     spread = np.where(few, 1.0, np.where(many, up.spread, down.spread))
     counted = few | many | releases
     return np.where(counted, total, 0.0), np.where(counted, total**2 * spread, 0.0)
+
+
+def recurring(place: FloatArray, effect: FloatArray, rate: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """What one or two falls add to the long-run rate if they are releases that come again, and to its variance.
+
+    A collector, a log rotation or an allocator that lets go once in eight hours shows a day a ramp, a fall or two, and
+    a ramp: growth between releases, whose long-run rate is that of the ramp less one fall a period. Nothing in
+    the series says whether they come again, so both readings are kept.
+
+    Args:
+        place: as for `guard`.
+        effect: as for `guard`.
+        rate: shape (models,), between the steps, in limits.
+
+    Returns:
+        Rates in limits, 0 where a model has no such falls, and variances in limits squared, of shape (models,).
+    """
+    step = np.isfinite(place)
+    down, up = step & (effect < 0.0), np.sum(step & (effect > 0.0), axis=1)
+    run = _run(place, down)
+    first = np.min(np.where(down, place, 1.0), axis=1, initial=1.0)
+    quiet = np.maximum(first, 1.0 - run.last)
+    period = np.where(run.count > 1.0, np.maximum(run.last - first, TINY) / np.maximum(run.count - 1.0, 1.0), quiet)
+    fall = np.sum(np.where(down, effect, 0.0), axis=1) / np.maximum(run.count, 1.0) / np.maximum(period, TINY)
+    doubtful = (up < RECURRING) & (run.count > 0) & (run.count < RECURRING) & (rate > 0.0) & (-fall < GIVEN_BACK * rate)
+    return np.where(doubtful, fall, 0.0), np.where(doubtful, fall**2 * SPREAD, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,5 +97,5 @@ def _run(place: FloatArray, chosen: BoolArray) -> _Run:
         count=count,
         last=last,
         go_on=(last**count > EARLY) & (1.0 - last < LONG_TAIL * longest),
-        spread=np.minimum(1.0, irregular + 0.1) / np.maximum(count, 1.0),
+        spread=np.minimum(1.0, irregular + SPREAD) / np.maximum(count, 1.0),
     )

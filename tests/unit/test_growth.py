@@ -233,3 +233,15 @@ def test_a_life_that_leaks_is_not_outvoted_by_lives_that_do_not() -> None:
     growth = judge_growth(hours, memory, second.astype(np.int64), limit=1e6)
     assert growth.state != "PASS"
     assert "one life of the process alone" in growth.reason
+
+
+@pytest.mark.parametrize("period", [6.0, 7.3, 8.0, 9.5, 11.0])
+@pytest.mark.parametrize("phase", [0.1, 0.45, 0.8])
+def test_a_release_every_few_hours_is_no_leak(period: float, phase: float) -> None:
+    teeth = 60.0 * np.mod(HOURS / period + phase, 1.0)
+    assert day(200.0 + teeth + noise(288, RNG(19), phi=0.5, deviation=0.3)).state != "FAIL"
+
+
+def test_a_leak_stays_one_beside_a_small_release() -> None:
+    y = 200.0 + 5.0 * HOURS - np.where(HOURS > 11.0, 12.0, 0.0) + noise(288, RNG(20), phi=0.5, deviation=0.3)
+    assert day(y).state == "FAIL"

@@ -58,6 +58,17 @@ def test_an_hourly_limit_cannot_pass_in_three_minutes() -> None:
     assert "too short: 1 MB/h needs at least 2 h of load" in check(verdict, "mine", "growth.reachable_bytes")["reason"]
 
 
+def warm_up(t_s: float, operations: float) -> float:
+    """Load the first 90 s of a run with 8 MB."""
+    return 8e6 * min(t_s, 90.0) / 90.0
+
+
+def test_a_warm_up_of_half_a_short_run_does_not_fail_an_hourly_limit_and_a_leak_does() -> None:
+    short = plan_of(limits='growth_rate = "1MB/h"')
+    assert judged(short, mine=Story(python=warm_up, resident=warm_up))["engines"][0]["verdict"] == "INCONCLUSIVE"
+    assert judged(short, mine=Story(python=per_hour(200e6)))["engines"][0]["verdict"] == "FAIL"
+
+
 def test_a_day_at_twice_the_hourly_limit_fails_and_its_leak_free_twin_passes() -> None:
     assert judged(LONG)["verdict"] == "PASS"
     leaking = judged(LONG, mine=Story(python=per_hour(2e6)))

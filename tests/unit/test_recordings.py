@@ -1,0 +1,25 @@
+"""The growth verdict on recordings of real processes (tests/recordings/README.md)."""
+
+from pathlib import Path
+
+import pytest
+
+from soakd.csvfile import Columns, judge_file
+
+RECORDINGS = sorted((Path(__file__).parent.parent / "recordings").glob("*.csv"))
+LIMIT = 120e6
+OPEN = {"node-leak3x"}
+"""Larger sawteeth than three minutes can see through: either answer but PASS."""
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda path: path.stem)
+def test_a_recorded_leak_fails_and_a_healthy_process_passes(path: Path) -> None:
+    verdict = judge_file(path, Columns(), LIMIT)[0]["verdict"]
+    if path.stem in OPEN:
+        assert verdict in ("FAIL", "INCONCLUSIVE")
+    else:
+        assert verdict == ("PASS" if path.stem.endswith("-ok") else "FAIL")
+
+
+def test_there_are_healthy_and_leaking_recordings() -> None:
+    assert {path.stem.endswith("-ok") for path in RECORDINGS} == {True, False}
