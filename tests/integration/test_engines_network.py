@@ -255,3 +255,43 @@ async def test_a_server_that_hangs_is_a_time_out_and_not_a_hang(kind: str, tmp_p
         assert engine.counters()["retries_total"] == 8
         await engine.operation(op("read"))
         await engine.close()
+
+
+@pytest.mark.parametrize("kind", ["opa", "redis"])
+@on_a_loop
+async def test_operations_that_are_cancelled_in_flight_take_no_connection_with_them(kind: str, tmp_path: Path) -> None:
+    """The driver does so at the end of a phase with what a hanging server has not answered."""
+    running = opa_server() if kind == "opa" else redis_server(tmp_path)
+    with running as server:
+        options: dict[str, Any] = {"url": server.url, "timeout": 2.0, "retries": 0, "connections": 2}
+        engine: Any = OpaPolicy(**RBAC, **options) if kind == "opa" else RedisCache(**options)
+        await engine.start()
+        for pause_s in (0.0, 0.001, 0.01, 0.1):
+            server.freeze()
+            tasks = [asyncio.ensure_future(engine.operation(op("read", f"k{number}"))) for number in range(10)]
+            await asyncio.sleep(pause_s)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            server.thaw()
+            answers = await asyncio.gather(*(engine.operation(op("write", f"k{n}")) for n in range(10)))
+            assert len(answers) == 10
+            assert await engine.operation(op("write")) == answers[0], "no answer of somebody else's"
+        await engine.close()
+
+
+@on_a_loop
+async def test_answers_belong_to_their_questions_after_time_outs(tmp_path: Path) -> None:
+    """A connection with an answer still to come is not used again: the next question would get it."""
+    with redis_server(tmp_path) as server:
+        cache = RedisCache(url=server.url, timeout=0.1, retries=0, connections=1)
+        await cache.start()
+        for number in range(5):
+            await cache.put(f"k{number}", number)
+        for number in range(5):
+            server.freeze()
+            with pytest.raises(BackendError):
+                await cache.get(f"k{number}")
+            server.thaw()
+            assert [await cache.get(f"k{n}") for n in range(5)] == list(range(5))
+        await cache.close()
