@@ -4,14 +4,12 @@ A private server's address is known before it starts and stays the same over its
 """
 
 import asyncio
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from soakd.backends import opa, programs, redis
-from soakd.backends.client import Client
+from soakd.backends.client import Client, without_password
 from soakd.backends.existing import ExistingServer
 from soakd.backends.opa import OpaClient
 from soakd.backends.places import Place
@@ -123,12 +121,6 @@ class Backends:
 def client_of(kind: ServerKind, address: str) -> Client:
     """Make a connection of the daemon's to a server; inside an event loop."""
     return RedisClient(address) if kind == "redis" else OpaClient(address)
-
-
-def without_password(url: str) -> str:
-    """Return an address as it may be written down: without user, password and parameters."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{re.sub('.*@', '', parts.netloc)}{parts.path}"
 
 
 def private(engines: Iterable[EnginePlan]) -> list[EnginePlan]:

@@ -7,7 +7,8 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
-from soakd.backends import Backends, client_of, opa, private, programs, server_of, without_password
+from soakd.backends import Backends, client_of, opa, private, programs, server_of
+from soakd.backends.client import without_password
 from soakd.backends.opa import OpaClient
 from soakd.backends.watch import answered
 from soakd.errors import BackendError
@@ -73,7 +74,7 @@ async def _ask_once(engine: EnginePlan, url: str) -> None:
         await answered(client.ask())
     except BackendError as error:
         shown = without_password(url)
-        words = str(error).removeprefix(url.rstrip("/")).removeprefix(":").strip()
+        words = str(error).removeprefix(shown.rstrip("/")).removeprefix(":").strip()
         raise BackendError(f"url: {shown}: {words}: start that server, or leave url out for a private one") from error
     finally:
         await client.close()

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from soakd.backends.client import About, no_answer
+from soakd.backends.client import About, no_answer, without_password
 from soakd.errors import BackendError, EngineError
 from soakd.policies import read_modules
 
@@ -148,7 +148,7 @@ class OpaClient:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise no_answer(self.address, error) from error
         if answer.status != 200:
-            raise _Refused(f"{self.address}{path}: HTTP {answer.status}")
+            raise _Refused(f"{without_password(self.address)}{path}: HTTP {answer.status}")
         return text
 
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -385,15 +385,26 @@ def left_of(before: set[int], words: str) -> Iterator[str]:
             yield " ".join(process.info["cmdline"])
 
 
+@contextlib.contextmanager
+def soaking(folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
+    """Run a soak up to its load phase; gives the daemon and both servers."""
+    (folder / "soak.toml").write_text(HEAD + redis() + opa(), encoding="utf-8")
+    command = [sys.executable, "-m", "soakd", "run", "soak.toml", "--run-dir", "run", "--log-format", "json"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as daemon:
+        assert daemon.stderr is not None
+        try:
+            said = ""
+            while '"phase": "load"' not in said:
+                said = daemon.stderr.readline()
+                assert said, "the soak ended before its load phase"
+            children = psutil.Process(daemon.pid).children()
+            yield daemon, [child for child in children if child.name() in ("opa", "redis-server")]
+        finally:
+            daemon.kill()
+
+
 def test_both_servers_killed_in_the_middle_of_a_soak_come_back_and_the_verdict_tells_of_it(tmp_path: Path) -> None:
-    (tmp_path / "soak.toml").write_text(HEAD + redis() + opa(), encoding="utf-8")
-    with subprocess.Popen(
-        [sys.executable, "-m", "soakd", "run", "soak.toml", "--run-dir", "run"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as daemon:  # fmt: skip
-        wait_for(lambda: '"phase": "load"' in str(daemon.stderr and daemon.stderr.readline()))
-        servers = [child for child in psutil.Process(daemon.pid).children() if "soakd" not in " ".join(child.cmdline())]
-        servers = [child for child in servers if child.name() in ("opa", "redis-server")]
+    with soaking(tmp_path) as (daemon, servers):
         assert {server.name() for server in servers} == {"opa", "redis-server"}
         for server in servers:
             server.kill()
@@ -407,7 +418,23 @@ def test_both_servers_killed_in_the_middle_of_a_soak_come_back_and_the_verdict_t
     assert daemon.returncode in (0, 3, 4), said
 
 
-def wait_for(holds: Callable[[], bool]) -> None:
-    until_s = time.monotonic() + WITHIN_S
-    while not holds():
-        assert time.monotonic() < until_s
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_soak_that_is_interrupted_once_or_twice_leaves_no_server_and_no_folder_of_one(
+    tmp_path: Path, signals: int
+) -> None:
+    with soaking(tmp_path) as (daemon, servers):
+        for _ in range(signals):
+            daemon.send_signal(signal.SIGINT)
+            time.sleep(0.05)  # two at once are one
+        daemon.communicate(timeout=120)
+        gone, alive = psutil.wait_procs(servers, timeout=WITHIN_S)
+    assert (len(gone), alive, daemon.returncode) == (2, [], 128 + signal.SIGINT)
+    assert not (tmp_path / "run" / "servers").exists()
+
+
+def test_a_soak_that_is_killed_leaves_no_server_and_at_most_a_folder_of_its_run(tmp_path: Path) -> None:
+    with soaking(tmp_path) as (daemon, servers):
+        daemon.kill()
+        gone, alive = psutil.wait_procs(servers, timeout=WITHIN_S)
+        assert (len(gone), alive) == (2, [])
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "soak.toml"}

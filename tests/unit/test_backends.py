@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from soakd.backends import opa, programs, redis, without_password
-from soakd.backends.client import About
+from soakd.backends import opa, programs, redis
+from soakd.backends.client import About, without_password
 from soakd.backends.opa import OpaClient
 from soakd.backends.places import LONGEST_SOCKET_BYTES, Place
 from soakd.backends.redis import RedisClient
@@ -281,3 +281,17 @@ def test_a_server_that_is_not_healthy_does_not_answer() -> None:
         with_server(lambda _: http("{}", "500 Internal Server Error"), ask)
     with pytest.raises(BackendError, match=r"^http://127\.0\.0\.1:\d+: "):
         with_server(lambda _: None, ask)
+
+
+@pytest.mark.parametrize("address", ["redis://:secret@127.0.0.1:9", "http://me:secret@127.0.0.1:9"])
+def test_nobody_is_told_a_password(address: str) -> None:
+    async def ask() -> None:
+        client = RedisClient(address) if address.startswith("redis") else OpaClient(address)
+        try:
+            await client.ask()
+        finally:
+            await client.close()
+
+    with pytest.raises(BackendError, match=r"^\w+://127\.0\.0\.1:9: ") as caught:
+        asyncio.run(ask())
+    assert "secret" not in str(caught.value)
