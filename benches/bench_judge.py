@@ -1,7 +1,7 @@
 """What the final judgement of a long run costs.
 
-Makes up the journal of a run (24 h, 8 engines and both controls, a sample every 10 s, limits per hour and per
-operation, so that every signal is judged both ways) and judges it in a fresh process.
+Makes up the journal of a run (24 h, 8 engines and both controls, two of them with a server, a sample every 10 s, limits
+per hour and per operation, so that every signal is judged both ways) and judges it in a fresh process.
 """
 
 import os
@@ -36,16 +36,18 @@ growth_per_operation = "16B"
 ENGINE = """
 [[engine]]
 name = "engine-{i}"
-kind = "python"
-factory = "package.module:make"
+{kind}
 rate = 200
 """
+KINDS = (*['kind = "python"\nfactory = "package.module:make"'] * 4, 'kind = "cache.native"', 'kind = "cache.redis"')
+"""The last two in turn: two subjects, and two rivals with servers that are compared with both."""
 MONO_S, WALL_S = 5000.0, 1.8e9
 BATCH = 20_000
 
 
 def plan_of(hours: float, engines: int) -> Plan:
-    text = PLAN.format(hours=hours) + "".join(ENGINE.format(i=i) for i in range(engines))
+    kinds = [KINDS[i if i < 4 else 4 + i % 2] for i in range(engines)]
+    text = PLAN.format(hours=hours) + "".join(ENGINE.format(i=i, kind=kind) for i, kind in enumerate(kinds))
     return make_plan(config.parse(text, source="bench.toml", folder=Path()))
 
 
@@ -67,6 +69,8 @@ def records(plan: Plan) -> Iterator[Record]:
 def engine_records(plan: Plan, engine: EnginePlan, latency: str) -> Iterator[Record]:
     name, noise = engine.config.name, random.Random(engine.config.name)
     yield record("hello", name, -1.0, {"pid": 7})
+    if engine.config.kind == "cache.redis":
+        yield record("server", name, -1.0, {"server": "redis", "pid": 8, "backend": "private", "read_from": "proc"})
     collect_s, latency_s = 0.0, plan.latency_every_s
     for i in range(int(plan.duration_s / 10)):
         t_s = 10.0 * i
@@ -97,6 +101,10 @@ def engine_records(plan: Plan, engine: EnginePlan, latency: str) -> Iterator[Rec
         if i % 30 == 0:
             outside |= {"pss_bytes": 4.5e7 + leak, "uss_bytes": 4e7 + leak}
         yield record("sample", name, t_s, outside)
+        if engine.config.kind == "cache.redis":
+            server = {"source": "server", "server": "redis", "rss_bytes": 2e7 + leak, "fds": 12, "threads": 4}
+            server |= {"rss_anon_bytes": 1e7 + leak + 4096 * noise.randrange(30), "cpu_s_total": 0.05 * t_s}
+            yield record("sample", name, t_s, server | {"live_bytes": 5e6 + leak + noise.gauss(0, 6e3)})
         if t_s >= latency_s and phase.name in LOADED_PHASES:
             window = {"phase": phase.name, "window": False, "from_mono_s": MONO_S + latency_s - plan.latency_every_s}
             yield record("latency", name, t_s, window | dict.fromkeys(("service", "response", "lateness"), latency))

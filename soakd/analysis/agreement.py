@@ -4,6 +4,7 @@ import numpy as np
 
 from soakd.analysis.check import Check, round_number
 from soakd.analysis.evidence import LEAST_COVERAGE
+from soakd.analysis.readings import text
 from soakd.analysis.rundata import EngineData, Series
 from soakd.model import State
 from soakd.units import format_count
@@ -20,7 +21,7 @@ def check_agreement(data: EngineData) -> Check | None:
     ratio = data.plan.options.get("compare_ratio")
     if data.plan.config.factory is not None or not isinstance(ratio, int | float) or not ratio > 0:
         return None
-    told = [str(incident.body.get("detail")) for incident in data.incidents if incident.body.get("what") == FINDING]
+    told = [text(i.body.get("detail")) or "" for i in data.incidents if i.body.get("what") == FINDING]
     compared, unanswered = _total(data.signal(COMPARED)), _total(data.signal(UNANSWERED))
     disagreed = max(_total(data.signal(DISAGREED)), float(len(told)))  # what a life told before it was counted
     share = disagreed / compared if compared else None
@@ -28,7 +29,7 @@ def check_agreement(data: EngineData) -> Check | None:
     if disagreed:
         of = f" of {format_count(compared)} compared decisions ({share:.3g} of them)" if share is not None else ""
         reason = f"{format_count(disagreed)}{of} disagree" + (f"; {reason}" if reason else "")
-        reason += f"; for one, {told[0][:LONGEST_EXAMPLE]}" if told else ""
+        reason += f"; for one, {told[0][:LONGEST_EXAMPLE]}" if any(told[:1]) else ""
     if unanswered:
         reason += f"{'; ' if reason else ''}{format_count(unanswered)} more had no answer on one of the paths"
     return Check(
