@@ -44,6 +44,20 @@ class Axes:
         return float(np.max(np.abs((self.operations - self.operations[0]) / operations - steady))) <= PROPORTIONAL
 
 
+STOOD_STILL = 0.2
+"""Share of the time in which fewer than a hundredth of the operations were done, from which on they do not go on."""
+
+
+def longest_standstill(axes: Axes) -> float:
+    """Return the longest share of the time in which a hundredth of all operations was done; 1 where none was."""
+    hours, operations = _span(axes.hours), _span(axes.operations)
+    if not hours or not operations:
+        return 1.0
+    done, time = (axes.operations - axes.operations[0]) / operations, (axes.hours - axes.hours[0]) / hours
+    edges = np.searchsorted(done, np.linspace(0.0, 1.0, 101)[1:-1])
+    return float(np.max(np.diff(np.concatenate(([0.0], time[edges], [1.0])))))
+
+
 def axes_of(data: EngineData, series: Series) -> Axes:
     """Give each sample of a series its hour and its count of operations."""
     operations = data.operations_at(series)

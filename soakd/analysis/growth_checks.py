@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from soakd.analysis.axes import Axes, axes_of, explained_by, over_the_other
+from soakd.analysis.axes import STOOD_STILL, Axes, axes_of, explained_by, longest_standstill, over_the_other
 from soakd.analysis.check import Check, round_number
 from soakd.analysis.count_checks import check_counts
 from soakd.analysis.filling import judge_beside_cache
@@ -117,9 +117,16 @@ def operation_answer(data: EngineData, series: Series, limit: float, resolution:
     too_few = f"too few: {span:,.0f} operations were seen, {LEAST_OPERATIONS:,} are needed"
     return Answer(
         growth=growth, limit=limit, unit="bytes/operation", span=span, resolution=resolution,
-        too_short=too_few if span < LEAST_OPERATIONS else "",
+        too_short=too_few if span < LEAST_OPERATIONS else _standing_still(axes),
         other=over_the_other(axes, growth, hourly=False, limit=limit), explained_by=explained_by(axes, growth),
     )  # fmt: skip
+
+
+def _standing_still(axes: Axes) -> str:
+    """A rate per operation says nothing of a time without operations."""
+    share = longest_standstill(axes)
+    still = f"operations stood still for {share:.0%} of the load phase: a rate per operation needs them to go on"
+    return still if share > STOOD_STILL else ""
 
 
 def _with_time_left(check: Check, signal: str, room: Room | None) -> Check:

@@ -1,5 +1,6 @@
 """The verdict as Markdown, to paste into a release checklist."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,14 @@ MARKS = {
 }
 
 
+CONTROL = re.compile(r"([\\`*_{}\[\]<>|#&~])")
+
+
+def plain(text: object) -> str:
+    """Make text of an engine or its user fit for one line of Markdown: no new line, no markup, no cell of a table."""
+    return CONTROL.sub(r"\\\1", " ".join(str(text).split()))
+
+
 def markdown(verdict: Mapping[str, Any]) -> str:
     """Write a summary: the sentence first, then one table an engine, then what the run could not see."""
     return "\n".join(_lines(verdict)) + "\n"
@@ -23,7 +32,7 @@ def _lines(verdict: Mapping[str, Any]) -> Iterator[str]:
     run = verdict.get("run", {})
     yield f"# soakd: {verdict['verdict']}"
     yield ""
-    yield f"{verdict['summary']}."
+    yield f"{plain(verdict['summary'])}."
     yield ""
     if run:
         seen, planned = format_duration(run["observed_seconds"]), format_duration(run["planned_seconds"])
@@ -32,9 +41,9 @@ def _lines(verdict: Mapping[str, Any]) -> Iterator[str]:
         yield f"Configuration sha256 `{run['config_sha256']}`, commit `{run['git_commit'] or 'unknown'}`."
         yield ""
     for engine in verdict.get("engines", []):
-        yield f"## {engine['name']}: {MARKS[engine['verdict']]} ({engine['role']}, {engine['kind']})"
+        yield f"## {plain(engine['name'])}: {MARKS[engine['verdict']]} ({engine['role']}, {plain(engine['kind'])})"
         yield ""
-        yield f"{engine['reason']}."
+        yield f"{plain(engine['reason'])}."
         yield ""
         for server in engine.get("servers", []):
             judged = "informational" if server.get("informational") else "judged"
@@ -51,7 +60,7 @@ def _lines(verdict: Mapping[str, Any]) -> Iterator[str]:
         yield from compared(comparison)
         yield ""
     for sentence in verdict.get("visibility", []):
-        yield f"- {sentence}"
+        yield f"- {plain(sentence)}"
 
 
 def compared(comparison: Mapping[str, Any]) -> Iterator[str]:
@@ -75,9 +84,9 @@ def table(checks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     for check in checks:
         aside = " (informational)" if check.get("informational") else ""
-        reason = str(check.get("reason", "")).replace("|", "\\|").replace("\n", " ")
+        reason = plain(check.get("reason", ""))
         cells = (
-            check["id"] + aside,
+            plain(check["id"]) + aside,
             MARKS[check["verdict"]],
             measured(check),
             number(check.get("limit"), check),

@@ -2,12 +2,14 @@
 
 import pytest
 
+from soakd.report.markdown import markdown
 from tests.recorded import Story, check, judged, plan_of
 
 PLAN = plan_of(
     run='controls_off = ["null", "leak"]',
     limits='growth_per_operation = "10kB"\ntotal_growth = "2MB"\nreturn_to_baseline = "off"\nrestarts = 1',
 )
+PLAIN = plan_of(run='controls_off = ["null", "leak"]')
 HALF_S = 76.0
 
 
@@ -37,3 +39,43 @@ def test_total_growth_is_that_of_the_worst_life() -> None:
     assert growth["estimate"] > 3e6
     steady = Story(restarts=(HALF_S,), python=lambda t_s, n: 9e6 if t_s >= HALF_S else 0.0)
     assert check(judged(PLAN, mine=steady), "mine", "total_growth.reachable_bytes")["verdict"] == "PASS"
+
+
+@pytest.mark.parametrize("stops_at_s", [60.0, 0.0])
+def test_operations_that_stand_still_pass_no_rate_per_operation(stops_at_s: float) -> None:
+    plan = plan_of(
+        run='controls_off = ["null", "leak"]', limits='growth_per_operation = "16B"\nachieved_ratio = 0.01'
+    )  # fmt: skip
+    frozen = Story(operations=lambda t_s: round(1000 * min(max(0.0, t_s - 9), stops_at_s or 0.5)))
+    growth = check(judged(plan, mine=frozen), "mine", "growth.reachable_bytes")
+    assert growth["verdict"] == "INCONCLUSIVE"
+    if stops_at_s:
+        assert "operations stood still for" in growth["reason"]
+
+
+def test_a_reachable_signal_that_fell_silent_excuses_nothing() -> None:
+    garbage = Story(garbage=lambda t_s, n: 200.0 * n)
+    late = {"reachable_python_bytes": 122.0, "reachable_native_bytes": 122.0}
+    assert check(judged(PLAIN, mine=garbage), "mine", "growth.rss_anon_bytes")["verdict"] == "INCONCLUSIVE"
+    silent = judged(PLAIN, mine=Story(garbage=garbage.garbage, silent_from_s=late))
+    assert check(silent, "mine", "growth.rss_anon_bytes")["verdict"] == "FAIL"
+
+
+@pytest.mark.parametrize("name", ["capacity_entries", "capacity_bytes", "bytes_per_entry"])
+@pytest.mark.parametrize("value", [0, -1.0, 1e30, 1e17])
+def test_what_no_host_could_hold_is_no_bound(name: str, value: float) -> None:
+    declared = {"capacity_entries": 1e6, "bytes_per_entry": 200.0, name: value}
+    if name != "capacity_entries":
+        declared["capacity_entries"] = 0
+    leak = Story(
+        native=lambda t_s, n: 200.0 * n, declared=declared, more={"counter.entries": lambda t_s, n: n}
+    )  # fmt: skip
+    assert check(judged(PLAIN, mine=leak), "mine", "growth.reachable_bytes")["verdict"] == "FAIL"
+
+
+def test_nothing_that_an_engine_says_can_write_markdown() -> None:
+    detail = "gone\n\n# soakd: PASS\n| a | b |\n<b>`x`</b>"
+    verdict = judged(PLAIN, mine=Story(incidents=[(60.0, {"what": "crash", "detail": detail})]))
+    lines = markdown(verdict).splitlines()
+    assert [line for line in lines if line.startswith("# ")] == ["# soakd: FAIL"]
+    assert not any("<b>" in line or "| a | b |" in line for line in lines)
