@@ -1,11 +1,13 @@
 """Operations that raise: all are counted by the driver, a few are kept as examples."""
 
+import linecache
 import traceback
 
 from soakd.worker.pipes import RecordPipe
 
 MOST_EXAMPLES = 20
 TRACEBACK_CHARACTERS = 4000
+LINE_CHARACTERS = 500
 
 
 class ErrorsSeen:
@@ -14,6 +16,7 @@ class ErrorsSeen:
     def __init__(self, records: RecordPipe) -> None:
         self._records = records
         self._places: set[tuple[str, str, int]] = set()
+        _load_what_formatting_needs()
 
     def __call__(self, error: Exception) -> None:
         """Take note of one error of an operation."""
@@ -21,15 +24,30 @@ class ErrorsSeen:
         if place in self._places or len(self._places) >= MOST_EXAMPLES:
             return
         self._places.add(place)
-        text = "".join(traceback.format_exception(error))
-        self._records.send(
-            "incident",
-            {
-                "what": "operation_error",
-                "detail": traceback.format_exception_only(error)[-1].strip()[:500],
-                "traceback": text[-TRACEBACK_CHARACTERS:],
-            },
-        )
+        last, whole = _formatted(error)
+        self._records.send("incident", {"what": "operation_error", "detail": last, "traceback": whole})
+
+
+def _formatted(error: Exception) -> tuple[str, str]:
+    """Return the last line and the traceback, cut.
+
+    Python keeps every source file that it quotes from, for ever: half a megabyte of growth, let go of here.
+    """
+    try:
+        whole = "".join(traceback.format_exception(error))
+        last = traceback.format_exception_only(error)[-1].strip()
+        return last[:LINE_CHARACTERS], whole[-TRACEBACK_CHARACTERS:]
+    finally:
+        linecache.clearcache()
+
+
+def _load_what_formatting_needs() -> None:
+    """Format an error now, before the baseline: modules that Python imports for it would be growth of the engine."""
+    nothing: dict[str, int] = {}
+    try:
+        nothing["to mark the part of a line that failed, Python parses the line"]
+    except KeyError as error:
+        _formatted(error)
 
 
 def _place(error: Exception) -> tuple[str, str, int]:
