@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from soakd.analysis.cache import ENTRIES
+from soakd.analysis.cache import ENTRIES, FULL
 from soakd.analysis.check import Check, round_number
 from soakd.analysis.rundata import EngineData, RunData, Series, running_total
 from soakd.analysis.service_checks import latency_summary, latency_windows
@@ -17,6 +17,9 @@ FAMILIES = ("policy", "cache", "authorize")
 """Kinds whose engines do the same work, and are compared where nobody names a twin."""
 LEAST_ENTRIES = 1000
 """Fewer entries are lost in what a process takes by itself."""
+LEAST_READINGS = 8
+BEGUN = 0.05
+"""Before so much of a fill, connections and the first operations take more than entries do."""
 PERCENTILES = ("p50", "p95", "p99")
 WITH_SERVER = "operations_per_cpu_second_with_server"
 ORDER = (
@@ -166,15 +169,38 @@ def _per_cpu_s(data: EngineData, seconds: Series) -> float | None:
 def memory_per_entry(data: EngineData) -> float | None:
     """Return bytes for each entry of a cache, in the process or server that holds them; None where not known.
 
-    What it holds more at the end of the load phase than before it, by the entries it holds more.
+    By what the holder gains with its entries while it fills; where it fills between two samples, by what it holds more
+    at the end of the load phase than before it, connections and all.
     """
     if data.plan.config.kind == "authorize":  # its parts may be anywhere
         return None
     holder = data.signal(data.leak_signal) if data.server is None else data.server.signal("live_bytes")
-    entries, held = (_gained(data, series) for series in (data.signal(ENTRIES), holder))
-    if entries is None or held is None or entries < LEAST_ENTRIES or held <= 0:
+    entries = data.signal(ENTRIES)
+    load = data.plan.load
+    filled = _while_filling(holder.between(load.start_s, load.end_s), entries)
+    if filled is not None:
+        return filled
+    more, held = (_gained(data, series) for series in (entries, holder))
+    if more is None or held is None or more < LEAST_ENTRIES or held <= 0:
         return None
-    return held / entries
+    return held / more
+
+
+def _while_filling(holder: Series, entries: Series) -> float | None:
+    """Return the slope of bytes over entries in the life that gained most of them; None where that was too quick."""
+    if len(entries) < 2:
+        return None
+    best: float | None = None
+    most = float(LEAST_ENTRIES)
+    for life in holder.lives():
+        count = np.interp(life.t_s, entries.t_s, entries.y)
+        share = count / max(float(np.max(count)), 1.0)
+        filling = (share > BEGUN) & (share < FULL)
+        if np.count_nonzero(filling) < LEAST_READINGS or (gained := float(np.ptp(count[filling]))) < most:
+            continue
+        count, y = count[filling] - np.mean(count[filling]), life.y[filling]
+        best, most = float(count @ (y - np.mean(y)) / (count @ count)), gained
+    return best if best is not None and best > 0 else None
 
 
 def _gained(data: EngineData, series: Series) -> float | None:

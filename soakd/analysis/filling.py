@@ -36,7 +36,8 @@ def judge_beside_cache(data: EngineData, series: Series, judge: Judge, *, of_ser
     if fill is None or fill.gained <= LEAST_GAIN * fill.last or _breaks_its_bound(fill):
         return raw
     if fill.bytes_per_entry is None:
-        return _bytes_unknown(raw, fill, _grown(series))
+        told = "cannot be told from its growth yet" if of_server else "are not known: declare bytes_per_entry"
+        return _bytes_unknown(raw, fill, _grown(series), told)
     adjusted = judge(Series(series.t_s, series.y - fill.explains(series), series.segment))
     return _combined(raw, adjusted, fill, _grown(series))
 
@@ -54,13 +55,12 @@ def _combined(raw: Check, adjusted: Check, fill: Fill, grown: float) -> Check:
     return _still_filling(raw, fill, grown, f"{_entries(fill)} explains the growth")
 
 
-def _bytes_unknown(raw: Check, fill: Fill, grown: float) -> Check:
+def _bytes_unknown(raw: Check, fill: Fill, grown: float, told: str) -> Check:
     """Only a capacity is known: growth with entries below it is not yet a leak, and not yet none."""
     bounded_in_bytes = fill.capacity_bytes is not None and fill.capacity_entries is None
     if raw.verdict != "FAIL" or (grown >= (fill.capacity_bytes or 0.0) if bounded_in_bytes else fill.is_full(grown)):
         return raw
-    why = "entries grow too, and their bytes are not known: declare bytes_per_entry"
-    return _still_filling(raw, fill, grown, why)
+    return _still_filling(raw, fill, grown, f"entries grow too, and their bytes {told}")
 
 
 def _still_filling(raw: Check, fill: Fill, grown: float, why: str) -> Check:

@@ -73,7 +73,9 @@ def scale(magnitude: float, unit: str) -> tuple[float, str]:
         least = 0.1 if per == "hour" else 0.9995
         factor, label = _largest(magnitude, {k: BYTES[k] for k in ("TB", "GB", "MB", "kB", "B")}, least)
     elif base == "seconds":
-        factor, label = _largest(magnitude, {k: SECONDS[k] for k in ("s", "ms", "us", "ns")}, 0.9995)
+        factor, label = _largest(
+            magnitude, {k: SECONDS[k] for k in ("s", "ms", "us", "ns")}, 0.9995 if magnitude else 0.0
+        )
     elif base == "ratio":
         factor, label = 0.01, "%"
     else:

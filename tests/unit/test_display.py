@@ -284,7 +284,7 @@ def test_an_empty_verdict_is_shown_as_incomplete(verdict: dict[str, Any]) -> Non
         ("bytes/hour", 2.5e11, 2.4e11, 2.6e11, "0.25 TB/h [0.24, 0.26]"),
         ("bytes", 1.2e7, None, None, "12 MB"),
         ("seconds", 3.1e-6, None, None, "3.1 us"),
-        ("seconds", 0.0, None, None, "0 ns"),
+        ("seconds", 0.0, None, None, "0 s"),
         ("ratio", 0.998, None, None, "99.8 %"),
         ("ratio/run", 0.02, -0.1, 0.14, "2.0 %/run [-10.0, 14.0]"),
         ("cores", 0.1234, None, None, "0.123 cores"),
