@@ -67,6 +67,7 @@ class RedisCache:
         self._lifetime_ms = None if ttl is None else max(1, round(ttl * 1000))
         self._entries: int | None = None
         self._counting: asyncio.Task[None] | None = None
+        self._is_closing = False
         self._capacity = capacity
         self._hits = self._misses = self._inserts = 0
 
@@ -118,6 +119,7 @@ class RedisCache:
 
     async def close(self) -> None:
         """Close the connections; the entries are the server's."""
+        self._is_closing = True
         if self._counting is not None:
             self._counting.cancel()
             await asyncio.gather(self._counting, return_exceptions=True)
@@ -137,7 +139,7 @@ class RedisCache:
 
     async def _count(self) -> None:
         """Ask for the number of entries now and then; where nobody answers it is unknown."""
-        while True:
+        while not self._is_closing:  # redis-py turns a cancellation into an error of its own now and then
             await asyncio.sleep(COUNT_EVERY_S)
             try:
                 self._entries = _whole(await self._client.dbsize())

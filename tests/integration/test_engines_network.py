@@ -295,3 +295,29 @@ async def test_answers_belong_to_their_questions_after_time_outs(tmp_path: Path)
             server.thaw()
             assert [await cache.get(f"k{n}") for n in range(5)] == list(range(5))
         await cache.close()
+
+
+@on_a_loop
+async def test_a_client_that_takes_a_cancellation_for_a_time_out_does_not_keep_close_from_returning(
+    redis: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from redis.exceptions import TimeoutError as RedisTimeout
+
+    from soakd.engines import cache_redis
+
+    monkeypatch.setattr(cache_redis, "COUNT_EVERY_S", 0.0)
+    cache = RedisCache(url=redis.url)
+    await cache.start()
+    asked = asyncio.Event()
+
+    async def swallow() -> int:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise RedisTimeout("as redis-py does") from None
+        return 0
+
+    monkeypatch.setattr(cache._client, "dbsize", swallow)
+    await asked.wait()
+    await asyncio.wait_for(cache.close(), 20.0)
