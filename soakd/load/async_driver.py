@@ -18,6 +18,7 @@ from soakd.model import Operation
 FINISH_NS = 5 * NS
 """Operations in flight at the end of a phase get so long to end; then they are cancelled and count as dropped."""
 FINISH_TICK_NS = MS
+CANCEL_EVERY_S = 1.0
 LATE_NS = 2 * MS
 """The event loop rounds timers up to whole milliseconds: housekeeping is overdue only when it is later than that."""
 
@@ -44,6 +45,7 @@ class AsyncDriver(Driver):
         self._idle: deque[asyncio.Future[None]] = deque()
         self._pool: set[asyncio.Task[None]] = set()
         self._broken: BaseException | None = None
+        self._is_dismissed = False
 
     async def run(self, arrivals: Arrivals, until_ns: int, housekeeping: Housekeeping) -> bool:
         """Issue what is due before `until_ns`; True at the end, False where housekeeping asked to stop.
@@ -128,7 +130,11 @@ class AsyncDriver(Driver):
                     end_ns = clock_ns()
                 except Exception as error:  # noqa: BLE001 - whatever an engine raises is its error, and counted
                     end_ns = clock_ns()
+                    if self._is_dismissed:
+                        return  # it took its cancellation for an error of its own; it is counted as dropped
                     self._note_error(error)
+                if self._is_dismissed:
+                    return
                 self._lanes.active.record(intended_ns, start_ns, end_ns)
                 self.operations_total += 1
                 self._in_flight -= 1
@@ -158,13 +164,20 @@ class AsyncDriver(Driver):
         self._add_worker()
 
     async def _dismiss(self) -> None:
-        """Cancel what is still in flight, and wait until it has ended."""
-        pool = list(self._pool)
+        """Cancel what is still in flight, and wait until it has ended.
+
+        Some clients now and then take a cancellation for a time-out and try again: they are asked again.
+        """
+        self._is_dismissed = True
+        pool = set(self._pool)
         self._pool.clear()
         self.dropped_total += self._in_flight
         self._in_flight = 0
         self._ring.clear()
         self._idle.clear()
-        for worker in pool:
-            worker.cancel()
-        await asyncio.gather(*pool, return_exceptions=True)
+        while pool:
+            for worker in pool:
+                worker.cancel()
+            ended, pool = await asyncio.wait(pool, timeout=CANCEL_EVERY_S)
+            for worker in ended:
+                worker.cancelled() or worker.exception()  # taken note of: what it was about is over

@@ -159,6 +159,29 @@ def test_cancelling_the_driver_cancels_what_is_in_flight(in_virtual_time: InVirt
     assert in_virtual_time(run()) == 1
 
 
+@pytest.mark.parametrize("takes_it_for", [TimeoutError, None], ids=["an error", "nothing"])
+def test_an_operation_that_takes_its_cancellation_for_something_else_is_dropped_and_its_phase_ends(
+    in_virtual_time: InVirtualTime[int], takes_it_for: type[Exception] | None
+) -> None:
+    async def operation(op: Operation) -> None:
+        try:
+            await asyncio.sleep(60.0)
+        except asyncio.CancelledError:
+            if takes_it_for is not None:
+                raise takes_it_for from None
+            await asyncio.sleep(60.0)
+
+    world = World(operation)
+
+    async def run() -> int:
+        await world.run(10, 1)
+        return len(asyncio.all_tasks())
+
+    assert in_virtual_time(run()) == 1
+    assert world.counts == (0, 10, 0)
+    assert world.driver.errors_total == 0
+
+
 def test_a_request_to_stop_ends_the_phase(in_virtual_time: InVirtualTime[bool]) -> None:
     world = World(taking(0.01))
     arrivals = Arrivals(100, "target", 0, 60 * NS)
