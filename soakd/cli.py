@@ -66,7 +66,15 @@ def build_parser() -> argparse.ArgumentParser:
     init.add_argument("path", nargs="?", default="soak.toml", help="the file to write (default: %(default)s)")
 
     run = _add(subparsers, "run", commands.run, "run a soak and write its verdict")
-    _add_config_options(run)
+    _add_config_options(run, optional=True)
+    run.add_argument(
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="RUN",
+        help="go on with RUN, or with the newest unfinished run of a folder (default: of --runs); begin a new one "
+        "where there is none and CONFIG is given",
+    )
     run.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     run.add_argument("--log-format", default="auto", choices=("auto", "console", "json"))
 
@@ -79,6 +87,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run_options(judge, optional=True)
     _add_csv_options(judge)
     judge.add_argument("--live", action="store_true", help="the run goes on: what is known so far")
+    judge.add_argument("--parent", type=int, help=argparse.SUPPRESS)  # the daemon that it ends with
     judge.add_argument("--quiet", action="store_true", help="write the files, print nothing")
 
     verdict = _add(subparsers, "verdict", commands.verdict, "show the verdict of a run")
@@ -95,8 +104,8 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_config_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("config", help="the TOML file")
+def _add_config_options(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    parser.add_argument("config", nargs="?" if optional else None, help="the TOML file")
     parser.add_argument("--duration", metavar="D", help='run for D, such as "60s" or "24h", in place of the file\'s')
     parser.add_argument("--run-dir", metavar="DIR", help="a new folder for this run (default: under --runs)")
     parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder of runs (default: %(default)s)")

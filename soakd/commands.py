@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from soakd import config, journal, preflight, report, rundir
+from soakd import config, journal, preflight, processes, report, resumption, rundir
 from soakd.errors import ConfigError, JournalError, PreflightError
 from soakd.plan import Plan, make_plan
+from soakd.resumption import Resumption
 from soakd.rundir import RunDir
 from soakd.units import parse_growth_rate
 
@@ -50,11 +51,66 @@ def check(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run a soak; the exit code is its verdict."""
+    if options.resume is not None and (found := _unfinished(options)) is not None:
+        return _resume(found, options)
+    if options.config is None:
+        raise ConfigError("run: give a configuration, or --resume with a run that is unfinished")
     plan = _plan(options)
     path = _run_path(plan, options)
     _refuse(list(preflight.check_host(plan, path)))
     _refuse(asyncio.run(_engine_findings(plan)))
     return _soak(plan, RunDir.create(path), options)
+
+
+def _unfinished(options: argparse.Namespace) -> RunDir | None:
+    """Find what `--resume` means: a run, or the newest of a folder that is unfinished; None where none is."""
+    named = Path(options.resume) if options.resume else Path(options.run_dir or options.runs)
+    if (named / rundir.JOURNAL).is_file():
+        return RunDir(named)
+    if not options.resume and options.run_dir:
+        return None
+    runs = rundir.list_runs(named)
+    if options.resume and not runs and options.config is None:
+        raise JournalError(f"{named}: no run there")
+    return next((run for run in reversed(runs) if not _is_finished(run)), None)
+
+
+def _is_finished(run: RunDir) -> bool:
+    """Tell whether a run has been sealed and judged, or can never be; a damaged one is in nobody's way, and said."""
+    try:
+        if resumption.is_sealed(run.journal):
+            return bool(_read_verdict(run)[1]["verdict"] != "INCOMPLETE")
+        journal.check_whole(run.journal)
+        return "plan" not in journal.read_meta(run.journal)  # killed before it had begun: nothing to go on with
+    except JournalError as error:
+        print(f"soakd: {error}; it is not resumed", file=sys.stderr)
+        return True
+
+
+def _resume(run: RunDir, options: argparse.Namespace) -> int:
+    """Go on with a run where another daemon left it; a finished one is shown."""
+    found = RunDir.reopen(run.path)
+    if resumption.is_sealed(found.journal):
+        return _show_finished(found)
+    journal.check_whole(found.journal)
+    resumed = resumption.look_back(found.journal, processes.now(), rundir.boot_id())
+    return _soak(resumed.plan, found, options, resumed)
+
+
+def _show_finished(found: RunDir) -> int:
+    """Show the verdict of a run that is sealed; judge it first where its daemon did not come to that."""
+    from soakd import judge as judging  # numpy, as above
+
+    with contextlib.suppress(JournalError):
+        result = _read_verdict(found)[1]
+        if result["verdict"] != "INCOMPLETE":
+            print(f"{found.path}: is finished, and not resumed")
+            _show(result, found)
+            return CODES[result["verdict"]]
+    result = judging.judge(found, live=False)
+    report.write(result, found)
+    _show(result, found)
+    return CODES[result["verdict"]]
 
 
 def judge(options: argparse.Namespace) -> int:
@@ -67,6 +123,8 @@ def judge(options: argparse.Namespace) -> int:
 def _judge_run(options: argparse.Namespace) -> int:
     from soakd import judge as judging  # numpy and scipy load only where something is judged
 
+    if options.parent is not None:
+        judging.end_with(options.parent)
     found = rundir.find(options.run, Path(options.runs))
     if options.live:
         judging.be_nice()
@@ -208,7 +266,7 @@ def _refuse(findings: list[preflight.Finding]) -> None:
         raise PreflightError("\nsoakd: ".join(errors))
 
 
-def _soak(plan: Plan, found: RunDir, options: argparse.Namespace) -> int:
+def _soak(plan: Plan, found: RunDir, options: argparse.Namespace, resumed: Resumption | None = None) -> int:
     from soakd import log
     from soakd.daemon import Daemon
     from soakd.display import LiveDisplay
@@ -216,7 +274,7 @@ def _soak(plan: Plan, found: RunDir, options: argparse.Namespace) -> int:
     on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
     log.configure("warning" if on_terminal and options.log_level == "info" else options.log_level, options.log_format)
     with LiveDisplay(enabled=on_terminal) as display:
-        daemon = Daemon(plan, found, on_progress=display.update)
+        daemon = Daemon(plan, found, on_progress=display.update, resumption=resumed)
         outcome = asyncio.run(daemon.soak())
     _show(outcome.verdict, found)
     if outcome.failure:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from soakd import backends, rundir
+from soakd import rundir
 from soakd.backends import Backends
 from soakd.errors import JournalError
 from soakd.journal import Journal
@@ -25,6 +26,7 @@ from soakd.plan import Plan
 from soakd.planfile import plan_as_dict
 from soakd.processes import now
 from soakd.records import Record
+from soakd.resumption import Resumption, retold, samples_before
 from soakd.rundir import RunDir
 from soakd.status import RunStatus
 from soakd.supervisor import Supervisor
@@ -48,8 +50,13 @@ class Outcome:
 class Daemon:
     """One soak, from the first worker to the sealed verdict."""
 
-    def __init__(self, plan: Plan, run: RunDir, *, on_progress: Callable[[RunStatus, float], None]) -> None:
+    def __init__(
+        self, plan: Plan, run: RunDir, *, on_progress: Callable[[RunStatus, float], None],
+        resumption: Resumption | None = None,
+    ) -> None:  # fmt: skip
+        """Take a plan and the folder of its run, locked; with `resumption` where another daemon began it."""
         self.plan = plan
+        self._resumption = resumption
         self.run = run
         self.status = RunStatus(plan, run.run_id)
         self._on_progress = on_progress
@@ -59,6 +66,8 @@ class Daemon:
         self._supervisor: Supervisor | None = None
         self._backends: Backends | None = None
         self._journal_id: tuple[int, int] | None = None
+        self._life = 0
+        self._ended_for: str | None = None
 
     async def soak(self) -> Outcome:
         """Run the plan to its end, or to the first SIGINT or SIGTERM, and seal the verdict.
@@ -74,15 +83,18 @@ class Daemon:
         self.status.served_at = f"http://{_host(http.host)}:{port}/metrics"
         self._events.serving(self.status.served_at, self.run.path)
         self._write_first_files()
+        self._retell()
         journal = Journal(
             self.run.journal,
             on_commit=lambda batch: _from_thread(loop, self._publish, batch),
             on_failure=lambda error: _from_thread(loop, self._fail, str(error)),
         )
         try:
-            journal.set_meta(self._meta())
+            if self._resumption is None:
+                journal.set_meta(self._meta())
             self._journal_id = _file_id(self.run.journal)
-            await self._supervise(journal)
+            if self._goes_on(journal):
+                await self._supervise(journal)
             journal.put(self._end_record(journal.dropped))
         finally:
             await asyncio.to_thread(journal.close)
@@ -90,6 +102,24 @@ class Daemon:
         verdict = await self._last_judgement()
         self._events.verdict(verdict)
         return Outcome(verdict, self._signal, self._failure)
+
+    def _retell(self) -> None:
+        """Show what was known before, so that no count falls back."""
+        if (resumed := self._resumption) is None:
+            return
+        self.status.fold(list(retold(self.run.journal, resumed)))
+        self.status.resume(samples_before(self.run.journal))
+
+    def _goes_on(self, journal: Journal) -> bool:
+        """Say that a run is resumed, and whether it may be."""
+        if (resumed := self._resumption) is None:
+            return True
+        self._life = resumed.life
+        journal.put(resumed.record())
+        journal.put(resumed.incident())
+        if resumed.too_late:
+            self._ended_for = "longest_gap"
+        return not resumed.too_late
 
     async def _last_judgement(self) -> dict[str, Any]:
         """Judge the whole run; where the record of it was lost, that is what is said, not what the judge says of it."""
@@ -100,8 +130,21 @@ class Daemon:
             raise JournalError(self._failure or str(error)) from error
 
     async def _supervise(self, journal: Journal) -> None:
-        servers = self._backends = Backends(self.plan, journal.put, self.run.path / backends.FOLDER)
-        supervisor = Supervisor(self.plan, journal.put, site_packages=site_packages(), addresses=servers.addresses)
+        def put(record: Record) -> None:
+            if not record.engine and self._life:
+                record = dataclasses.replace(record, segment=self._life)  # it tells whose clock it was read on
+            journal.put(record)
+
+        resumed = self._resumption
+        past = {} if resumed is None else resumed.engines
+        servers = self._backends = Backends(
+            self.plan, put, self.run.path / rundir.SERVERS,
+            first_lives={name: engine.next_server_life for name, engine in past.items()},
+        )  # fmt: skip
+        supervisor = Supervisor(
+            self.plan, put, site_packages=site_packages(), addresses=servers.addresses, past=past,
+            origin_s=resumed.origin_s if resumed else None, imports=self.run.path.resolve() / rundir.IMPORTS,
+        )  # fmt: skip
         self._supervisor = supervisor
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -198,6 +241,7 @@ class Daemon:
             JournalError: it failed.
         """
         arguments = ["-m", "soakd", "judge", str(self.run.path), "--quiet", *(["--live"] if live else [])]
+        arguments += ["--parent", str(os.getpid())]
         process = await asyncio.create_subprocess_exec(
             sys.executable, *arguments,
             stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, start_new_session=True,
@@ -227,6 +271,8 @@ class Daemon:
 
     def _write_first_files(self) -> None:
         """Leave a complete folder from the first minute: configuration, environment, an INCOMPLETE verdict."""
+        if self._resumption is not None:
+            return
         config = self.plan.config
         self._environment = rundir.environment(Path(config.source).resolve().parent)
         rundir.write_atomically(self.run.path / rundir.CONFIG, config.text)
@@ -238,13 +284,13 @@ class Daemon:
         rundir.write_atomically(self.run.verdict, rundir.to_json(first))
 
     def _end_record(self, dropped: int) -> Record:
-        ended_for = self._supervisor.ended_for if self._supervisor else None
+        ended_for = self._supervisor.ended_for if self._supervisor else self._ended_for
         reason = "failed" if self._failure else "interrupted" if self._signal else ended_for
         body = {
             "name": "end", "reason": reason or "completed", "signal": self._signal.name if self._signal else None,
             "records_dropped": dropped,
         }  # fmt: skip
-        return Record(kind="phase", engine="", segment=0, at=now(), body=body)
+        return Record(kind="phase", engine="", segment=self._life, at=now(), body=body)
 
 
 def site_packages() -> tuple[str, ...]:

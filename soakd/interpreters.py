@@ -10,6 +10,7 @@ import errno
 import fcntl
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -34,14 +35,24 @@ _ANSWER = re.compile(rb"soakd:(\w+) (\d+)\.(\d+)\.(\d+) (\w*)\.")
 
 
 @contextlib.contextmanager
-def import_folder() -> Iterator[Path]:
+def import_folder(place: Path | None = None) -> Iterator[Path]:
     """Make the folder that a worker imports soakd from; it is gone afterwards.
+
+    Args:
+        place: where to make it, so that a later daemon can remove what one that was killed left; None, or a path that
+            PYTHONPATH cannot carry, for a temporary folder.
 
     Raises:
         OSError: it cannot be made.
     """
-    with tempfile.TemporaryDirectory(prefix="soakd-imports-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    with contextlib.ExitStack() as stack:
+        folder = (
+            stack.enter_context(_own(place))
+            if place and os.pathsep not in str(place)
+            else Path(
+                stack.enter_context(tempfile.TemporaryDirectory(prefix="soakd-imports-", ignore_cleanup_errors=True))
+            )
+        )
         (folder / "soakd").symlink_to(Path(__file__).resolve().parent, target_is_directory=True)
         held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -49,6 +60,15 @@ def import_folder() -> Iterator[Path]:
             yield folder
         finally:
             os.close(held)
+
+
+@contextlib.contextmanager
+def _own(place: Path) -> Iterator[Path]:
+    place.mkdir(mode=0o700)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def worker_environment(python: str | None, imports: Path) -> Mapping[str, str]:

@@ -5,12 +5,14 @@ so that nothing that was ever shown can be missing from the file. Write-ahead lo
 lets `kill -9` lose the batch in flight and nothing else.
 """
 
+import contextlib
 import json
 import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ CREATE TABLE record (
 CREATE INDEX record_by_engine ON record (engine, kind);
 """
 
+_COLUMNS = "kind, engine, segment, wall_s, boot_s, mono_s, body"
 _INSERT = "INSERT INTO record (kind, engine, segment, wall_s, boot_s, mono_s, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -68,6 +71,7 @@ class Journal:
             self._db = _create(path)
         except sqlite3.Error as error:
             raise JournalError(f"{path}: cannot be written: {error}") from error
+        _check_version(path, self._db)
         self._thread = threading.Thread(target=self._write_batches, name="journal", daemon=True)
         self._thread.start()
 
@@ -150,11 +154,62 @@ def read_records(path: Path, *kinds: str, engine: str | None = None) -> Iterator
     where, values = f"kind IN ({marks})", list(kinds)
     if engine is not None:
         where, values = f"{where} AND engine = ?", [*values, engine]
-    columns = "kind, engine, segment, wall_s, boot_s, mono_s, body"
     with _Reader(path) as db:
-        query = f"SELECT {columns} FROM record WHERE {where} ORDER BY id"  # noqa: S608 - marks and columns, no values
-        for kind, name, segment, *clocks, body in db.execute(query, values):
-            yield Record(kind=kind, engine=name, segment=segment, at=Stamp(*clocks), body=json.loads(body))
+        select = f"SELECT {_COLUMNS} FROM record WHERE {where} ORDER BY id"  # noqa: S608 - marks and columns, no values
+        for row in db.execute(select, values):
+            yield _record(row)
+
+
+def read_by_id(path: Path, ids: Iterable[int]) -> Iterator[Record]:
+    """Read some records in the order of their commit; numbers that no record has are passed over.
+
+    Raises:
+        JournalError: as for `read_records`.
+    """
+    with _Reader(path) as db:
+        for number in sorted(set(ids)):
+            row = db.execute(f"SELECT {_COLUMNS} FROM record WHERE id = ?", (number,)).fetchone()  # noqa: S608
+            if row is not None:
+                yield _record(row)
+
+
+def query(path: Path, sql: str) -> list[tuple[Any, ...]]:
+    """Ask the file a question of our own, and read the whole answer.
+
+    Raises:
+        JournalError: as for `read_meta`, or the file is damaged.
+    """
+    with _Reader(path) as db:
+        return db.execute(sql).fetchall()
+
+
+def check_whole(path: Path) -> None:
+    """Look at every page of a journal, before somebody goes on writing it.
+
+    Raises:
+        JournalError: it is damaged; the message says how much of it can still be read, and what is lost.
+    """
+    try:
+        with _Reader(path) as db:
+            found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    except JournalError as error:
+        raise JournalError(f"{error}; {_what_is_left(path)}") from error
+    if found != "ok":
+        detail = " ".join(str(found).split())
+        raise JournalError(f"{path}: damaged: {detail}; {_what_is_left(path)}")
+
+
+def _what_is_left(path: Path) -> str:
+    """Say up to which record a damaged file can be read."""
+    count, last_s = 0, None
+    with contextlib.suppress(JournalError), _Reader(path) as db:
+        for wall_s, body in db.execute("SELECT wall_s, body FROM record ORDER BY id"):
+            json.loads(body)
+            count, last_s = count + 1, wall_s
+    if last_s is None:
+        return "none of its records can be read: the run is lost"
+    until = datetime.fromtimestamp(last_s, UTC).isoformat(timespec="seconds")
+    return f"its first {count} records can be read, up to {until}: what was recorded after that is lost"
 
 
 class _Reader:
@@ -196,6 +251,20 @@ def _connect(path: Path) -> sqlite3.Connection:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")
     return db
+
+
+def _check_version(path: Path, db: sqlite3.Connection) -> None:
+    """Refuse to go on writing a journal that another version of soakd understands."""
+    row = db.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
+    if row is None or row[0] != json.dumps(SCHEMA_VERSION):
+        db.close()
+        version = "none" if row is None else row[0]
+        raise JournalError(f"{path}: journal version {version}, this soakd writes version {SCHEMA_VERSION}")
+
+
+def _record(row: tuple[Any, ...]) -> Record:
+    kind, name, segment, *clocks, body = row
+    return Record(kind=kind, engine=name, segment=segment, at=Stamp(*clocks), body=json.loads(body))
 
 
 def _body(record: Record) -> str:

@@ -136,7 +136,9 @@ class EventLog:
         name = str(record.body.get("name"))
         if record.engine == "":
             self._tell_held_back()
-            self._log.info("started" if name == "origin" else "ended", **_reason(record))
+            self._log.info(
+                {"origin": "started", "resumed": "resumed", "left": "left"}.get(name, "ended"), **_reason(record)
+            )
         elif name in PHASES and name not in self._phases:
             self._phases.add(name)
             self._log.info("phase", phase=name)
@@ -220,7 +222,7 @@ def _safe(value: Any, key: str) -> Any:
 
 
 def _reason(record: Record) -> dict[str, Any]:
-    return {key: record.body[key] for key in ("reason", "signal") if record.body.get(key) is not None}
+    return {key: record.body[key] for key in ("reason", "signal", "gap_s") if record.body.get(key) is not None}
 
 
 def _progress(status: RunStatus, now_s: float, elapsed_s: float) -> dict[str, Any]:

@@ -21,6 +21,8 @@ CONTROL_LEAK_TOTAL_BYTES = 200e6
 """The leak control may cost the host so much over a whole run; its rate is lowered until it does not."""
 CONTROL_RATE_PER_S = 1000.0
 
+GAP_SHARE, LEAST_GAP_S = 0.01, 120.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnginePlan:
@@ -74,6 +76,12 @@ def make_plan(config: Config) -> Plan:
     )
     _refuse_too_few_samples(plan)
     return plan
+
+
+def longest_gap_s(plan: Plan) -> float:
+    """Return for how long a run may be left alone and still be resumed, in seconds."""
+    given = plan.config.run.longest_gap_s
+    return max(LEAST_GAP_S, GAP_SHARE * plan.duration_s) if given is None else given
 
 
 def phases_of(duration_s: float) -> tuple[Phase, ...]:

@@ -7,6 +7,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -21,6 +22,10 @@ VERDICT = "verdict.json"
 CONFIG = "soak.toml"
 ENVIRONMENT = "environment.json"
 LOCK = "lock"
+SERVERS = "servers"
+"""Sockets, and what servers write; gone when the run has ended."""
+IMPORTS = ".imports"
+"""Where workers import soakd from; gone when the run has ended."""
 JUNIT = "verdict.junit.xml"
 SUMMARY = "verdict.md"
 
@@ -82,6 +87,29 @@ class RunDir:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise PreflightError(f"{self.path}: another soakd is writing this run") from error
+
+    @classmethod
+    def reopen(cls, path: Path) -> "RunDir":
+        """Lock the folder of a run that is there, and remove what a daemon that was killed could not.
+
+        Raises:
+            PreflightError: another soakd holds it, or it cannot be written.
+        """
+        run = cls(path)
+        try:
+            run.lock()
+            run.sweep()
+        except OSError as error:
+            raise PreflightError(f"{path}: cannot be used as run directory: {error.strerror}") from error
+        return run
+
+    def sweep(self) -> None:
+        """Remove what is of use only to a living daemon: half-written files, servers' sockets, workers' imports."""
+        for left in self.path.glob(".*"):
+            if left.name.startswith(tuple(f".{name}." for name in (VERDICT, CONFIG, ENVIRONMENT, JUNIT, SUMMARY))):
+                left.unlink(missing_ok=True)
+        for folder in (SERVERS, IMPORTS):
+            shutil.rmtree(self.path / folder, ignore_errors=True)
 
     def is_running(self) -> bool:
         """Tell whether some daemon holds the run now."""

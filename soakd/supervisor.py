@@ -19,6 +19,7 @@ from soakd.model import LOADED_PHASES
 from soakd.plan import EnginePlan, Plan, worker_spec
 from soakd.processes import now
 from soakd.records import Kind, Record
+from soakd.resumption import Past
 from soakd.workers import Worker, describe_status, last_line
 
 WATCH_EVERY_S = 0.5
@@ -62,27 +63,34 @@ class Supervisor:
         self, plan: Plan, sink: Sink, *, site_packages: tuple[str, ...],
         addresses: Mapping[str, str] = MappingProxyType({}),
         memory_available: Callable[[], float] = processes.memory_available_bytes,
+        origin_s: float | None = None, past: Mapping[str, Past] = MappingProxyType({}),
+        imports: Path | None = None,
     ) -> None:  # fmt: skip
+        """Take a plan; one that has begun before goes on from its `origin_s`, each engine after its `past`."""
         self.plan = plan
         self.ended_for: str | None = None
         """Why the supervisor itself ended the run early, where it did."""
         self._memory_available = memory_available
         self._memory_reserve = memory_reserve_bytes(plan)
-        self.origin_s: float | None = None
+        self.origin_s = origin_s
         """CLOCK_MONOTONIC of the moment when every engine stood ready; None until then."""
         self.started = asyncio.Event()
+        if origin_s is not None:
+            self.started.set()
         self.stopping = False
         self._sink = sink
         self._site_packages = site_packages
+        self._place_of_imports = imports
         self._imports: Path | None = None
         self._addresses = addresses
         self._workers: dict[str, Worker] = {}
         self._progress: dict[str, Progress] = {}
+        self._past = past
         self._waiting = {engine.config.name for engine in plan.engines}
 
     async def run(self) -> None:
         """Take every engine through the plan; returns when the last worker has ended."""
-        with import_folder() as self._imports:
+        with import_folder(self._place_of_imports) as self._imports:
             await self._run()
 
     async def _run(self) -> None:
@@ -116,16 +124,22 @@ class Supervisor:
             shutil.rmtree(self._imports, ignore_errors=True)
 
     async def _tend(self, engine: EnginePlan) -> None:
-        """Keep one engine alive to the end of its plan, within its restarts."""
+        """Keep one engine alive to the end of its plan, within its restarts; those before a resume count."""
         supervision, name = self.plan.config.supervision, engine.config.name
-        for segment in range(supervision.max_restarts + 1):
-            if segment:
+        past = self._past.get(name, Past())
+        if past.gave_up or self._is_over(engine):
+            self._is_ready(name)
+            return
+        segment = past.next_segment
+        for restarts in range(past.restarts, supervision.max_restarts + 1):
+            if restarts > past.restarts:
+                segment += 1
                 self._incident(engine, segment, "restart", f"life {segment + 1} of {name}")
             if await self._live(engine, segment) or self.stopping:
                 return
             if self._is_over(engine):
                 return
-            await asyncio.sleep(min(60.0, supervision.restart_backoff_s * 2**segment))
+            await asyncio.sleep(min(60.0, supervision.restart_backoff_s * 2**restarts))
         self._incident(engine, segment, "gave_up", f"{name}: ended {segment + 1} times, not started again")
 
     async def _live(self, engine: EnginePlan, segment: int) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from soakd.analysis.interruptions import DAEMON_GAP, ends_of_lives
 from soakd.analysis.readings import LATEST_S, Columns, is_number, once, text
 from soakd.analysis.rules import BYTE_SIGNALS
 from soakd.analysis.rundata import ENDINGS, EngineData, LatencyWindow, Life, RunData, in_order
@@ -18,6 +19,7 @@ from soakd.analysis.servers import ServerBuilder
 from soakd.histogram import unpack
 from soakd.plan import EnginePlan, Plan
 from soakd.records import Record
+from soakd.stitching import Seam, seams
 
 SUMS = {
     "live_bytes": ("live_python_bytes", "live_native_bytes"),
@@ -28,7 +30,7 @@ NOT_NUMBERS = ("phase", "source")
 """What a sample holds beside numbers."""
 NOT_KEPT = ".duration_s"
 """What a probe cost is for metrics; nothing is judged by it."""
-REASONS = ("completed", "interrupted", "failed", "memory_reserve")
+REASONS = ("completed", "interrupted", "failed", "memory_reserve", "longest_gap")
 """Why a run ended, in the record that seals it."""
 READ_BY_NUMBER = ("sample", "latency")
 """Kinds of which every reading is looked at by itself."""
@@ -62,7 +64,8 @@ def assemble(plan: Plan, records: Iterable[Record]) -> RunData:
         else:
             run.add(record)
     origin_s = run.origin_s
-    engines = [builders[engine.config.name].build(engine, origin_s, run.end) for engine in plan.engines]
+    resumed = seams(once(run.resumed))
+    engines = [builders[e.config.name].build(e, origin_s, run.end, resumed) for e in plan.engines]
     times = [float(series.t_s[-1]) for e in engines for series in e.series.values() if len(series)]
     mine = own.build(plan.engines[0], origin_s)
     return RunData(
@@ -70,7 +73,7 @@ def assemble(plan: Plan, records: Iterable[Record]) -> RunData:
         incidents=once(run.incidents), origin=run.origin, end=run.end, last_s=max(times, default=0.0),
         last_wall_s=max((b.last_wall_s for b in builders.values() if b.last_wall_s), default=None),
         clocks=_clocks(clocks), unreadable=mine.unreadable + run.unreadable,
-        contradictions=tuple(run.contradictions()),
+        contradictions=tuple(run.contradictions()), seams=resumed,
     )  # fmt: skip
 
 
@@ -83,6 +86,7 @@ class _Run:
         self.unreadable = 0
         self._origins: list[Record] = []
         self._ends: list[Record] = []
+        self.resumed: list[Record] = []
 
     @property
     def origin(self) -> Record | None:
@@ -115,6 +119,9 @@ class _Run:
                 self._origins.append(record)
             else:
                 self.unreadable += 1
+        elif record.body.get("name") == "resumed":
+            self.resumed.append(record)
+            self.unreadable += not seams([record])
         elif record.body.get("name") == "end":
             if record.body.get("reason") in REASONS:
                 self._ends.append(record)
@@ -152,16 +159,20 @@ class _Builder:
         elif record.kind == "snapshot":
             self._snapshots.add((record.at.mono_s, record.segment))
 
-    def build(self, plan: EnginePlan, origin_s: float | None, end: Record | None = None) -> EngineData:
+    def build(
+        self, plan: EnginePlan, origin_s: float | None, end: Record | None = None, resumed: Sequence[Seam] = ()
+    ) -> EngineData:  # fmt: skip
         self.unreadable += self._server.unreadable
         if origin_s is None:  # nothing has a place in time
             return EngineData(plan=plan, incidents=once(self._incidents), unreadable=self.unreadable)
         windows = list(self._windows(origin_s))
-        marks, incidents = once(self._marks), once(self._incidents)
+        marks, incidents, name = once(self._marks), once(self._incidents), plan.config.name
         return EngineData(
             plan=plan, series=self._columns.series(origin_s), latency=windows, incidents=incidents,
-            lives=list(_lives(marks, incidents)), server=self._server.build(origin_s, incidents, end),
+            lives=list(_lives(marks, incidents, ends_of_lives(resumed, name))),
+            server=self._server.build(origin_s, incidents, end, ends_of_lives(resumed, name, server=True)),
             snapshots=len(self._snapshots), unreadable=self.unreadable,
+            daemon_seams=tuple(seam.segments.get(name, 0) for seam in resumed),
         )  # fmt: skip
 
     def _add_sample(self, record: Record) -> None:
@@ -240,7 +251,7 @@ def is_bound(name: str, value: Any) -> bool:
     return is_number(value, DECLARED[name]) and value > 0
 
 
-def _lives(marks: Sequence[Record], incidents: Sequence[Record]) -> Iterator[Life]:
+def _lives(marks: Sequence[Record], incidents: Sequence[Record], gaps: Mapping[int, float]) -> Iterator[Life]:
     for hello in (mark for mark in marks if mark.kind == "hello"):
         bye = next((m for m in marks if m.kind == "bye" and m.segment == hello.segment), None)
         broken = next((i for i in incidents if i.segment == hello.segment and i.body.get("what") in ENDINGS), None)
@@ -248,9 +259,12 @@ def _lives(marks: Sequence[Record], incidents: Sequence[Record]) -> Iterator[Lif
         ended_by = "running" if end is None else str(broken.body["what"]) if bye is None and broken else "completed"
         if bye is not None and bye.body.get("stopped"):
             ended_by = "stopped"
+        end_wall_s = end.at.wall_s if end else None
+        if hello.segment in gaps and (bye is not None or broken is None):
+            ended_by, end_wall_s = DAEMON_GAP, gaps[hello.segment]
         yield Life(
             segment=hello.segment, pid=hello.body["pid"], start_wall_s=hello.at.wall_s,
-            end_wall_s=end.at.wall_s if end else None, ended_by=ended_by,
+            end_wall_s=end_wall_s, ended_by=ended_by,
             declared={name: hello.body[name] for name in DECLARED if is_bound(name, hello.body.get(name))},
             boot_id=text(hello.body.get("boot_id")), tape_sha256=text(hello.body.get("tape_sha256")),
         )  # fmt: skip

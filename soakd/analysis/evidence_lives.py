@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from soakd.analysis.check import Check
+from soakd.analysis.interruptions import DAEMON_GAP
 from soakd.analysis.outlook import Outlook
 from soakd.analysis.rundata import ENDINGS, EngineData
 from soakd.model import State
@@ -44,7 +45,7 @@ def _unannounced(data: EngineData) -> Iterator[str]:
 def _unexplained(data: EngineData) -> Iterator[str]:
     told = {(i.segment, i.body.get("what")) for i in data.incidents if i.body.get("what") in (*ENDINGS, "restart")}
     for before, after in pairwise(data.lives):
-        if before.pid != after.pid and not _explained(before.segment, told):
+        if before.pid != after.pid and before.ended_by != DAEMON_GAP and not _explained(before.segment, told):
             yield f"pid {before.pid} became {after.pid} in segment {after.segment} and no incident says why"
 
 

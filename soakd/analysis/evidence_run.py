@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from soakd.analysis.check import Check
+from soakd.analysis.interruptions import check_gaps
 from soakd.analysis.outlook import Outlook
 from soakd.analysis.rundata import EngineData, RunData
+from soakd.stitching import reboots
 
 CLOCK_STEP_S = 5.0
 SLEEP_S = 1.0
@@ -22,6 +24,7 @@ def check_run_evidence(run: RunData, outlook: Outlook) -> Iterator[Check]:
     """Judge the evidence of the whole run: its clocks and its records."""
     yield _clocks(run, outlook)
     yield _records(run)
+    yield from check_gaps(run)
 
 
 def clock_incidents(clocks: np.ndarray[Any, Any]) -> Iterator[dict[str, Any]]:
@@ -47,7 +50,7 @@ def _clocks(run: RunData, outlook: Outlook) -> Check:
     steps = list(clock_incidents(run.clocks))
     reasons = list(dict.fromkeys(step["detail"] for step in steps[:3]))
     boots = {life.boot_id for engine in run.engines for life in engine.lives if life.boot_id}
-    if len(boots) > 1:
+    if len(boots) > 1 + reboots(run.seams):
         reasons.append(f"the workers tell of {len(boots)} boots of the host")
     if outlook.final and (unwatched := _unwatched(run, outlook)) > LONGEST_UNWATCHED:
         reasons.append(f"soakd's own readings are missing for {unwatched:.0%} of the run: nobody watched the clocks")

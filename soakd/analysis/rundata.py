@@ -15,6 +15,7 @@ from soakd.analysis.series import MIN_SAMPLES, MIN_SHARE, FloatArray, IntArray
 from soakd.histogram import Histogram, unpack
 from soakd.plan import EnginePlan, Plan
 from soakd.records import Record
+from soakd.stitching import Seam
 
 ENDINGS = ("crash", "exit", "hang", "start_failed")
 """Incidents that end a life."""
@@ -163,6 +164,8 @@ class EngineData:
     snapshots: int = 0
     unreadable: int = 0
     """Readings that were no finite numbers, and records that could not be understood."""
+    daemon_seams: tuple[int, ...] = ()
+    """The first segments of daemons that resumed the run: nobody watched, or loaded, the engine before each."""
 
     @property
     def name(self) -> str:
@@ -224,6 +227,8 @@ class RunData:
     """Shape (n, 3): wall, boot and monotonic seconds of the daemon's own samples."""
     unreadable: int = 0
     """Records of the run itself that could not be understood."""
+    seams: Sequence[Seam] = ()
+    """Where a daemon took the run over from one that was gone."""
     contradictions: tuple[str, ...] = ()
     """What the records of the run say that cannot all be true, in words."""
 

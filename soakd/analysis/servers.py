@@ -1,10 +1,11 @@
 """The records of a server become its data, apart from those of the worker that talks to it."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from soakd.analysis.interruptions import DAEMON_GAP
 from soakd.analysis.readings import Columns, is_number, once, text
 from soakd.analysis.rundata import Life, Outage, ServerData
 from soakd.records import Record
@@ -52,13 +53,16 @@ class ServerBuilder:
             else:
                 self.unreadable += 1
 
-    def build(self, origin_s: float, incidents: Sequence[Record], end: Record | None) -> ServerData | None:
+    def build(
+        self, origin_s: float, incidents: Sequence[Record], end: Record | None, gaps: Mapping[int, float]
+    ) -> ServerData | None:  # fmt: skip
         """Return the server's data; None where nothing was recorded of one.
 
         Args:
             origin_s: CLOCK_MONOTONIC seconds of the run's origin.
             incidents: of the engine, in order of time.
             end: the record that seals the run.
+            gaps: lives that ended because the daemon did -> the wall seconds of their last record.
         """
         series, begun = self._columns.series(origin_s), once(self._begun)
         told = [i for i in incidents if str(i.body.get("what")).startswith("server_")]
@@ -66,13 +70,16 @@ class ServerBuilder:
             return None
         kinds = [self._kind, *(text(i.body.get("server")) for i in told)]
         facts = {name: text(begun[-1].body.get(name)) for name in FACTS} if begun else {}
+        lives = list(_lives(begun, told, end, gaps))
         return ServerData(
-            kind=next(filter(None, kinds), "server"), **facts, series=series, lives=list(_lives(begun, told, end)),
+            kind=next(filter(None, kinds), "server"), **facts, series=series, lives=lives,
             outages=list(_outages(told, origin_s)),
         )  # fmt: skip
 
 
-def _lives(begun: Sequence[Record], told: Sequence[Record], end: Record | None) -> Iterator[Life]:
+def _lives(
+    begun: Sequence[Record], told: Sequence[Record], end: Record | None, gaps: Mapping[int, float]
+) -> Iterator[Life]:  # fmt: skip
     for record, later in pairwise([*begun, None]):
         if record is None:
             continue
@@ -84,9 +91,12 @@ def _lives(begun: Sequence[Record], told: Sequence[Record], end: Record | None) 
             last, ended_by = later, UNTOLD
         else:
             last, ended_by = end, "running" if end is None else "completed"
+        end_wall_s = last.at.wall_s if last else None
+        if broken is None and record.segment in gaps:
+            ended_by, end_wall_s = DAEMON_GAP, gaps[record.segment]
         yield Life(
             segment=record.segment, pid=record.body.get("pid"), start_wall_s=record.at.wall_s,
-            end_wall_s=last.at.wall_s if last else None, ended_by=ended_by, declared={},
+            end_wall_s=end_wall_s, ended_by=ended_by, declared={},
         )  # fmt: skip
 
 

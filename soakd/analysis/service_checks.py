@@ -8,6 +8,7 @@ from scipy import stats
 
 from soakd.analysis.check import Check, below, round_number
 from soakd.analysis.filling import judge_beside_cache
+from soakd.analysis.interruptions import served
 from soakd.analysis.rundata import ENDINGS, EngineData, LatencyWindow, Series
 from soakd.analysis.series import MIN_SAMPLES
 from soakd.histogram import merge, quantile_s
@@ -158,8 +159,7 @@ def _achieved(data: EngineData) -> Check:
         return Check(
             id="rate.achieved", verdict="INCONCLUSIVE", limit=limit, unit="ratio", reason="no operation was counted"
         )
-    span_s = float(counter.t_s[-1] - counter.t_s[0])
-    done = _in_load(data, "operations_total") or 0.0
+    done, span_s = served(data, counter)
     due = _operations_due(data, span_s)
     ratio = done / due if due else 0.0
     return Check(

@@ -6,6 +6,7 @@ A private server's address is known before it starts and stays the same over its
 import asyncio
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from soakd.backends import opa, programs, redis
@@ -18,9 +19,6 @@ from soakd.backends.redis import RedisClient
 from soakd.backends.watch import Sink, Voice
 from soakd.kinds import KINDS, ServerKind
 from soakd.plan import EnginePlan, Plan
-
-FOLDER = "servers"
-"""Of a run's folder: sockets and what servers write; gone when the run has ended."""
 
 
 def server_of(engine: EnginePlan) -> ServerKind | None:
@@ -35,18 +33,22 @@ class Backends:
         plan: its engines.
         sink: takes the records.
         folder: where private servers have their folders; made where one is needed, removed at the end.
+        first_lives: engine -> the number of its server's next life, where a run is resumed.
 
     Raises:
         BackendError: a private server has no place, or its program is not there.
     """
 
-    def __init__(self, plan: Plan, sink: Sink, folder: Path) -> None:
+    def __init__(
+        self, plan: Plan, sink: Sink, folder: Path, *, first_lives: Mapping[str, int] = MappingProxyType({})
+    ) -> None:  # fmt: skip
         self.stopping = asyncio.Event()
         self.sampling = asyncio.Event()
         """Set when servers shall be sampled."""
         self.servers: dict[str, PrivateServer | ExistingServer] = {}
         self._impatient = asyncio.Event()
         self._plan = plan
+        self._first_lives = first_lives
         self._sink = sink
         try:
             for engine in plan.engines:
@@ -102,17 +104,18 @@ class Backends:
 
     def _make(self, engine: EnginePlan, kind: ServerKind, folder: Path) -> PrivateServer | ExistingServer:
         name, options = engine.config.name, engine.options
+        first_life = self._first_lives.get(name, 0)
         common: dict[str, Any] = {
             "supervision": self._plan.config.supervision, "sample_every_s": engine.sample_every_s,
             "sampling": self.sampling,
         }  # fmt: skip
         if (url := options.get("url")) is not None:
-            voice = Voice(name, kind, "url", self._sink)
+            voice = Voice(name, kind, "url", self._sink, first_life)
             return ExistingServer(voice, url, without_password(url), lambda: client_of(kind, url), **common)
         binary = programs.find(kind, options)
         place = Place(folder / name, port=kind == "opa")
         return PrivateServer(
-            Voice(name, kind, "private", self._sink), place,
+            Voice(name, kind, "private", self._sink, first_life), place,
             lambda: _command(kind, binary, place, options, _users(self._plan, name)),
             lambda: client_of(kind, place.address), **common,
         )  # fmt: skip

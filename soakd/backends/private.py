@@ -57,8 +57,8 @@ class PrivateServer:
             for life in range(self._supervision.max_restarts + 1):
                 if life:
                     await asyncio.sleep(min(LONGEST_PAUSE_S, self._supervision.restart_backoff_s * 2 ** (life - 1)))
-                    self._voice.life = life
-                    self._voice.incident("server_restart", f"life {life + 1} of {self._voice.server}")
+                    self._voice.life += 1
+                    self._voice.incident("server_restart", f"life {self._voice.life + 1} of {self._voice.server}")
                 await self._live()
             lives = self._supervision.max_restarts + 1
             self._voice.incident("server_gave_up", f"{self._voice.server} ended {lives} times, is not started again")

@@ -24,10 +24,12 @@ T = TypeVar("T")
 class Voice:
     """Writes the records of one engine's server."""
 
-    def __init__(self, engine: str, server: ServerKind, backend: Literal["private", "url"], sink: Sink) -> None:
+    def __init__(
+        self, engine: str, server: ServerKind, backend: Literal["private", "url"], sink: Sink, first_life: int = 0
+    ) -> None:  # fmt: skip
         self.engine = engine
         self.server = server
-        self.life = 0
+        self.life = first_life
         self._backend = backend
         self._sink = sink
 

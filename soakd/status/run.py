@@ -47,6 +47,15 @@ class RunStatus:
             except (AttributeError, KeyError, TypeError, ValueError):
                 self.unreadable += 1
 
+    def resume(self, samples: Mapping[str, int]) -> None:
+        """Take the samples of each engine before now, of which not all were folded; nothing of it lives now."""
+        for name, count in samples.items():
+            if (engine := self.engines.get(name)) is not None:
+                engine.slots = count
+                engine.up = False
+                if engine.server is not None:
+                    engine.server.up = False
+
     def apply_verdict(self, verdict: Mapping[str, Any]) -> None:
         """Take what the judge wrote, so far or final."""
         self.state, self.summary = verdict.get("verdict"), verdict.get("summary")

@@ -1,0 +1,56 @@
+"""Times in which the daemon was gone: the run went on afterwards, and nobody is blamed for what did not happen then."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from soakd.analysis.check import Check, round_number
+from soakd.analysis.readings import is_number
+from soakd.analysis.rundata import EngineData, RunData, Series
+from soakd.plan import longest_gap_s
+from soakd.stitching import Seam
+
+DAEMON_GAP = "daemon_gap"
+"""The incident, and what ended the lives of that moment."""
+
+
+def check_gaps(run: RunData) -> list[Check]:
+    """Judge for how long nobody watched; nothing where the run was never resumed."""
+    told: list[Any] = [i.body.get("gap_s") for i in run.incidents if i.body.get("what") == DAEMON_GAP]
+    gaps = [float(gap_s) for gap_s in told if is_number(gap_s)]
+    if not gaps:
+        return []
+    limit_s = longest_gap_s(run.plan)
+    times = "once" if len(gaps) == 1 else f"{len(gaps)} times"
+    check = Check(
+        id="evidence.gap", verdict="PASS" if max(gaps) <= limit_s else "INVALID",
+        estimate=round_number(max(gaps), 4), limit=limit_s, unit="seconds",
+        reason=f"soakd was gone {times}, for {sum(gaps):.0f}s in all", more={"gaps": len(gaps)},
+    )  # fmt: skip
+    return [check]
+
+
+def ends_of_lives(seams: Sequence[Seam], engine: str, *, server: bool = False) -> Mapping[int, float]:
+    """Return the lives of an engine, or of its server, that ended with a daemon: their last wall seconds."""
+    ends: dict[int, float] = {}
+    for seam in seams:
+        first = (seam.server_lives if server else seam.segments).get(engine, 0)
+        if first > 0:
+            ends.setdefault(first - 1, seam.since_wall_s)
+    return ends
+
+
+def served(data: EngineData, counter: Series) -> tuple[float, float]:
+    """Return what a counter gained while a daemon was there, and in how many seconds.
+
+    A step from one daemon to the next is left out whole: the counter begins again in it, and so does the load.
+    """
+    if len(counter) < 2:
+        return 0.0, 0.0
+    steps, seconds, later = np.diff(counter.y), np.diff(counter.t_s), counter.segment[1:]
+    gained = np.where(np.diff(counter.segment) != 0, counter.y[1:], steps)
+    across = np.zeros(gained.shape, dtype=bool)
+    for first in data.daemon_seams:
+        across |= (counter.segment[:-1] < first) & (later >= first)
+    return float(np.sum(gained[~across])), float(np.sum(seconds[~across]))

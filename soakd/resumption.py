@@ -1,0 +1,189 @@
+"""What a run went through before this daemon: where it stopped, on whose clock it goes on, which numbers are taken.
+
+Everything comes from the journal. A life of the daemon is a number too, from 0: it is the segment of the records that
+concern the run itself.
+"""
+
+import dataclasses
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from soakd import journal
+from soakd.errors import JournalError
+from soakd.plan import Plan, longest_gap_s
+from soakd.planfile import plan_from_dict
+from soakd.records import Record, Stamp
+from soakd.stitching import Seam, seams, stitched
+
+_HIGHEST = """
+SELECT engine, kind = 'server' OR (kind = 'sample' AND body LIKE '%"source":"server"%')
+    OR (kind = 'incident' AND body LIKE '%"what":"server\\_%' ESCAPE '\\') AS of_a_server, MAX(segment)
+FROM record WHERE engine != '' GROUP BY 1, 2
+"""
+_LAST_SAMPLES = """
+SELECT MAX(id), COUNT(*) FROM record WHERE kind = 'sample' AND body NOT LIKE '%"source":%' GROUP BY engine, segment
+"""
+_TOLD = "SELECT id FROM record WHERE kind IN ('hello', 'incident', 'bye', 'server') OR (kind = 'phase' AND engine = '')"
+MOST_TOLD = 20_000
+"""So many of the last records are read again to rebuild what is shown: a storm of incidents must not delay a resume."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What one engine went through before."""
+
+    next_segment: int = 0
+    next_server_life: int = 0
+    restarts: int = 0
+    gave_up: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumption:
+    """A run that stopped without its sealing record."""
+
+    plan: Plan
+    life: int
+    """Of the daemon; 1 where the run is resumed for the first time."""
+    gap_s: float
+    """From the last record to now."""
+    allowed_s: float
+    since_wall_s: float
+    """When the last record was made."""
+    at: Stamp
+    """When this was read: now."""
+    boot_id: str | None
+    origin_s: float | None
+    """The run's origin on this boot's CLOCK_MONOTONIC; None where the engines never stood ready."""
+    seam: Seam
+    engines: Mapping[str, Past]
+    left: str | None = None
+    """Why the daemon before left the run in order, where it did."""
+
+    @property
+    def too_late(self) -> bool:
+        """Whether the gap is longer than the plan allows; before the origin nothing can be missed."""
+        return self.origin_s is not None and self.gap_s > self.allowed_s
+
+    def record(self) -> Record:
+        """Return the record that says where one daemon's records end and the next one's begin."""
+        body = {
+            "name": "resumed", "gap_s": round(self.gap_s, 3), "boot_id": self.boot_id, "origin_mono_s": self.origin_s,
+            "since_wall_s": self.since_wall_s, **self.seam.as_dict(),
+        }  # fmt: skip
+        return Record(kind="phase", engine="", segment=self.life, at=self.at, body=body)
+
+    def incident(self) -> Record:
+        """Return the incident: for how long nobody watched, and why."""
+        why = f"soakd left the run ({self.left})" if self.left else "soakd was gone"
+        detail = f"{why} for {self.gap_s:.1f}s; {self.allowed_s:.0f}s are allowed (run.longest_gap)"
+        body = {"what": "daemon_gap", "gap_s": round(self.gap_s, 3), "detail": detail}
+        return Record(kind="incident", engine="", segment=self.life, at=self.at, body=body)
+
+
+def is_sealed(path: Path) -> bool:
+    """Tell whether a journal has its sealing record.
+
+    Raises:
+        JournalError: it cannot be read.
+    """
+    return any(record.body.get("name") == "end" for record in journal.read_records(path, "phase", engine=""))
+
+
+def look_back(path: Path, at: Stamp, boot_id: str | None) -> Resumption:
+    """Read where an unfinished run stands.
+
+    Args:
+        path: its journal.
+        at: now, on the three clocks.
+        boot_id: the kernel's name for this boot; None where it has none, which counts as another one.
+
+    Raises:
+        JournalError: the journal cannot be read, or holds no run.
+    """
+    meta = journal.read_meta(path)
+    if "plan" not in meta:
+        raise JournalError(f"{path}: holds no run: its plan was never written")
+    plan = plan_from_dict(meta["plan"])
+    phases = list(journal.read_records(path, "phase", engine=""))
+    before = seams(phases)
+    last, last_life = _last_record(path) or at, before[-1].life if before else 0
+    same_boot = boot_id is not None and boot_id == _boot_of(phases, meta) and at.mono_s >= last.mono_s
+    gap_s = at.mono_s - last.mono_s if same_boot else max(0.0, at.wall_s - last.wall_s)
+    engines = _past(path)
+    previous = before[-1] if before else Seam(life=0)
+    seam = Seam(
+        life=last_life + 1,
+        segments={name: past.next_segment for name, past in engines.items()},
+        server_lives={name: past.next_server_life for name, past in engines.items()},
+        shift_s=previous.shift_s if same_boot else previous.shift_s + last.mono_s + gap_s - at.mono_s,
+        boot_shift_s=previous.boot_shift_s if same_boot else previous.boot_shift_s + last.boot_s + gap_s - at.boot_s,
+    )
+    origin = next((record for record in stitched(phases, before) if record.body.get("name") == "origin"), None)
+    left = next((r for r in reversed(phases) if r.body.get("name") == "left" and r.segment == last_life), None)
+    return Resumption(
+        plan=plan, life=seam.life, gap_s=gap_s, allowed_s=longest_gap_s(plan), since_wall_s=last.wall_s, at=at,
+        boot_id=boot_id, origin_s=None if origin is None else float(origin.body["mono_s"]) - seam.shift_s, seam=seam,
+        engines=engines, left=str(left.body.get("reason")) if left else None,
+    )  # fmt: skip
+
+
+def retold(path: Path, resumption: Resumption) -> Iterator[Record]:
+    """Yield what rebuilds the shown state of a run, on this boot's clock: few records, however long the run was."""
+    before = seams(journal.read_records(path, "phase", engine=""))
+    found = journal.read_by_id(path, [*_ids(path, _TOLD)[-MOST_TOLD:], *_ids(path, _LAST_SAMPLES)])
+    for record in stitched(found, before):
+        yield _moved(record, -resumption.seam.shift_s)
+
+
+def samples_before(path: Path) -> Mapping[str, int]:
+    """Count the samples of each engine, over all its lives."""
+    query = """SELECT engine, COUNT(*) FROM record WHERE kind = 'sample' AND body NOT LIKE '%"source":%' GROUP BY 1"""
+    return dict(journal.query(path, query))
+
+
+def _moved(record: Record, seconds: float) -> Record:
+    at = record.at
+    body = record.body
+    if body.get("name") == "origin":
+        body = {**body, "mono_s": body["mono_s"] + seconds}
+    return dataclasses.replace(record, at=Stamp(at.wall_s, at.boot_s, at.mono_s + seconds), body=body)
+
+
+def _ids(path: Path, query: str) -> list[int]:
+    return [row[0] for row in journal.query(path, query)]
+
+
+def _boot_of(phases: Iterable[Record], meta: Mapping[str, Any]) -> str | None:
+    """Return the boot that the last daemon ran in."""
+    told = [record.body.get("boot_id") for record in phases if record.body.get("name") == "resumed"]
+    boot: str | None = told[-1] if told else meta.get("environment", {}).get("host", {}).get("boot_id")
+    return boot
+
+
+def _last_record(path: Path) -> Stamp | None:
+    """Return when the last record was made: the latest of the last ones, for they come in batches; None before one."""
+    rows = journal.query(path, "SELECT wall_s, boot_s, mono_s FROM record ORDER BY id DESC LIMIT 50")
+    stamps = [Stamp(*row) for row in rows]
+    return max(stamps, key=lambda stamp: stamp.mono_s, default=None)
+
+
+def _past(path: Path) -> Mapping[str, Past]:
+    found: dict[str, dict[str, Any]] = {}
+    try:
+        for engine, of_server, highest in journal.query(path, _HIGHEST):
+            key = "next_server_life" if of_server else "next_segment"
+            found.setdefault(engine, {})[key] = int(highest) + 1
+    except (sqlite3.Error, TypeError) as error:
+        raise JournalError(f"{path}: damaged: {error}") from error
+    for incident in journal.read_records(path, "incident"):
+        past = found.setdefault(incident.engine, {})
+        if incident.body.get("what") == "restart":
+            past["restarts"] = past.get("restarts", 0) + 1
+        elif incident.body.get("what") == "gave_up":
+            past["gave_up"] = True
+    found.pop("", None)
+    return {engine: Past(**past) for engine, past in found.items()}
