@@ -144,6 +144,9 @@ class Policy:
         rule: the rule to decide, as "data.authz.allow".
         data: the document under `data`, a dict.
         timeout_s: seconds that one decision may take; None for any time.
+        memory_bytes: memory that one decision may take at a time. Built-ins that make much of little in one step
+            (`numbers.range`, `concat`, `replace`, `sprintf`, `json.marshal` ...) are refused where their result could
+            be larger.
 
     Raises:
         PolicyError: a module does not compile; functions call themselves; literals or rules are nested beyond reason;
@@ -156,8 +159,9 @@ class Policy:
     """
 
     def __new__(
-        cls, modules: dict[str, str], rule: str, data: object | None = None, *, timeout_s: float | None = 1.0
-    ) -> Policy: ...
+        cls, modules: dict[str, str], rule: str, data: object | None = None, *, timeout_s: float | None = 1.0,
+        memory_bytes: int = 536870912,
+    ) -> Policy: ...  # fmt: skip
     @property
     def rule(self) -> str:
         """The rule that is decided."""
@@ -166,7 +170,8 @@ class Policy:
         """Evaluate the rule; UNDEFINED where no definition applies.
 
         Raises:
-            PolicyError: the evaluation ran out of time, a built-in refused its operands, or definitions contradict.
+            PolicyError: the evaluation ran out of time or memory, a built-in refused its operands, or definitions
+                contradict.
             ValueError: the input or the result cannot be converted, as for the data above.
             TypeError: as for the data above.
         """

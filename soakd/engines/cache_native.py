@@ -5,7 +5,8 @@ from typing import Any
 
 from soakd.model import Operation
 
-STRUCTURE_BYTES = 47
+SMALL_ENTRIES, SMALL_STRUCTURE_BYTES, STRUCTURE_BYTES = 16_384, 64, 47
+"""Bytes of structure per entry: a small cache's table is sparser, for speed."""
 TYPICAL_VALUE_BYTES = 33 + 328
 """A bytes object of the tape's mean size (`soakd.load.mixes.VALUE_SIZES_BYTES`)."""
 SWEEP_EVERY = 256
@@ -28,7 +29,8 @@ class NativeCache:
         from soakd._native import Cache
 
         self.capacity_entries = capacity
-        self.bytes_per_entry = STRUCTURE_BYTES + TYPICAL_VALUE_BYTES
+        structure_bytes = SMALL_STRUCTURE_BYTES if capacity <= SMALL_ENTRIES else STRUCTURE_BYTES
+        self.bytes_per_entry = structure_bytes + TYPICAL_VALUE_BYTES
         self._cache = Cache(capacity, ttl)
         self._expires = ttl is not None
         self._until_sweep = SWEEP_EVERY

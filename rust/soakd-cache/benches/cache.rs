@@ -18,7 +18,7 @@ fn insert(cache: &mut Cache<u64, u64>, key: u64) {
 }
 
 fn get(cache: &mut Cache<u64, u64>, key: u64) {
-    black_box(cache.get(hash_of(&key), || 0, |other| *other == key, hash_of));
+    black_box(cache.get(hash_of(&key), || 0, |other| *other == key));
 }
 
 fn full(capacity: usize) -> Result<Cache<u64, u64>, Error> {

@@ -13,16 +13,19 @@
 //!
 //! let mut cache: Cache<u64, &str> = Cache::new(2)?;
 //! cache.insert(7, || 7, "seven", NEVER, |key| *key == 7, |key| *key)?;
-//! assert_eq!(cache.get(7, || 0, |key| *key == 7, |key| *key).value(), Some(&"seven"));
+//! assert_eq!(cache.get(7, || 0, |key| *key == 7).value(), Some(&"seven"));
 //! # Ok::<(), soakd_cache::Error>(())
 //! ```
 #![forbid(unsafe_code)]
 
+mod advice;
 mod slab;
 mod table;
 
-use slab::{SENTINEL, Slab};
-use table::Table;
+pub use advice::Advise;
+use advice::no_advice;
+use slab::Slab;
+use table::{Probed, Table};
 
 /// The time of expiry, in nanoseconds, of an entry that never expires.
 pub const NEVER: u64 = u64::MAX;
@@ -116,6 +119,7 @@ pub struct Cache<K, V> {
     slab: Slab<K, V>,
     capacity: usize,
     cursor: usize,
+    advise: Advise,
     stats: Stats,
 }
 
@@ -126,15 +130,26 @@ impl<K, V> Cache<K, V> {
     ///
     /// [`Error::Capacity`] when `capacity` is 0 or above [`MAX_CAPACITY`], [`Error::Memory`] when the allocator refuses.
     pub fn new(capacity: usize) -> Result<Self, Error> {
+        Self::with_advice(capacity, no_advice)
+    }
+
+    /// As [`Cache::new`], where the caller has something to tell the operating system about the memory: to back it by
+    /// huge pages, say, which a large cache that is read at random gains much from.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Cache::new`].
+    pub fn with_advice(capacity: usize, advise: Advise) -> Result<Self, Error> {
         if capacity == 0 || capacity > MAX_CAPACITY {
             return Err(Error::Capacity(capacity));
         }
         let at_once = capacity.min(PREALLOCATED);
         Ok(Self {
-            table: Table::new(at_once)?,
-            slab: Slab::new(at_once)?,
+            table: Table::new(at_once, advise)?,
+            slab: Slab::new(at_once, advise)?,
             capacity,
             cursor: 0,
+            advise,
             stats: Stats::default(),
         })
     }
@@ -166,17 +181,11 @@ impl<K, V> Cache<K, V> {
 
     /// Look up a key and make it the most recently used.
     ///
-    /// `now` (nanoseconds) is asked only when the entry can expire. `hash` must be what `hash_of` gives for the key.
+    /// `now` (nanoseconds) is asked only when the entry can expire. `hash` must be what `hash_of` gives for the key
+    /// wherever else the cache asks for it.
     #[inline]
-    pub fn get(
-        &mut self,
-        hash: u64,
-        now: impl FnOnce() -> u64,
-        mut is_key: impl FnMut(&K) -> bool,
-        hash_of: impl Fn(&K) -> u64,
-    ) -> Lookup<'_, K, V> {
-        let slab = &self.slab;
-        let Some(index) = self.table.find(hash, |index| slab.key(index).is_some_and(&mut is_key)) else {
+    pub fn get(&mut self, hash: u64, now: impl FnOnce() -> u64, is_key: impl FnMut(&K) -> bool) -> Lookup<'_, K, V> {
+        let Probed::Entry { place, index } = self.probe(hash, is_key) else {
             self.stats.misses += 1;
             return Lookup::Miss;
         };
@@ -184,10 +193,8 @@ impl<K, V> Cache<K, V> {
         if expires_at != NEVER && expires_at <= now() {
             self.stats.misses += 1;
             self.stats.expirations += 1;
-            return match self.take(index, hash_of) {
-                Some((key, value)) => Lookup::Expired(key, value),
-                None => Lookup::Miss,
-            };
+            self.table.remove_at(place);
+            return self.slab.remove(index).map_or(Lookup::Miss, |(key, value)| Lookup::Expired(key, value));
         }
         self.stats.hits += 1;
         self.slab.touch(index);
@@ -195,12 +202,10 @@ impl<K, V> Cache<K, V> {
     }
 
     /// Whether a live entry has this key. Changes neither the order of use nor the statistics.
-    pub fn contains(&self, hash: u64, now: impl FnOnce() -> u64, mut is_key: impl FnMut(&K) -> bool) -> bool {
-        let found = self.table.find(hash, |index| self.slab.key(index).is_some_and(&mut is_key));
-        found.is_some_and(|index| {
-            let expires_at = self.slab.expires_at(index);
-            expires_at == NEVER || expires_at > now()
-        })
+    pub fn contains(&self, hash: u64, now: impl FnOnce() -> u64, is_key: impl FnMut(&K) -> bool) -> bool {
+        let Probed::Entry { index, .. } = self.probe(hash, is_key) else { return false };
+        let expires_at = self.slab.expires_at(index);
+        expires_at == NEVER || expires_at > now()
     }
 
     /// Insert or replace, as the most recently used; a full cache evicts its least recently used entry. `key` is asked for
@@ -216,43 +221,39 @@ impl<K, V> Cache<K, V> {
         key: impl FnOnce() -> K,
         value: V,
         expires_at: u64,
-        mut is_key: impl FnMut(&K) -> bool,
+        is_key: impl FnMut(&K) -> bool,
         hash_of: impl Fn(&K) -> u64,
     ) -> Result<Displaced<K, V>, Error> {
-        let slab = &self.slab;
-        if let Some(index) = self.table.find(hash, |index| slab.key(index).is_some_and(&mut is_key)) {
-            self.slab.touch(index);
-            if let Some(old) = self.slab.replace(index, value, expires_at) {
+        let gap = match self.probe(hash, is_key) {
+            Probed::Entry { index, .. } => {
+                self.slab.touch(index);
                 self.stats.updates += 1;
-                return Ok(Displaced::Updated(old));
+                let old = self.slab.replace(index, value, expires_at);
+                return Ok(old.map_or(Displaced::Nothing, Displaced::Updated));
             }
-            return Ok(Displaced::Nothing);
-        }
-        let evicted = if self.len() == self.capacity {
-            self.stats.evictions += 1;
-            self.take(self.slab.oldest(), hash_of)
-        } else {
-            self.make_room()?;
-            None
+            Probed::Gap(gap) => gap,
         };
+        if self.len() == self.capacity {
+            let evicted = self.supersede(gap, hash, (key(), value), expires_at, hash_of);
+            return Ok(evicted.map_or(Displaced::Nothing, |(key, value)| Displaced::Evicted(key, value)));
+        }
+        let grown = self.make_room()?;
         let index = self.slab.push(key(), value, expires_at);
-        self.table.insert(hash, index);
+        if grown {
+            self.table.insert(hash, index);
+        } else {
+            self.table.fill(gap, hash, index);
+        }
         self.stats.inserts += 1;
-        Ok(evicted.map_or(Displaced::Nothing, |(key, value)| Displaced::Evicted(key, value)))
+        Ok(Displaced::Nothing)
     }
 
     /// Remove a key, expired or not.
-    pub fn remove(
-        &mut self,
-        hash: u64,
-        mut is_key: impl FnMut(&K) -> bool,
-        hash_of: impl Fn(&K) -> u64,
-    ) -> Option<(K, V)> {
-        let slab = &self.slab;
-        let index = self.table.find(hash, |index| slab.key(index).is_some_and(&mut is_key))?;
-        let removed = self.take(index, hash_of)?;
+    pub fn remove(&mut self, hash: u64, is_key: impl FnMut(&K) -> bool) -> Option<(K, V)> {
+        let Probed::Entry { place, index } = self.probe(hash, is_key) else { return None };
+        self.table.remove_at(place);
         self.stats.deletes += 1;
-        Some(removed)
+        self.slab.remove(index)
     }
 
     /// Remove expired entries among the next `max_entries` places of the slab, going round; those removed are pushed to
@@ -273,7 +274,13 @@ impl<K, V> Cache<K, V> {
         self.stats.deletes += self.len() as u64;
         self.table.clear();
         self.cursor = 0;
-        self.slab.clear()
+        self.slab.clear(self.advise)
+    }
+
+    /// The least recently used entry: the one that the next new key evicts from a full cache.
+    #[inline]
+    pub fn oldest(&self) -> Option<(&K, &V)> {
+        self.slab.payload(self.slab.oldest())
     }
 
     /// Every value in the order of memory, which is many times faster than the order of use on a large cache.
@@ -286,18 +293,43 @@ impl<K, V> Cache<K, V> {
         self.slab.keys_by_use()
     }
 
-    fn make_room(&mut self) -> Result<(), Error> {
-        if self.slab.is_full() {
-            let entries = self.slab.len().saturating_mul(2).clamp(1, self.capacity);
-            self.table.grow(entries)?;
-            self.slab.grow(entries)?;
+    #[inline]
+    fn probe(&self, hash: u64, mut is_key: impl FnMut(&K) -> bool) -> Probed {
+        self.table.probe(hash, |index| self.slab.key(index).is_some_and(&mut is_key))
+    }
+
+    /// Whether it had to grow: then what was known of the table is no longer true.
+    fn make_room(&mut self) -> Result<bool, Error> {
+        if !self.slab.is_full() {
+            return Ok(false);
         }
-        Ok(())
+        let entries = self.slab.len().saturating_mul(2).clamp(1, self.capacity);
+        self.table.grow(entries, self.advise)?;
+        self.slab.grow(entries, self.advise)?;
+        Ok(true)
+    }
+
+    /// Put an entry in the place of the least recently used one: nothing is searched for twice.
+    #[inline]
+    fn supersede(
+        &mut self,
+        gap: usize,
+        hash: u64,
+        (key, value): (K, V),
+        expires_at: u64,
+        hash_of: impl Fn(&K) -> u64,
+    ) -> Option<(K, V)> {
+        let index = self.slab.oldest();
+        let old_hash = hash_of(self.slab.key(index)?);
+        self.table.fill(gap, hash, index);
+        self.table.remove(old_hash, index);
+        self.stats.inserts += 1;
+        self.stats.evictions += 1;
+        self.slab.reuse(index, key, value, expires_at)
     }
 
     #[inline]
     fn take(&mut self, index: u32, hash_of: impl Fn(&K) -> u64) -> Option<(K, V)> {
-        debug_assert_ne!(index, SENTINEL, "the list is empty");
         let hash = hash_of(self.slab.key(index)?);
         self.table.remove(hash, index);
         self.slab.remove(index)

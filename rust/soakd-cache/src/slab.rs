@@ -1,11 +1,14 @@
 //! Entries in one array, threaded by a circular list in order of use.
 
 use crate::Error;
+use crate::advice::{Advise, advise_spare};
 
 /// The place that holds no entry and closes the list: its `next` is the newest entry, its `prev` the oldest.
 pub(crate) const SENTINEL: u32 = 0;
 
+/// Aligned, so that an entry of two pointers is in one line of the processor's cache, not across two.
 #[derive(Debug)]
+#[repr(align(32))]
 struct Entry<K, V> {
     payload: Option<(K, V)>,
     expires_at: u64,
@@ -22,9 +25,9 @@ pub(crate) struct Slab<K, V> {
 }
 
 impl<K, V> Slab<K, V> {
-    pub(crate) fn new(entries: usize) -> Result<Self, Error> {
+    pub(crate) fn new(entries: usize, advise: Advise) -> Result<Self, Error> {
         let mut slab = Self { entries: Vec::new(), vacant: SENTINEL, len: 0 };
-        slab.grow(entries)?;
+        slab.grow(entries, advise)?;
         slab.entries.push(sentinel());
         Ok(slab)
     }
@@ -47,9 +50,11 @@ impl<K, V> Slab<K, V> {
     }
 
     /// Room for `entries` in all, and the sentinel.
-    pub(crate) fn grow(&mut self, entries: usize) -> Result<(), Error> {
+    pub(crate) fn grow(&mut self, entries: usize, advise: Advise) -> Result<(), Error> {
         let more = (entries + 1).saturating_sub(self.entries.len());
-        self.entries.try_reserve_exact(more).map_err(|_| Error::Memory)
+        self.entries.try_reserve_exact(more).map_err(|_| Error::Memory)?;
+        advise_spare(&mut self.entries, advise);
+        Ok(())
     }
 
     #[inline]
@@ -65,6 +70,11 @@ impl<K, V> Slab<K, V> {
     #[inline]
     pub(crate) fn expires_at(&self, index: u32) -> u64 {
         self.entries[index as usize].expires_at
+    }
+
+    #[inline]
+    pub(crate) fn payload(&self, index: u32) -> Option<(&K, &V)> {
+        self.entries[index as usize].payload.as_ref().map(|(key, value)| (key, value))
     }
 
     /// The least recently used entry, or the sentinel.
@@ -109,6 +119,15 @@ impl<K, V> Slab<K, V> {
         index
     }
 
+    /// Put another entry in the place of one, as the most recently used; hand back what was there.
+    #[inline]
+    pub(crate) fn reuse(&mut self, index: u32, key: K, value: V, expires_at: u64) -> Option<(K, V)> {
+        self.touch(index);
+        let entry = &mut self.entries[index as usize];
+        entry.expires_at = expires_at;
+        entry.payload.replace((key, value))
+    }
+
     #[inline]
     pub(crate) fn remove(&mut self, index: u32) -> Option<(K, V)> {
         let payload = self.entries[index as usize].payload.take()?;
@@ -120,12 +139,12 @@ impl<K, V> Slab<K, V> {
     }
 
     /// Hand out everything. The emptied slab keeps its size where the allocator allows it, and grows again otherwise.
-    pub(crate) fn clear(&mut self) -> impl Iterator<Item = (K, V)> + use<K, V> {
+    pub(crate) fn clear(&mut self, advise: Advise) -> impl Iterator<Item = (K, V)> + use<K, V> {
         let size = self.entries.capacity();
         let full = std::mem::take(&mut self.entries);
         self.vacant = SENTINEL;
         self.len = 0;
-        let _ = self.entries.try_reserve_exact(size);
+        let _ = self.grow(size - 1, advise);
         self.entries.push(sentinel());
         full.into_iter().filter_map(|entry| entry.payload)
     }

@@ -1,15 +1,28 @@
 //! Linear probing over (tag, index), with backward shift on removal.
 
 use crate::Error;
+use crate::advice::{Advise, advise_spare};
+
+/// Tables of so many entries (512 KiB) are sparse.
+const SPARSE: usize = 1 << 14;
 
 /// One place of the table. Index 0 is the slab's sentinel, so a zeroed slot is an empty one.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Slot {
     tag: u32,
     index: u32,
 }
 
-/// Where each key is in the slab. At most 0.55 of the slots are in use.
+/// What a probe met first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Probed {
+    /// The entry that was looked for.
+    Entry { place: usize, index: u32 },
+    /// The empty place that ends the search for it.
+    Gap(usize),
+}
+
+/// Where each key is in the slab. There is an empty place always, so that every probe ends.
 #[derive(Debug)]
 pub(crate) struct Table {
     slots: Vec<Slot>,
@@ -22,51 +35,68 @@ fn tag_of(hash: u64) -> u32 {
 }
 
 impl Table {
-    pub(crate) fn new(entries: usize) -> Result<Self, Error> {
-        Ok(Self { slots: empty_slots(entries)? })
+    pub(crate) fn new(entries: usize, advise: Advise) -> Result<Self, Error> {
+        Ok(Self { slots: empty_slots(entries, advise)? })
     }
 
     pub(crate) fn bytes(&self) -> usize {
         self.slots.capacity() * size_of::<Slot>()
     }
 
-    /// The index whose slot bears the tag of `hash` and which `is_entry` confirms.
+    /// Where the slot is that bears the tag of `hash` and whose index `is_entry` confirms; or where it would go.
     #[inline]
-    pub(crate) fn find(&self, hash: u64, mut is_entry: impl FnMut(u32) -> bool) -> Option<u32> {
+    pub(crate) fn probe(&self, hash: u64, mut is_entry: impl FnMut(u32) -> bool) -> Probed {
         let tag = tag_of(hash);
         let mut place = self.home(tag);
         loop {
-            let slot = self.slots.get(place)?;
+            let slot = self.slots[place];
             if slot.index == 0 {
-                return None;
+                return Probed::Gap(place);
             }
             if slot.tag == tag && is_entry(slot.index) {
-                return Some(slot.index);
+                return Probed::Entry { place, index: slot.index };
             }
             place = self.after(place);
         }
     }
 
+    /// Fill the gap that `probe` found for this hash.
     #[inline]
-    pub(crate) fn insert(&mut self, hash: u64, index: u32) {
-        let tag = tag_of(hash);
-        place_in(&mut self.slots, Slot { tag, index });
+    pub(crate) fn fill(&mut self, gap: usize, hash: u64, index: u32) {
+        self.slots[gap] = Slot { tag: tag_of(hash), index };
     }
 
     #[inline]
+    pub(crate) fn insert(&mut self, hash: u64, index: u32) {
+        place_in(&mut self.slots, Slot { tag: tag_of(hash), index });
+    }
+
+    /// Take out a slot of this hash and index. While an entry makes room for another in its own place of the slab, two
+    /// slots have its index; where their tags are equal too, either will do.
+    #[inline]
     pub(crate) fn remove(&mut self, hash: u64, index: u32) {
-        let mut gap = self.home(tag_of(hash));
-        while self.slots[gap].index != index {
-            if self.slots[gap].index == 0 {
+        let slot = Slot { tag: tag_of(hash), index };
+        let mut place = self.home(slot.tag);
+        while self.slots[place] != slot {
+            if self.slots[place].index == 0 {
                 return;
             }
-            gap = self.after(gap);
+            place = self.after(place);
         }
+        self.remove_at(place);
+    }
+
+    /// Empty a place, and move back into it what had to give way to it.
+    #[inline]
+    pub(crate) fn remove_at(&mut self, mut gap: usize) {
         let mut place = self.after(gap);
-        while self.slots[place].index != 0 {
-            let home = self.home(self.slots[place].tag);
-            if self.distance(home, place) >= self.distance(gap, place) {
-                self.slots[gap] = self.slots[place];
+        loop {
+            let slot = self.slots[place];
+            if slot.index == 0 {
+                break;
+            }
+            if self.distance(self.home(slot.tag), place) >= self.distance(gap, place) {
+                self.slots[gap] = slot;
                 gap = place;
             }
             place = self.after(place);
@@ -78,8 +108,8 @@ impl Table {
         self.slots.fill(Slot::default());
     }
 
-    pub(crate) fn grow(&mut self, entries: usize) -> Result<(), Error> {
-        let mut slots = empty_slots(entries)?;
+    pub(crate) fn grow(&mut self, entries: usize, advise: Advise) -> Result<(), Error> {
+        let mut slots = empty_slots(entries, advise)?;
         for slot in self.slots.iter().filter(|slot| slot.index != 0) {
             place_in(&mut slots, *slot);
         }
@@ -119,10 +149,13 @@ fn place_in(slots: &mut [Slot], slot: Slot) {
     slots[place] = slot;
 }
 
-fn empty_slots(entries: usize) -> Result<Vec<Slot>, Error> {
-    let places = entries + entries.div_ceil(11) * 9 + 2;
+/// Four places an entry where the processor's cache holds them all anyway, and a probe costs what its branches cost;
+/// beyond, where memory counts, at most 0.55 of the places are in use.
+fn empty_slots(entries: usize, advise: Advise) -> Result<Vec<Slot>, Error> {
+    let places = if entries <= SPARSE { 4 * entries } else { entries + entries.div_ceil(11) * 9 } + 2;
     let mut slots = Vec::new();
     slots.try_reserve_exact(places).map_err(|_| Error::Memory)?;
+    advise_spare(&mut slots, advise);
     slots.resize(places, Slot::default());
     Ok(slots)
 }

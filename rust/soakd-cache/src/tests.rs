@@ -19,7 +19,7 @@ impl Driver {
     }
 
     fn get(&mut self, key: u32, now: u64) -> Option<u32> {
-        self.0.get(hash_of(&key), || now, |other| *other == key, hash_of).value().copied()
+        self.0.get(hash_of(&key), || now, |other| *other == key).value().copied()
     }
 
     fn insert(&mut self, key: u32, value: u32, expires_at: u64) -> Result<Displaced<u32, u32>, Error> {
@@ -27,7 +27,7 @@ impl Driver {
     }
 
     fn remove(&mut self, key: u32) -> Option<(u32, u32)> {
-        self.0.remove(hash_of(&key), |other| *other == key, hash_of)
+        self.0.remove(hash_of(&key), |other| *other == key)
     }
 
     fn contains(&self, key: u32, now: u64) -> bool {
@@ -85,7 +85,7 @@ fn an_entry_that_never_expires_asks_for_no_time() -> Checked {
         asked = true;
         NEVER
     };
-    assert_eq!(cache.0.get(hash_of(&1), now, |key| *key == 1, hash_of).value(), Some(&10));
+    assert_eq!(cache.0.get(hash_of(&1), now, |key| *key == 1).value(), Some(&10));
     assert!(!asked);
     Ok(())
 }

@@ -3,6 +3,7 @@
 
 mod depth;
 mod error;
+mod guard;
 mod policy;
 mod scan;
 mod walk;
@@ -11,5 +12,5 @@ mod walk;
 mod tests;
 
 pub use error::Error;
-pub use policy::{Decision, Options, Policy};
+pub use policy::{DEFAULT_MEMORY_BYTES, Decision, Options, Policy};
 pub use regorus::Value;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, PolicyLengthConfig, Value};
 
-use crate::{Error, depth, scan};
+use crate::{Error, depth, guard, scan};
 
 /// The largest module, in bytes.
 pub const MAX_MODULE_BYTES: usize = 10 * 1024 * 1024;
@@ -31,16 +31,25 @@ const SHALLOW_STACK_BYTES: usize = 4 * 1024 * 1024;
 /// Deepest result of a policy that needs more: its owner drops it by recursion, on a stack of its own.
 const MAX_RESULT_DEPTH: usize = 1_000;
 
+/// Most values in a result: what is referred to twice is two values to whoever reads it.
+const MAX_RESULT_VALUES: usize = 10_000_000;
+
+/// Most memory that an evaluation may take, where nothing else is said.
+pub const DEFAULT_MEMORY_BYTES: usize = 512 * 1024 * 1024;
+
 /// What an evaluation may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Options {
     /// Longest evaluation, in wall-clock time; `None` sets no limit.
     pub timeout: Option<Duration>,
+    /// Most memory that an evaluation may take at one time, its result included. Counted only where the program's
+    /// allocator tells `regorus_mimalloc::charge`; estimates of built-ins apply always.
+    pub memory_bytes: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { timeout: Some(Duration::from_secs(1)) }
+        Self { timeout: Some(Duration::from_secs(1)), memory_bytes: DEFAULT_MEMORY_BYTES }
     }
 }
 
@@ -89,7 +98,10 @@ impl Policy {
     }
 
     fn compile(modules: &[(&str, &str)], rule: &str, data: Option<Value>, options: Options) -> Result<Self, Error> {
+        // One for the process; what it means for a thread is said by `with_budget`.
+        regorus::set_global_memory_limit(Some(0));
         let mut engine = Engine::new();
+        guard::install(&mut engine, options.memory_bytes).map_err(|error| report(&error))?;
         engine.set_policy_length_config(LENGTHS);
         if let Some(limit) = options.timeout {
             engine.set_execution_timer_config(ExecutionTimerConfig { limit, check_interval: TIMER_INTERVAL });
@@ -116,18 +128,20 @@ impl Policy {
     ///
     /// The evaluation ran out of time, a built-in refused its operands, or rules contradict each other.
     pub fn decide(&mut self, input: Value) -> Result<Decision, Error> {
-        let Self { engine, pristine, rule, stack_bytes, .. } = self;
+        let Self { engine, pristine, rule, stack_bytes, options } = self;
         stacker::maybe_grow(*stack_bytes, *stack_bytes, || {
             engine.set_input(input);
-            match engine.eval_rule(rule.clone()) {
+            let decided = regorus_mimalloc::with_budget(options.memory_bytes, || engine.eval_rule(rule.clone()));
+            match decided {
                 Ok(Value::Undefined) => Ok(Decision::Undefined),
-                Ok(value) if *stack_bytes > SHALLOW_STACK_BYTES && is_deeper(&value, MAX_RESULT_DEPTH) => {
-                    Err(Error::new(format!("the result is nested deeper than {MAX_RESULT_DEPTH} levels")))
+                Ok(value) => {
+                    let depth = if *stack_bytes > SHALLOW_STACK_BYTES { MAX_RESULT_DEPTH } else { usize::MAX };
+                    check_size(&value, depth, &mut MAX_RESULT_VALUES.clone())?;
+                    Ok(Decision::Value(value))
                 }
-                Ok(value) => Ok(Decision::Value(value)),
                 Err(error) => {
                     *engine = pristine.clone();
-                    Err(report(&error))
+                    Err(said(&error, options.memory_bytes))
                 }
             }
         })
@@ -158,14 +172,33 @@ impl Drop for Policy {
     }
 }
 
-fn is_deeper(value: &Value, depth: usize) -> bool {
-    let Some(depth) = depth.checked_sub(1) else { return true };
+/// Whether a result can be handed on: its owner reads and drops it by recursion, and reads every value.
+fn check_size(value: &Value, depth: usize, left: &mut usize) -> Result<(), Error> {
+    let depth = depth.checked_sub(1);
+    let depth =
+        depth.ok_or_else(|| Error::new(format!("the result is nested deeper than {MAX_RESULT_DEPTH} levels")))?;
+    *left = left
+        .checked_sub(1)
+        .ok_or_else(|| Error::new(format!("the result has more than {MAX_RESULT_VALUES} values")))?;
     match value {
-        Value::Array(items) => items.iter().any(|item| is_deeper(item, depth)),
-        Value::Set(items) => items.iter().any(|item| is_deeper(item, depth)),
-        Value::Object(fields) => fields.iter().any(|(key, value)| is_deeper(key, depth) || is_deeper(value, depth)),
-        _ => false,
+        Value::Array(items) => items.iter().try_for_each(|item| check_size(item, depth, left)),
+        Value::Set(items) => items.iter().try_for_each(|item| check_size(item, depth, left)),
+        Value::Object(fields) => fields.iter().try_for_each(|(key, value)| {
+            check_size(key, depth, left)?;
+            check_size(value, depth, left)
+        }),
+        _ => Ok(()),
     }
+}
+
+/// What regorus reports, with the memory limit in words of ours: it knows of no figures.
+fn said(error: &impl ToString, memory_bytes: usize) -> Error {
+    let error = report(error);
+    if error.message.contains("exceeded memory limit") {
+        let message = format!("the evaluation took more than {memory_bytes} bytes of memory");
+        return Error { message, ..error };
+    }
+    error
 }
 
 fn report(error: &impl ToString) -> Error {

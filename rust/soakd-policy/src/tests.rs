@@ -74,7 +74,7 @@ fn a_failed_evaluation_leaves_no_trace() -> Checked {
 fn an_evaluation_that_runs_away_ends_in_an_error() {
     let source =
         "package p\nx := count([1 | some a in numbers.range(1, 9999); some b in numbers.range(1, 9999); a == b])\n";
-    let options = Options { timeout: Some(Duration::from_millis(50)) };
+    let options = Options { timeout: Some(Duration::from_millis(50)), ..Options::default() };
     let decided = Policy::new([("p.rego", source)], "data.p.x", None, options).and_then(|mut p| p.decide(Value::Null));
     assert!(message(decided).contains("time limit"));
 }
@@ -144,7 +144,7 @@ fn the_deepest_policies_that_are_accepted_have_stack_enough() {
             let middle = usize::midpoint(low, high);
             if policy(&chain(middle, link)).is_ok() { low = middle } else { high = middle }
         }
-        let options = Options { timeout: Some(Duration::from_secs(20)) };
+        let options = Options { timeout: Some(Duration::from_secs(20)), ..Options::default() };
         let mut deepest = Policy::new([("p.rego", chain(low, link).as_str())], "data.p.x", None, options);
         let decided = deepest.as_mut().map(|policy| policy.decide(Value::Null));
         let too_deep = |error: &Error| error.message.contains("the result is nested deeper");
@@ -211,4 +211,87 @@ proptest! {
         let _ = used.decide(value(&first));
         prop_assert_eq!(used.decide(value(&second)), fresh);
     }
+}
+
+/// A policy whose only rule has this body or value, and what came of it.
+fn refused(value: &str) -> String {
+    message(decide(&format!("package p\nx := {value}\n"), Value::Null))
+}
+
+#[test]
+fn built_ins_that_make_much_of_little_are_refused_before_they_do() {
+    for (call, name) in [
+        ("numbers.range(1, 10000000000)", "numbers.range"),
+        ("numbers.range(10000000000, 1)", "numbers.range"),
+        ("numbers.range_step(1, 10000000000, 2)", "numbers.range_step"),
+        ("bits.lsh(1, 4294967295000)", "bits.lsh"),
+        ("sprintf(\"%4000000000d\", [1])", "sprintf"),
+        ("concat(\"\", [s | s := sprintf(\"%0100000d\", [1]); some _ in numbers.range(1, 6000)])", "concat"),
+        ("replace(sprintf(\"%030000d\", [1]), \"0\", sprintf(\"%030000d\", [1]))", "replace"),
+        ("strings.replace_n({\"0\": sprintf(\"%030000d\", [1])}, sprintf(\"%030000d\", [1]))", "strings.replace_n"),
+        ("regex.replace(sprintf(\"%030000d\", [1]), \"0\", sprintf(\"%030000d\", [1]))", "regex.replace"),
+    ] {
+        let message = refused(call);
+        assert!(message.contains(&format!("{name}: the result could take more than")), "{call}: {message}");
+    }
+}
+
+/// An array in which every level refers to the next one twice: 2^`levels` values in a few hundred bytes.
+fn doubled(levels: usize, then: &str) -> String {
+    let mut source = String::from("package p\nd0 := [1]\n");
+    for level in 1..=levels {
+        let _ = writeln!(source, "d{level} := [d{0}, d{0}]", level - 1);
+    }
+    source + &format!("x := {then}(d{levels})\n")
+}
+
+#[test]
+fn values_that_double_at_each_level_are_not_written_out() {
+    for call in ["json.marshal", "array.reverse"] {
+        let message = message(decide(&doubled(40, call), Value::Null));
+        assert!(message.contains("more than"), "{call}: {message}");
+    }
+}
+
+#[test]
+fn a_guarded_built_in_answers_as_its_own_self() -> Checked {
+    for (call, expected) in [
+        ("numbers.range(3, 1)", "[3, 2, 1]"),
+        ("numbers.range_step(1, 6, 2)", "[1, 3, 5]"),
+        ("concat(\",\", {\"b\", \"a\"})", "\"a,b\""),
+        ("replace(\"aba\", \"a\", \"cc\")", "\"ccbcc\""),
+        ("replace(\"ab\", \"\", \"-\")", "\"-a-b-\""),
+        ("sprintf(\"%s is %d of %05d\", [\"x\", 1, 2])", "\"x is 1 of 00002\""),
+        ("strings.replace_n({\"a\": \"b\", \"c\": \"d\"}, \"ac\")", "\"bd\""),
+        ("regex.replace(\"abc\", \"(b)\", \"<$1>\")", "\"a<b>c\""),
+        ("json.marshal({\"a\": [1, null]})", "\"{\\\"a\\\":[1,null]}\""),
+        ("bits.lsh(1, 70)", "1180591620717411303424"),
+        ("indexof(\"abc\", \"c\")", "2"),
+        ("indexof_n(\"abab\", \"b\")", "[1, 3]"),
+        ("count(graph.reachable_paths({\"a\": [\"b\"], \"b\": []}, {\"a\"}))", "1"),
+    ] {
+        let expected = Value::from_json_str(expected).map_err(|error| Error::new(error.to_string()))?;
+        let made = decide(&format!("package p\nx := [{call}]\n"), Value::Null)?;
+        let Decision::Value(made) = made else { return Err(Error::new(format!("{call} is undefined"))) };
+        assert_eq!(made, Value::from(vec![expected]), "{call}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_guarded_built_in_refuses_what_it_does_not_take_in_its_own_words_and_at_its_own_place() {
+    let error = decide("package p\n\nx := concat(\",\", 1)\n", Value::Null).map(drop).err().unwrap_or_default();
+    assert_eq!((error.file.as_deref(), error.line), (Some("p.rego"), Some(3)), "{error}");
+    assert!(error.message.contains("array") && !error.message.contains("builtin.rego"), "{error}");
+}
+
+#[test]
+fn a_graph_as_long_as_a_chain_of_vertices_ends_without_a_crash() {
+    let graph = |vertices: u32| {
+        let edges: Vec<String> = (0..vertices).map(|vertex| format!("\"{vertex}\":[\"{}\"]", vertex + 1)).collect();
+        Value::from_json_str(&format!("{{{}}}", edges.join(","))).unwrap_or(Value::Null)
+    };
+    let source = "package p\nx := count(graph.reachable_paths(input, {\"0\"}))\n";
+    assert_eq!(decide(source, graph(20_000)), Ok(Decision::Value(1.into())));
+    assert!(message(decide(source, graph(100_000))).contains("graph.reachable_paths"));
 }

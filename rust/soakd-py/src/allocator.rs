@@ -12,11 +12,15 @@ static COUNTING: Counting = Counting;
 
 static LIVE_BYTES: AtomicUsize = AtomicUsize::new(0);
 
+#[inline]
 fn add(bytes: usize) {
+    regorus_mimalloc::charge(bytes.cast_signed() as i64);
     LIVE_BYTES.fetch_add(bytes, Ordering::Relaxed);
 }
 
+#[inline]
 fn subtract(bytes: usize) {
+    regorus_mimalloc::charge(-(bytes.cast_signed() as i64));
     LIVE_BYTES.fetch_sub(bytes, Ordering::Relaxed);
 }
 

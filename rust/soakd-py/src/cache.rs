@@ -11,6 +11,7 @@ use crate::clock::now_ns;
 use crate::errors::guarded;
 use crate::gil_cell::GilCell;
 use crate::key::{Key, Probe, text};
+use crate::pages::{prefer_huge, prefetch};
 
 const NANOSECONDS: f64 = 1e9;
 
@@ -55,7 +56,7 @@ impl Cache {
                 // A negative or huge int is a bad value; anything else is a bad type.
                 if capacity.is_instance_of::<pyo3::types::PyInt>() { Ok(0) } else { Err(error) }
             })?;
-            let entries = Entries::new(entries).map_err(|error| match error {
+            let entries = Entries::with_advice(entries, prefer_huge).map_err(|error| match error {
                 Error::Capacity(_) => {
                     PyValueError::new_err(format!("capacity: must be between 1 and {MAX_CAPACITY}, got {capacity}"))
                 }
@@ -71,16 +72,15 @@ impl Cache {
         let py = key.py();
         let mut copy = None;
         let probe = Probe::new(text(key, &mut copy)?);
-        let (found, expired) = self.inner.with(py, |inner| {
-            match inner.entries.get(probe.hash, now_ns, |key| probe.is(key), Key::hash_of) {
+        let (found, expired) =
+            self.inner.with(py, |inner| match inner.entries.get(probe.hash, now_ns, |key| probe.is(key)) {
                 Lookup::Hit(value) => (Some(value.bind(py).clone()), None),
                 Lookup::Expired(key, value) => {
                     inner.left([&value]);
                     (None, Some((key, value)))
                 }
                 Lookup::Miss => (None, None),
-            }
-        })?;
+            })?;
         drop(expired);
         Ok(found.or(default))
     }
@@ -101,20 +101,37 @@ impl Cache {
             if let Displaced::Updated(value) | Displaced::Evicted(_, value) = &displaced {
                 inner.left([value]);
             }
-            Ok(displaced)
+            if let (Displaced::Evicted(..), Some((key, value))) = (&displaced, inner.entries.oldest()) {
+                // The next to go: its head is written when it does.
+                key.prefetch();
+                prefetch(value.as_ptr());
+            }
+            Ok::<_, Error>(displaced)
         })?;
-        displaced.map(drop).map_err(|error: Error| PyMemoryError::new_err(error.to_string()))
+        match displaced {
+            Ok(Displaced::Nothing) => {}
+            Ok(Displaced::Updated(value)) => value.drop_ref(py),
+            Ok(Displaced::Evicted(key, value)) => {
+                key.drop_ref(py);
+                value.drop_ref(py);
+            }
+            Err(error) => {
+                return Err(PyMemoryError::new_err(error.to_string()));
+            }
+        }
+        Ok(())
     }
 
     fn delete(&self, key: &Object<'_>) -> PyResult<bool> {
+        let py = key.py();
         let mut copy = None;
         let probe = Probe::new(text(key, &mut copy)?);
-        let removed = self.inner.with(key.py(), |inner| {
-            let removed = inner.entries.remove(probe.hash, |key| probe.is(key), Key::hash_of);
+        let removed = self.inner.with(py, |inner| {
+            let removed = inner.entries.remove(probe.hash, |key| probe.is(key));
             inner.left(removed.as_ref().map(|(_, value)| value));
             removed
         })?;
-        Ok(removed.is_some())
+        Ok(removed.map(|(key, value)| [key.drop_ref(py), value.drop_ref(py)]).is_some())
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {

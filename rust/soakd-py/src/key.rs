@@ -5,6 +5,8 @@ use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use crate::pages::prefetch;
+
 /// An exact `str`. Hashing and comparing one runs no Python code.
 #[derive(Debug)]
 pub(crate) struct Key(Py<PyString>);
@@ -17,6 +19,17 @@ impl Key {
         // cell that the cache is in asks for it). Hashing an exact `str` cannot fail.
         let hash = unsafe { ffi::PyObject_Hash(self.0.as_ptr()) };
         hash.cast_unsigned() as u64
+    }
+
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        prefetch(self.0.as_ptr());
+    }
+
+    /// As dropping it, without asking whether the GIL is held.
+    #[inline]
+    pub(crate) fn drop_ref(self, py: Python<'_>) {
+        self.0.drop_ref(py);
     }
 }
 

@@ -11,6 +11,7 @@ mod floor;
 mod gil_cell;
 mod key;
 mod leaks;
+mod pages;
 mod policy;
 mod recorder;
 mod undefined;

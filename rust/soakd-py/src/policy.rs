@@ -5,7 +5,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use soakd_policy::{Decision, Options, Value};
+use soakd_policy::{DEFAULT_MEMORY_BYTES, Decision, Options, Value};
 
 use crate::convert::{from_python, to_python};
 use crate::errors::{guarded, policy_error};
@@ -23,17 +23,18 @@ pub(crate) struct Policy {
 impl Policy {
     #[new]
     #[pyo3(
-        signature = (modules, rule, data = None, *, timeout_s = Some(1.0)),
-        text_signature = "(modules, rule, data=None, *, timeout_s=1.0)"
+        signature = (modules, rule, data = None, *, timeout_s = Some(1.0), memory_bytes = DEFAULT_MEMORY_BYTES),
+        text_signature = "(modules, rule, data=None, *, timeout_s=1.0, memory_bytes=536870912)"
     )]
     fn new(
         modules: &Bound<'_, PyDict>,
         rule: String,
         data: Option<&Bound<'_, PyAny>>,
         timeout_s: Option<f64>,
+        memory_bytes: usize,
     ) -> PyResult<Self> {
         guarded(|| {
-            let options = Options { timeout: timeout_s.map(duration).transpose()? };
+            let options = Options { timeout: timeout_s.map(duration).transpose()?, memory_bytes };
             let inner = GilCell::new(compile(modules, &rule, data, options)?);
             Ok(Self { inner, rule, options })
         })
