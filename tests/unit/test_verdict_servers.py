@@ -6,6 +6,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from soakd.report.junit import junit
+from soakd.report.markdown import markdown
 from tests.recorded import Level, ServerStory, Story, check, flat, judged, per_hour, per_operation, plan_of, with_engine
 
 SCHEMA: dict[str, Any] = json.loads(
@@ -160,3 +162,13 @@ def test_servers_keep_to_the_schema(server: ServerStory, *, running: bool) -> No
     verdict = judged(JUDGED, mine=of(server), running=running, until_s=150.0 if running else None)
     jsonschema.validate(json.loads(json.dumps(verdict, allow_nan=False)), SCHEMA)
     assert mine(verdict)["verdict"] == ("INCOMPLETE" if running else mine(verdict)["verdict"])
+
+
+def test_pipelines_and_checklists_read_the_same_of_a_server() -> None:
+    story = of(ServerStory(live=LEAKS))
+    unjudged, decided = judged(SHORT, mine=story), judged(JUDGED, mine=story)
+    case = 'name="growth.server_live_bytes">\n      <'
+    assert f"{case}skipped" in junit(unjudged)
+    assert f"{case}failure" in junit(decided)
+    assert "Server: **FAIL** (informational). the server redis 7.0 grows;" in markdown(unjudged)
+    assert "Server: **FAIL** (judged). the server redis 7.0 grows;" in markdown(decided)
