@@ -19,6 +19,7 @@ exit codes:
   3  INCONCLUSIVE
   4  INVALID or INCOMPLETE
   5  soakd itself failed
+  75 left unfinished (SIGHUP, or the host goes down): soakd run --resume goes on with it
   128+n  ended by signal n, the verdict sealed with what there was
 """
 
@@ -96,6 +97,12 @@ def build_parser() -> argparse.ArgumentParser:
 
     listing = _add(subparsers, "list", commands.list_runs, "list the runs")
     listing.add_argument("--runs", default="runs", metavar="DIR", help="the folder of runs (default: %(default)s)")
+
+    install = _add(subparsers, "install-units", commands.install_units, "write the systemd units for this environment")
+    install.add_argument("--print", action="store_true", help="show them, write nothing")
+    install.add_argument(
+        "--root", default="/", metavar="DIR", help="the root folder to write below (default: %(default)s)"
+    )
 
     export = _add(subparsers, "export", commands.export, "write the samples of a run for other tools")
     _add_run_options(export)

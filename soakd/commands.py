@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import csv
+import faulthandler
 import json
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,14 +12,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from soakd import config, journal, preflight, processes, report, resumption, rundir
+from soakd import config, journal, preflight, processes, report, resumption, rundir, unitfiles
 from soakd.errors import ConfigError, JournalError, PreflightError
 from soakd.plan import Plan, make_plan
 from soakd.resumption import Resumption
 from soakd.rundir import RunDir
+from soakd.sdnotify import Notifier
 from soakd.units import parse_growth_rate
 
 CODES: Mapping[str, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4, "INCOMPLETE": 4}
+LEFT = 75
+"""EX_TEMPFAIL of sysexits.h: the run is to be resumed."""
 
 
 def init(options: argparse.Namespace) -> int:
@@ -101,6 +105,7 @@ def _show_finished(found: RunDir) -> int:
     """Show the verdict of a run that is sealed; judge it first where its daemon did not come to that."""
     from soakd import judge as judging  # numpy, as above
 
+    Notifier().ready("the run is finished")  # a service that ended well was one
     with contextlib.suppress(JournalError):
         result = _read_verdict(found)[1]
         if result["verdict"] != "INCOMPLETE":
@@ -178,6 +183,22 @@ def verdict(options: argparse.Namespace) -> int:
     else:
         _show(result, found)
     return CODES[result["verdict"]]
+
+
+def install_units(options: argparse.Namespace) -> int:
+    """Write the systemd units for the environment in use, or show them."""
+    written = unitfiles.here()
+    if options.print:
+        for path, text in written.items():
+            print(f"# /{path}\n{text}")
+        return 0
+    for path in unitfiles.install(Path(options.root), written):
+        print(f"wrote {path}")
+    print(
+        "next: systemctl daemon-reload; put a configuration into /etc/soakd/NAME.toml; systemctl start soakd@NAME; "
+        "systemctl status soakd@NAME"
+    )
+    return 0
 
 
 def list_runs(options: argparse.Namespace) -> int:
@@ -271,11 +292,15 @@ def _soak(plan: Plan, found: RunDir, options: argparse.Namespace, resumed: Resum
     from soakd.daemon import Daemon
     from soakd.display import LiveDisplay
 
+    faulthandler.enable()  # what systemd's watchdog ends says where it hung
     on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
     log.configure("warning" if on_terminal and options.log_level == "info" else options.log_level, options.log_format)
     with LiveDisplay(enabled=on_terminal) as display:
         daemon = Daemon(plan, found, on_progress=display.update, resumption=resumed)
         outcome = asyncio.run(daemon.soak())
+    if outcome.left is not None:
+        print(f"soakd: {found.path}: left unfinished ({outcome.left}); soakd run --resume {found.path} goes on with it")
+        return LEFT
     _show(outcome.verdict, found)
     if outcome.failure:
         print(f"soakd: {outcome.failure}", file=sys.stderr)

@@ -28,6 +28,8 @@ from soakd.processes import now
 from soakd.records import Record
 from soakd.resumption import Resumption, retold, samples_before
 from soakd.rundir import RunDir
+from soakd.sdnotify import Notifier
+from soakd.service import Service, host_goes_down
 from soakd.status import RunStatus
 from soakd.supervisor import Supervisor
 from soakd.web.server import serve
@@ -45,6 +47,8 @@ class Outcome:
     verdict: dict[str, Any]
     signal: signal.Signals | None
     failure: str | None
+    left: str | None = None
+    """Why the run was left as it is, to be resumed; the verdict is empty then."""
 
 
 class Daemon:
@@ -68,9 +72,14 @@ class Daemon:
         self._journal_id: tuple[int, int] | None = None
         self._life = 0
         self._ended_for: str | None = None
+        self._left: str | None = None
+        self._asked = asyncio.Event()
+        self._service = Service(Notifier(), self.status, time.monotonic)
 
     async def soak(self) -> Outcome:
         """Run the plan to its end, or to the first SIGINT or SIGTERM, and seal the verdict.
+
+        SIGHUP, or a SIGTERM because the host goes down, leaves the run as it is, to be resumed.
 
         Raises:
             PreflightError: the metrics port is taken.
@@ -95,12 +104,16 @@ class Daemon:
             self._journal_id = _file_id(self.run.journal)
             if self._goes_on(journal):
                 await self._supervise(journal)
-            journal.put(self._end_record(journal.dropped))
+            journal.put(self._end_record(journal.dropped) if self._left is None else self._left_record())
         finally:
             await asyncio.to_thread(journal.close)
             await server.cleanup()
-        verdict = await self._last_judgement()
+        if self._left is not None:
+            return Outcome({}, self._signal, self._failure, self._left)
+        async with self._service.sealing():
+            verdict = await self._last_judgement()
         self._events.verdict(verdict)
+        self._service.sealed(f"{verdict['verdict']}: {verdict['summary']}")
         return Outcome(verdict, self._signal, self._failure)
 
     def _retell(self) -> None:
@@ -145,15 +158,19 @@ class Daemon:
             self.plan, put, site_packages=site_packages(), addresses=servers.addresses, past=past,
             origin_s=resumed.origin_s if resumed else None, imports=self.run.path.resolve() / rundir.IMPORTS,
         )  # fmt: skip
+        supervisor.on_round = self._service.watched(journal.written)
         self._supervisor = supervisor
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stop, number)
+        loop.add_signal_handler(signal.SIGHUP, self._leave, "SIGHUP")
         async with asyncio.TaskGroup() as group:
             helpers = [
                 group.create_task(self._judge_now_and_then(supervisor)),
                 group.create_task(self._show_progress()),
                 group.create_task(self._sample_servers(supervisor, servers)),
+                group.create_task(self._service.tell(supervisor)),
+                group.create_task(self._leave_a_host_that_goes_down()),
             ]
             tender = group.create_task(servers.run())
             try:
@@ -161,6 +178,7 @@ class Daemon:
                 if not supervisor.stopping:
                     await supervisor.run()
             finally:
+                self._service.stopping("the engines have ended")
                 servers.stop()
                 await asyncio.wait([tender])
                 for helper in helpers:
@@ -181,6 +199,22 @@ class Daemon:
             _show_cursor()
             os._exit(128 + number)
         self._signal = number
+        if number == signal.SIGTERM and self._service.enabled:
+            self._asked.set()  # why, decides how it ends
+        else:
+            self._end_early()
+
+    def _leave(self, why: str) -> None:
+        """End without sealing the run: it goes on with the next daemon."""
+        if self._signal is None and self._failure is None:
+            self._left = why
+            self._end_early()
+
+    async def _leave_a_host_that_goes_down(self) -> None:
+        """Wait for the service manager's SIGTERM: a run outlives a reboot, but not a stop."""
+        await self._asked.wait()
+        if await host_goes_down():
+            self._left = "the host goes down"
         self._end_early()
 
     def _fail(self, why: str) -> None:
@@ -191,6 +225,7 @@ class Daemon:
         self._end_early()
 
     def _end_early(self) -> None:
+        self._service.stopping("leaving the run" if self._left else "ending the run early")
         if self._supervisor is not None and self._backends is not None:
             self._supervisor.stop()
             if self._supervisor.origin_s is None:
@@ -282,6 +317,10 @@ class Daemon:
             "summary": "the run has just begun", "engines": [], "checks": [],
         }  # fmt: skip
         rundir.write_atomically(self.run.verdict, rundir.to_json(first))
+
+    def _left_record(self) -> Record:
+        body = {"name": "left", "reason": self._left}
+        return Record(kind="phase", engine="", segment=self._life, at=now(), body=body)
 
     def _end_record(self, dropped: int) -> Record:
         ended_for = self._supervisor.ended_for if self._supervisor else self._ended_for

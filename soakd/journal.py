@@ -63,6 +63,7 @@ class Journal:
             JournalError: the file cannot be created, or is not a journal of this version.
         """
         self.dropped = 0
+        self._given = self._committed = 0
         self._on_commit = on_commit
         self._on_failure = on_failure
         self._queue: queue.Queue[Record | None] = queue.Queue(QUEUE_LENGTH)
@@ -79,8 +80,13 @@ class Journal:
         """Hand a record over to the writer."""
         try:
             self._queue.put_nowait(record)
+            self._given += 1
         except queue.Full:
             self.dropped += 1
+
+    def written(self) -> tuple[int, int]:
+        """Return how many records are committed, and how many were taken."""
+        return self._committed, self._given
 
     def set_meta(self, values: Mapping[str, Any]) -> None:
         """Commit facts about the run, as JSON values, at once.
@@ -131,6 +137,7 @@ class Journal:
     def _commit(self, batch: Sequence[Record]) -> None:
         with self._db:
             self._db.executemany(_INSERT, [(r.kind, r.engine, r.segment, *r.at, _body(r)) for r in batch])
+        self._committed += len(batch)
         self._on_commit(batch)
 
 

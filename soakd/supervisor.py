@@ -86,7 +86,16 @@ class Supervisor:
         self._workers: dict[str, Worker] = {}
         self._progress: dict[str, Progress] = {}
         self._past = past
+        self.on_round: Callable[[], None] = lambda: None
+        """Called each time the work loop has come round."""
+        self._loaded: set[str] = set()
         self._waiting = {engine.config.name for engine in plan.engines}
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether every engine that lives is under load, or has been."""
+        self._loaded |= {n for n, progress in self._progress.items() if progress.entered not in (None, "baseline")}
+        return self.started.is_set() and bool(self._loaded) and self._workers.keys() <= self._loaded
 
     async def run(self) -> None:
         """Take every engine through the plan; returns when the last worker has ended."""
@@ -262,6 +271,7 @@ class Supervisor:
         """End the run in order before the host runs out of memory. This protects the host; it is no verdict."""
         await self.started.wait()
         while True:
+            self.on_round()
             available = self._memory_available()
             if available < self._memory_reserve:
                 break

@@ -1,5 +1,5 @@
 #!/bin/sh
-# A root tree with a real systemd for tests/integration/test_systemd.py, made once: .tools/systemd-root (about 320 MB).
+# A root tree with a real systemd for tests/integration/test_systemd.py, made once: .tools/systemd-root (about 350 MB).
 #
 #   tools/get-systemd-root.sh      make it where it is missing; print its path
 #
@@ -22,7 +22,7 @@ if [ ! -e "$root/.complete" ]; then
         rm -rf "$root"
         echo "get-systemd-root: making $root, about two minutes" >&2
         debootstrap --variant=minbase \
-            --include=systemd,systemd-sysv,dbus,iproute2,procps,ca-certificates bookworm "$root" >"$root.log" 2>&1 || {
+            --include=systemd,systemd-sysv,dbus,iproute2,procps,python3,ca-certificates bookworm "$root" >"$root.log" 2>&1 || {
             tail -5 "$root.log" >&2
             exit 3
         }
