@@ -1,7 +1,11 @@
-"""When a child is forked, and what becomes of what it found. One child at a time."""
+"""When a child is forked, and what becomes of what it found. One child at a time.
+
+The leak signal comes first: a snapshot that makes a reading of reachable bytes miss its turn is given up, and the
+following ones are taken in the quicker way, without pympler.
+"""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -53,7 +57,7 @@ class Children:
     ) -> None:
         self._reachable = Cadence(collect_every_s)
         self._snapshot = Cadence(snapshot_every_s)
-        self._prepare = partial(load_pympler, tuple(site_packages))
+        self._prepare: Callable[[], None] | None = partial(load_pympler, tuple(site_packages))
         self._child: ForkedChild | None = None
         self._is_snapshot = False
         self._forked_at_s = 0.0
@@ -84,10 +88,13 @@ class Children:
         cadence.went(now_s, fork_s)
         return self.alive
 
-    def poll(self) -> dict[str, Any] | None:
+    def poll(self, now_s: float) -> dict[str, Any] | None:
         """Look after the child; give the body of a finished, failed or skipped snapshot, once."""
         if self._child is not None:
             result = self._child.poll()
+            if result is None and self._is_in_the_way(now_s):
+                self._child.give_up("gave way to a reading of reachable bytes")
+                self._prepare = None
             if result is not None:
                 self._child = None
                 self._take(result)
@@ -107,6 +114,11 @@ class Children:
         if self._child is not None:
             self._child.kill()
             self._child = None
+
+    def _is_in_the_way(self, now_s: float) -> bool:
+        """Tell whether a snapshot has lasted so long that a reading of reachable bytes has missed its turn."""
+        every_s = self._reachable.every_s
+        return self._is_snapshot and every_s is not None and now_s >= self._reachable.due_s + every_s
 
     def _fork(self) -> ForkedChild:
         short = process.memory_short_for_a_fork()

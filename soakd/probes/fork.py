@@ -125,6 +125,10 @@ class ForkedChild:
                 self._send_kill(f"killed after {self._timeout_s:g} s")
         return self._result
 
+    def give_up(self, why: str) -> None:
+        """End the child without waiting for it; `poll` gives `why` as its failure once it is gone."""
+        self._send_kill(why)
+
     def kill(self) -> None:
         """End the child and wait until it is gone, at most five seconds."""
         self._send_kill("killed on request")

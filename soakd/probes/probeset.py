@@ -85,14 +85,14 @@ class ProbeSet:
         """Fork the child that is due, if any; True if there is now one to `poll_child`. Cheap when none is due."""
         return self._children.start_if_due(now_s)
 
-    def poll_child(self, now_s: float) -> dict[str, Any] | None:  # noqa: ARG002 - the caller's clock, for symmetry
-        """Look after the child without waiting.
+    def poll_child(self, now_s: float) -> dict[str, Any] | None:
+        """Look after the child without waiting; end a snapshot that keeps reachable bytes from being read.
 
         Returns:
             The body of a `snapshot` record, once per snapshot that was due: what `take_snapshot` returns with
             forked_at_s and duration_s, or forked_at_s and `skipped`, the reason.
         """
-        return self._children.poll()
+        return self._children.poll(now_s)
 
     def close(self) -> None:
         """Kill a child that is alive, and wait for its end."""

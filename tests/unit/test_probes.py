@@ -12,6 +12,7 @@ from soakd.errors import ProbeError
 from soakd.probes import ProbeSet, allocator, confine, interpreter, process, snapshot
 from soakd.probes.fork import ForkedChild, Result
 from soakd.probes.reachable import read_reachable
+from soakd.probes.snapshot import take_snapshot
 from soakd.probes.timing import Absent, TieredProbe
 
 MS = 1_000_000
@@ -276,6 +277,50 @@ def test_a_fork_that_costs_half_a_second_is_made_once_in_fifty(
             forked_at.append(second)
         probes.poll_child(float(second))
     assert forked_at == [0, 51, 102, 153]
+
+
+class SlowSnapshot(FakeChild):
+    """A snapshot child that does not end before it is given up."""
+
+    def __init__(self, job: Callable[[], Mapping[str, Any]], killed: list[str]) -> None:
+        super().__init__(job, killed)
+        self._failure: str | None = None
+        self._slow = job is take_snapshot
+
+    def give_up(self, why: str) -> None:
+        self._failure = why
+
+    def poll(self) -> Result | None:
+        if self._slow and self._failure is None:
+            return None
+        return Result(None if self._slow else self._values, self._failure, 0.01, "seccomp")
+
+
+def test_a_snapshot_that_silences_the_leak_signal_is_given_up_and_the_next_goes_without_pympler(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    prepared: list[object] = []
+
+    def start(job: Callable[[], Mapping[str, Any]], *, prepare: object = "none", **_: Any) -> FakeChild:
+        if job is take_snapshot:
+            prepared.append(prepare)
+        return SlowSnapshot(job, [])
+
+    monkeypatch.setattr(ForkedChild, "start", start)
+    probes = ProbeSet(1.0, 3.0, 15.0, (), dict)
+    bodies, reachable_at = {}, []
+    for second in range(31):
+        probes.start_child_if_due(float(second))
+        if body := probes.poll_child(float(second)):
+            bodies[second] = body
+        sample = probes.sample(float(second))
+        reachable_at += [sample["reachable_forked_at_s"]] if "reachable_forked_at_s" in sample else []
+    assert {second: body["skipped"] for second, body in bodies.items()} == dict.fromkeys(
+        (7, 22), "gave way to a reading of reachable bytes"
+    )
+    assert reachable_at == [0, 8, 9, 12, 15, 23, 24, 27, 30]
+    assert prepared[0] is not None
+    assert prepared[1] is None
 
 
 def test_a_worker_that_was_late_does_not_make_up_for_it(forks: list[str]) -> None:
