@@ -13,6 +13,8 @@ BoolArray: TypeAlias = NDArray[np.bool_]
 
 MIN_SAMPLES = 16
 """A segment with fewer samples says nothing about a rate."""
+MOST = 1e100
+"""Larger numbers, in limits, are no measurement, and their squares no numbers."""
 MIN_SHARE = 0.12
 """A segment shorter than this share of the whole duration is ignored: it is mostly warm-up."""
 
@@ -41,7 +43,7 @@ class Segment:
         with np.errstate(all="ignore"):
             x = (self.x - self.x[0]) / self.duration
             y = (self.y - self.middle) / (limit * self.duration)
-        return (x, y) if np.all(np.isfinite(x) & np.isfinite(y)) else None
+        return (x, y) if np.all(np.isfinite(x) & (np.abs(y) < MOST)) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,16 @@
 import os
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from soakd.analysis.growth import judge_growth
-from soakd.csvfile.reading import Columns, Samples, read_limits, read_series
+from soakd.csvfile.layout import Columns, Samples
+from soakd.csvfile.mixed import leaking_part
+from soakd.csvfile.reading import read_limits, read_series
 from soakd.errors import ConfigError
 
 __all__ = ["FIELDS", "Columns", "judge_file", "read_limits", "read_series"]
@@ -45,7 +48,10 @@ def judge_file(path: Path, columns: Columns, limits: Mapping[str, float] | float
 def _judge(job: tuple[str, Samples, float]) -> dict[str, Any]:
     name, samples, limit = job
     t_h, segment = np.frombuffer(samples.t_h), np.frombuffer(samples.segment, dtype=np.int64)
-    growth = judge_growth(t_h, np.frombuffer(samples.y_bytes), segment, limit=limit)
+    y = np.frombuffer(samples.y_bytes)
+    growth = judge_growth(t_h, y, segment, limit=limit)
+    if growth.state == "PASS" and (mixed := leaking_part(t_h, y, segment, limit=limit)):
+        growth = replace(growth, state="INCONCLUSIVE", reason=mixed)
     kind = {"PASS": "flat", "INCONCLUSIVE": "undecided", "FAIL": "growth"}[growth.state]
     if growth.state == "FAIL" and samples.heap_bytes:
         heap = judge_growth(t_h, np.frombuffer(samples.heap_bytes), segment, limit=limit)

@@ -56,6 +56,10 @@ def test_the_rate_is_in_megabytes_an_hour_and_within_its_interval(write: Write) 
         ("t_s,rss_bytes\n0,1\n60,NaN\n", 'line 3: "NaN" is not a finite number'),
         ("t_s,rss_bytes\n0,inf\n", 'line 2: "inf" is not a finite number'),
         ("t_s,rss_bytes\n0,\n", 'line 2: "" is not a number'),
+        ("t_s,rss_bytes\n0,1\n60,-5\n", "line 3: memory is never below 0, got -5"),
+        ("t_s,rss_bytes\n0,1\n60,1e300\n", 'column "rss_bytes": 1e+300 is more memory than there is: wrong unit?'),
+        ("t_s,rss_bytes\n0,0\n60,0\n", 'column "rss_bytes" is 0 in every row: nothing was measured'),
+        ("t_s,rss_bytes\n0,1\n1e200,1\n", "times up to 1e+200 are not s: give --time-unit"),
         ("t_s,rss_bytes\n\n# note\n0,12MB\n", 'line 4: "12MB" is not a number'),
         ("t_s,rss_bytes\n0,1_000\n", "is not a finite number"),
         ("t_s,rss_bytes\n0,1\nnan,1\n", 'line 3: "nan" is not a finite number'),
@@ -272,6 +276,38 @@ def test_two_groups_that_are_interleaved_are_two_series(write: Write) -> None:
     assert states(path, group="pid") == {"a": "PASS", "b": "FAIL"}
     with pytest.raises(ConfigError, match="more than one series\\? give --group"):
         states(path)
+
+
+ROWS = {
+    "alike at first": [(t + 30 * turn, y) for two in zip(FLAT, LEAK, strict=True) for turn, (t, y) in enumerate(two)],
+    "far apart": [
+        (t + turn, y + turn * 10**8) for two in zip(FLAT, LEAK, strict=True) for turn, (t, y) in enumerate(two)
+    ],
+    "one of three": [
+        (t + 20 * turn, y) for three in zip(FLAT, LEAK, FLAT, strict=True) for turn, (t, y) in enumerate(three)
+    ],
+    "files behind each other": [*FLAT, *((t + 0.4, y) for t, y in LEAK)],
+    "another interval": sorted([*FLAT, *((42.0 * i + 1, 90_000_000 + 35_000 * i) for i in range(2057))]),
+}
+
+
+@pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS)
+def test_a_leak_among_rows_of_two_processes_that_nothing_tells_apart_never_passes(
+    write: Write, rows: list[tuple[float, int]]
+) -> None:
+    assert states(write(table(rows)))["-"] != "PASS"
+
+
+def test_it_is_said_which_rows_of_a_series_that_seems_flat_leak(write: Write) -> None:
+    row = judge_file(write(table(ROWS["alike at first"])), Columns(), LIMIT)[0]
+    assert row["verdict"] == "INCONCLUSIVE"
+    assert row["reason"].endswith("alone grow beyond the limit: more than one series? give --group, or --segment")
+
+
+def test_two_flat_processes_in_one_series_and_one_that_swings_between_two_levels_pass(write: Write) -> None:
+    swing = [(t, y + 10**7 * (i % 2)) for i, (t, y) in enumerate(FLAT)]
+    now_and_then = [(t, y + 10**7 * (i * i % 7 < 3)) for i, (t, y) in enumerate(FLAT)]
+    assert states(write(table(swing))) == states(write(table(now_and_then))) == {"-": "PASS"}
 
 
 def test_a_restart_is_not_growth(write: Write) -> None:

@@ -176,6 +176,12 @@ def test_samples_that_are_not_finite_are_dropped_and_counted() -> None:
     assert growth.reason == "samples that were not finite: 97"
 
 
+@pytest.mark.parametrize("most", [1e101, 1e160, 1e305])
+def test_numbers_whose_squares_are_none_are_not_judged(most: float) -> None:
+    growth = day(most * HOURS)
+    assert (growth.state, growth.estimate) == ("INCONCLUSIVE", None)
+
+
 @pytest.mark.parametrize("limit", [0.0, -1.0, np.nan, np.inf])
 def test_a_limit_that_limits_nothing_is_refused(limit: float) -> None:
     with pytest.raises(ValueError, match="limit: must be a finite number above 0"):
