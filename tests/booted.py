@@ -167,5 +167,3 @@ def wait_for(condition: Callable[[], bool], within_s: float, what: str) -> None:
         if time.monotonic() > until_s:
             raise AssertionError(f"{what}: not within {within_s:g}s")
         time.sleep(0.1)
-
-
