@@ -294,6 +294,7 @@ class Supervisor:
             return  # the process is gone; its tender says so
         if not engine:
             body["memory_available_bytes"] = self._memory_available()
+            body["memory_reserve_bytes"] = self._memory_reserve
         body["probe.outside.duration_s"] = round(time.perf_counter() - started_s, 6)
         self._sink(_record("sample", engine, segment, {"source": "outside", **body}))
 

@@ -16,7 +16,7 @@ SECTIONS = (
     ("Servers that engines talk to", backends.FAMILIES),
     ("Growth, as the judge last saw it", growth.FAMILIES),
     ("Answers and incidents", judged.FAMILIES),
-    ("soakd itself", own.FAMILIES),
+    ("soakd itself, and the host", own.FAMILIES),
 )
 HEAD = """\
 # Metrics
@@ -52,6 +52,10 @@ def _row(family: Family) -> str:
 def _sets() -> Iterator[str]:
     yield "\n## Closed sets\n"
     yield f"* `state`: {_words(judged.STATES)}."
+    yield f"* `phase`: {_words(runs.PHASES)}."
+    yield "* `role`: `subject`, `rival`, `twin`, `control`."
+    limits = ", ".join(f"`{limit}` ({unit})" for limit, (_, unit) in engines.LIMITS.items())
+    yield f"* `limit`, the keys of `[limits]` with the unit of the value: {limits}."
     yield f"* `bound`: {_words(growth.BOUNDS)}, of the 95 % interval."
     yield "* `outcome`: `ok`, `error`, `dropped`, `skipped`."
     yield "* `part`: `python`, `native`."

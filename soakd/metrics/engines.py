@@ -1,6 +1,6 @@
 """The engines and their processes, with the probes that read them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from soakd.metrics.family import Family, Type, Value, Values
 from soakd.status import OWN_COUNTERS, EngineStatus, RunStatus
@@ -60,7 +60,43 @@ OWN_WORDS = {
     "disagreements_total": "Compared operations on which the paths disagreed",
 }
 
+LIMITS: Mapping[str, tuple[str, str]] = {
+    "growth_rate": ("growth_rate_bytes_per_h", "bytes/second"),
+    "growth_per_operation": ("growth_per_operation_bytes", "bytes/operation"),
+    "total_growth": ("total_growth_bytes", "bytes"),
+    "return_to_baseline": ("return_to_baseline_bytes", "bytes"),
+    "error_ratio": ("error_ratio", "ratio"),
+    "latency_p95": ("latency_p95_s", "seconds"),
+    "response_p99": ("response_p99_s", "seconds"),
+    "cpu_ratio": ("cpu_ratio", "cores"),
+    "achieved_ratio": ("achieved_ratio", "ratio"),
+    "restarts": ("restarts", "count"),
+    "recovery": ("recovery_s", "seconds"),
+}
+"""Key of [limits] -> the setting, and the base unit in which it is exported."""
+
+
+def _info(status: RunStatus, _: float) -> Values:
+    configs = (engine.config for engine in status.plan.engines)
+    return [((config.name, config.kind, config.role, config.twin_of or ""), 1.0) for config in configs]
+
+
+def _limits(status: RunStatus, _: float) -> Values:
+    for engine in status.plan.engines:
+        for limit, (setting, unit) in LIMITS.items():
+            value: float | None = getattr(engine.config.limits, setting)
+            per_second = 3600.0 if unit == "bytes/second" else 1.0
+            yield (engine.config.name, limit), None if value is None else value / per_second
+
+
 FAMILIES = (
+    Family(
+        "soakd_engine_info", "info", ("engine", "kind", "role", "twin_of"), "The engine", "never", _info,
+    ),
+    Family(
+        "soakd_engine_limit", "gauge", ("engine", "limit"), "What the configuration allows, in the limit's own unit",
+        "where the limit is off", _limits,
+    ),
     _engine("soakd_engine_up", "gauge", "1 while the engine's process lives", "never", lambda e: float(e.up)),
     _engine(
         "soakd_engine_planned_operations_per_second", "gauge", "Configured rate", "never", lambda e: e.target_per_s

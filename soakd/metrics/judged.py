@@ -45,6 +45,11 @@ FAMILIES = (
         "before the judge has looked", lambda status, _: _states([((), status.state)]),
     ),
     Family(
+        "soakd_verdict_so_far_state", "gauge", ("state",),
+        "1 for the worst answer so far of the engines that decide, and for the verdict once it is final",
+        "before the judge has looked", lambda status, _: _states([((), status.state_so_far)]),
+    ),
+    Family(
         "soakd_incidents_total", "counter", ("kind",), "Incidents by kind, of engines, servers and the run",
         "never, but for the kind other", _incidents,
     ),

@@ -1,4 +1,4 @@
-"""What soakd itself takes."""
+"""What soakd itself takes, and what the host has left."""
 
 from soakd.metrics.family import Family, Type
 
@@ -18,5 +18,9 @@ FAMILIES = (
     Family(
         "soakd_daemon_unreadable_records_total", "counter", (), "Records that were not understood", "never",
         lambda status, _: [((), status.unreadable)],
+    ),
+    _own("soakd_host_memory_available_bytes", "memory_available_bytes", "What the host can give without swapping"),
+    _own(
+        "soakd_host_memory_reserve_bytes", "memory_reserve_bytes", "Where the host has less available the run ends"
     ),
 )  # fmt: skip

@@ -4,11 +4,14 @@ import functools
 import hashlib
 import importlib.metadata
 import platform
+from typing import get_args
 
 from soakd.metrics.family import Family, Values
+from soakd.model import PhaseName
 from soakd.status import RunStatus
 
 BEFORE_THE_ORIGIN = "before every engine stands ready"
+PHASES: tuple[str, ...] = get_args(PhaseName)
 
 
 @functools.cache
@@ -23,6 +26,11 @@ def _build() -> tuple[str, str]:
 def _run(status: RunStatus, _: float) -> Values:
     config = status.plan.config
     return [((config.run.name, hashlib.sha256(config.text.encode()).hexdigest()), 1.0)]
+
+
+def _phases(status: RunStatus, _: float) -> Values:
+    now = status.phase
+    return [] if now is None else [((phase,), float(phase == now)) for phase in PHASES]
 
 
 FAMILIES = (
@@ -42,6 +50,14 @@ FAMILIES = (
     Family(
         "soakd_run_planned_seconds", "gauge", (), "Length of the plan", "never",
         lambda status, _: [((), status.plan.duration_s)],
+    ),
+    Family(
+        "soakd_run_phase", "gauge", ("phase",), "1 for the phase that most engines are in",
+        "before the first engine is in one", _phases,
+    ),
+    Family(
+        "soakd_run_sample_period_seconds", "gauge", (), "How often engines are sampled", "never",
+        lambda status, _: [((), status.plan.config.run.sample_every_s)],
     ),
     Family(
         "soakd_sample_coverage_ratio", "gauge", (), "Share of the samples due so far that came",

@@ -12,11 +12,14 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from soakd import metrics
+from soakd.config import parse
 from soakd.metrics import engines
+from soakd.plan import make_plan
 from soakd.records import Record
 from soakd.status import BOUNDS_S, INCIDENTS, OWN_COUNTERS, RunStatus
 from soakd.status.parts import MOST_NAMES
 from tests.showing import (
+    CONFIG,
     ORIGIN_S,
     hello,
     incident,
@@ -81,7 +84,8 @@ def test_an_unknown_value_is_absent_and_never_0() -> None:
     assert known == {
         "soakd_build_info", "soakd_run_info", "soakd_run_planned_seconds", "soakd_engine_up",
         "soakd_engine_planned_operations_per_second", "soakd_engine_restarts_total",
-        "soakd_daemon_unreadable_records_total", "soakd_incidents_total",
+        "soakd_daemon_unreadable_records_total", "soakd_incidents_total", "soakd_engine_info", "soakd_engine_limit",
+        "soakd_run_sample_period_seconds",
     }  # fmt: skip
 
 
@@ -324,6 +328,39 @@ def test_the_shortest_time_to_any_limit_is_exported_and_absent_where_nothing_gro
     status.apply_verdict(verdict)
     assert values(scrape(status), "soakd_engine_time_to_limit_seconds", engine="cache-rust") == [300.0]
     assert values(scrape(status), "soakd_engine_time_to_limit_seconds", engine="control-null") == []
+
+
+def test_limits_are_exported_in_base_units_and_absent_where_they_are_off() -> None:
+    text, engine = scrape(status_in_load()), "cache-rust"
+    found = {limit: values(text, "soakd_engine_limit", engine=engine, limit=limit) for limit in engines.LIMITS}
+    assert found["growth_per_operation"] == [16.0]
+    assert found["growth_rate"] == found["response_p99"] == [], "not named beside a limit per operation"
+    assert (found["latency_p95"], found["error_ratio"], found["cpu_ratio"]) == ([0.0005], [0.01], [0.8])
+    hourly = CONFIG.replace('growth_per_operation = "16B"', 'growth_rate = "3.6MB/h"').format(duration="6h")
+    run = RunStatus(make_plan(parse(hourly, source="a.toml", folder=Path())), "a-run")
+    assert values(scrape(run), "soakd_engine_limit", engine=engine, limit="growth_rate") == [1000.0]
+
+
+def test_exactly_one_phase_is_1_and_none_is_known_before_the_first() -> None:
+    text = scrape(status_in_load())
+    assert values(text, "soakd_run_phase", phase="load") == [1.0]
+    assert sum(values(text, "soakd_run_phase")) == 1.0
+    assert len(values(text, "soakd_run_phase")) == 5
+    assert values(scrape(RunStatus(plan(), "a-run")), "soakd_run_phase") == []
+
+
+def test_the_answer_so_far_is_that_of_the_engines_that_decide() -> None:
+    text = scrape(status_in_load())
+    assert values(text, "soakd_verdict_so_far_state", state="INCONCLUSIVE") == [1.0], "a rival decides nothing"
+    assert values(text, "soakd_verdict_state", state="INCOMPLETE") == [1.0]
+
+
+def test_what_the_host_has_left_is_beside_what_must_stay() -> None:
+    status = status_in_load()
+    status.fold([outside("", 61.0, memory_available_bytes=4e9, memory_reserve_bytes=5e8)])
+    text = scrape(status)
+    assert values(text, "soakd_host_memory_available_bytes") == [4e9]
+    assert values(text, "soakd_host_memory_reserve_bytes") == [5e8]
 
 
 def test_exactly_one_state_of_a_check_and_of_the_verdict_is_1() -> None:
