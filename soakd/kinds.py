@@ -142,7 +142,10 @@ _SERVER = {
     "binary": OptionInfo(type="program", for_server=True, doc="the server's program, where it is another build"),
     "args": OptionInfo(type="texts", for_server=True, doc="arguments added to the server's command line"),
     "judge_server": OptionInfo(
-        type="yes/no", default=False, for_server=True, doc="whether the growth of the server decides the verdict"
+        type="yes/no",
+        default=False,
+        for_server=True,
+        doc="whether the checks of the server decide the verdict, whatever the engine's role",
     ),
 }
 

@@ -12,9 +12,9 @@ from typing import Any, get_args
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from soakd.model import PhaseName
+from soakd.model import PhaseName, may_decide
 from soakd.records import Record
-from soakd.status import DECIDING_ROLES, EngineStatus, RunStatus, ServerStatus, answer_so_far, printable
+from soakd.status import EngineStatus, RunStatus, ServerStatus, answer_so_far, printable
 from soakd.units import format_bytes, format_latency
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -99,7 +99,7 @@ class EventLog:
         if present == self._verdict:
             return
         before, self._verdict = self._verdict, present
-        judged = [engines[str(entry.get("name"))] for entry in entries if entry.get("role") in DECIDING_ROLES]
+        judged = [answer_so_far(_deciding(entry)) for entry in entries]
         tell = self._log.warning if {"FAIL", "INVALID"} & {present[0], *judged} else self._log.info
         tell(
             "verdict", state=present[0], before=before[0] if before else None, summary=verdict.get("summary"),
@@ -223,6 +223,12 @@ def _safe(value: Any, key: str) -> Any:
 
 def _reason(record: Record) -> dict[str, Any]:
     return {key: record.body[key] for key in ("reason", "signal", "gap_s") if record.body.get(key) is not None}
+
+
+def _deciding(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the checks of an engine's entry in a verdict that decide for the run."""
+    role = str(entry.get("role"))
+    return [check for check in entry.get("checks") or () if may_decide(role, str(check.get("id")))]
 
 
 def _progress(status: RunStatus, now_s: float, elapsed_s: float) -> dict[str, Any]:

@@ -15,6 +15,17 @@ State = Literal["PASS", "FAIL", "INCONCLUSIVE", "INVALID", "INCOMPLETE"]
 Verb = Literal["read", "write", "admin"]
 
 LOADED_PHASES: frozenset[PhaseName] = frozenset({"load", "reload"})
+DECIDING_ROLES: tuple[Role, ...] = ("subject", "twin")
+SERVER_CHECKS = ("growth.server_", "stability.server", "evidence.server", "recovery.server")
+"""How the ids of the checks begin that ask about the server of an engine rather than about the engine."""
+
+
+def may_decide(role: str, check_id: str) -> bool:
+    """Tell whether a check that is not informational decides the verdict of a run.
+
+    Those of subjects and twins do. Of a rival, those of its server do: they are informational unless it is judged.
+    """
+    return role in DECIDING_ROLES or (role != "control" and check_id.startswith(SERVER_CHECKS))
 
 
 class Operation(NamedTuple):

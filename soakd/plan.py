@@ -173,7 +173,7 @@ def _plan_engine(config: Config, engine: EngineConfig) -> EnginePlan:
 
 def _strictest(config: Config) -> Limits:
     """Return the limits of the subject with the smallest growth limit; per operation before per hour."""
-    judged = [e.limits for e in config.engines if e.role in ("subject", "twin")] or [config.engines[0].limits]
+    judged = [e.limits for e in config.engines if e.is_judged] or [config.engines[0].limits]
     per_operation = [limits for limits in judged if limits.growth_per_operation_bytes is not None]
     if per_operation:
         return min(per_operation, key=lambda limits: limits.growth_per_operation_bytes or math.inf)

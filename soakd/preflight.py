@@ -87,10 +87,16 @@ def _names(engine: EnginePlan) -> set[str]:
 
 def outlook(plan: Plan) -> Iterator[Finding]:
     """Say from when on a leak at the limit becomes visible, and what a run of this length cannot show."""
+    yield from _nothing_judged(plan)
     yield from _controls_off(plan)
     for engine in plan.engines:
-        if engine.config.role in ("subject", "twin"):
+        if engine.config.is_judged:
             yield Finding("note", f"{engine.config.name}: {_visible_from(engine)}")
+
+
+def _nothing_judged(plan: Plan) -> Iterator[Finding]:
+    if not any(engine.config.is_judged for engine in plan.engines):
+        yield Finding("warning", 'no subject would be judged: INCONCLUSIVE; give an engine role = "subject"')
 
 
 def _controls_off(plan: Plan) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from soakd.model import Role
+from soakd.model import DECIDING_ROLES, Role
 
 MIXES = ("standard", "read-heavy", "write-heavy", "cache-miss", "complex")
 PROFILES = ("baseline", "target", "stress", "extreme", "spike", "step")
@@ -78,6 +78,16 @@ class EngineConfig:
     """False where the engine says `collect_every = "off"`: nothing is forked from its process."""
     options: Mapping[str, Any] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+
+    @property
+    def judges_server(self) -> bool:
+        """Whether its server decides, whatever its role; an option of that name of somebody's own factory is theirs."""
+        return self.factory is None and self.role != "control" and self.options.get("judge_server") is True
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether anything of it decides the verdict of a run."""
+        return self.role in DECIDING_ROLES or self.judges_server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

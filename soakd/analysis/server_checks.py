@@ -14,18 +14,12 @@ from soakd.analysis.growth_checks import hourly_answer, operation_answer
 from soakd.analysis.outlook import Outlook, as_of, growth_as_of
 from soakd.analysis.rundata import EngineData, Series, ServerData
 from soakd.analysis.servers import BROKEN, UNTOLD
-from soakd.plan import EnginePlan
 
 RESOLUTION_BYTES: Mapping[str, float] = {"rss_anon_bytes": 4e6, "live_bytes": 256e3}
 """Growth over the load phase below which a FAIL is not believed."""
 COARSE: Mapping[str, float] = {"opa": 1e6}
 """Live bytes that are half of the heap at which the next collection is due move by a tenth from one to the next."""
 PREFIX = "growth.server_"
-
-
-def judges_server(plan: EnginePlan) -> bool:
-    """Tell whether the server of an engine decides; an option of that name of somebody's own factory is theirs."""
-    return plan.config.factory is None and plan.options.get("judge_server") is True
 
 
 def check_server(data: EngineData, own: Outlook, overall: Outlook) -> Iterator[Check]:
@@ -36,7 +30,7 @@ def check_server(data: EngineData, own: Outlook, overall: Outlook) -> Iterator[C
         own: how much of its own plan the engine has seen, for growth.
         overall: how much of the plan has been seen.
     """
-    decides = judges_server(data.plan)
+    decides = data.plan.config.judges_server
     if data.server is None:
         if decides:
             nothing = Check(id="evidence.server", verdict="INVALID", reason="nothing was recorded of the server")

@@ -6,9 +6,9 @@ from typing import Any
 from soakd.analysis.check import Check, worst
 from soakd.analysis.classes import Class, growth_words
 from soakd.analysis.rundata import EngineData
+from soakd.model import SERVER_CHECKS
 
 LEAK = "server_leak"
-SERVER_CHECKS = ("growth.server_", "stability.server", "evidence.server", "recovery.server")
 CALM = ("flat", "warm_up")
 """Classes of a client that has nothing to do with what its server grows."""
 FOLLOWS = {"operations": "with operations rather than time", "time": "with time rather than operations"}

@@ -4,19 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from soakd.analysis.check import Check
 from soakd.analysis.classes import Class, growth_words, limit_words
+from soakd.analysis.deciding import deciding_checks, judged_engines
 from soakd.analysis.outlook import Outlook
 from soakd.analysis.rules import LEAST_HOURS
 from soakd.analysis.rundata import EngineData, RunData
 from soakd.analysis.server_words import LEAK
-from soakd.model import State
+from soakd.model import DECIDING_ROLES, State
 from soakd.units import format_duration, format_rate
-
-DECIDING_ROLES = ("subject", "twin")
-
-
-def deciding_engines(run: RunData) -> list[EngineData]:
-    """Return the engines whose checks decide the verdict."""
-    return [engine for engine in run.engines if engine.plan.config.role in DECIDING_ROLES]
 
 
 def summary(
@@ -24,13 +18,13 @@ def summary(
     classes: Mapping[str, Class], outlook: Outlook,
 ) -> str:  # fmt: skip
     """Write the one sentence that a reader takes away: the first finding of the state that was reached."""
-    deciding = deciding_engines(run)
+    judged = judged_engines(run)
     if state == "PASS":
-        return f"no leak, crash or breach of a limit in {_names(deciding)} over {format_duration(run.plan.duration_s)}"
+        return f"no leak, crash or breach of a limit in {_names(judged)} over {format_duration(run.plan.duration_s)}"
     if state == "INCOMPLETE":
-        so_far = [s for e in deciding for c in checks[e.name] if (s := _finding(e, c, classes, so_far=True))]
+        so_far = [s for e in judged for c in deciding_checks(e, checks) if (s := _finding(e, c, classes, so_far=True))]
         return "; ".join([f"{outlook.share:.0%} of the plan seen", *so_far[:2]])
-    causes_first = [(e, c) for e in deciding for c in sorted(checks[e.name], key=_is_consequence)]
+    causes_first = [(e, c) for e in judged for c in sorted(deciding_checks(e, checks), key=_is_consequence)]
     findings = [s for e, c in causes_first if c.verdict == state and (s := _finding(e, c, classes))]
     findings += [f"{check.id}: {check.reason}" for check in run_checks if check.decides and check.verdict == state]
     more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
@@ -44,15 +38,15 @@ def _is_consequence(check: Check) -> bool:
 
 def visibility(run: RunData, checks: Mapping[str, Sequence[Check]], harness: str | None) -> Iterable[str]:
     """Say what a run of this length could have seen, what of it is soakd's own, and what it could not have seen."""
-    deciding = deciding_engines(run)
-    for data in deciding:
-        leak = next((c for c in checks[data.name] if c.decides and c.id.startswith("growth.")), None)
+    judged = judged_engines(run)
+    for data in judged:
+        leak = next((c for c in deciding_checks(data, checks) if c.id.startswith("growth.")), None)
         least = leak.more.get("minimum_detectable") if leak else None
         if leak is not None and least is not None:
-            yield f"{data.name}: a leak of {_rate_words(least, leak, data)} would have been seen"
+            yield f"{_judged_part(data)}: a leak of {_rate_words(least, leak, data)} would have been seen"
     if harness is not None:
         yield harness
-    longest_s = max((data.plan.load.duration_s for data in deciding), default=0.0)
+    longest_s = max((data.plan.load.duration_s for data in judged), default=0.0)
     if longest_s < LEAST_HOURS * 3600:
         yield (
             f"not shown by {format_duration(longest_s)} of load: limits per hour (they need {LEAST_HOURS:g} h), "
@@ -63,8 +57,8 @@ def visibility(run: RunData, checks: Mapping[str, Sequence[Check]], harness: str
 
 
 def _finding(data: EngineData, check: Check, classes: Mapping[str, Class], *, so_far: bool = False) -> str | None:
-    """Write one check that did not pass, or None where it does not decide."""
-    if not check.decides or (so_far and check.more.get("so_far") != "FAIL"):
+    """Write one check that did not pass; None where it has not failed so far."""
+    if so_far and check.more.get("so_far") != "FAIL":
         return None
     family, _, signal = check.id.partition(".")
     if family == "growth" and check.unit.startswith("bytes") and check.estimate is not None:
@@ -92,5 +86,10 @@ def _rate_words(rate: float, check: Check, data: EngineData) -> str:
 
 
 def _names(engines: Sequence[EngineData]) -> str:
-    names = [engine.name for engine in engines]
+    names = [_judged_part(engine) for engine in engines]
     return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else "".join(names)
+
+
+def _judged_part(data: EngineData) -> str:
+    """Name what is judged of an engine: of a rival, its server alone."""
+    return data.name if data.plan.config.role in DECIDING_ROLES else f"the server of {data.name}"

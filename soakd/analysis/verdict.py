@@ -8,6 +8,7 @@ from soakd.analysis.check import Check, round_number, worst
 from soakd.analysis.classes import Class, classify
 from soakd.analysis.comparisons import comparisons
 from soakd.analysis.controls import check_controls, judge_controls
+from soakd.analysis.deciding import check_judged, deciding_checks
 from soakd.analysis.evidence import check_evidence
 from soakd.analysis.evidence_run import check_run_evidence, clock_incidents
 from soakd.analysis.exclusions import exclusions
@@ -18,10 +19,10 @@ from soakd.analysis.outlook import Outlook, as_of
 from soakd.analysis.recovery import check_recovery
 from soakd.analysis.reloads import tell_reloads
 from soakd.analysis.rundata import EngineData, RunData, describe, rfc3339
-from soakd.analysis.server_checks import check_server, judges_server
+from soakd.analysis.server_checks import check_server
 from soakd.analysis.server_words import CALM, LEAK, classify_server, describe_server
 from soakd.analysis.service_checks import check_service, level_difference
-from soakd.analysis.summary import deciding_engines, summary, visibility
+from soakd.analysis.summary import summary, visibility
 from soakd.model import State
 
 SCHEMA = "soakd.verdict/1"
@@ -46,9 +47,9 @@ def make_verdict(
     checks = {engine.name: _check_engine(engine, outlook, memory) for engine in run.engines}
     controls = judge_controls(run, checks)
     own = check_observer(run, outlook)
-    run_checks = [check_controls(controls, outlook), *check_run_evidence(run, outlook), own]
-    deciding = [check for engine in deciding_engines(run) for check in checks[engine.name]]
-    state = worst([*(c.verdict for c in (*deciding, *run_checks) if c.decides), *_ending(run, running)])
+    run_checks = [*check_judged(run), check_controls(controls, outlook), *check_run_evidence(run, outlook), own]
+    decided = [c.verdict for engine in run.engines for c in deciding_checks(engine, checks)]
+    state = worst([*decided, *(c.verdict for c in run_checks if c.decides), *_ending(run, running)])
     clients = {e.name: classify(e, checks[e.name]) for e in run.engines}
     servers = {e.name: classify_server(e, clients[e.name], checks[e.name]) for e in run.engines}
     classes = {name: _of_both(client, servers[name]) for name, client in clients.items()}
@@ -93,7 +94,7 @@ def _check_engine(data: EngineData, outlook: Outlook, memory: float | None) -> l
     agreement = check_agreement(data)
     checks += [as_of(outlook, agreement)] if agreement is not None else []
     checks += check_server(data, own, overall)
-    checks += [as_of(outlook, c) for c in check_recovery(data, overall, decides=judges_server(data.plan))]
+    checks += [as_of(outlook, c) for c in check_recovery(data, overall, decides=data.plan.config.judges_server)]
     return list(tell_reloads(data, checks))
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from soakd.display.compared import plain_comparisons, print_comparisons
 from soakd.display.words import STYLES, control_word, leak_check, limit_words, value_words
+from soakd.model import may_decide
 from soakd.status import printable
 
 RUN = "run"
@@ -84,7 +85,7 @@ def rows_of(verdict: Mapping[str, Any]) -> Iterator[Row]:
 
 def _row(engine: Mapping[str, Any], check: Mapping[str, Any], *, is_leak_check: bool) -> Row:
     check_id, state, role = printable(check.get("id")), str(check.get("verdict")), engine.get("role")
-    decides = not check.get("informational") and role != "rival"
+    decides = not check.get("informational") and (role != "rival" or may_decide(role, check_id))
     minor = bool(check.get("informational")) and state != "FAIL"
     if role == "control" and not is_leak_check:  # a control answers one question; else only what broke is news
         decides, minor = False, state == "PASS" or check_id.startswith(("growth.", "latency."))

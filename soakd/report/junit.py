@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from soakd.model import may_decide
+
 
 def junit(verdict: Mapping[str, Any]) -> str:
     """Write a verdict as JUnit XML.
@@ -13,10 +15,9 @@ def junit(verdict: Mapping[str, Any]) -> str:
     """
     suites = ET.Element("testsuites", name=f"soakd {verdict['run_id']}")
     for engine in verdict.get("engines", []):
-        deciding = engine["role"] in ("subject", "twin")
-        _add_suite(suites, engine["name"], engine["checks"], deciding=deciding)
+        _add_suite(suites, engine["name"], engine["checks"], engine["role"])
     whole = {"id": "verdict", "verdict": verdict["verdict"], "reason": verdict["summary"]}
-    _add_suite(suites, "run", [*verdict.get("checks", []), whole], deciding=True)
+    _add_suite(suites, "run", [*verdict.get("checks", []), whole])
     for count in ("tests", "failures", "errors", "skipped"):
         suites.set(count, str(sum(int(suite.get(count, "0")) for suite in suites)))
     ET.indent(suites)
@@ -28,9 +29,9 @@ def _xml_text(text: str) -> str:
     return "".join(c if c in "\t\n" or (c >= " " and not "\ud800" <= c <= "\udfff") else "\ufffd" for c in text)
 
 
-def _add_suite(suites: ET.Element, name: str, checks: Sequence[Mapping[str, Any]], *, deciding: bool) -> None:
+def _add_suite(suites: ET.Element, name: str, checks: Sequence[Mapping[str, Any]], role: str = "subject") -> None:
     suite = ET.SubElement(suites, "testsuite", name=name)
-    outcomes = [_add_case(suite, name, check, deciding=deciding) for check in checks]
+    outcomes = [_add_case(suite, name, check, deciding=may_decide(role, check["id"])) for check in checks]
     suite.set("tests", str(len(outcomes)))
     for attribute, outcome in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(attribute, str(outcomes.count(outcome)))

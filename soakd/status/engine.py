@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from soakd.histogram import quantile_s, unpack
+from soakd.model import may_decide
 from soakd.records import Record
 from soakd.status.parts import (
     LONGEST_NAME,
@@ -103,6 +104,11 @@ class EngineStatus:
     def state_so_far(self) -> str | None:
         """The worst answer so far of the checks that decide; None while nothing was judged."""
         return answer_so_far(self.checks.values())
+
+    @property
+    def deciding_so_far(self) -> str | None:
+        """The worst answer so far of what decides for the run; None where nothing of it does."""
+        return answer_so_far(check for name, check in self.checks.items() if may_decide(self.role, name))
 
     def take(self, record: Record, origin_s: float | None) -> None:
         """Take in one record of this engine; `origin_s` is the run's origin, CLOCK_MONOTONIC seconds."""

@@ -9,7 +9,6 @@ from soakd.records import Record
 from soakd.status.engine import EngineStatus
 from soakd.status.parts import checks_by_id, count_incident, is_number, keep, worst
 
-DECIDING_ROLES = ("subject", "twin")
 LATE_S = 2.0
 """A sample counts as missing only so long after it and the next one were due: batches take up to a second."""
 
@@ -75,7 +74,7 @@ class RunStatus:
         """The worst answer so far of the engines that decide, or the verdict once it is final."""
         if self.state not in (None, "INCOMPLETE"):
             return self.state
-        return worst([e.state_so_far for e in self.engines.values() if e.role in DECIDING_ROLES])
+        return worst([engine.deciding_so_far for engine in self.engines.values()])
 
     @property
     def incidents(self) -> Counter[str]:

@@ -4,11 +4,12 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from soakd.model import Role
 from soakd.records import Record, Stamp
 from soakd.report.junit import junit
 from soakd.report.markdown import markdown
 from soakd.status import answer_so_far
-from tests.recorded import Story, check, flat, judged, leak_control, per_hour, per_operation, plan_of
+from tests.recorded import Story, check, flat, judged, leak_control, per_hour, per_operation, plan_of, with_engine
 
 SHORT = plan_of()
 LONG = plan_of(duration="24h", every="2min", limits='growth_rate = "1MB/h"')
@@ -264,3 +265,22 @@ def test_junit_fails_for_a_run_that_was_killed_and_holds_any_message() -> None:
     text = junit(judged(SHORT, mine=Story(incidents=[(60.0, crash)]), end=None))
     assert ET.fromstring(text.encode()).get("failures") != "0"
     assert "<failure" in junit(judged(SHORT, end=None))
+
+
+@pytest.mark.parametrize("role", ["rival", "control"])
+def test_a_run_in_which_no_subject_was_judged_passes_nothing(role: Role) -> None:
+    verdict = judged(with_engine(plan_of(), role=role))
+    assert verdict["verdict"] == "INCONCLUSIVE"
+    assert "no subject was judged" in verdict["summary"]
+    assert 'role = "subject"' in verdict["summary"]
+    assert check(verdict, "", "evidence.subject")["verdict"] == "INCONCLUSIVE"
+
+
+def test_where_a_subject_is_judged_nothing_says_that_none_is() -> None:
+    verdict = judged(plan_of())
+    assert "evidence.subject" not in {c["id"] for c in verdict["checks"]}
+
+
+def test_a_broken_instrument_comes_before_a_run_without_a_subject() -> None:
+    verdict = judged(with_engine(plan_of(), role="rival"), null=Story(python=per_operation(200)))
+    assert verdict["verdict"] == "INVALID"

@@ -2,12 +2,17 @@ import dataclasses
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import jsonschema
 import pytest
 
+from soakd import config
+from soakd.display.closing import rows_of
+from soakd.plan import make_plan
 from soakd.report.junit import junit
 from soakd.report.markdown import markdown
+from soakd.status import RunStatus
 from tests.recorded import Level, ServerStory, Story, check, flat, judged, per_hour, per_operation, plan_of, with_engine
 
 SCHEMA: dict[str, Any] = json.loads(
@@ -172,3 +177,70 @@ def test_pipelines_and_checklists_read_the_same_of_a_server() -> None:
     assert f"{case}failure" in junit(decided)
     assert "Server: **FAIL** (informational). the server redis 7.0 grows;" in markdown(unjudged)
     assert "Server: **FAIL** (judged). the server redis 7.0 grows;" in markdown(decided)
+
+
+def test_an_explicit_judge_server_decides_whatever_the_role_and_the_client_of_a_rival_does_not() -> None:
+    plan = with_engine(SHORT, role="rival", judge_server=True)
+    leaking = judged(plan, mine=of(ServerStory(live=LEAKS)))
+    assert leaking["verdict"] == "FAIL"
+    assert "mine: the server's" in leaking["summary"]
+    client = judged(plan, mine=of(ServerStory(), python=LEAKS))
+    assert client["verdict"] == "PASS"
+    assert "in the server of mine over" in client["summary"]
+    assert check(client, "mine", "growth.reachable_bytes")["verdict"] == "FAIL"
+    assert client["visibility"][0].startswith("the server of mine: a leak of")
+
+
+def test_a_judged_server_of_a_rival_that_was_not_recorded_is_no_pass() -> None:
+    verdict = judged(with_engine(SHORT, role="rival", judge_server=True))
+    assert verdict["verdict"] == "INVALID"
+    assert "mine: evidence.server" in verdict["summary"]
+
+
+def test_a_rival_whose_server_is_not_judged_leaves_nothing_judged() -> None:
+    verdict = judged(with_engine(SHORT, role="rival", judge_server=False), mine=of(ServerStory(live=LEAKS)))
+    assert verdict["verdict"] == "INCONCLUSIVE"
+    assert "no subject was judged" in verdict["summary"]
+
+
+def test_the_leak_control_leaks_by_the_limits_of_a_judged_server_of_a_rival() -> None:
+    text = """
+        [run]
+        duration = "3min"
+        sample_every = "1s"
+        [[engine]]
+        name = "cache"
+        kind = "cache.redis"
+        options = {{ judge_server = {judged} }}
+        [engine.limits]
+        growth_per_operation = "8B"
+        [[engine]]
+        name = "mine"
+        kind = "cache.native"
+        [engine.limits]
+        growth_per_operation = "16B"
+    """
+    for judged_server, leaks in (("true", 16.0), ("false", 32.0)):
+        plan = make_plan(config.parse(text.format(judged=judged_server), source="made-up.toml", folder=Path.cwd()))
+        control = next(e for e in plan.engines if e.config.kind == "control.leak")
+        assert control.options["bytes_per_operation"] == leaks
+
+
+def test_every_reader_of_a_verdict_knows_that_the_server_of_a_rival_decides() -> None:
+    plan = with_engine(SHORT, role="rival", judge_server=True)
+    verdict = judged(plan, mine=of(ServerStory(live=LEAKS), python=LEAKS))
+    rows = {row.check: row for row in rows_of(verdict) if row.engine == "mine"}
+    assert not rows["growth.server_live_bytes"].note.startswith("informational")
+    assert rows["growth.reachable_bytes"].note.startswith("informational")
+    cases = {
+        case.get("name"): case.find("failure") is not None
+        for case in ET.fromstring(junit(verdict)).iter("testcase")
+        if case.get("classname") == "soakd.mine"
+    }
+    assert (cases["growth.server_live_bytes"], cases["growth.reachable_bytes"]) == (True, False)
+    status = RunStatus(plan, "made-up")
+    status.apply_verdict(verdict | {"verdict": "INCOMPLETE"})
+    assert status.state_so_far == "FAIL"
+    clean = judged(plan, mine=of(ServerStory(), python=LEAKS))
+    status.apply_verdict(clean | {"verdict": "INCOMPLETE"})
+    assert status.state_so_far == "PASS"
