@@ -14,6 +14,7 @@ from typing import Any, get_args
 
 from soakd import units
 from soakd.errors import ConfigError
+from soakd.faultplan import read_fault, without_strangers
 from soakd.kinds import KINDS, KindInfo, OptionInfo
 from soakd.model import Role
 from soakd.settings import (
@@ -22,6 +23,7 @@ from soakd.settings import (
     PROFILES,
     Config,
     EngineConfig,
+    FaultConfig,
     Http,
     Limits,
     Schedule,
@@ -79,11 +81,13 @@ def parse(
     supervision = _read_supervision(top.table("supervision"))
     http = _read_http(top.table("http"))
     engines = tuple(_read_engine(table, limits, folder) for table in top.tables("engine"))
+    faults = _check_faults(tuple(read_fault(table, engines) for table in top.tables("fault")), source)
     top.finish()
     _check_twins(engines, source)
     engines = _select(engines, only, source)
     return Config(
         source=source, text=text, run=run, supervision=supervision, http=http, overrides=tuple(overrides),
+        faults=without_strangers(faults, engines),
         engines=_check_names(engines + _missing_controls(engines, run, limits), source),
     )  # fmt: skip
 
@@ -288,6 +292,14 @@ def _check_names(engines: tuple[EngineConfig, ...], source: str) -> tuple[Engine
                 f'{source}: engine "{name}": name: must be unique, but {names.count(name)} engines have it'
             )
     return engines
+
+
+def _check_faults(faults: tuple[FaultConfig, ...], source: str) -> tuple[FaultConfig, ...]:
+    """A check of the verdict is named after a fault."""
+    names = [fault.name for fault in faults]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise ConfigError(f'{source}: fault "{twice[0]}": name: must be unique, give them different ones')
+    return faults
 
 
 def _check_twins(engines: tuple[EngineConfig, ...], source: str) -> None:

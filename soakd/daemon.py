@@ -20,6 +20,7 @@ from typing import Any
 from soakd import rundir
 from soakd.backends import Backends
 from soakd.errors import JournalError
+from soakd.faults import Faults
 from soakd.journal import Journal
 from soakd.log import EventLog
 from soakd.plan import Plan
@@ -69,6 +70,7 @@ class Daemon:
         self._failure: str | None = None
         self._supervisor: Supervisor | None = None
         self._backends: Backends | None = None
+        self._faults: Faults | None = None
         self._journal_id: tuple[int, int] | None = None
         self._life = 0
         self._ended_for: str | None = None
@@ -146,6 +148,8 @@ class Daemon:
         def put(record: Record) -> None:
             if not record.engine and self._life:
                 record = dataclasses.replace(record, segment=self._life)  # it tells whose clock it was read on
+            if self._faults is not None:
+                self._faults.note(record)
             journal.put(record)
 
         resumed = self._resumption
@@ -154,8 +158,12 @@ class Daemon:
             self.plan, put, self.run.path / rundir.SERVERS,
             first_lives={name: engine.next_server_life for name, engine in past.items()},
         )  # fmt: skip
+        faults = self._faults = Faults(
+            self.plan, put, self.run.path / rundir.SERVERS, servers.servers, _answering(self.plan, servers)
+        )
+        addresses = {**servers.addresses, **faults.addresses}
         supervisor = Supervisor(
-            self.plan, put, site_packages=site_packages(), addresses=servers.addresses, past=past,
+            self.plan, put, site_packages=site_packages(), addresses=addresses, past=past,
             origin_s=resumed.origin_s if resumed else None, imports=self.run.path.resolve() / rundir.IMPORTS,
         )  # fmt: skip
         supervisor.on_round = self._service.watched(journal.written)
@@ -171,14 +179,18 @@ class Daemon:
                 group.create_task(self._sample_servers(supervisor, servers)),
                 group.create_task(self._service.tell(supervisor)),
                 group.create_task(self._leave_a_host_that_goes_down()),
+                group.create_task(self._break_things(supervisor, faults)),
             ]
             tender = group.create_task(servers.run())
             try:
                 await servers.settled()
+                await faults.open()
                 if not supervisor.stopping:
                     await supervisor.run()
             finally:
                 self._service.stopping("the engines have ended")
+                helpers[-1].cancel()
+                await faults.close()
                 servers.stop()
                 await asyncio.wait([tender])
                 for helper in helpers:
@@ -189,11 +201,28 @@ class Daemon:
         await supervisor.started.wait()
         servers.sampling.set()
 
+    async def _break_things(self, supervisor: Supervisor, faults: Faults) -> None:
+        """Let faults on purpose happen while the run is under way."""
+        await supervisor.started.wait()
+        assert supervisor.origin_s is not None
+        running = asyncio.ensure_future(faults.run(supervisor, supervisor.origin_s))
+        stopping = asyncio.ensure_future(supervisor.asked_to_stop.wait())
+        try:
+            await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            running.cancel()
+            await asyncio.wait([running])
+        if not running.cancelled():
+            running.result()
+
     def _stop(self, number: signal.Signals) -> None:
         """Drain, close and seal at the first signal; end at once at the second."""
         if self._signal is not None:
             if self._supervisor is not None:
                 self._supervisor.abandon()
+            if self._faults is not None:
+                self._faults.abandon()
             if self._backends is not None:
                 self._backends.abandon()
             _show_cursor()
@@ -335,6 +364,16 @@ class Daemon:
 def site_packages() -> tuple[str, ...]:
     """Where soakd's own dependencies are: what a snapshot child may add to its path."""
     return tuple(dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]))
+
+
+def _answering(plan: Plan, servers: Backends) -> dict[str, str]:
+    """Return where the server of each engine answers, private or not."""
+    urls = {
+        e.config.name: str(e.options["url"])
+        for e in plan.engines
+        if e.config.name in servers.servers and "url" in e.options
+    }
+    return {**urls, **servers.addresses}
 
 
 def _host(host: str) -> str:

@@ -29,7 +29,7 @@ MOST_ALIKE = 20
 """So many incidents of one kind and engine are told at once; of those after, one an hour, with how many were not."""
 TOLD_AGAIN_AFTER_S = 3600.0
 MOST_KINDS = 256
-MORE_OF_INCIDENTS = ("server", "pid", "status", "recovery_s", "address")
+MORE_OF_INCIDENTS = ("server", "pid", "status", "recovery_s", "address", "fault", "recovered_s")
 
 _SECRET_KEY = re.compile(r"passw|secret|token|authorization|api_?key|credential", re.IGNORECASE)
 _SECRET_TEXT = re.compile(

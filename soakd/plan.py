@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from soakd.errors import ConfigError
+from soakd.faultplan import FaultPlan, faults_of
 from soakd.kinds import KINDS, PROFILE_RATES, for_worker
 from soakd.model import Phase, PhaseName, WorkerSpec
 from soakd.settings import Config, EngineConfig, Limits
@@ -57,17 +58,21 @@ class Plan:
     latency_every_s: float
     judge_every_s: float
     engines: tuple[EnginePlan, ...]
+    faults: tuple[FaultPlan, ...] = ()
+    """What is broken on purpose, in the order of its moments."""
 
 
 def make_plan(config: Config) -> Plan:
     """Turn a configuration into a plan.
 
     Raises:
-        ConfigError: the run is too short for its sampling.
+        ConfigError: the run is too short for its sampling, or a fault is beyond its load phase.
     """
     engines = tuple(_plan_engine(config, engine) for engine in config.engines)
     duration_s = max(engine.phases[-1].end_s for engine in engines)
+    loads = {e.config.name: (e.load.start_s, e.load.end_s, e.config.limits.recovery_s) for e in engines}
     plan = Plan(
+        faults=faults_of(config.faults, loads, config.run.seed, config.source),
         config=config,
         duration_s=duration_s,
         latency_every_s=min(60.0, max(config.run.sample_every_s, duration_s / 40)),

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from soakd.errors import JournalError
+from soakd.faultplan import FaultPlan
 from soakd.model import Phase
 from soakd.plan import EnginePlan, Plan
-from soakd.settings import Config, EngineConfig, Http, Limits, Schedule, Supervision
+from soakd.settings import Config, EngineConfig, FaultConfig, Http, Limits, Schedule, Supervision
 
 
 def plan_as_dict(plan: Plan) -> dict[str, Any]:
@@ -26,6 +27,7 @@ def plan_from_dict(fields: Mapping[str, Any]) -> Plan:
             **fields,
             "config": _config(fields["config"]),
             "engines": tuple(_engine_plan(engine) for engine in fields["engines"]),
+            "faults": tuple(FaultPlan(**fault) for fault in fields.get("faults", ())),
         })  # fmt: skip
     except (KeyError, TypeError) as error:
         raise JournalError(f"the journal's plan cannot be read by this version of soakd: {error}") from error
@@ -39,11 +41,16 @@ def _config(fields: Mapping[str, Any]) -> Config:
         "supervision": Supervision(**fields["supervision"]),
         "http": Http(**fields["http"]),
         "overrides": tuple(fields["overrides"]),
+        "faults": tuple(_fault_config(fault) for fault in fields.get("faults", ())),
     })  # fmt: skip
 
 
 def _engine_config(fields: Mapping[str, Any]) -> EngineConfig:
     return EngineConfig(**{**fields, "path": tuple(fields["path"]), "limits": Limits(**fields["limits"])})
+
+
+def _fault_config(fields: Mapping[str, Any]) -> FaultConfig:
+    return FaultConfig(**{**fields, "at_s": tuple(fields["at_s"])})
 
 
 def _engine_plan(fields: Mapping[str, Any]) -> EnginePlan:

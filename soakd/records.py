@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, TypeGuard, get_args
 
 VERSION = 1
 
-Kind = Literal["hello", "phase", "sample", "latency", "snapshot", "attribution", "incident", "bye", "server"]
+Kind = Literal["hello", "phase", "sample", "latency", "snapshot", "attribution", "incident", "bye", "server", "fault"]
 KINDS: frozenset[str] = frozenset(get_args(Kind))
 
 

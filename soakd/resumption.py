@@ -181,7 +181,7 @@ def _past(path: Path) -> Mapping[str, Past]:
         raise JournalError(f"{path}: damaged: {error}") from error
     for incident in journal.read_records(path, "incident"):
         past = found.setdefault(incident.engine, {})
-        if incident.body.get("what") == "restart":
+        if incident.body.get("what") == "restart" and "fault" not in incident.body:
             past["restarts"] = past.get("restarts", 0) + 1
         elif incident.body.get("what") == "gave_up":
             past["gave_up"] = True

@@ -8,6 +8,8 @@ from soakd.model import DECIDING_ROLES, Role
 
 MIXES = ("standard", "read-heavy", "write-heavy", "cache-miss", "complex")
 PROFILES = ("baseline", "target", "stress", "extreme", "spike", "step")
+FAULT_KINDS = ("kill", "stop", "restart", "latency", "blackhole", "reset", "refuse", "reload-policy")
+FAULT_PLACES = ("server", "network", "worker")
 CONTROLS = {"null": "control.null", "leak": "control.leak"}
 
 
@@ -91,6 +93,24 @@ class EngineConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FaultConfig:
+    """One `[[fault]]` table: what is broken on purpose, where, and when. Times are seconds since the load began."""
+
+    name: str
+    kind: str
+    target: str
+    on: str
+    at_s: tuple[float, ...] = ()
+    """Its moments; empty where `every_s` draws them."""
+    every_s: float | None = None
+    jitter_s: float = 0.0
+    """Each moment is drawn from so much before to so much after its turn."""
+    count: int | None = None
+    duration_s: float = 0.0
+    latency_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Supervision:
     """When a worker is given up on."""
 
@@ -122,3 +142,4 @@ class Config:
     supervision: Supervision
     http: Http
     overrides: tuple[str, ...] = ()
+    faults: tuple[FaultConfig, ...] = ()

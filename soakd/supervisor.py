@@ -78,6 +78,7 @@ class Supervisor:
         if origin_s is not None:
             self.started.set()
         self.stopping = False
+        self.asked_to_stop = asyncio.Event()
         self._sink = sink
         self._site_packages = site_packages
         self._place_of_imports = imports
@@ -85,10 +86,13 @@ class Supervisor:
         self._addresses = addresses
         self._workers: dict[str, Worker] = {}
         self._progress: dict[str, Progress] = {}
+        self._pauses: dict[str, float] = {}
         self._past = past
         self.on_round: Callable[[], None] = lambda: None
         """Called each time the work loop has come round."""
         self._loaded: set[str] = set()
+        self._faults: dict[str, tuple[str, float]] = {}
+        """Engine -> the fault that ended its last life, and after how many seconds the next one begins."""
         self._waiting = {engine.config.name for engine in plan.engines}
 
     @property
@@ -114,6 +118,7 @@ class Supervisor:
     def stop(self) -> None:
         """Ask every worker to close its engine and end; what does not end in time is killed."""
         self.stopping = True
+        self.asked_to_stop.set()
         for worker in self._workers.values():
             worker.order({"stop": True})
         asyncio.get_running_loop().call_later(STOP_WITHIN_S, self.kill_all)
@@ -124,6 +129,38 @@ class Supervisor:
         for name, worker in self._workers.items():
             closing = self._progress[name].entered == "close"
             worker.kill("did not stop in time" + (": close() does not return" if closing else ""))
+
+    def tell(self, name: str, order: Mapping[str, Any]) -> bool:
+        """Send an order to the worker of an engine; False where there is none."""
+        if (worker := self._workers.get(name)) is None or worker.has_exited.is_set():
+            return False
+        worker.order(order)
+        return True
+
+    def harm(self, name: str, number: signal.Signals, fault: str, *, at_once: bool) -> int | None:
+        """Signal a worker on purpose; what follows is the fault's doing, until `mend`.
+
+        Args:
+            name: of the engine.
+            number: the signal.
+            fault: its name, which the incidents that follow bear.
+            at_once: start it again without a pause.
+
+        Returns:
+            The worker's pid; None where there is no worker under way.
+        """
+        if (worker := self._workers.get(name)) is None or worker.has_exited.is_set():
+            return None
+        worker.fault = fault
+        self._pauses[name] = 0.0 if at_once else self.plan.config.supervision.restart_backoff_s
+        worker.signal(number)
+        return worker.process.pid
+
+    def mend(self, name: str) -> None:
+        """Let a worker go on, and count what happens to it as its own again."""
+        if (worker := self._workers.get(name)) is not None:
+            worker.fault = None
+            worker.signal(signal.SIGCONT)
 
     def abandon(self) -> None:
         """Kill every worker with all that it started, and wait for none: the daemon ends now."""
@@ -139,17 +176,19 @@ class Supervisor:
         if past.gave_up or self._is_over(engine):
             self._is_ready(name)
             return
-        segment = past.next_segment
-        for restarts in range(past.restarts, supervision.max_restarts + 1):
-            if restarts > past.restarts:
-                segment += 1
-                self._incident(engine, segment, "restart", f"life {segment + 1} of {name}")
-            if await self._live(engine, segment) or self.stopping:
-                return
-            if self._is_over(engine):
-                return
-            await asyncio.sleep(min(60.0, supervision.restart_backoff_s * 2**restarts))
-        self._incident(engine, segment, "gave_up", f"{name}: ended {segment + 1} times, not started again")
+        segment, restarts = past.next_segment, past.restarts
+        while not (await self._live(engine, segment) or self.stopping or self._is_over(engine)):
+            fault, pause_s = self._faults.pop(name, (None, supervision.restart_backoff_s))
+            if fault is None:
+                pause_s *= 2**restarts
+                restarts += 1
+                if restarts > supervision.max_restarts:
+                    self._incident(engine, segment, "gave_up", f"{name}: ended {segment + 1} times, not started again")
+                    return
+            await asyncio.sleep(min(60.0, pause_s))
+            segment += 1
+            caused = {} if fault is None else {"fault": fault}
+            self._incident(engine, segment, "restart", f"life {segment + 1} of {name}", **caused)
 
     async def _live(self, engine: EnginePlan, segment: int) -> bool:
         """Run one life; True when it ended as planned."""
@@ -233,18 +272,21 @@ class Supervisor:
     def _report_end(self, engine: EnginePlan, worker: Worker, status: int) -> bool:
         """Say how a life ended; True where it was in order."""
         name, segment = engine.config.name, worker.spec.segment
+        caused = {} if worker.fault is None else {"fault": worker.fault}
         if worker.garbled:
             self._incident(engine, segment, "garbled", f"{worker.garbled} lines were not records")
         if left := worker.children_left:
             names = ", ".join(left[:10])
             detail = f"{name}: still ran when its worker had ended, killed: {names}"
-            self._incident(engine, segment, "children_left", detail, count=len(left))
+            self._incident(engine, segment, "children_left", detail, count=len(left), **caused)
         if worker.said_bye or (self.stopping and worker.killed_for is None):
             return True
         what, how = _describe_end(worker, status)
+        if worker.fault is not None:
+            self._faults[name] = (worker.fault, self._pauses.pop(name, 0.0))
         self._incident(
             engine, segment, what, f"{name}: {how}",
-            pid=worker.process.pid, status=status, stderr=list(worker.stderr_tail),
+            pid=worker.process.pid, status=status, stderr=list(worker.stderr_tail), **caused,
         )  # fmt: skip
         return False
 

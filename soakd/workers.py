@@ -46,6 +46,8 @@ class Worker:
         self.garbled = 0
         self.killed_for: str | None = None
         """Why the daemon killed it, where it did."""
+        self.fault: str | None = None
+        """The fault on purpose that it suffers, where there is one: what happens to it then is the fault's doing."""
         self.children_left: list[str] = []
         """The names of the processes that it left behind at its end; they have been killed."""
         self.has_exited = asyncio.Event()

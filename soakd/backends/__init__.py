@@ -13,11 +13,11 @@ from soakd.backends import opa, programs, redis
 from soakd.backends.client import Client, without_password
 from soakd.backends.existing import ExistingServer
 from soakd.backends.opa import OpaClient
-from soakd.backends.places import Place
 from soakd.backends.private import PrivateServer
 from soakd.backends.redis import RedisClient
 from soakd.backends.watch import Sink, Voice
 from soakd.kinds import KINDS, ServerKind
+from soakd.places import Place
 from soakd.plan import EnginePlan, Plan
 
 

@@ -2,15 +2,16 @@
 
 import asyncio
 import contextlib
+import math
 import signal
 import time
 from collections.abc import Callable
 
 from soakd.backends.client import Client
-from soakd.backends.places import Place
 from soakd.backends.process import ServerProcess
 from soakd.backends.watch import Voice, answered, on_grid
 from soakd.errors import BackendError
+from soakd.places import Place
 from soakd.settings import Supervision
 from soakd.workers import describe_status
 
@@ -50,18 +51,57 @@ class PrivateServer:
         self._sampling = sampling
         self._process: ServerProcess | None = None
         self._silent_since_s: float | None = None
+        self._at_once = False
+        self.last_answer_s = -math.inf
+        """When it last answered, CLOCK_MONOTONIC seconds."""
+
+    @property
+    def life(self) -> int:
+        """The number of its present process."""
+        return self._voice.life
+
+    def harm(self, number: signal.Signals, fault: str, *, at_once: bool) -> int | None:
+        """Signal it on purpose; what follows is the fault's doing, until `mend`.
+
+        Args:
+            number: the signal.
+            fault: its name, which the incidents that follow bear.
+            at_once: start it again without a pause.
+
+        Returns:
+            Its pid; None where it is not there, or does not answer already.
+        """
+        process = self._process
+        if process is None or process.has_exited.is_set() or self._silent_since_s is not None:
+            return None
+        self._voice.fault, self._at_once = fault, at_once
+        process.signal(number)
+        return process.pid
+
+    def mend(self) -> None:
+        """Let it go on, and count what happens to it as its own again."""
+        self._voice.fault = None
+        if self._process is not None:
+            self._process.signal(signal.SIGCONT)
 
     async def run(self) -> None:
         """Keep it alive until cancelled, within its restarts; it is stopped then, and its place is no more."""
         try:
-            for life in range(self._supervision.max_restarts + 1):
-                if life:
-                    await asyncio.sleep(min(LONGEST_PAUSE_S, self._supervision.restart_backoff_s * 2 ** (life - 1)))
-                    self._voice.life += 1
-                    self._voice.incident("server_restart", f"life {self._voice.life + 1} of {self._voice.server}")
+            ended = 0
+            while True:
                 await self._live()
-            lives = self._supervision.max_restarts + 1
-            self._voice.incident("server_gave_up", f"{self._voice.server} ended {lives} times, is not started again")
+                pause_s = self._supervision.restart_backoff_s
+                if self._voice.fault is None:
+                    pause_s *= 2**ended
+                    ended += 1
+                    if ended > self._supervision.max_restarts:
+                        break
+                elif self._at_once:
+                    pause_s = 0.0
+                await asyncio.sleep(min(LONGEST_PAUSE_S, pause_s))
+                self._voice.life += 1
+                self._voice.incident("server_restart", f"life {self._voice.life + 1} of {self._voice.server}")
+            self._voice.incident("server_gave_up", f"{self._voice.server} ended {ended} times, is not started again")
             self.settled.set()
         finally:
             await self._end()
@@ -146,6 +186,7 @@ class PrivateServer:
         await on_grid(self._sample_every_s, lambda: self._voice.sample(client, process.outside))
 
     def _answers(self, process: ServerProcess) -> None:
+        self.last_answer_s = time.monotonic()
         if self._silent_since_s is not None:
             self._voice.recovered(self._silent_since_s, process.pid)
             self._silent_since_s = None

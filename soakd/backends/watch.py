@@ -30,6 +30,8 @@ class Voice:
         self.engine = engine
         self.server = server
         self.life = first_life
+        self.fault: str | None = None
+        """The fault on purpose whose doing it is what is told of the server."""
         self._backend = backend
         self._sink = sink
 
@@ -41,7 +43,7 @@ class Voice:
 
     def incident(self, what: str, detail: str, **more: Any) -> None:
         """Say that something happened to the server."""
-        told = {key: value for key, value in more.items() if value is not None}
+        told = {key: value for key, value in {**more, "fault": self.fault}.items() if value is not None}
         self._say("incident", {"what": what, "detail": f"{self.engine}: {detail}", "server": self.server, **told})
 
     def recovered(self, since_s: float, pid: int | None) -> None:

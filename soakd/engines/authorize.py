@@ -94,6 +94,12 @@ class _TwoPaths(Generic[P]):
         """Return the disagreements since the last call, as records bear them."""
         return [] if self._comparison is None else self._comparison.take_findings()
 
+    def reload_policy(self) -> None:
+        """Let every part that has a policy load it again."""
+        for part in self._parts:
+            if (reload := getattr(part, "reload_policy", None)) is not None:
+                reload()
+
     def counters(self) -> Mapping[str, float]:
         """Return what each path and the comparison counted, entries in all, and the attempts of all parts."""
         counted: dict[str, float] = {

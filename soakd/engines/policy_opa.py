@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import re
 import time
 from collections.abc import Iterable, Mapping
@@ -103,6 +104,11 @@ class OpaPolicy:
             self._lost_before = self._client.attempts.connection_errors_total
             self._push_meanwhile(0)
         return decision
+
+    def reload_policy(self) -> None:
+        """Push the policy again with the next operation, with a new revision."""
+        self._reload_due_s = -math.inf
+        self._reload_every_s = self._reload_every_s or math.inf
 
     async def decide_many(self, given: Iterable[Mapping[str, Any]]) -> list[Any]:
         """Decide on many inputs at once; an input that fails has its exception in its place."""

@@ -65,6 +65,10 @@ class RegorusPolicy:
         """Decide on many inputs; an input that fails has its exception in its place."""
         return decide_each(self.decide, given)
 
+    def reload_policy(self) -> None:
+        """Load the policy again, now."""
+        self._reload()
+
     def close(self) -> None:
         """Let go of the compiled policy."""
         del self._policy, self.decide

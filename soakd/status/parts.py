@@ -25,6 +25,7 @@ SEVERITY = ("PASS", "INCONCLUSIVE", "INCOMPLETE", "INVALID", "FAIL")
 INCIDENTS = frozenset({
     "start_failed", "restart", "crash", "exit", "hang", "gave_up", "garbled", "children_left", "close_failed",
     "operation_error", "disagreement", "memory_reserve", "daemon_gap",
+    "fault_begin", "fault_end", "proxy_lost",
     "server_start_failed", "server_crash", "server_hang", "server_restart", "server_recovered", "server_gave_up",
 })  # fmt: skip
 """What soakd itself calls an incident, by what it is; engines may send others."""

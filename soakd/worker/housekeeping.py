@@ -3,13 +3,14 @@
 The driver calls it when it is due: there is no second thread in the judged process.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from soakd import histogram
 from soakd.load import AsyncDriver, Lanes, SyncDriver
 from soakd.model import Phase, WorkerSpec
 from soakd.probes import ProbeSet
+from soakd.worker.faultwatch import LOOK_EVERY_S, FaultWatch
 from soakd.worker.pipes import ControlPipe, RecordPipe, now
 
 NS = 1_000_000_000
@@ -36,6 +37,8 @@ class Housekeeping:
         self._lanes = lanes
         self._counters: Callable[[], Mapping[str, float]] = dict
         self._take_findings: TakeFindings = list
+        self._reload_policy: Callable[[], Any] | None = None
+        self._fault: FaultWatch | None = None
         self._findings = 0
         self._probes = ProbeSet(
             sample_every_s=spec.sample_every_s,
@@ -52,11 +55,15 @@ class Housekeeping:
         self._samples = 0
         self.stopping = False
 
-    def begin(self, origin_s: float, counters: Any, take_findings: TakeFindings | None = None) -> None:
+    def begin(
+        self, origin_s: float, counters: Any, take_findings: TakeFindings | None = None,
+        reload_policy: Callable[[], Any] | None = None,
+    ) -> None:  # fmt: skip
         """Start the cadences at the run's origin (CLOCK_MONOTONIC seconds), the same for every engine."""
         mono_s = now().mono_s
         self._counters = counters
         self._take_findings = take_findings or list
+        self._reload_policy = reload_policy
         self._sample_due_s = _next_due_s(origin_s, self._spec.sample_every_s, mono_s)
         self._latency_from_s = mono_s
         self._latency_due_s = mono_s + self._spec.latency_every_s
@@ -78,6 +85,7 @@ class Housekeeping:
         """Drop the last references to the engine's methods."""
         self._counters = dict
         self._take_findings = list
+        self._reload_policy = None
 
     def close(self) -> None:
         """End a child that is still alive."""
@@ -87,11 +95,13 @@ class Housekeeping:
         """Do what is due; return when to be called again (CLOCK_MONOTONIC nanoseconds), or None to stop."""
         mono_s = now_ns / NS
         if mono_s >= self._control_due_s:
-            self._control_due_s = mono_s + CONTROL_EVERY_S
-            self.stopping = self.stopping or self._asked_to_stop()
+            self._control_due_s = mono_s + (CONTROL_EVERY_S if self._fault is None else LOOK_EVERY_S)
+            self._obey(mono_s)
         if self.stopping:
             return None
         self._mind_child(mono_s)
+        if self._fault is not None:
+            self._tell_of_fault(self._fault.look(mono_s, self._fault_totals()))
         if mono_s >= self._sample_due_s:
             self._sample(mono_s)
             self._sample_due_s = _next_due_s(self._sample_due_s, self._spec.sample_every_s, mono_s)
@@ -104,9 +114,36 @@ class Housekeeping:
     def _read_counters(self) -> Mapping[str, float]:
         return self._counters()
 
-    def _asked_to_stop(self) -> bool:
-        order = self._control.poll()
-        return order is not None and "stop" in order
+    def _obey(self, mono_s: float) -> None:
+        """Take the daemon's orders."""
+        while not self.stopping and (order := self._control.poll()) is not None:
+            if "stop" in order:
+                self.stopping = True
+            elif "fault" in order:
+                self._mind_fault(order["fault"], mono_s)
+            elif "reload_policy" in order and self._reload_policy is not None:
+                self._reload_policy()
+
+    def _mind_fault(self, order: Mapping[str, Any], mono_s: float) -> None:
+        """Begin or end to watch what a fault does; the latencies in between have a record of their own."""
+        match order["state"]:
+            case "begin":
+                self._send_latency(mono_s)
+                self._fault = FaultWatch(order, self._fault_totals())
+                self._tell_of_fault([self._fault.begun(mono_s)])
+            case "healed" if self._fault is not None:
+                self._fault.heal()
+            case "end" if self._fault is not None:
+                self._tell_of_fault([self._fault.end(mono_s, self._fault_totals())])
+                self._send_latency(mono_s)
+                self._fault = None
+
+    def _tell_of_fault(self, told: Iterable[dict[str, Any]]) -> None:
+        for body in told:
+            self._records.send("fault", body)
+
+    def _fault_totals(self) -> Mapping[str, float]:
+        return {**self._counters(), **self._running_totals()}
 
     def _mind_child(self, mono_s: float) -> None:
         """While a forked child lives, copy-on-write slows operations down: their latency goes in the window's lane."""
@@ -158,6 +195,7 @@ class Housekeeping:
                 {
                     "phase": self.phase.name if self.phase else None,
                     "window": lane == "window",
+                    **({} if self._fault is None else {"fault": self._fault.name}),
                     "from_mono_s": round(self._latency_from_s, 6),
                     "service": histogram.pack(service),
                     "response": histogram.pack(response),

@@ -113,7 +113,10 @@ class Life:
         """
         self._records.send("hello", self._hello())
         self._origin_s = self._wait_for_go()
-        self._keeping.begin(self._origin_s, self._engine.counters, getattr(self._engine, "take_findings", None))
+        engine = self._engine
+        extra = (getattr(engine, name, None) for name in ("take_findings", "reload_policy"))
+        self._keeping.begin(self._origin_s, engine.counters, *extra)
+        del engine
         for phase in self._spec.phases:
             if self._keeping.stopping or self._ns(phase.end_s) <= int(now().mono_s * NS):
                 continue

@@ -12,9 +12,9 @@ import pytest
 from soakd.backends import opa, programs, redis
 from soakd.backends.client import About, without_password
 from soakd.backends.opa import OpaClient
-from soakd.backends.places import LONGEST_SOCKET_BYTES, Place
 from soakd.backends.redis import RedisClient
 from soakd.errors import BackendError
+from soakd.places import LONGEST_SOCKET_BYTES, Place
 from tests.servers import server_saying
 
 

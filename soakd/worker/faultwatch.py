@@ -1,0 +1,57 @@
+"""What a fault does to the operations of this worker, told at the resolution of housekeeping."""
+
+from collections.abc import Mapping
+from typing import Any
+
+NOTICED = ("errors_total", "retries_total", "timeouts_total", "connection_errors_total", "reloads_total")
+"""Counters of driver and engine by which a worker has noticed a fault once one of them moves."""
+LOOK_EVERY_S = 0.05
+
+
+class FaultWatch:
+    """One fault, from when this worker was told of it."""
+
+    def __init__(self, order: Mapping[str, Any], totals: Mapping[str, float]) -> None:
+        self.name = str(order["name"])
+        self.number = int(order["id"])
+        self._touched = bool(order.get("touched"))
+        self._first = dict(totals)
+        self._last = dict(totals)
+        self._is_detected = self._is_recovered = self._is_healed = False
+
+    def heal(self) -> None:
+        """From now on an operation that succeeds, while none fails, is recovery."""
+        self._is_healed = True
+
+    def look(self, mono_s: float, totals: Mapping[str, float]) -> list[dict[str, Any]]:
+        """Compare with the last look; return what there is to tell."""
+        before, self._last = self._last, dict(totals)
+        found = []
+        if self._touched and not self._is_detected and any(_rise(self._first, totals, name) for name in NOTICED):
+            self._is_detected = True
+            found.append(self._told("detected", mono_s))
+        failed = _rise(before, totals, "errors_total")
+        succeeded = _rise(before, totals, "operations_total") - failed
+        if self._touched and self._is_healed and not self._is_recovered and succeeded > 0 and not failed:
+            self._is_recovered = True
+            found.append(self._told("recovered", mono_s))
+        return found
+
+    def end(self, mono_s: float, totals: Mapping[str, float]) -> dict[str, Any]:
+        """Return the numbers of the whole fault."""
+        return self._told("ended", mono_s) | {
+            "operations": int(_rise(self._first, totals, "operations_total")),
+            "failed_operations": int(_rise(self._first, totals, "errors_total")),
+            "retried_operations": int(_rise(self._first, totals, "retries_total")),
+        }
+
+    def begun(self, mono_s: float) -> dict[str, Any]:
+        """Return what acknowledges the order."""
+        return self._told("begun", mono_s)
+
+    def _told(self, state: str, mono_s: float) -> dict[str, Any]:
+        return {"id": self.number, "fault": self.name, "state": state, "mono_s": round(mono_s, 6)}
+
+
+def _rise(before: Mapping[str, float], after: Mapping[str, float], name: str) -> float:
+    return after.get(name, 0.0) - before.get(name, 0.0)
