@@ -12,6 +12,7 @@ from typing import Any, get_args
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from soakd import journald
 from soakd.model import PhaseName, may_decide
 from soakd.records import Record
 from soakd.status import EngineStatus, RunStatus, ServerStatus, answer_so_far, printable
@@ -44,7 +45,8 @@ def configure(level: str = "info", format: str = "auto") -> None:  # noqa: A002 
 
     Args:
         level: debug, info, warning or error.
-        format: console (for people), json (a line an event), or auto: console on a terminal, json elsewhere.
+        format: console (for people), json (a line an event), or auto: console on a terminal, entries with fields where
+            stderr is the systemd journal, json elsewhere.
 
     Raises:
         ValueError: a level or format of another name.
@@ -57,7 +59,7 @@ def configure(level: str = "info", format: str = "auto") -> None:  # noqa: A002 
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             safe,
-            *(_console() if console else _json()),
+            *(_console() if console else _journal() if format == "auto" and journald.is_stderr() else _json()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # looked up late: a live table may stand before it
@@ -203,6 +205,18 @@ def _console() -> list[Processor]:
     colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     # Its own traceback formatter would print local variables, and with them secrets.
     return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]
+
+
+def _journal() -> list[Processor]:
+    """Send entries to journald itself; what it does not take goes to stderr as JSON, which it reads too."""
+    writer = journald.Journald()
+
+    def send(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+        if writer.send(event):
+            raise structlog.DropEvent
+        return event
+
+    return [structlog.processors.format_exc_info, send, structlog.processors.JSONRenderer()]
 
 
 def _json() -> list[Processor]:

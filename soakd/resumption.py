@@ -5,7 +5,6 @@ concern the run itself.
 """
 
 import dataclasses
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -173,12 +172,9 @@ def _last_record(path: Path) -> Stamp | None:
 
 def _past(path: Path) -> Mapping[str, Past]:
     found: dict[str, dict[str, Any]] = {}
-    try:
-        for engine, of_server, highest in journal.query(path, _HIGHEST):
-            key = "next_server_life" if of_server else "next_segment"
-            found.setdefault(engine, {})[key] = int(highest) + 1
-    except (sqlite3.Error, TypeError) as error:
-        raise JournalError(f"{path}: damaged: {error}") from error
+    for engine, of_server, highest in journal.query(path, _HIGHEST):
+        key = "next_server_life" if of_server else "next_segment"
+        found.setdefault(engine, {})[key] = int(highest) + 1
     for incident in journal.read_records(path, "incident"):
         past = found.setdefault(incident.engine, {})
         if incident.body.get("what") == "restart" and "fault" not in incident.body:
