@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from soakd import config, journal, preflight, processes, report, resumption, rundir, unitfiles
+from soakd import config, journal, journald, preflight, processes, report, resumption, rundir, unitfiles
 from soakd.errors import ConfigError, JournalError, PreflightError
 from soakd.plan import Plan, make_plan
 from soakd.resumption import Resumption
@@ -301,7 +301,8 @@ def _soak(plan: Plan, found: RunDir, options: argparse.Namespace, resumed: Resum
     if outcome.left is not None:
         print(f"soakd: {found.path}: left unfinished ({outcome.left}); soakd run --resume {found.path} goes on with it")
         return LEFT
-    _show(outcome.verdict, found)
+    if not journald.is_stderr():  # there the verdict is an entry already, and a table would be a hundred
+        _show(outcome.verdict, found)
     if outcome.failure:
         print(f"soakd: {outcome.failure}", file=sys.stderr)
         return 5

@@ -75,7 +75,6 @@ class Daemon:
         self._life = 0
         self._ended_for: str | None = None
         self._left: str | None = None
-        self._asked = asyncio.Event()
         self._service = Service(Notifier(), self.status, time.monotonic)
 
     async def soak(self) -> Outcome:
@@ -178,7 +177,6 @@ class Daemon:
                 group.create_task(self._show_progress()),
                 group.create_task(self._sample_servers(supervisor, servers)),
                 group.create_task(self._service.tell(supervisor)),
-                group.create_task(self._leave_a_host_that_goes_down()),
                 group.create_task(self._break_things(supervisor, faults)),
             ]
             tender = group.create_task(servers.run())
@@ -228,23 +226,15 @@ class Daemon:
             _show_cursor()
             os._exit(128 + number)
         self._signal = number
-        if number == signal.SIGTERM and self._service.enabled:
-            self._asked.set()  # why, decides how it ends
-        else:
-            self._end_early()
+        if number == signal.SIGTERM and host_goes_down():  # a run outlives a reboot, but not a stop
+            self._left = "the host goes down"
+        self._end_early()
 
     def _leave(self, why: str) -> None:
         """End without sealing the run: it goes on with the next daemon."""
         if self._signal is None and self._failure is None:
             self._left = why
             self._end_early()
-
-    async def _leave_a_host_that_goes_down(self) -> None:
-        """Wait for the service manager's SIGTERM: a run outlives a reboot, but not a stop."""
-        await self._asked.wait()
-        if await host_goes_down():
-            self._left = "the host goes down"
-        self._end_early()
 
     def _fail(self, why: str) -> None:
         """End in order where the record of the run cannot be kept: an unrecorded soak proves nothing."""

@@ -210,12 +210,14 @@ def _what_is_left(path: Path) -> str:
     """Say up to which record a damaged file can be read."""
     count, last_s = 0, None
     with contextlib.suppress(JournalError), _Reader(path) as db:
-        for wall_s, body in db.execute("SELECT wall_s, body FROM record ORDER BY id"):
-            json.loads(body)
-            count, last_s = count + 1, wall_s
+        for row in db.execute(f"SELECT {_COLUMNS} FROM record ORDER BY id"):  # noqa: S608 - a constant
+            count, last_s = count + 1, _record(row).at.wall_s
     if last_s is None:
         return "none of its records can be read: the run is lost"
-    until = datetime.fromtimestamp(last_s, UTC).isoformat(timespec="seconds")
+    try:
+        until = datetime.fromtimestamp(last_s, UTC).isoformat(timespec="seconds")
+    except (OverflowError, TypeError, ValueError):
+        until = "a moment that cannot be read"
     return f"its first {count} records can be read, up to {until}: what was recorded after that is lost"
 
 
@@ -240,7 +242,7 @@ class _Reader:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
         self._db.close()
-        if isinstance(error, sqlite3.Error | json.JSONDecodeError):
+        if isinstance(error, sqlite3.Error | ValueError):
             raise JournalError(f"{self._path}: damaged: {error}") from error
 
 
@@ -271,6 +273,8 @@ def _check_version(path: Path, db: sqlite3.Connection) -> None:
 
 def _record(row: tuple[Any, ...]) -> Record:
     kind, name, segment, *clocks, body = row
+    if not isinstance(body, str):
+        raise sqlite3.DatabaseError("a record without a body")
     return Record(kind=kind, engine=name, segment=segment, at=Stamp(*clocks), body=json.loads(body))
 
 

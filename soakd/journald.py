@@ -15,6 +15,7 @@ SOCKET = "/run/systemd/journal/socket"
 PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 LONGEST_VALUE = 4000
 MOST_FIELDS = 40
+COUNTED = (("incidents_total", "incidents"), ("verdict", "so far"))
 _NOT_IN_A_NAME = re.compile(r"[^A-Z0-9_]")
 
 
@@ -70,6 +71,9 @@ def message(event: Mapping[str, Any]) -> str:
     """Write an event for people: "incident: crash of cache: killed by SIGKILL"."""
     named = [str(event[key]) for key in ("what", "phase", "state", "reason") if event.get(key) is not None]
     words = str(event.get("event")) + (f": {', '.join(named)}" if named else "")
+    if isinstance(elapsed_s := event.get("elapsed_s"), int):
+        words += f", {elapsed_s // 3600}:{elapsed_s // 60 % 60:02}:{elapsed_s % 60:02}"
+    words += "".join(f", {event[key]} {name}" for key, name in COUNTED if event.get(key))
     if event.get("engine"):
         words += f" ({event['engine']})"
     more = event.get("detail") or event.get("summary") or event.get("metrics") or event.get("exception")

@@ -86,7 +86,14 @@ class RunDir:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            self.unlock()
             raise PreflightError(f"{self.path}: another soakd is writing this run") from error
+
+    def unlock(self) -> None:
+        """Let others hold the run."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     @classmethod
     def reopen(cls, path: Path) -> "RunDir":

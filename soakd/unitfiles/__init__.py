@@ -8,7 +8,7 @@ from pathlib import Path
 from soakd.errors import PreflightError
 
 SERVICE = "soakd@.service"
-TIMER = "soakd-release.timer"
+OTHERS = ("soakd-shutdown@.service", "soakd-release.timer")
 DROP_INS = ("prometheus.conf", "home.conf", "jit.conf")
 AS_SHIPPED = "/opt/soakd/bin/soakd"
 """What the shipped service starts."""
@@ -34,7 +34,7 @@ def units(prefix: Path, base_prefix: Path) -> Mapping[Path, str]:
         if any(_is_below(folder, hidden) for hidden in HIDDEN):
             raise PreflightError(f"{folder}: the service has a /tmp of its own: install soakd elsewhere, as /opt/soakd")
     service = read(SERVICE).replace(AS_SHIPPED, _quoted(f"{prefix}/bin/soakd"))
-    written = {UNITS / SERVICE: service, UNITS / TIMER: read(TIMER)}
+    written = {UNITS / SERVICE: service, **{UNITS / name: read(name) for name in OTHERS}}
     if any(_is_below(folder, home) for folder in folders for home in HOMES):
         written[UNITS / f"{SERVICE}.d" / "home.conf"] = read("drop-ins/home.conf")
     return written

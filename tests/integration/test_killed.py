@@ -1,0 +1,232 @@
+"""kill -9 at seeded moments: of the daemon, of workers, of servers. Ten moments each; SOAKD_KILLS=50 for more."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from soakd import journal
+from soakd.errors import JournalError
+from tests.booted import wait_for
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+KILLS = int(os.environ.get("SOAKD_KILLS", "10"))
+SERVER_KILLS = min(KILLS, 20)
+KINDS = ("hello", "phase", "sample", "latency", "incident", "bye", "snapshot", "server")
+CONFIG = """
+[run]
+name = "killed"
+duration = "{duration}s"
+sample_every = "250ms"
+collect_every = "500ms"
+snapshot_every = "off"
+longest_gap = "10min"
+[limits]
+growth_per_operation = "1kB"
+restarts = 1000
+[supervision]
+max_restarts = 1000
+restart_backoff = "50ms"
+start_within = "2min"
+[[engine]]
+name = "cache"
+kind = "cache.native"
+rate = 500
+options = {{ capacity = 100 }}
+"""
+REDIS = """
+[[engine]]
+name = "redis"
+kind = "cache.redis"
+rate = 100
+"""
+
+
+class Soak:
+    """A run that is killed and goes on."""
+
+    def __init__(self, folder: Path, text: str) -> None:
+        self.folder = folder
+        self.run = folder / "run"
+        (folder / "tmp").mkdir()
+        (folder / "soak.toml").write_text(text, encoding="utf-8")
+        self.daemons: list[psutil.Popen] = []
+
+    def start(self) -> psutil.Popen:
+        with open(self.folder / "log", "ab") as log:
+            daemon = psutil.Popen(
+                [sys.executable, "-m", "soakd", "run", "soak.toml", "--run-dir", "run", "--resume"],
+                cwd=self.folder, stdout=log, stderr=log, start_new_session=True,
+                env={**os.environ, "TMPDIR": str(self.folder / "tmp")},
+            )  # fmt: skip
+        self.daemons.append(daemon)
+        return daemon
+
+    def records(self) -> int:
+        try:
+            return int(journal.query(self.run / "run.db", "SELECT COUNT(*) FROM record")[0][0])
+        except JournalError:
+            return 0
+
+    def verdict(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.run / "verdict.json").read_text(encoding="utf-8"))
+        return found
+
+    def incidents(self, what: str) -> int:
+        return sum(incident["what"] == what for incident in self.verdict()["incidents"])
+
+    def finish(self) -> int:
+        """Wait for the end of the last daemon; nothing but the run's files must be left then."""
+        code = self.daemons[-1].wait(300)
+        assert self.left() == []
+        assert list((self.folder / "tmp").iterdir()) == []
+        assert not (self.run / "servers").exists()
+        assert [path.name for path in self.run.iterdir() if path.name.startswith(".")] == []
+        return int(code)
+
+    def left(self) -> list[int]:
+        """The processes that any daemon of this run has left behind: they have its folder for temporary files."""
+        mark = f"TMPDIR={self.folder / 'tmp'}".encode()
+        return [pid for pid in psutil.pids() if mark in environ_of(pid) and not is_zombie(pid)]
+
+
+def environ_of(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
+
+
+def is_zombie(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return True
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    yield tmp_path
+    for pid in psutil.pids():
+        if f"TMPDIR={tmp_path / 'tmp'}".encode() in environ_of(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_a_daemon_killed_at_any_moment_loses_no_committed_record(folder: Path) -> None:
+    soak, dice = Soak(folder, CONFIG.format(duration=30 + 5 * KILLS)), random.Random("daemon")
+    resumed = 0
+    for _ in range(KILLS):
+        daemon = soak.start()
+        time.sleep(dice.uniform(0.2, 7.0))
+        committed = soak.records()
+        daemon.kill()
+        daemon.wait()
+        wait_for(lambda: soak.left() == [], 20, "the end of everything that the daemon had started")
+        if (soak.run / "run.db").is_file() and "plan" in journal.read_meta(soak.run / "run.db"):
+            journal.check_whole(soak.run / "run.db")
+            assert soak.records() >= committed
+            resumed += 1
+        elif soak.run.exists():
+            shutil.rmtree(soak.run)  # it had not begun: a new one does
+    soak.start()
+    code = soak.finish()
+    assert code in (0, 1, 3, 4)
+    phases = list(journal.read_records(soak.run / "run.db", "phase", engine=""))
+    seams = [r for r in phases if r.body["name"] == "resumed"]
+    assert [seam.segment for seam in seams] == list(range(1, len(seams) + 1))
+    assert KILLS // 3 <= len(seams) <= resumed
+    assert soak.incidents("daemon_gap") == len(seams)
+    assert sum(r.body["name"] == "end" for r in phases) == 1
+    hellos = [r.segment for r in journal.read_records(soak.run / "run.db", "hello", engine="cache")]
+    assert len(set(hellos)) == len(hellos), "a segment number was used twice"
+    assert soak.verdict()["verdict"] != "INCOMPLETE"
+    assert_no_contradiction(soak.verdict())
+
+
+def assert_no_contradiction(verdict: dict[str, Any]) -> None:
+    """However often it was killed: the record itself is sound."""
+    sound = {c["id"]: c for c in verdict["checks"] if c["id"] in ("evidence.records", "evidence.clock")}
+    assert [c["reason"] for c in sound.values() if c["verdict"] != "PASS"] == []
+    cache = next(e for e in verdict["engines"] if e["name"] == "cache")
+    assert next(c for c in cache["checks"] if c["id"] == "evidence.process")["verdict"] != "INVALID", cache["checks"]
+
+
+def test_each_kill_of_a_worker_is_an_incident(folder: Path) -> None:
+    soak, dice = Soak(folder, CONFIG.format(duration=40 + 4 * KILLS)), random.Random("worker")
+    daemon, killed = soak.start(), 0
+    wait_for(lambda: soak.records() > 20, 120, "a soak that runs")
+    for _ in range(KILLS):
+        time.sleep(dice.uniform(0.1, 2.0))
+        wait_for(lambda: bool(workers(daemon)) or daemon.poll() is not None, 60, "a worker")
+        if victims := workers(daemon):
+            os.kill(dice.choice(victims), signal.SIGKILL)
+            killed += 1
+    assert soak.finish() in (0, 1, 3, 4)
+    assert killed == KILLS
+    assert soak.incidents("crash") == killed
+    assert_no_contradiction(soak.verdict())
+
+
+def workers(daemon: psutil.Popen) -> list[int]:
+    """The workers of a daemon that have said hello and live; not the children that they fork."""
+    try:
+        children = daemon.children()
+        return [c.pid for c in children if "soakd.worker" in c.cmdline() and c.status() != psutil.STATUS_ZOMBIE]
+    except psutil.Error:
+        return []
+
+
+def test_each_kill_of_a_server_is_an_incident(folder: Path) -> None:
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not here")
+    soak, dice = Soak(folder, CONFIG.format(duration=40 + 4 * SERVER_KILLS) + REDIS), random.Random("server")
+    daemon, killed = soak.start(), set[int]()
+    wait_for(lambda: soak.records() > 20, 120, "a soak that runs")
+    for _ in range(SERVER_KILLS):
+        time.sleep(dice.uniform(0.1, 2.0))
+        wait_for(lambda: bool(servers(daemon) - killed), 60, "a server")
+        (pid,) = servers(daemon) - killed
+        os.kill(pid, signal.SIGKILL)
+        killed.add(pid)
+    assert soak.finish() in (0, 1, 3, 4)
+    assert soak.incidents("server_crash") + soak.incidents("server_start_failed") == len(killed) == SERVER_KILLS
+    assert_no_contradiction(soak.verdict())
+
+
+def servers(daemon: psutil.Popen) -> set[int]:
+    try:
+        found = {c for c in daemon.children() if c.name() == "redis-server" and c.status() != psutil.STATUS_ZOMBIE}
+    except psutil.Error:
+        return set()
+    return {process.pid for process in found}
+
+
+def test_two_daemons_never_write_one_run(folder: Path) -> None:
+    soak = Soak(folder, CONFIG.format(duration=30))
+    first = soak.start()
+    wait_for(lambda: soak.records() > 0, 120, "a soak that runs")
+    second = subprocess.run(
+        [sys.executable, "-m", "soakd", "run", "--resume", "run"],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert second.returncode == 2
+    assert "another soakd is writing this run" in second.stderr
+    first.send_signal(signal.SIGTERM)
+    assert soak.finish() == 143
+    third = subprocess.run(
+        [sys.executable, "-m", "soakd", "run", "--resume", "run"],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert "is finished, and not resumed" in third.stdout
+    assert third.returncode == {"INVALID": 4, "INCONCLUSIVE": 3, "FAIL": 1}[soak.verdict()["verdict"]]

@@ -1,0 +1,270 @@
+"""A run that another daemon began: what is read of it, and how it is judged."""
+
+import dataclasses
+import json
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from soakd import journal, resumption, rundir
+from soakd.analysis.assemble import assemble
+from soakd.analysis.verdict import make_verdict
+from soakd.errors import JournalError, PreflightError
+from soakd.plan import longest_gap_s
+from soakd.planfile import plan_as_dict
+from soakd.records import Record, Stamp
+from soakd.resumption import Resumption
+from soakd.rundir import RunDir
+from soakd.stitching import seams, stitched
+from tests.recorded import check, made_up, plan_of, stamp, verdict_of
+
+PLAN = plan_of()
+DIED_S, RESUMED_S = 60.0, 64.0
+BOOT = "the same boot"
+
+
+def until(t_s: float) -> list[Record]:
+    """What a daemon that was killed has committed."""
+    return [r for r in made_up(PLAN, end=None) if r.at.mono_s <= stamp(t_s).mono_s]
+
+
+def written(path: Path, records: list[Record], plan: Any = PLAN) -> Path:
+    db = journal.Journal(path, on_commit=lambda batch: None, on_failure=print)
+    db.set_meta({"run_id": "r", "plan": plan_as_dict(plan), "environment": {"host": {"boot_id": BOOT}}})
+    for record in records:
+        db.put(record)
+    db.close()
+    return path
+
+
+def after(resumed: Resumption, clocks: Callable[[Stamp], Stamp], *, from_s: float = RESUMED_S) -> list[Record]:
+    """What the next daemon commits: the rest of the story in another life, on its own clocks."""
+    origin_s = next(r.body["mono_s"] for r in made_up(PLAN) if r.body.get("name") == "origin")
+    shift_s = clocks(stamp(0.0)).mono_s - stamp(0.0).mono_s
+    rest: list[Record] = [resumed.record(), resumed.incident()]
+    lives = {name: past.next_segment for name, past in resumed.engines.items()}
+    before: dict[str, float] = {}
+    for record in until(from_s):
+        before[record.engine] = max(before.get(record.engine, 0), record.body.get("operations_total", 0))
+    for n, (name, life) in enumerate(lives.items()):
+        hello = {"pid": 500 + 10 * life + n}
+        rest.append(Record(kind="hello", engine=name, segment=life, at=clocks(stamp(from_s)), body=hello))
+    for record in made_up(PLAN):
+        if record.at.mono_s <= stamp(from_s).mono_s or record.kind == "hello":
+            continue
+        body = dict(record.body)
+        if "operations_total" in body:
+            body["operations_total"] -= before[record.engine]
+        for name in ("reachable_forked_at_s", "from_mono_s"):
+            if name in body:
+                body[name] += shift_s
+        segment = lives[record.engine] if record.engine else resumed.life
+        rest.append(dataclasses.replace(record, segment=segment, at=clocks(record.at), body=body))
+    assert resumed.origin_s == pytest.approx(origin_s + shift_s)
+    return rest
+
+
+def same(at: Stamp) -> Stamp:
+    return at
+
+
+def rebooted(at: Stamp) -> Stamp:
+    """The clocks of a boot that began one second before the run was resumed."""
+    since_s = at.wall_s - stamp(RESUMED_S - 1.0).wall_s
+    return Stamp(at.wall_s, since_s, since_s)
+
+
+@pytest.mark.parametrize(("clocks", "boot"), [(same, BOOT), (rebooted, "another boot")])
+def test_a_resumed_run_is_judged_over_all_its_segments(
+    tmp_path: Path, clocks: Callable[[Stamp], Stamp], boot: str
+) -> None:
+    first = until(DIED_S)
+    path = written(tmp_path / "run.db", first)
+    resumed = resumption.look_back(path, clocks(stamp(RESUMED_S)), boot)
+    assert resumed.gap_s == pytest.approx(RESUMED_S - DIED_S, abs=1.01)
+    records = first + after(resumed, clocks)
+    verdict = verdict_of(PLAN, list(stitched(records, seams(records))))
+    assert verdict["verdict"] == "PASS", verdict["summary"]
+    assert check(verdict, "", "evidence.gap")["verdict"] == "PASS"
+    assert check(verdict, "", "evidence.clock")["verdict"] == "PASS"
+    assert check(verdict, "mine", "evidence.process")["verdict"] == "PASS"
+    assert check(verdict, "mine", "rate.achieved")["estimate"] == pytest.approx(1.0, abs=0.001)
+    gap_s = check(verdict, "mine", "evidence.coverage")["longest_gap_seconds"]
+    assert gap_s == pytest.approx(RESUMED_S - DIED_S + 1.0, abs=0.1)
+    lives = next(e for e in verdict["engines"] if e["name"] == "mine")["segments"]
+    assert [(life["segment"], life["ended_by"]) for life in lives] == [(0, "daemon_gap"), (1, "completed")]
+    assert [i["what"] for i in verdict["incidents"]] == ["daemon_gap"]
+
+
+def test_the_order_of_records_does_not_matter_across_a_reboot(tmp_path: Path) -> None:
+    first = until(DIED_S)
+    resumed = resumption.look_back(written(tmp_path / "run.db", first), rebooted(stamp(RESUMED_S)), "another boot")
+    records = first + after(resumed, rebooted)
+    shuffled = random.Random(1).sample(records, len(records))
+    judged = [
+        make_verdict(assemble(PLAN, stitched(r, seams(r))), {"run_id": "r"}, running=False) for r in (records, shuffled)
+    ]
+    assert json.dumps(judged[0]) == json.dumps(judged[1])
+
+
+def test_no_segment_number_is_used_twice_over_many_resumes(tmp_path: Path) -> None:
+    records, taken = until(DIED_S), {0}
+    for n in range(1, 6):
+        path = written(tmp_path / f"{n}.db", records)
+        resumed = resumption.look_back(path, stamp(DIED_S + 2 * n), BOOT)
+        life = resumed.engines["mine"].next_segment
+        assert life not in taken
+        assert resumed.life == n
+        taken.add(life)
+        at = stamp(DIED_S + 2 * n)
+        sample = {"source": "outside", "rss_bytes": 1.0}  # a life that ended before its worker could say hello
+        records += [resumed.record(), Record(kind="sample", engine="mine", segment=life, at=at, body=sample)]
+
+
+def test_a_server_has_numbers_of_its_own(tmp_path: Path) -> None:
+    server = {"source": "server", "server": "redis", "rss_bytes": 1.0}
+    crash = {"what": "server_crash", "detail": "gone", "server": "redis"}
+    records = [
+        *until(DIED_S),
+        Record(kind="sample", engine="mine", segment=7, at=stamp(10), body=server),
+        Record(kind="incident", engine="mine", segment=9, at=stamp(10), body=crash),
+    ]
+    past = resumption.look_back(written(tmp_path / "run.db", records), stamp(RESUMED_S), BOOT).engines["mine"]
+    assert (past.next_segment, past.next_server_life) == (1, 10)
+
+
+def test_restarts_count_and_a_daemons_end_does_not(tmp_path: Path) -> None:
+    told = [
+        Record(kind="incident", engine="mine", segment=1, at=stamp(20), body={"what": "restart"}),
+        Record(kind="incident", engine="mine", segment=2, at=stamp(30), body={"what": "restart"}),
+    ]
+    first = until(DIED_S) + told
+    resumed = resumption.look_back(written(tmp_path / "a.db", first), stamp(RESUMED_S), BOOT)
+    assert (resumed.engines["mine"].restarts, resumed.engines["mine"].gave_up) == (2, False)
+    again = written(tmp_path / "b.db", [*first, resumed.record(), resumed.incident()])
+    assert resumption.look_back(again, stamp(RESUMED_S + 9), BOOT).engines["mine"].restarts == 2
+
+
+def test_a_gap_that_is_too_long_makes_the_run_invalid(tmp_path: Path) -> None:
+    first = until(DIED_S)
+    resumed = resumption.look_back(written(tmp_path / "run.db", first), stamp(DIED_S + 121), BOOT)
+    assert (resumed.allowed_s, resumed.too_late) == (120.0, True)
+    end = Record(
+        kind="phase", engine="", segment=1, at=stamp(DIED_S + 121), body={"name": "end", "reason": "longest_gap"}
+    )
+    verdict = verdict_of(PLAN, [*first, resumed.record(), resumed.incident(), end])
+    assert verdict["verdict"] == "INVALID"
+    assert check(verdict, "", "evidence.gap")["verdict"] == "INVALID"
+    assert verdict["run"]["ended_by"] == "longest_gap"
+
+
+def test_the_allowance_is_a_hundredth_of_the_plan_and_can_be_set() -> None:
+    assert longest_gap_s(plan_of(duration="24h", every="10s")) == 864.0
+    assert longest_gap_s(plan_of(run='longest_gap = "7s"')) == 7.0
+
+
+def test_what_is_shown_does_not_fall_back(tmp_path: Path) -> None:
+    from soakd.status import RunStatus
+
+    first = until(DIED_S)
+    path = written(tmp_path / "run.db", first)
+    before, later = RunStatus(PLAN, "r"), RunStatus(PLAN, "r")
+    before.fold(first)
+    resumed = resumption.look_back(path, rebooted(stamp(RESUMED_S)), "another boot")
+    later.fold(list(resumption.retold(path, resumed)))
+    later.resume(resumption.samples_before(path))
+    assert later.engines["mine"].operations == before.engines["mine"].operations != {}
+    assert later.origin_wall_s == before.origin_wall_s
+    assert later.elapsed_s(rebooted(stamp(RESUMED_S)).mono_s) == pytest.approx(RESUMED_S)
+    assert later.incidents == before.incidents
+    assert not later.engines["mine"].up
+
+
+def test_a_run_is_written_by_one_daemon(tmp_path: Path) -> None:
+    first = RunDir.create(tmp_path / "run")
+    with pytest.raises(PreflightError, match="another soakd is writing this run"):
+        RunDir.reopen(tmp_path / "run")
+    assert first.is_running()
+    first.unlock()
+    RunDir.reopen(tmp_path / "run").unlock()
+
+
+def test_reopening_removes_what_a_killed_daemon_left_and_nothing_else(tmp_path: Path) -> None:
+    for name in (f".{rundir.VERDICT}.x7", f"{rundir.SERVERS}/redis/redis.sock", f"{rundir.IMPORTS}/soakd", "mine.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    RunDir.reopen(tmp_path).unlock()
+    assert {path.name for path in tmp_path.iterdir()} == {"lock", "mine.txt"}
+
+
+def live_copy(tmp_path: Path) -> tuple[Path, int]:
+    """A journal as a killed daemon leaves it: a file and its write-ahead log, not yet one."""
+    path, copy = tmp_path / "run.db", tmp_path / "killed" / "run.db"
+    copy.parent.mkdir()
+    db = journal.Journal(path, on_commit=lambda batch: None, on_failure=print)
+    db.set_meta({"run_id": "r", "plan": plan_as_dict(PLAN), "environment": {}})
+    keeper = sqlite3.connect(path)  # while it reads, closing does not fold the log into the file
+    keeper.execute("SELECT COUNT(*) FROM meta").fetchone()
+    records = until(DIED_S)
+    for record in records:
+        db.put(record)
+    while db.written()[0] < len(records):
+        pass
+    for suffix in ("", "-wal"):
+        shutil.copy(f"{path}{suffix}", f"{copy}{suffix}")
+    db.close()
+    keeper.close()
+    return copy, len(records)
+
+
+def read_all(path: Path) -> int:
+    kinds = ("hello", "phase", "sample", "latency", "incident", "bye", "snapshot", "server")
+    return sum(1 for _ in journal.read_records(path, *kinds))
+
+
+def test_a_killed_daemons_journal_has_every_committed_record(tmp_path: Path) -> None:
+    copy, count = live_copy(tmp_path)
+    journal.check_whole(copy)
+    assert read_all(copy) == count
+
+
+def assert_names_the_loss(said: str, torn: Path) -> None:
+    assert str(torn) in said
+    assert "lost" in said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize("part", ["", "-wal"])
+def test_a_journal_that_is_cut_or_torn_opens_or_says_what_is_lost(tmp_path: Path, part: str) -> None:
+    copy, count = live_copy(tmp_path)
+    if not part:
+        journal.Journal(copy, on_commit=lambda batch: None, on_failure=print).close()  # folds the log into the file
+    dice, outcomes = random.Random(f"torn{part}"), {"opened": 0, "refused": 0}
+    for n in range(40):
+        torn = tmp_path / f"torn{n}" / "run.db"
+        torn.parent.mkdir()
+        for suffix in ("", "-wal") if part else ("",):
+            shutil.copy(f"{copy}{suffix}", f"{torn}{suffix}")
+        file = Path(f"{torn}{part}")
+        size = file.stat().st_size
+        at = dice.randrange(size)
+        with file.open("r+b") as damaged:
+            if n % 2:
+                damaged.truncate(at)
+            else:
+                damaged.seek(at)
+                damaged.write(bytes(min(512, size - at)))
+        try:
+            journal.check_whole(torn)
+            assert read_all(torn) <= count
+            outcomes["opened"] += 1
+        except JournalError as error:
+            said = str(error)
+            assert_names_the_loss(said, torn)
+            outcomes["refused"] += 1
+    assert outcomes["opened"] > 0 if part else outcomes["refused"] > 0, outcomes
