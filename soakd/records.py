@@ -14,6 +14,19 @@ VERSION = 1
 
 Kind = Literal["hello", "phase", "sample", "latency", "snapshot", "attribution", "incident", "bye", "server", "fault"]
 KINDS: frozenset[str] = frozenset(get_args(Kind))
+INCIDENTS = frozenset({
+    "start_failed", "restart", "crash", "exit", "hang", "gave_up", "garbled", "children_left", "close_failed",
+    "operation_error", "disagreement", "memory_reserve", "daemon_gap",
+    "fault_begin", "fault_end", "proxy_lost",
+    "server_start_failed", "server_crash", "server_hang", "server_restart", "server_recovered", "server_gave_up",
+})  # fmt: skip
+"""What soakd itself calls an incident, by what it is; engines may send others."""
+NOT_FOR_ENGINES = INCIDENTS | {"sleep", "clock_step", "findings_failed"}
+
+
+def is_reserved(what: str) -> bool:
+    """Tell whether an incident of this name is soakd's to tell of, so that the verdict may believe it."""
+    return what in NOT_FOR_ENGINES or what.startswith("server_")
 
 
 class Stamp(NamedTuple):

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator
 
 from soakd.metrics import FAMILIES, backends, engines, growth, judged, own, runs
 from soakd.metrics.family import Family
-from soakd.status import BOUNDS_S, INCIDENTS
+from soakd.records import INCIDENTS
+from soakd.status import BOUNDS_S
 
 SECTIONS = (
     ("The run", runs.FAMILIES),

@@ -267,4 +267,5 @@ def _lives(marks: Sequence[Record], incidents: Sequence[Record], gaps: Mapping[i
             end_wall_s=end_wall_s, ended_by=ended_by,
             declared={name: hello.body[name] for name in DECLARED if is_bound(name, hello.body.get(name))},
             boot_id=text(hello.body.get("boot_id")), tape_sha256=text(hello.body.get("tape_sha256")),
+            python=text(hello.body.get("python")), executable=text(hello.body.get("executable")),
         )  # fmt: skip

@@ -34,10 +34,15 @@ def _one_control(run: RunData, kind: str, checks: Mapping[str, Sequence[Check]],
     check = next((c for c in checks[engine.name] if c.id == f"growth.{signal}"), None)
     if check is None:
         return {"engine": engine.name, "verdict": "INCONCLUSIVE", "reason": f"no growth.{signal} was judged"}
-    broken = [c for c in checks[engine.name] if c.id in EVIDENCE and c.verdict == "INVALID"]
+    broken = [c for c in checks[engine.name] if c.id in EVIDENCE and c.verdict in ("INVALID", "INCONCLUSIVE")]
     if broken:
         reason = "; ".join(f"{c.id}: {c.reason}" for c in broken)
-        return {"engine": engine.name, "check": check.id, "verdict": "INVALID", "reason": reason}
+        return {
+            "engine": engine.name,
+            "check": check.id,
+            "verdict": worst([c.verdict for c in broken]),
+            "reason": reason,
+        }
     found: dict[str, Any] = {"engine": engine.name, "check": check.id, "verdict": check.verdict}
     if kind == "control.leak":
         found["caught"] = check.verdict == "FAIL"

@@ -8,7 +8,7 @@ from soakd.analysis.check import Check, round_number
 from soakd.analysis.evidence_lives import check_lives
 from soakd.analysis.outlook import Outlook
 from soakd.analysis.rundata import EngineData
-from soakd.analysis.series import FloatArray
+from soakd.analysis.series import FloatArray, longest_gap_s
 
 LEAST_COVERAGE = 0.95
 LONGEST_PROBE_GAP = 0.20
@@ -35,7 +35,7 @@ def _coverage(data: EngineData, outlook: Outlook) -> Check:
     counts = [_moments(data, signal) for signal in ("operations_total", "rss_anon_bytes")]
     ratio = min(1.0, min(counts) / expected)
     dropped = _dropped(data)
-    gap_s = _longest_gap(data.in_load("operations_total").t_s, load.start_s, end_s)
+    gap_s = data.in_load("operations_total").longest_gap_s(load.start_s, end_s)
     reasons = [] if ratio >= LEAST_COVERAGE else [f"{min(counts)} of {expected:.0f} samples; longest gap {gap_s:.0f}s"]
     if dropped:
         reasons.append(f"{dropped:.0f} records were dropped: the pipe to soakd was full")
@@ -92,7 +92,7 @@ def _gap(data: EngineData, signal: str, outlook: Outlook) -> float:
     load, readings = data.plan.load, _read_at(data, signal)
     if not len(readings) and outlook.final:
         return 1.0
-    return _longest_gap(readings, load.start_s, min(load.end_s, outlook.seen_s)) / load.duration_s
+    return longest_gap_s(readings, load.start_s, min(load.end_s, outlook.seen_s)) / load.duration_s
 
 
 def _read_at(data: EngineData, signal: str) -> FloatArray:
@@ -121,8 +121,3 @@ def _failures(data: EngineData) -> Mapping[str, float]:
             if count:
                 found[name.removeprefix("probe.").removesuffix(".failures_total")] = count
     return found
-
-
-def _longest_gap(t_s: FloatArray, start_s: float, end_s: float) -> float:
-    edges = np.concatenate(([start_s], t_s, [max(start_s, end_s)]))
-    return float(np.max(np.diff(edges)))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from soakd.analysis.series import MIN_SAMPLES, MIN_SHARE, FloatArray, IntArray
+from soakd.analysis.series import MIN_SAMPLES, MIN_SHARE, FloatArray, IntArray, longest_gap_s
 from soakd.histogram import Histogram, unpack
 from soakd.plan import EnginePlan, Plan
 from soakd.records import Record
@@ -50,8 +50,7 @@ class Series:
 
     def longest_gap_s(self, start_s: float, end_s: float) -> float:
         """Return the longest time without a sample between two moments, both included."""
-        edges = np.concatenate(([start_s], self.between(start_s, end_s).t_s, [max(start_s, end_s)]))
-        return float(np.max(np.diff(edges)))
+        return longest_gap_s(self.t_s, start_s, end_s)
 
     def contradictions(self) -> int:
         """Count the readings of one moment of one life that differ. In order of time, each reading once, it is none."""
@@ -98,12 +97,18 @@ class Life:
     """The kernel's name for the boot of the host in which it lived."""
     tape_sha256: str | None = None
     """Which operations drove it."""
+    python: str | None = None
+    """Version of its interpreter; None of a server."""
+    executable: str | None = None
+    """Its interpreter."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Write the life for the verdict file."""
+        """Write the life for the verdict file; its interpreter where it is known."""
+        interpreter = {"python": self.python, "executable": self.executable}
         return {
             "segment": self.segment, "pid": self.pid, "started_at": rfc3339(self.start_wall_s),
             "ended_at": rfc3339(self.end_wall_s), "ended_by": self.ended_by,
+            **{name: value for name, value in interpreter.items() if value is not None},
         }  # fmt: skip
 
 

@@ -59,6 +59,12 @@ class Recording:
     """Segments with too few samples, or too short beside the whole duration."""
 
 
+def longest_gap_s(t_s: FloatArray, start_s: float, end_s: float) -> float:
+    """Return the longest time without a reading between two moments, both included; `t_s` in order, in seconds."""
+    end_s = max(start_s, end_s)
+    return float(np.max(np.diff(np.concatenate(([start_s], np.clip(t_s, start_s, end_s), [end_s])))))
+
+
 def read_series(x: FloatArray, y: FloatArray, segment: IntArray | None = None) -> Recording:
     """Order the samples, drop what is not finite and what is recorded twice, and cut them into segments.
 

@@ -14,6 +14,8 @@ from soakd.analysis.series import MIN_SAMPLES
 from soakd.histogram import merge, quantile_s
 from soakd.model import State
 
+LEAST_WINDOWS = 0.5
+"""Share of the load phase's windows that latency must rest on: fewer are not the load phase."""
 DRIVER_BOUND_S = 10e-3
 """A window whose lateness p99 is above this says more about the driver than about the engine."""
 CONSTANT_PROFILES = ("baseline", "target", "stress", "extreme")
@@ -115,13 +117,15 @@ def _latency(data: EngineData) -> Iterator[Check]:
     limits = data.plan.config.limits
     counted, bound = latency_windows(data)
     summary = latency_summary(counted)
-    missing = "every window was driver-bound" if bound else "no latency was recorded"
+    whole = len(counted) + len(bound)
+    missing = f"{len(bound)} of {whole} windows were driver-bound" if bound else "no latency was recorded"
+    is_enough = len(counted) >= LEAST_WINDOWS * whole
     more: dict[str, Any] = {"windows": len(counted), "driver_bound_windows": len(bound), **summary}
     if limits.latency_p95_s is not None:
-        p95 = summary["service_p95_s"]
+        p95 = summary["service_p95_s"] if is_enough else None
         yield below("latency.p95", p95, limits.latency_p95_s, "seconds", missing=missing, **more)
     if limits.response_p99_s is not None:
-        p99 = summary["response_p99_s"]
+        p99 = summary["response_p99_s"] if is_enough else None
         yield below("latency.response_p99", p99, limits.response_p99_s, "seconds", missing=missing)
     yield _drift(data, counted, limits.latency_drift_ratio)
 

@@ -15,6 +15,7 @@ from soakd.engines.protocol import Engine
 from soakd.engines.unfinished import checked, is_coroutine_function, is_generator_function, refuse_unfinished
 from soakd.errors import EngineError
 from soakd.model import Operation
+from soakd.records import is_reserved
 
 OPERATION_NAMES = ("op", "operation")
 
@@ -86,9 +87,11 @@ class OwnEngine:
 
 
 def _as_record(finding: object) -> dict[str, Any]:
-    """Check a finding as a record bears it: `what` and `detail`, and what else JSON can carry."""
+    """Check a finding as a record bears it: `what` (no incident of soakd's), `detail`, and what else JSON can carry."""
     if not isinstance(finding, Mapping) or not all(isinstance(finding.get(key), str) for key in ("what", "detail")):
         raise TypeError(f'a finding is a dict with the texts "what" and "detail", got {_described(finding)}')
+    if is_reserved(finding["what"]):
+        raise ValueError(f'"what": "{finding["what"]}" is what soakd itself calls an incident: name it otherwise')
     record: dict[str, Any] = json.loads(json.dumps(dict(finding), allow_nan=False))
     return record
 

@@ -6,7 +6,8 @@ from typing import get_args
 
 from soakd.metrics.family import Family, Labels, Values
 from soakd.model import State
-from soakd.status import INCIDENTS, RunStatus
+from soakd.records import INCIDENTS
+from soakd.status import RunStatus
 
 STATES: tuple[str, ...] = get_args(State)
 

@@ -1,7 +1,6 @@
 """Everything that a worker reads of itself, behind one object with a fixed amount of state."""
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any
@@ -39,7 +38,7 @@ class ProbeSet:
     ) -> None:
         self.sample_every_s = sample_every_s
         self._read_counters = counters
-        self._counters = TieredProbe("counters", self._accepted_counters, clock=time.perf_counter_ns)
+        self._counters = TieredProbe("counters", self._accepted_counters, may_wait=True)
         self._python = TieredProbe("live_python", allocator.python_bytes)
         self._native = TieredProbe("live_native", allocator.native_bytes)
         self._probes = [

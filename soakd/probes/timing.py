@@ -1,5 +1,6 @@
 """Probes that time themselves: what turns out dear is read less often, what fails is counted, nothing raises."""
 
+import resource
 import time
 from collections.abc import Callable, Mapping
 
@@ -10,6 +11,11 @@ TIERS_S = (0.0, 60.0, 300.0)
 TOO_DEAR_S = 0.010
 CHEAP_S = TOO_DEAR_S / 2
 CHEAP_READINGS_TO_RECOVER = 3
+
+
+def _waits() -> int:
+    """Return how often this thread gave the processor away to wait for something, rather than being preempted."""
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 
 
 class Absent(ProbeError):
@@ -29,12 +35,15 @@ class TieredProbe:
         name: as in `probe.<name>.duration_s`.
         read: gives the values of its signals. It may raise anything.
         clock: nanoseconds. The default counts this thread's CPU time: a reading that was merely preempted by other
-            processes must not be taken for a dear one. What may block needs `time.perf_counter_ns`.
+            processes must not be taken for a dear one.
+        may_wait: the reading may block, as anybody's own code. Where it gave the processor away of itself, it costs
+            the time that passed.
     """
 
     __slots__ = (
         "_cheap_in_a_row",
         "_clock",
+        "_may_wait",
         "_read",
         "_read_at_s",
         "absent",
@@ -50,15 +59,17 @@ class TieredProbe:
         read: Callable[[], Mapping[str, float]],
         *,
         clock: Callable[[], int] = time.thread_time_ns,
+        may_wait: bool = False,
     ) -> None:
         self.name = name
         self.tier = 0
         self.absent = False
         self.failures_total = 0
         self.duration_s = 0.0
-        """What the last reading cost, on the probe's clock."""
+        """What the last reading cost."""
         self._read = read
         self._clock = clock
+        self._may_wait = may_wait
         self._read_at_s: float | None = None
         self._cheap_in_a_row = 0
 
@@ -80,6 +91,7 @@ class TieredProbe:
 
     def _timed_reading(self) -> Mapping[str, float]:
         begun_ns = self._clock()
+        waits, passed_from_ns = (_waits(), time.perf_counter_ns()) if self._may_wait else (0, 0)
         try:
             return self._read()
         except Absent:
@@ -88,6 +100,8 @@ class TieredProbe:
             self.failures_total += 1
         finally:
             self.duration_s = max(0, self._clock() - begun_ns) / 1e9
+            if self._may_wait and _waits() > waits:
+                self.duration_s = (time.perf_counter_ns() - passed_from_ns) / 1e9
             self._choose_tier()
         return {}
 

@@ -40,11 +40,15 @@ def _lines(verdict: Mapping[str, Any]) -> Iterator[str]:
         yield f"Run `{verdict['run_id']}`, started {run['started_at']}, {seen}."
         yield f"Configuration sha256 `{run['config_sha256']}`, commit `{run['git_commit'] or 'unknown'}`."
         yield ""
+    differ = len({interpreter(engine) for engine in verdict.get("engines", [])} - {None}) > 1
     for engine in verdict.get("engines", []):
         yield f"## {plain(engine['name'])}: {MARKS[engine['verdict']]} ({engine['role']}, {plain(engine['kind'])})"
         yield ""
         yield f"{plain(engine['reason'])}."
         yield ""
+        if differ and (which := interpreter(engine)) is not None:
+            yield f"{plain(which)}."
+            yield ""
         for server in engine.get("servers", []):
             judged = "informational" if server.get("informational") else "judged"
             yield f"Server: {MARKS[server['verdict']]} ({judged}). {server['reason']}."
@@ -61,6 +65,12 @@ def _lines(verdict: Mapping[str, Any]) -> Iterator[str]:
         yield ""
     for sentence in verdict.get("visibility", []):
         yield f"- {plain(sentence)}"
+
+
+def interpreter(engine: Mapping[str, Any]) -> str | None:
+    """Name the interpreter of an engine's last life: "Python 3.12.3, /opt/venv/bin/python"; None where nobody said."""
+    last = engine["segments"][-1] if engine["segments"] else {}
+    return f"Python {last['python']}, {last['executable']}" if "python" in last and "executable" in last else None
 
 
 def compared(comparison: Mapping[str, Any]) -> Iterator[str]:

@@ -5,13 +5,12 @@ bounded, however long the run and whatever engines say.
 """
 
 from soakd.status.engine import OWN_COUNTERS, EngineStatus
-from soakd.status.parts import BOUNDS_S, INCIDENTS, LatencyTotals, answer_so_far, printable
+from soakd.status.parts import BOUNDS_S, LatencyTotals, answer_so_far, printable
 from soakd.status.run import RunStatus
 from soakd.status.server import ServerStatus
 
 __all__ = [
     "BOUNDS_S",
-    "INCIDENTS",
     "OWN_COUNTERS",
     "EngineStatus",
     "LatencyTotals",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from soakd.histogram import Histogram, upper_bound_ns
+from soakd.records import INCIDENTS
 
 BOUNDS_S: tuple[float, ...] = (
     10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 750e-6, 1e-3, 2.5e-3, 5e-3, 7.5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25,
@@ -21,14 +22,6 @@ compare with is a bound, so that no interpolation decides.
 BOUNDS_NS = tuple(round(bound_s * 1e9) for bound_s in BOUNDS_S)
 
 SEVERITY = ("PASS", "INCONCLUSIVE", "INCOMPLETE", "INVALID", "FAIL")
-
-INCIDENTS = frozenset({
-    "start_failed", "restart", "crash", "exit", "hang", "gave_up", "garbled", "children_left", "close_failed",
-    "operation_error", "disagreement", "memory_reserve", "daemon_gap",
-    "fault_begin", "fault_end", "proxy_lost",
-    "server_start_failed", "server_crash", "server_hang", "server_restart", "server_recovered", "server_gave_up",
-})  # fmt: skip
-"""What soakd itself calls an incident, by what it is; engines may send others."""
 
 MOST_NAMES = 256
 MOST_KINDS = 32

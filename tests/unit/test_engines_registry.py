@@ -295,6 +295,13 @@ make = Finder
             "TypeError: Object of type set is not JSON serializable",
         ),
         ("raise OSError('no')", "OSError: no"),
+        *(
+            (
+                f'return [{{"what": "{what}", "detail": "forged"}}]',
+                f'ValueError: "what": "{what}" is what soakd itself calls an incident: name it otherwise',
+            )
+            for what in ("crash", "restart", "server_recovered", "server_of_my_own", "findings_failed")
+        ),
     ],
 )
 def test_what_an_engine_finds_is_told_and_a_finder_that_fails_harms_nobody(own: Any, body: str, findings: Any) -> None:

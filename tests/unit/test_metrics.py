@@ -15,8 +15,8 @@ from soakd import metrics
 from soakd.config import parse
 from soakd.metrics import engines
 from soakd.plan import make_plan
-from soakd.records import Record
-from soakd.status import BOUNDS_S, INCIDENTS, OWN_COUNTERS, RunStatus
+from soakd.records import INCIDENTS, Record
+from soakd.status import BOUNDS_S, OWN_COUNTERS, RunStatus
 from soakd.status.parts import MOST_NAMES
 from tests.showing import (
     CONFIG,

@@ -2,6 +2,7 @@
 
 import asyncio
 import struct
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from soakd.errors import ProbeError
-from soakd.probes import ProbeSet, allocator, confine, interpreter, process, snapshot
+from soakd.probes import ProbeSet, allocator, confine, interpreter, process, snapshot, timing
 from soakd.probes.fork import ForkedChild, Result
 from soakd.probes.reachable import read_reachable
 from soakd.probes.snapshot import take_snapshot
@@ -51,6 +52,39 @@ def test_a_cheap_probe_is_read_at_every_sample() -> None:
 
 def test_a_reading_over_ten_milliseconds_moves_the_probe_to_once_a_minute_and_then_to_once_in_five() -> None:
     assert readings(probe_that_costs([1, 11, 11]), 1000) == [0, 1, 60, 300, 600, 900]
+
+
+def counters_that_take(monkeypatch: pytest.MonkeyPatch, *, passes_ms: int, waits: int) -> ProbeSet:
+    """Probes whose counters take some time on the wall and none of the processor's, waiting so often."""
+    now = {"passed_ns": 0, "waits": 0}
+
+    def counters() -> dict[str, float]:
+        now["passed_ns"] += passes_ms * MS
+        now["waits"] += waits
+        return {"entries": 1.0}
+
+    monkeypatch.setattr(time, "perf_counter_ns", lambda: now["passed_ns"])
+    monkeypatch.setattr(timing, "_waits", lambda: now["waits"])
+    return ProbeSet(1.0, None, None, (), counters)
+
+
+def test_counters_that_were_merely_preempted_on_a_busy_host_are_read_at_every_sample(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    probes = counters_that_take(monkeypatch, passes_ms=50, waits=0)
+    assert all("counter.entries" in probes.sample(float(second)) for second in range(46))
+
+
+def test_counters_that_wait_for_something_are_read_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    probes = counters_that_take(monkeypatch, passes_ms=50, waits=1)
+    read = [second for second in range(130) if "counter.entries" in probes.sample(float(second))]
+    assert read == [0, 60]
+
+
+def test_a_thread_that_sleeps_is_seen_to_wait() -> None:
+    before = timing._waits()
+    time.sleep(0.001)
+    assert timing._waits() > before
 
 
 def test_three_cheap_readings_in_a_row_bring_a_slow_probe_back_by_one_tier() -> None:

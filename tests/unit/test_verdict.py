@@ -1,4 +1,6 @@
+import dataclasses
 import json
+from collections.abc import Callable
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -9,7 +11,19 @@ from soakd.records import Record, Stamp
 from soakd.report.junit import junit
 from soakd.report.markdown import markdown
 from soakd.status import answer_so_far
-from tests.recorded import Story, check, flat, judged, leak_control, per_hour, per_operation, plan_of, with_engine
+from tests.recorded import (
+    MONO_S,
+    Story,
+    check,
+    flat,
+    judged,
+    leak_control,
+    made_up,
+    per_hour,
+    per_operation,
+    plan_of,
+    with_engine,
+)
 
 SHORT = plan_of()
 LONG = plan_of(duration="24h", every="2min", limits='growth_rate = "1MB/h"')
@@ -208,6 +222,45 @@ def test_service_time_is_judged_and_windows_of_a_late_driver_are_not_charged() -
     bound = judged(plan, mine=Story(latency_ns=2_000_000, lateness_ns=50_000_000))
     assert check(bound, "mine", "latency.p95")["verdict"] == "INCONCLUSIVE"
     assert bound["exclusions"][0]["why"] == "driver-bound"
+
+
+@pytest.mark.parametrize(("late", "state"), [(0.4, "PASS"), (0.6, "INCONCLUSIVE")])
+def test_latency_of_a_small_part_of_the_load_phase_is_not_that_of_the_load_phase(late: float, state: str) -> None:
+    plan = plan_of(duration="30min", limits='growth_per_operation = "16B"\nlatency_p95 = "1ms"\nresponse_p99 = "1s"')
+    late_until_s = plan.engines[0].load.start_s + late * plan.engines[0].load.duration_s
+    tardy = [r for r in made_up(plan, {"mine": Story(lateness_ns=50_000_000)}) if r.kind == "latency"]
+    instead = {(r.engine, r.at): r for r in tardy if r.at.mono_s - MONO_S <= late_until_s}
+    verdict = judged(plan, change=lambda r: instead.get((r.engine, r.at), r) if r.kind == "latency" else r)
+    found = check(verdict, "mine", "latency.p95")
+    assert found["verdict"] == check(verdict, "mine", "latency.response_p99")["verdict"] == state
+    assert ("windows were driver-bound" in found.get("reason", "")) == (state == "INCONCLUSIVE")
+
+
+def test_each_life_names_its_interpreter_and_the_summary_does_where_engines_differ() -> None:
+    def under(path: str) -> Callable[[Record], Record]:
+        def change(record: Record) -> Record:
+            if record.kind != "hello":
+                return record
+            said = {"python": "3.13.1", "executable": path if record.engine == "mine" else "/own/python"}
+            return dataclasses.replace(record, body={**record.body, **said})
+
+        return change
+
+    other, same = judged(plan_of(), change=under("/opt/b/python")), judged(plan_of(), change=under("/own/python"))
+    life = other["engines"][0]["segments"][0]
+    assert (life["python"], life["executable"]) == ("3.13.1", "/opt/b/python")
+    assert "Python 3.13.1, /opt/b/python." in markdown(other)
+    assert "Python 3.13.1" not in markdown(same)
+
+
+def test_a_control_of_which_most_lives_were_too_short_answers_for_nothing() -> None:
+    plan = plan_of(duration="3h", every="30s")
+    load = plan.engines[0].load
+    restarts = tuple(load.start_s + load.duration_s * share for share in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9))
+    verdict = judged(plan, null=Story(restarts=restarts))
+    assert verdict["controls"]["null"]["verdict"] == "INCONCLUSIVE"
+    assert "evidence.process" in verdict["controls"]["null"]["reason"]
+    assert verdict["verdict"] == "INCONCLUSIVE"
 
 
 def test_descriptors_that_pile_up_fail_with_their_class() -> None:
