@@ -15,7 +15,7 @@ from soakd.analysis.mixture import Mixture
 from soakd.analysis.noise import CORRELATION_TIMES, correlation, whiten
 from soakd.analysis.regression import Fits, Products, fit, products
 from soakd.analysis.series import FloatArray, IntArray
-from soakd.analysis.steps import guard, recurring
+from soakd.analysis.steps import guard, ramp, recurring
 from soakd.analysis.transients import (
     Transients,
     line_model,
@@ -71,20 +71,22 @@ def average(explored: Explored) -> Mixture:
     """What the models that are not hopeless say about the rate, their steps guarded, weighed by their evidence."""
     best = float(explored.best.log_evidence[0])
     near = [f.take(np.flatnonzero(f.log_evidence >= best - WINDOW)) for f in explored.fits]
-    parts = [part for f in near for part in _readings(f, explored.shapes.place[f.members], best)]
+    parts = [part for f in near for part in _readings(f, explored.shapes, best)]
     weight, mean, variance, freedom = (np.concatenate(column) for column in zip(*parts, strict=True))
     return Mixture(weight=weight / weight.sum(), mean=mean, scale=np.sqrt(variance), freedom=freedom)
 
 
-def _readings(fits: Fits, place: FloatArray, best: float) -> Iterator[tuple[FloatArray, ...]]:
-    """Weight, rate, its variance and freedom of each fit; where falls may come again, of both readings."""
+def _readings(fits: Fits, shapes: Transients, best: float) -> Iterator[tuple[FloatArray, ...]]:
+    """Weight, rate, its variance and freedom of each fit; where falls may come again or be over, of both readings."""
+    place, end = shapes.place[fits.members], shapes.end[fits.members]
     shift, more = guard(place, fits.effects)
     rate, variance = fits.rate + shift, fits.variance + more
     weight, freedom = np.exp(fits.log_evidence - best), np.full(fits.rate.size, float(fits.freedom))
     again, spread = recurring(place, fits.effects, rate)
-    two = np.flatnonzero(again)
-    yield np.where(again != 0.0, weight / 2.0, weight), rate, variance, freedom
-    yield weight[two] / 2.0, (rate + again)[two], (variance + spread)[two], freedom[two]
+    other = again + ramp(end, fits.effects, rate)
+    two = np.flatnonzero(other)
+    yield np.where(other != 0.0, weight / 2.0, weight), rate, variance, freedom
+    yield weight[two] / 2.0, (rate + other)[two], (variance + spread)[two], freedom[two]
 
 
 def best_curve(explored: Explored) -> FloatArray:

@@ -71,6 +71,24 @@ def recurring(place: FloatArray, effect: FloatArray, rate: FloatArray) -> tuple[
     return np.where(doubtful, fall, 0.0), np.where(doubtful, fall**2 * SPREAD, 0.0)
 
 
+def ramp(end: FloatArray, effect: FloatArray, rate: FloatArray) -> FloatArray:
+    """What a ramp that ends late adds to the long-run rate, if it goes on after the fall that follows it.
+
+    A leak whose process lets go of memory at the end looks like a fill, and a fall that would go on for ever. Nothing
+    does: where the rate after the ramp is below minus one limit, the ramp's own rate is a second reading.
+
+    Args:
+        end: shape (models, transients), of fills as a share of the segment; NaN for other transients.
+        effect: shape (models, transients), size of each, in limit * duration.
+        rate: shape (models,), after the fills, in limits.
+
+    Returns:
+        Rates in limits, 0 where a model has no such ramp, of shape (models,).
+    """
+    late = (end > FINAL_THIRD) & (effect > 0.0) & (rate < -1.0)[:, None]
+    return np.asarray(np.sum(np.where(late, effect / np.where(late, end, 1.0), 0.0), axis=1))
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """The steps of one direction; every field of shape (models,)."""

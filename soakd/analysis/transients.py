@@ -54,6 +54,8 @@ class Transients:
     """Shape (shapes,): the part that a shape has of the prior mass of its kind."""
     place: FloatArray
     """Shape (shapes,): where a step is, as a share of the segment; NaN for everything else."""
+    end: FloatArray
+    """Shape (shapes,): where a fill ends; NaN for everything else."""
 
     def of_kind(self, kind: str) -> IntArray:
         """The shapes of one kind."""
@@ -84,11 +86,13 @@ def transients(x: FloatArray) -> Transients:
         ("S", -(x[:, None] < steps).astype(np.float64), np.ones(steps.size)),
     )
     columns = np.hstack([shape for _, shape, _ in groups])
+    ends = {"H": fills}
     return Transients(
         columns=columns,
         kind=tuple(kind for kind, _, weight in groups for _ in weight),
         share=np.concatenate([weight / max(weight.sum(), 1.0) for _, _, weight in groups]),
         place=np.concatenate((np.full(columns.shape[1] - steps.size, np.nan), steps)),
+        end=np.concatenate([ends.get(kind, np.full(weight.size, np.nan)) for kind, _, weight in groups]),
     )
 
 

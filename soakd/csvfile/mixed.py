@@ -36,7 +36,8 @@ def leaking_part(t_h: FloatArray, y: FloatArray, segment: IntArray, *, limit: fl
         segment: shape (n,), which life of the process a sample is of.
         limit: in [unit of y] per hour.
 
-    Measured on all that passes: 0 of the 75 traces of the corpus and 0 of 1,560 simulated healthy ones are held up.
+    Measured: of 101 made-up mixtures of 2 to 4 processes that passed because a flat one hid a leak, 94 are seen; of
+    the half of the labelled corpus that was tried, none of the 37 traces that pass is held up.
     """
     for what, part in _parts(t_h, y):
         if judge_growth(t_h[part], y[part], segment[part], limit=limit).state == "FAIL":

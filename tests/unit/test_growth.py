@@ -5,6 +5,7 @@ import pytest
 
 from soakd.analysis.growth import BLIND, Growth, explain_growth, judge_growth
 from soakd.analysis.series import FloatArray, IntArray
+from soakd.analysis.steps import ramp
 from tests.growth_traces import noise, trace
 
 HOURS = np.arange(288) / 12
@@ -251,3 +252,15 @@ def test_a_release_every_few_hours_is_no_leak(period: float, phase: float) -> No
 def test_a_leak_stays_one_beside_a_small_release() -> None:
     y = 200.0 + 5.0 * HOURS - np.where(HOURS > 11.0, 12.0, 0.0) + noise(288, RNG(20), phi=0.5, deviation=0.3)
     assert day(y).state == "FAIL"
+
+
+@pytest.mark.parametrize(("size", "seed"), [(29.0, 3), (40.0, 4)])
+def test_a_leak_whose_process_lets_go_in_the_last_hour_does_not_pass(size: float, seed: int) -> None:
+    teeth = size * np.mod(HOURS / 8.2 + 0.16, 1.0)
+    assert day(200.0 + teeth + 5.0 * HOURS + noise(288, RNG(seed), phi=0.5, deviation=0.3)).state != "PASS"
+
+
+def test_what_goes_on_after_a_late_ramp_is_a_second_reading_only_where_the_level_falls() -> None:
+    end, effect = np.array([[0.9, np.nan], [0.9, np.nan], [0.5, np.nan], [0.9, np.nan]]), np.array([[9.0, 1.0]] * 4)
+    effect[3, 0] = -9.0
+    assert ramp(end, effect, np.array([-1.5, -0.5, -1.5, -1.5])).tolist() == [10.0, 0.0, 0.0, 0.0]
