@@ -131,21 +131,25 @@ def _authorize_row(name: str, mix: str) -> Iterator[Row]:
         latency_every_s=60.0,
         options={"policy": "p", "cache": "c"},
         peers={"p": {"kind": "policy.regorus", "options": policy},
-               "c": {"kind": "cache.native", "options": {"capacity": 10_000}}},
+               "c": {"kind": "cache.native", "options": {"capacity": 100_000}}},
     )  # fmt: skip
     engine = build(spec)
     engine.start()
     operations = make_operations(1, MIXES[mix])
-    rates = []
-    for _ in range(5):
+    for op in operations:  # the whole tape, so that what still misses are the tenth that change rights
+        engine.operation(op)
+    before, rates = engine.counters(), []
+    for _ in range(9):
         start_ns = time.process_time_ns()
-        for op in itertools.islice(operations, 50_000):
+        for op in itertools.islice(operations, 20_000):
             engine.operation(op)
-        rates.append(50_000 / ((time.process_time_ns() - start_ns) / 1e9))
+        rates.append(20_000 / ((time.process_time_ns() - start_ns) / 1e9))
+    hits = {what: value - before[what] for what, value in engine.counters().items() if what in before}
+    share = hits["new_hits"] / (hits["new_hits"] + hits["new_misses"])
     engine.close()
     rate, target = statistics.median(rates), AUTHORIZE_TARGETS[name]
     met = "met" if rate >= target else "MISSED"
-    yield f"{name}: authorize, cache before policy", rate, "1/s CPU", f"target >= {target:,}: {met}; warm cache"
+    yield f"{name}: authorize, {share:.1%} hits", rate, "1/s CPU", f"target >= {target:,}: {met}"
 
 
 def _growth_row() -> Iterator[Row]:

@@ -82,6 +82,11 @@ class _TwoPaths(Generic[P]):
         self._paths: dict[str, P] = {way: path for way, path in (("new", new), ("old", old)) if path is not None}
         self._new, self._old = new, old
         self._below = round(rollout_ratio * HASHES)
+        self._of_all_keys: tuple[P, P | None] | None = None
+        if new is not None and (old is None or rollout_ratio >= 1):
+            self._of_all_keys = new, old
+        elif old is not None and (new is None or rollout_ratio <= 0):
+            self._of_all_keys = old, new
         self._comparison = comparison
         self._parts = [engine for path in self._paths.values() for engine in path.engines]
         self._served_by_other = 0
@@ -117,12 +122,11 @@ class _TwoPaths(Generic[P]):
         return counted
 
     def _in_order(self, key: str) -> tuple[P, P | None]:
-        """Return the path of a key, and the one that stands in for it."""
+        """Return the path of a key, and the one that stands in for it, where not all keys take the same."""
         new, old = self._new, self._old
-        if new is not None and (old is None or zlib.crc32(key.encode()) < self._below):
-            return new, old
+        assert new is not None
         assert old is not None
-        return old, new
+        return (new, old) if zlib.crc32(key.encode()) < self._below else (old, new)
 
 
 class Authorize(_TwoPaths[Path]):
@@ -139,7 +143,7 @@ class Authorize(_TwoPaths[Path]):
         Raises:
             Exception: of the operation's own path, where neither could decide.
         """
-        path, other = self._in_order(op.key)
+        path, other = self._of_all_keys or self._in_order(op.key)
         try:
             decision = path.decide(op)
         except Exception:
@@ -195,7 +199,7 @@ class AsyncAuthorize(_TwoPaths[AsyncPath]):
 
     async def operation(self, op: Operation, /) -> Any:
         """Decide one operation as `Authorize.operation` does."""
-        path, other = self._in_order(op.key)
+        path, other = self._of_all_keys or self._in_order(op.key)
         try:
             decision = await path.decide(op)
         except Exception:

@@ -34,24 +34,29 @@ class Path:
         self.policy = cast(Policy, policy)
         self.prefix = prefix if getattr(cache, "is_shared", False) else ""
         self.hits = self.misses = self.cache_errors = 0
+        # Looked up once: with a hit, finding a method would cost as much as the call.
+        self._get: Callable[..., Any] = self.cache.get
+        self._put: Callable[..., Any] = self.cache.put
+        self._drop: Callable[..., Any] = self.cache.drop
         self._counters = engine.counters
 
     def decide(self, op: Operation) -> Any:
         """Answer from the cache, or decide and remember; an admin operation changes rights, so it forgets first."""
-        key = f"{self.prefix}{op.verb}/{op.key}"  # verb and key determine the input (soakd.load.tape)
+        verb, name, given, _ = op
+        key = f"{self.prefix}{verb}/{name}"  # verb and key determine the input (soakd.load.tape)
         try:
-            if op.verb == "admin":
-                self.cache.drop(key)
-            decision = self.cache.get(key)
+            if verb == "admin":
+                self._drop(key)
+            decision = self._get(key)
         except Exception:  # noqa: BLE001 - whatever a cache raises, its policy can decide
-            return self._decide_without_cache(op)
+            return self._decide_without_cache(given)
         if decision is not None:
             self.hits += 1
             return decision
         self.misses += 1
-        decision = self.policy.decide(op.input)
+        decision = self.policy.decide(given)
         try:
-            self.cache.put(key, decision)
+            self._put(key, decision)
         except Exception:  # noqa: BLE001 - as above: the decision is made
             self.cache_errors += 1
         return decision
@@ -64,9 +69,9 @@ class Path:
         entries = self._counters().get("entries")
         return counted if entries is None else counted | {"entries": entries}
 
-    def _decide_without_cache(self, op: Operation) -> Any:
+    def _decide_without_cache(self, given: Mapping[str, Any]) -> Any:
         self.cache_errors += 1
-        return self.policy.decide(op.input)
+        return self.policy.decide(given)
 
 
 class AsyncPath(Path):
