@@ -1,8 +1,7 @@
 """One worker process, as the daemon holds it: its pipes, its last words, its end.
 
-A worker leads a process group of its own, and what an engine has started beside it ends with it. Two things stay out
-of reach: a child that has made itself a session of its own, and every child where the daemon itself was killed by
-SIGKILL, since the kernel then ends the worker and nobody is left who would end its group.
+A worker is kept by the guardian: what an engine has started beside it, even in a session of its own, ends with it, and
+with the daemon.
 """
 
 import asyncio
@@ -11,15 +10,14 @@ import fcntl
 import json
 import os
 import signal
-import subprocess
 import sys
-import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import psutil
 
+from soakd import guardian
 from soakd.model import WorkerSpec
 from soakd.records import Record, decode
 
@@ -50,7 +48,6 @@ class Worker:
         """The fault on purpose that it suffers, where there is one: what happens to it then is the fault's doing."""
         self.children_left: list[str] = []
         """The names of the processes that it left behind at its end; they have been killed."""
-        self.has_exited = asyncio.Event()
         self._on_record = on_record
         self._buffer = b""
         self._records_fd = -1
@@ -71,12 +68,11 @@ class Worker:
         with contextlib.suppress(OSError):  # more than an unprivileged user may have: the default will do
             fcntl.fcntl(self._records_fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         try:
-            # asyncio's own subprocess reports no end before its pipes are closed, which a grandchild may put off.
-            self.process = subprocess.Popen(
+            inherited = str(guardian.FIRST_INHERITED_FD), str(guardian.FIRST_INHERITED_FD + 1)
+            self.process = guardian.spawn(
                 # -P: what lies in the folder that soakd was started in is nobody's module
-                [python or sys.executable, "-P", "-m", "soakd.worker", str(control_end), str(records_end)],
-                stdin=subprocess.DEVNULL, stdout=output_end, stderr=subprocess.STDOUT,
-                pass_fds=(control_end, records_end), start_new_session=True, env=dict(environment),
+                [python or sys.executable, "-P", "-m", "soakd.worker", *inherited],
+                output=output_end, inherited=(control_end, records_end), environment=environment,
             )  # fmt: skip
         except OSError:
             self._close_output()
@@ -89,6 +85,11 @@ class Worker:
         self._begin_reading()
         self.order({"spec": self.spec.to_json()})
 
+    @property
+    def has_exited(self) -> bool:
+        """Whether the process has ended."""
+        return self.process.has_exited.is_set()
+
     def order(self, order: Mapping[str, Any]) -> None:
         """Send one order; a worker that is gone cannot be told anything, and needs not be."""
         with contextlib.suppress(BrokenPipeError, BlockingIOError):
@@ -97,34 +98,29 @@ class Worker:
     async def ended(self) -> int:
         """Wait for the end of the process; everything it sent has been read then. Returns its exit status.
 
-        What it leaves behind in its process group is named in `children_left`, and killed.
+        What it leaves behind is named in `children_left`, and has been killed.
         """
-        await self.has_exited.wait()
-        with contextlib.suppress(TimeoutError):  # a grandchild may hold the pipe open
+        await self.process.has_exited.wait()
+        with contextlib.suppress(TimeoutError):  # somebody else may hold the pipe open
             await asyncio.wait_for(self._output_ended.wait(), LAST_OUTPUT_S)
         self._read_records()
-        self.children_left = list(_members(self.process.pid))
-        self.kill_group()
+        self.children_left = list(self.process.left)
         self._close_output()
-        return self.process.wait()
+        return await self.process.gone()
 
     def kill(self, why: str) -> None:
         """Kill it, where it still lives, and remember why."""
-        if not self.has_exited.is_set():
+        if not self.has_exited:
             self.killed_for = self.killed_for or why
             self.signal(signal.SIGKILL)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process, where it still is one."""
-        if self.process.returncode is None:  # not reaped: its number is nobody else's
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.process.pid, number)
+        self.process.signal(number)
 
     def kill_group(self) -> None:
-        """Kill the process and everything in its group; before it is reaped, while the group's number is its own."""
-        if self.process.returncode is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, signal.SIGKILL)
+        """Kill the process and everything that it has started."""
+        self.process.kill_all()
 
     def close(self) -> None:
         """Let go of the pipes: the worker ends by itself then."""
@@ -139,7 +135,6 @@ class Worker:
         for fd, read in ((self._records_fd, self._read_records), (self._output_fd, self._read_output)):
             os.set_blocking(fd, False)
             loop.add_reader(fd, read)
-        threading.Thread(target=await_exit, args=(self.process.pid, loop, self.has_exited.set), daemon=True).start()
 
     def _read_records(self) -> None:
         """Take whole lines out of the pipe; a wakeful reader takes at most a pipe's worth at once."""
@@ -210,24 +205,6 @@ def describe_status(status: int) -> str:
     with contextlib.suppress(ValueError):
         return f"killed by {signal.Signals(-status).name}"
     return f"killed by signal {-status}"
-
-
-def await_exit(pid: int, loop: asyncio.AbstractEventLoop, tell: Callable[[], Any]) -> None:
-    """Wait in a thread for the end of a child, and leave it to be reaped: until then its group keeps its number."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is left to be told
-        loop.call_soon_threadsafe(tell)
-
-
-def _members(group: int) -> Iterator[str]:
-    """Yield the names of the living processes of a group, its leader apart."""
-    for pid in psutil.pids():
-        with contextlib.suppress(ProcessLookupError, PermissionError, psutil.Error):
-            if pid != group and os.getpgid(pid) == group:
-                process = psutil.Process(pid)
-                if process.status() != psutil.STATUS_ZOMBIE:
-                    yield process.name()
 
 
 def printable(line: bytes) -> str:

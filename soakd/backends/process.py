@@ -8,24 +8,21 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
-import threading
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 
-from soakd.workers import STDERR_LINE_BYTES, STDERR_LINES, await_exit, printable
+from soakd import guardian
+from soakd.workers import STDERR_LINE_BYTES, STDERR_LINES, printable
 
-LAUNCHER = Path(__file__).with_name("launch.py")
 READ_BYTES = 1 << 16
 STOP_WITHIN_S = 5.0
 
 
 class ServerProcess:
-    """A running server. Start it from the main thread: the death signal comes when the thread that forked is gone."""
+    """A running server."""
 
     def __init__(self, command: Sequence[str], folder: Path) -> None:
         """Start `command` in `folder`.
@@ -35,26 +32,21 @@ class ServerProcess:
         """
         self.tail: deque[str] = deque(maxlen=STDERR_LINES)
         """The last lines of what it has printed."""
-        self.has_exited = asyncio.Event()
         self._rest = b""
         self._output_fd, output_end = os.pipe()
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), *command],
-                stdin=subprocess.DEVNULL, stdout=output_end, stderr=subprocess.STDOUT, cwd=folder,
-                start_new_session=True,
-            )  # fmt: skip
+            self._process = guardian.spawn(command, output=output_end, folder=folder)
         except OSError:
             os.close(self._output_fd)
             raise
         finally:
             os.close(output_end)
         self.pid = self._process.pid
+        self.has_exited = self._process.has_exited
         self.outside = psutil.Process(self.pid)
         loop = asyncio.get_running_loop()
         os.set_blocking(self._output_fd, False)
         loop.add_reader(self._output_fd, self._read_output)
-        threading.Thread(target=await_exit, args=(self.pid, loop, self.has_exited.set), daemon=True).start()
 
     @property
     def last_words(self) -> str:
@@ -67,7 +59,7 @@ class ServerProcess:
         await self.has_exited.wait()
         await asyncio.sleep(0)  # what it wrote last is in the pipe
         self._read_output()
-        return self._reap()
+        return await self._reap()
 
     async def stop(self) -> int:
         """Ask it to end, and kill it where it does not. Returns its exit status."""
@@ -82,18 +74,14 @@ class ServerProcess:
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal, where it still is one."""
-        if self._process.returncode is None:  # not reaped: its number is nobody else's
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, number)
+        self._process.signal(number)
 
     def abandon(self) -> None:
         """Kill it with all that it has started, and do not wait: the daemon ends now."""
-        if self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.pid, signal.SIGKILL)
+        self._process.kill_all()
 
-    def _reap(self) -> int:
-        self.abandon()
+    async def _reap(self) -> int:
+        status = await self._process.gone()
         if self._output_fd >= 0:
             asyncio.get_running_loop().remove_reader(self._output_fd)
             os.close(self._output_fd)
@@ -101,7 +89,7 @@ class ServerProcess:
         if self._rest:
             self.tail.append(printable(self._rest))
             self._rest = b""
-        return self._process.wait()
+        return status
 
     def _read_output(self) -> None:
         """Keep the last lines of what it prints."""

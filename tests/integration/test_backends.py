@@ -243,20 +243,6 @@ def test_no_server_outlives_a_daemon_that_is_killed(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"run"}
 
 
-def test_a_launched_server_never_starts_without_its_daemon(tmp_path: Path) -> None:
-    launcher = ROOT / "soakd" / "backends" / "launch.py"
-    stranger = str(os.getppid())
-    done = subprocess.run(
-        [sys.executable, str(launcher), stranger, "touch", str(tmp_path / "started")], check=False, timeout=WITHIN_S
-    )
-    assert (done.returncode, list(tmp_path.iterdir())) == (0, [])
-    mine = [sys.executable, str(launcher), str(os.getpid())]
-    subprocess.run([*mine, "touch", str(tmp_path / "started")], check=True, timeout=WITHIN_S)
-    assert [path.name for path in tmp_path.iterdir()] == ["started"]
-    failed = subprocess.run([*mine, str(tmp_path)], check=False, capture_output=True, timeout=WITHIN_S)
-    assert (failed.returncode, failed.stderr) == (127, f"{tmp_path}: Permission denied\n".encode())
-
-
 @on_a_loop
 async def test_a_server_of_somebodys_own_is_read_from_outside_where_it_is_here(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
