@@ -33,7 +33,7 @@ from soakd.sdnotify import Notifier
 from soakd.service import Service, host_goes_down
 from soakd.status import RunStatus
 from soakd.supervisor import Supervisor
-from soakd.web.server import serve
+from soakd.web.server import Controls, serve
 
 VERDICT_CODES = (0, 1, 3, 4)
 JUDGE_CPU_SHARE = 0.05
@@ -75,6 +75,7 @@ class Daemon:
         self._life = 0
         self._ended_for: str | None = None
         self._left: str | None = None
+        self._told_to_stop = False
         self._service = Service(Notifier(), self.status, time.monotonic)
 
     async def soak(self) -> Outcome:
@@ -89,7 +90,8 @@ class Daemon:
         """
         loop = asyncio.get_running_loop()
         http = self.plan.config.http
-        server, port = await serve(self.status, http.host, http.port, time.monotonic)
+        controls = Controls(token=self.run.token(), stop=self._stop_when_asked)
+        server, port = await serve(self.status, http.host, http.port, time.monotonic, controls)
         self.status.served_at = f"http://{_host(http.host)}:{port}/metrics"
         self._events.serving(self.status.served_at, self.run.path)
         self._write_first_files()
@@ -230,6 +232,12 @@ class Daemon:
             self._left = "the host goes down"
         self._end_early()
 
+    def _stop_when_asked(self) -> None:
+        """End in order because somebody with the token says so; the verdict decides the exit code."""
+        if not self._told_to_stop:
+            self._told_to_stop = True
+            self._end_early()
+
     def _leave(self, why: str) -> None:
         """End without sealing the run: it goes on with the next daemon."""
         if self._signal is None and self._failure is None:
@@ -343,7 +351,7 @@ class Daemon:
 
     def _end_record(self, dropped: int) -> Record:
         ended_for = self._supervisor.ended_for if self._supervisor else self._ended_for
-        reason = "failed" if self._failure else "interrupted" if self._signal else ended_for
+        reason = "failed" if self._failure else "interrupted" if self._signal or self._told_to_stop else ended_for
         body = {
             "name": "end", "reason": reason or "completed", "signal": self._signal.name if self._signal else None,
             "records_dropped": dropped,

@@ -193,12 +193,19 @@ class _Alike:
 
 
 class _ToStructlog(logging.Handler):
-    """Passes on what libraries say through `logging`."""
+    """Passes on what libraries say through `logging`; of a flood only what an incident of the same kind would be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._alike = _Alike()
 
     def emit(self, record: logging.LogRecord) -> None:
+        counted = self._alike.count(record.name, str(record.msg).partition("\n")[0][:80], record.created)
+        if counted is None:
+            return
         level = max(name for name in LEVELS.values() if name <= max(record.levelno, logging.DEBUG))
         error = record.exc_info if record.exc_info and record.exc_info[0] else None
-        structlog.get_logger(record.name).log(level, record.getMessage(), logger=record.name, exc_info=error)
+        structlog.get_logger(record.name).log(level, record.getMessage(), logger=record.name, exc_info=error, **counted)
 
 
 def _console() -> list[Processor]:

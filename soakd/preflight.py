@@ -1,7 +1,9 @@
 """Everything that would stop the run, found before it starts, each with how to mend it."""
 
 import asyncio
+import contextlib
 import dataclasses
+import ipaddress
 import math
 import os
 import shutil
@@ -185,6 +187,12 @@ def _operation_s(engine: EnginePlan, kinds: Mapping[str, str]) -> float:
 
 def _check_port(plan: Plan) -> Iterator[Finding]:
     http = plan.config.http
+    if not _is_loopback(http.host):
+        yield Finding(
+            "warning",
+            f"http: {http.host} is reached from other hosts, and everybody there may read the metrics and the run: "
+            "keep http.host at 127.0.0.1, or put a firewall before it",
+        )
     try:
         family = socket.AF_INET6 if ":" in http.host else socket.AF_INET
         with socket.socket(family) as probe:
@@ -196,6 +204,12 @@ def _check_port(plan: Plan) -> Iterator[Finding]:
             f"http: {http.host}:{http.port} cannot be bound: {getattr(error, 'strerror', error)}: choose another "
             "http.port (0 = any free one)",
         )
+
+
+def _is_loopback(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ipaddress.ip_address(host).is_loopback
+    return host == "localhost"
 
 
 async def _try_engine(plan: Plan, engine: EnginePlan, imports: Path, addresses: Mapping[str, str]) -> Finding | None:

@@ -1,5 +1,6 @@
 """The folder of a run: its files, their atomic replacement, its lock, and the record of where it ran."""
 
+import contextlib
 import fcntl
 import hashlib
 import importlib.metadata
@@ -7,6 +8,7 @@ import json
 import os
 import platform
 import re
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -26,6 +28,10 @@ SERVERS = "servers"
 """Sockets, and what servers write; gone when the run has ended."""
 IMPORTS = ".imports"
 """Where workers import soakd from; gone when the run has ended."""
+TOKEN = "token"  # noqa: S105 - the name of a file
+"""What a request that changes something must show; readable by the run's user alone."""
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+"""Where systemd puts a token of the administrator's, where one is given."""
 JUNIT = "verdict.junit.xml"
 SUMMARY = "verdict.md"
 
@@ -33,6 +39,8 @@ PACKAGES = (
     "aiohttp", "cachetools", "memray", "numpy", "prometheus-client", "psutil", "Pympler", "redis", "rich", "scipy",
     "soakd", "structlog",
 )  # fmt: skip
+
+LEAST_TOKEN = 16
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -83,6 +91,7 @@ class RunDir:
             PreflightError: another soakd holds it.
         """
         self._lock = open(self.path / LOCK, "w", encoding="utf-8")  # noqa: SIM115 - held until the process ends
+        os.fchmod(self._lock.fileno(), 0o640)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -117,6 +126,28 @@ class RunDir:
                 left.unlink(missing_ok=True)
         for folder in (SERVERS, IMPORTS):
             shutil.rmtree(self.path / folder, ignore_errors=True)
+
+    def token(self) -> str:
+        """Return the run's token: systemd's credential of that name, or the file, made where it is not there.
+
+        Raises:
+            JournalError: it can be neither read nor written.
+        """
+        given = os.environ.get(CREDENTIALS)
+        path = Path(given) / TOKEN if given and (Path(given) / TOKEN).is_file() else self.path / TOKEN
+        try:
+            if path.parent == self.path:
+                with contextlib.suppress(FileExistsError):
+                    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+                    with os.fdopen(fd, "w", encoding="ascii") as file:
+                        os.fchmod(fd, 0o600)
+                        file.write(secrets.token_urlsafe(32) + "\n")
+            token = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise JournalError(f"{path}: no token: {getattr(error, 'strerror', None) or error}") from error
+        if len(token) < LEAST_TOKEN:
+            raise JournalError(f"{path}: a token has at least {LEAST_TOKEN} characters")
+        return token
 
     def is_running(self) -> bool:
         """Tell whether some daemon holds the run now."""

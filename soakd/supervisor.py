@@ -302,7 +302,7 @@ class Supervisor:
                 proportional_s += run.snapshot_every_s or 0.0
             self._read_outside("", 0, me, proportional=False)
             for worker in list(self._workers.values()):
-                if worker.has_exited:
+                if worker.has_exited.is_set():
                     continue  # what it leaves until it is reaped is no process of an engine
                 spec = worker.spec
                 self._read_outside(spec.engine, spec.segment, worker.outside, proportional=proportional)

@@ -86,9 +86,9 @@ class Worker:
         self.order({"spec": self.spec.to_json()})
 
     @property
-    def has_exited(self) -> bool:
-        """Whether the process has ended."""
-        return self.process.has_exited.is_set()
+    def has_exited(self) -> asyncio.Event:
+        """Set when the process has ended."""
+        return self.process.has_exited
 
     def order(self, order: Mapping[str, Any]) -> None:
         """Send one order; a worker that is gone cannot be told anything, and needs not be."""
@@ -110,7 +110,7 @@ class Worker:
 
     def kill(self, why: str) -> None:
         """Kill it, where it still lives, and remember why."""
-        if not self.has_exited:
+        if not self.has_exited.is_set():
             self.killed_for = self.killed_for or why
             self.signal(signal.SIGKILL)
 

@@ -1,14 +1,20 @@
-"""The HTTP server of a run: `/metrics`, `/healthz`, and a page that links them. It reads and never changes anything."""
+"""The HTTP server of a run: `/metrics`, `/healthz`, a page that links them, and what may be asked with the run's token.
 
+What only reads is for everybody who reaches the port, which is this host alone unless the configuration says otherwise.
+"""
+
+import asyncio
 import errno
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from aiohttp import web
 
 from soakd import metrics
 from soakd.errors import PreflightError
 from soakd.status import RunStatus
+from soakd.web.access import MOST_CONNECTIONS, Gate, quiet_logger
 
 LONGEST_LINE_BYTES = 4096
 LONGEST_HEADER_BYTES = 4096
@@ -19,36 +25,69 @@ LAST_ANSWER_S = 1.0
 PAGE = "soakd: run {run} ({name})\n\n/metrics   for Prometheus\n/healthz   ok while the daemon answers\n"
 
 
-async def serve(status: RunStatus, host: str, port: int, now: Callable[[], float]) -> tuple[web.AppRunner, int]:
-    """Serve a run until the runner's `cleanup()`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Controls:
+    """What may be asked of a run."""
+
+    token: str | None = None
+    """Who shows it may ask; None: nobody."""
+    stop: Callable[[], None] = lambda: None
+    """End the run in order; asked again it does nothing more."""
+
+
+class Serving:
+    """A server that answers until `cleanup`."""
+
+    def __init__(self, runner: web.AppRunner, listener: asyncio.Server) -> None:
+        self._runner = runner
+        self._listener = listener
+        self.port = int(listener.sockets[0].getsockname()[1])
+
+    async def cleanup(self) -> None:
+        """Answer no more."""
+        self._listener.close()
+        await self._runner.cleanup()
+
+
+async def serve(
+    status: RunStatus, host: str, port: int, now: Callable[[], float], controls: Controls | None = None
+) -> tuple[Serving, int]:
+    """Serve a run until `cleanup()`.
 
     Args:
         status: what is shown.
         host: address to listen on.
         port: 0 for any free one.
         now: CLOCK_MONOTONIC in seconds.
+        controls: what may be asked; without it nothing may.
 
     Returns:
-        The runner and the port that it listens on.
+        What serves, and the port that it listens on.
 
     Raises:
         PreflightError: the address cannot be listened on.
     """
+    controls = controls or Controls()
+    gate = Gate(controls.token)
     runner = web.AppRunner(
-        _application(status, now),
+        _application(status, now, gate, controls),
         access_log=None, handle_signals=False, keepalive_timeout=IDLE_S, shutdown_timeout=LAST_ANSWER_S,
-        max_line_size=LONGEST_LINE_BYTES, max_field_size=LONGEST_HEADER_BYTES,
+        max_line_size=LONGEST_LINE_BYTES, max_field_size=LONGEST_HEADER_BYTES, logger=quiet_logger(),
     )  # fmt: skip
     await runner.setup()
+    assert runner.server is not None
     try:
-        await web.TCPSite(runner, host, port).start()
+        listener = await asyncio.get_running_loop().create_server(
+            gate.bounded(runner.server), host, port, backlog=MOST_CONNECTIONS
+        )
     except (OSError, OverflowError) as error:
         await runner.cleanup()
         raise PreflightError(_refusal(host, port, error)) from error
-    return runner, int(runner.addresses[0][1])
+    serving = Serving(runner, listener)
+    return serving, serving.port
 
 
-def _application(status: RunStatus, now: Callable[[], float]) -> web.Application:
+def _application(status: RunStatus, now: Callable[[], float], gate: Gate, controls: Controls) -> web.Application:
     async def show_metrics(_: web.Request) -> web.Response:
         return web.Response(body=metrics.render(status, now()), headers={"Content-Type": metrics.CONTENT_TYPE})
 
@@ -58,10 +97,15 @@ def _application(status: RunStatus, now: Callable[[], float]) -> web.Application
     async def show_page(_: web.Request) -> web.Response:
         return web.Response(text=PAGE.format(run=status.run_id, name=status.plan.config.run.name))
 
-    application = web.Application(client_max_size=LARGEST_BODY_BYTES)
+    async def stop(_: web.Request) -> web.Response:
+        controls.stop()
+        return web.json_response({"stopping": True}, status=202)
+
+    application = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=[gate.middleware()])
     application.router.add_get("/", show_page)
     application.router.add_get("/metrics", show_metrics)
     application.router.add_get("/healthz", show_health)
+    application.router.add_post("/api/v1/stop", stop)
     return application
 
 

@@ -383,7 +383,7 @@ def soaking(folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[psutil.P
             while '"phase": "load"' not in said:
                 said = daemon.stderr.readline()
                 assert said, "the soak ended before its load phase"
-            children = psutil.Process(daemon.pid).children()
+            children = psutil.Process(daemon.pid).children(recursive=True)
             yield daemon, [child for child in children if child.name() in ("opa", "redis-server")]
         finally:
             daemon.kill()
