@@ -86,7 +86,21 @@ def test_a_run_without_a_token_can_be_stopped_by_nobody() -> None:
 def test_a_thousand_strange_requests_have_plain_answers_and_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "FIRST_REQUEST_WITHIN_S", 2.0)
     rng = random.Random(7)
-    methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "get", "X" * 50, "\x00", *["POST"] * 6]
+    methods = [
+        "GET",
+        "HEAD",
+        "POST",
+        "PUT",
+        "DELETE",
+        "PATCH",
+        "OPTIONS",
+        "TRACE",
+        "CONNECT",
+        "get",
+        "X" * 50,
+        "\x00",
+        *["POST"] * 6,
+    ]
     paths = [
         "/", "/metrics", "/healthz", STOP, STOP + "/", "//api/v1/stop", "/api/v1/../v1/stop", "/api/v1/stop%00",
         "/%2e%2e/%2e%2e/etc/passwd", "/" + "a" * 3000, "/" + "a" * 9000, "*", "http://other/metrics", "/\xff", "",
