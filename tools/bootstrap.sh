@@ -118,6 +118,7 @@ apt_install() {
 install_for_tests() {
     wanted=''
     command -v promtool >/dev/null && command -v prometheus >/dev/null || wanted="$wanted prometheus"
+    command -v prometheus-alertmanager >/dev/null && command -v amtool >/dev/null || wanted="$wanted prometheus-alertmanager"
     command -v redis-server >/dev/null || wanted="$wanted redis-server"
     [ -n "$wanted" ] || return 0
     if ! command -v apt-get >/dev/null || ! find_root; then

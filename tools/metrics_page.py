@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from soakd.metrics import FAMILIES, backends, engines, growth, judged, own, runs
 from soakd.metrics.family import Family
 from soakd.records import INCIDENTS
+from soakd.settings import PROFILES
 from soakd.status import BOUNDS_S
 
 SECTIONS = (
@@ -55,6 +56,7 @@ def _sets() -> Iterator[str]:
     yield f"* `state`: {_words(judged.STATES)}."
     yield f"* `phase`: {_words(runs.PHASES)}."
     yield "* `role`: `subject`, `rival`, `twin`, `control`."
+    yield f"* `profile`: {_words(PROFILES)}."
     limits = ", ".join(f"`{limit}` ({unit})" for limit, (_, unit) in engines.LIMITS.items())
     yield f"* `limit`, the keys of `[limits]` with the unit of the value: {limits}."
     yield f"* `bound`: {_words(growth.BOUNDS)}, of the 95 % interval."

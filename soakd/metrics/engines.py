@@ -78,7 +78,7 @@ LIMITS: Mapping[str, tuple[str, str]] = {
 
 def _info(status: RunStatus, _: float) -> Values:
     configs = (engine.config for engine in status.plan.engines)
-    return [((config.name, config.kind, config.role, config.twin_of or ""), 1.0) for config in configs]
+    return [((c.name, c.kind, c.role, c.twin_of or "", c.profile), 1.0) for c in configs]
 
 
 def _limits(status: RunStatus, _: float) -> Values:
@@ -91,7 +91,7 @@ def _limits(status: RunStatus, _: float) -> Values:
 
 FAMILIES = (
     Family(
-        "soakd_engine_info", "info", ("engine", "kind", "role", "twin_of"), "The engine", "never", _info,
+        "soakd_engine_info", "info", ("engine", "kind", "role", "twin_of", "profile"), "The engine", "never", _info,
     ),
     Family(
         "soakd_engine_limit", "gauge", ("engine", "limit"), "What the configuration allows, in the limit's own unit",
