@@ -132,7 +132,10 @@ def test_without_root_tests_are_skipped_and_not_refused(machine: Machine) -> Non
     machine.has_apt()
     result = machine.bootstrap("tests", uid=1000)
     assert result.returncode == 0
-    assert "as root: apt-get install -y --no-install-recommends prometheus prometheus-alertmanager redis-server\n" in result.stderr
+    assert (
+        "as root: apt-get install -y --no-install-recommends prometheus prometheus-alertmanager redis-server\n"
+        in result.stderr
+    )
     assert not machine.said.exists()
 
 
