@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from soakd.plan import Plan
 
 OLDEST = (3, 11)
 ANSWER_WITHIN_S = 20.0
+TEMPORARY = "soakd-imports-"
+JUST_MADE_S = 10.0
 MOST_OUTPUT_BYTES = 1 << 16
 NOT_OURS = ("PYTHONHOME", "PYTHONSTARTUP", "PYTHONPATH")
 """What would take a worker to other modules than its interpreter has."""
@@ -49,9 +52,7 @@ def import_folder(place: Path | None = None) -> Iterator[Path]:
         folder = (
             stack.enter_context(_own(place))
             if place and os.pathsep not in str(place)
-            else Path(
-                stack.enter_context(tempfile.TemporaryDirectory(prefix="soakd-imports-", ignore_cleanup_errors=True))
-            )
+            else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=TEMPORARY, ignore_cleanup_errors=True)))
         )
         (folder / "soakd").symlink_to(Path(__file__).resolve().parent, target_is_directory=True)
         held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -60,6 +61,21 @@ def import_folder(place: Path | None = None) -> Iterator[Path]:
             yield folder
         finally:
             os.close(held)
+            _sweep(Path(tempfile.gettempdir()))
+
+
+def _sweep(temporary: Path) -> None:
+    """Remove the folders of soakds that were killed: nobody holds them, and they are not just being made."""
+    for folder in temporary.glob(f"{TEMPORARY}*"):
+        with contextlib.suppress(OSError):  # another user's, or held, or gone meanwhile
+            if folder.lstat().st_mtime > time.time() - JUST_MADE_S:
+                continue
+            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder)
+            finally:
+                os.close(held)
 
 
 @contextlib.contextmanager

@@ -37,8 +37,6 @@ class Journald:
 
     def __init__(self, path: str = SOCKET) -> None:
         self._path = path
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-        self._socket.setblocking(False)
 
     def send(self, event: Mapping[str, Any]) -> bool:
         """Write an event; False where it could not be, and must be said elsewhere.
@@ -48,7 +46,9 @@ class Journald:
         """
         entry = encode(event)
         try:
-            return self._socket.sendto(entry, self._path) == len(entry)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as out:
+                out.setblocking(False)
+                return out.sendto(entry, self._path) == len(entry)
         except OSError:
             return False
 

@@ -19,17 +19,18 @@ HIDDEN = ("/tmp", "/var/tmp")  # noqa: S108 - what is refused
 """Folders that the service has of its own: what lies in the host's is not there for it."""
 
 
-def units(prefix: Path, base_prefix: Path) -> Mapping[Path, str]:
+def units(prefix: Path, base_prefix: Path, package: Path) -> Mapping[Path, str]:
     """Return the units for an environment: path below the root -> text.
 
     Args:
         prefix: of the environment: its `bin/soakd` is started.
         base_prefix: of the Python that the environment was made with.
+        package: where soakd itself lies.
 
     Raises:
         PreflightError: the service could not see the environment, or systemd could not start it by its path.
     """
-    folders = [str(prefix), str(base_prefix), str(Path(__file__).resolve().parent)]
+    folders = [str(prefix), str(base_prefix), str(package)]
     for folder in folders:
         if any(_is_below(folder, hidden) for hidden in HIDDEN):
             raise PreflightError(f"{folder}: the service has a /tmp of its own: install soakd elsewhere, as /opt/soakd")
@@ -63,7 +64,7 @@ def install(root: Path, written: Mapping[Path, str]) -> list[Path]:
 
 def here() -> Mapping[Path, str]:
     """Return the units for the environment that runs this."""
-    return units(Path(sys.prefix), Path(sys.base_prefix))
+    return units(Path(sys.prefix), Path(sys.base_prefix), Path(__file__).resolve().parent)
 
 
 def read(name: str) -> str:

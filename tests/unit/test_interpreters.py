@@ -1,5 +1,6 @@
 """Which interpreters will do, and what a worker under one may see."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,19 @@ def test_a_link_into_an_environment_is_not_followed_out_of_it(tmp_path: Path) ->
     (tmp_path / "python").symlink_to("/usr/bin/python3")
     loaded = config.parse(ENGINE.format(python="./python"), source="a.toml", folder=tmp_path)
     assert loaded.engines[0].python == str(tmp_path / "python")
+
+
+def test_folders_that_a_killed_soakd_left_are_removed_and_held_or_new_ones_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    left, new, other = (tmp_path / name for name in ("soakd-imports-left", "soakd-imports-new", "mine"))
+    for folder in (left, new, other):
+        folder.mkdir()
+    for folder in (left, other):
+        os.utime(folder, (1e9, 1e9))
+    with import_folder() as held:
+        os.utime(held, (1e9, 1e9))
+        with import_folder():
+            pass
+        assert set(tmp_path.iterdir()) == {held, new, other}
