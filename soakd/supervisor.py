@@ -156,11 +156,16 @@ class Supervisor:
         worker.signal(number)
         return worker.process.pid
 
+    def go_on(self, name: str) -> None:
+        """Let a worker go on where a signal has stopped it."""
+        if (worker := self._workers.get(name)) is not None:
+            worker.signal(signal.SIGCONT)
+
     def mend(self, name: str) -> None:
         """Let a worker go on, and count what happens to it as its own again."""
+        self.go_on(name)
         if (worker := self._workers.get(name)) is not None:
             worker.fault = None
-            worker.signal(signal.SIGCONT)
 
     def abandon(self) -> None:
         """Kill every worker with all that it started, and wait for none: the daemon ends now."""

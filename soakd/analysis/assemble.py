@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from soakd.analysis.faults import read_faults
 from soakd.analysis.interruptions import DAEMON_GAP, ends_of_lives
 from soakd.analysis.readings import LATEST_S, Columns, is_number, once, text
 from soakd.analysis.rules import BYTE_SIGNALS
@@ -66,6 +67,9 @@ def assemble(plan: Plan, records: Iterable[Record]) -> RunData:
     origin_s = run.origin_s
     resumed = seams(once(run.resumed))
     engines = [builders[e.config.name].build(e, origin_s, run.end, resumed) for e in plan.engines]
+    faults = read_faults(plan, engines, origin_s)
+    for engine in engines:
+        engine.faults = tuple(fault for fault in faults if fault.took_place and engine.name in fault.touches)
     times = [float(series.t_s[-1]) for e in engines for series in e.series.values() if len(series)]
     mine = own.build(plan.engines[0], origin_s)
     return RunData(
@@ -73,7 +77,7 @@ def assemble(plan: Plan, records: Iterable[Record]) -> RunData:
         incidents=once(run.incidents), origin=run.origin, end=run.end, last_s=max(times, default=0.0),
         last_wall_s=max((b.last_wall_s for b in builders.values() if b.last_wall_s), default=None),
         clocks=_clocks(clocks), unreadable=mine.unreadable + run.unreadable,
-        contradictions=tuple(run.contradictions()), seams=resumed,
+        contradictions=tuple(run.contradictions()), seams=resumed, faults=faults,
     )  # fmt: skip
 
 
@@ -240,7 +244,7 @@ def _window(record: Record, origin_s: float) -> LatencyWindow | None:
             return None
         return LatencyWindow(
             phase=body.get("phase"), from_s=body["from_mono_s"] - origin_s, to_s=record.at.mono_s - origin_s,
-            segment=record.segment, observed=bool(body.get("window")), packed=packed,
+            segment=record.segment, observed=bool(body.get("window")), fault=text(body.get("fault")), packed=packed,
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError):
         return None

@@ -29,7 +29,7 @@ def check_counts(data: EngineData) -> Iterator[Check]:
         ("python_blocks", _most_blocks(data), False),
     )
     for signal, limit, decides in counted:
-        series = data.in_load(signal)
+        series = data.trend(signal)
         if len(series):
             yield _count_check(signal, series, limit, decides=decides)
 

@@ -31,11 +31,11 @@ def check_evidence(data: EngineData, outlook: Outlook) -> Iterator[Check]:
 def _coverage(data: EngineData, outlook: Outlook) -> Check:
     """Share of the load phase's samples that arrived, the least of inside and outside readings."""
     load, end_s = data.plan.load, min(data.plan.load.end_s, outlook.seen_s)
-    expected = max(1.0, (end_s - load.start_s) / data.plan.sample_every_s)
+    expected = max(1.0, (end_s - load.start_s - _away_s(data)) / data.plan.sample_every_s)
     counts = [_moments(data, signal) for signal in ("operations_total", "rss_anon_bytes")]
     ratio = min(1.0, min(counts) / expected)
     dropped = _dropped(data)
-    gap_s = data.in_load("operations_total").longest_gap_s(load.start_s, end_s)
+    gap_s = longest_gap_s(_bridged(data, data.in_load("operations_total").t_s), load.start_s, end_s)
     reasons = [] if ratio >= LEAST_COVERAGE else [f"{min(counts)} of {expected:.0f} samples; longest gap {gap_s:.0f}s"]
     if dropped:
         reasons.append(f"{dropped:.0f} records were dropped: the pipe to soakd was full")
@@ -45,6 +45,11 @@ def _coverage(data: EngineData, outlook: Outlook) -> Check:
         estimate=round_number(ratio, 4), limit=LEAST_COVERAGE, unit="ratio", reason="; ".join(reasons),
         more={"longest_gap_seconds": round_number(gap_s, 4), "dropped_records": dropped or None},
     )  # fmt: skip
+
+
+def _away_s(data: EngineData) -> float:
+    """Return how long the process was not there, or stopped, on purpose."""
+    return sum(until_s - from_s for from_s, until_s in data.fault_windows("worker"))
 
 
 def _moments(data: EngineData, signal: str) -> int:
@@ -92,7 +97,13 @@ def _gap(data: EngineData, signal: str, outlook: Outlook) -> float:
     load, readings = data.plan.load, _read_at(data, signal)
     if not len(readings) and outlook.final:
         return 1.0
-    return longest_gap_s(readings, load.start_s, min(load.end_s, outlook.seen_s)) / load.duration_s
+    return longest_gap_s(_bridged(data, readings), load.start_s, min(load.end_s, outlook.seen_s)) / load.duration_s
+
+
+def _bridged(data: EngineData, t_s: FloatArray) -> FloatArray:
+    """Add moments to those of readings where a fault on purpose made readings impossible."""
+    bridges = [np.arange(from_s, until_s, data.plan.sample_every_s) for from_s, until_s in data.fault_windows("worker")]
+    return np.sort(np.concatenate([t_s, *bridges])) if bridges else t_s
 
 
 def _read_at(data: EngineData, signal: str) -> FloatArray:

@@ -16,6 +16,7 @@ def exclusions(run: RunData) -> list[dict[str, Any]]:
     return [
         *(entry for engine in run.engines for entry in (*_windows(engine), *_short_lives(engine))),
         *(entry for engine in judged for entry in _warm_up(engine)),
+        *(entry for engine in judged for entry in _faults(engine)),
     ]
 
 
@@ -60,6 +61,15 @@ def _warm_up(data: EngineData) -> Iterator[dict[str, Any]]:
     known = operations[np.isfinite(operations)]
     seconds = end_s - float(series.t_s[0])
     yield _entry(data, "total_growth", "warm-up", 1, seconds, float(np.ptp(known)) if len(known) else 0.0)
+
+
+def _faults(data: EngineData) -> Iterator[dict[str, Any]]:
+    """Faults on purpose, from when each began to when it was recovered from: trends, latency, errors, rate."""
+    for name in dict.fromkeys(fault.name for fault in data.faults):
+        windows = [(f.from_s, f.until_s) for f in data.faults if f.name == name and f.from_s is not None]
+        seconds = sum((data.plan.load.end_s if until is None else until) - begun for begun, until in windows)
+        done = sum(int(f.outcome(data.name).get("operations", 0)) for f in data.faults if f.name == name)
+        yield _entry(data, "trends", f"fault {name}", len(windows), seconds, done)
 
 
 def _operations(windows: Sequence[LatencyWindow]) -> float:

@@ -50,7 +50,7 @@ def check_growth(
         room: what is left before a limit, where the run goes on.
     """
     for signal in BYTE_SIGNALS if every_signal else LIVE_SIGNALS:
-        series = data.in_load(signal)
+        series = data.trend(signal)
         if len(series) >= MIN_SAMPLES or decides(data, signal):
             for check in _byte_checks(data, signal, series):
                 yield _with_time_left(growth_as_of(outlook, check), signal, room)

@@ -42,7 +42,7 @@ def ends_of_lives(seams: Sequence[Seam], engine: str, *, server: bool = False) -
 
 
 def served(data: EngineData, counter: Series) -> tuple[float, float]:
-    """Return what a counter gained while a daemon was there, and in how many seconds.
+    """Return what a counter gained while a daemon was there and no fault was on, and in how many seconds.
 
     A step from one daemon to the next is left out whole: the counter begins again in it, and so does the load.
     """
@@ -50,7 +50,7 @@ def served(data: EngineData, counter: Series) -> tuple[float, float]:
         return 0.0, 0.0
     steps, seconds, later = np.diff(counter.y), np.diff(counter.t_s), counter.segment[1:]
     gained = np.where(np.diff(counter.segment) != 0, counter.y[1:], steps)
-    across = np.zeros(gained.shape, dtype=bool)
+    across = data.in_a_fault(counter.t_s[:-1], counter.t_s[1:])
     for first in data.daemon_seams:
         across |= (counter.segment[:-1] < first) & (later >= first)
     return float(np.sum(gained[~across])), float(np.sum(seconds[~across]))

@@ -20,14 +20,14 @@ Finding = tuple[State, float | None, str]
 
 
 def check_recovery(data: EngineData, outlook: Outlook, *, decides: bool) -> Iterator[Check]:
-    """Judge how a server and its client recovered; nothing where nothing broke.
+    """Judge how a server and its client recovered; nothing where nothing broke, or only on purpose.
 
     Args:
         data: the engine.
         outlook: how much of the plan has been seen.
         decides: whether the server itself is judged.
     """
-    outages = data.server.outages if data.server is not None else []
+    outages = [] if data.server is None else [outage for outage in data.server.outages if outage.fault is None]
     if not outages:
         return
     limit_s = data.plan.config.limits.recovery_s

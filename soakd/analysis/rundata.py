@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from soakd.analysis.series import MIN_SAMPLES, MIN_SHARE, FloatArray, IntArray, longest_gap_s
+from soakd.analysis.series import MIN_SAMPLES, MIN_SHARE, BoolArray, FloatArray, IntArray, longest_gap_s
 from soakd.histogram import Histogram, unpack
 from soakd.plan import EnginePlan, Plan
 from soakd.records import Record
@@ -73,6 +73,8 @@ class LatencyWindow:
     to_s: float
     segment: int
     observed: bool
+    fault: str | None = None
+    """The fault on purpose that was on meanwhile."""
     packed: Mapping[str, str]
     """service, response and lateness, as recorded: a day of them unpacked would not fit the judge's budget."""
 
@@ -125,6 +127,8 @@ class Outage:
     recovery_s: float | None = None
     """From its end, or its first unanswered question, to its answering again."""
     gave_up: bool = False
+    fault: str | None = None
+    """The fault on purpose whose doing it was."""
 
     @property
     def gone_s(self) -> float:
@@ -132,6 +136,37 @@ class Outage:
         if self.recovered_s is None or self.recovery_s is None:
             return self.from_s
         return min(self.from_s, self.recovered_s - self.recovery_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One fault on purpose, and what became of it; times in seconds since the origin."""
+
+    name: str
+    kind: str
+    target: str
+    on: str
+    at_s: float
+    """When it was planned."""
+    touches: tuple[str, ...]
+    """The engines that it breaks something of."""
+    took_place: bool
+    from_s: float | None = None
+    until_s: float | None = None
+    """When operations succeeded again, or nobody waited any longer; None where nobody saw that."""
+    told: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def lasted_s(self) -> float:
+        """How long it was on before it was healed; 0 where it was over at once."""
+        lasted: Any = self.told.get("healed_after_s")
+        return round(float(lasted), 3) if type(lasted) in (int, float) and lasted > 0.0 else 0.0
+
+    def outcome(self, engine: str) -> Mapping[str, Any]:
+        """Return what was told of one engine."""
+        engines: Any = self.told.get("engines")
+        outcome = engines.get(engine) if isinstance(engines, dict) else None
+        return outcome if isinstance(outcome, dict) else {}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -169,6 +204,8 @@ class EngineData:
     snapshots: int = 0
     unreadable: int = 0
     """Readings that were no finite numbers, and records that could not be understood."""
+    faults: tuple[Fault, ...] = ()
+    """The faults on purpose that touched it and took place."""
     daemon_seams: tuple[int, ...] = ()
     """The first segments of daemons that resumed the run: nobody watched, or loaded, the engine before each."""
 
@@ -195,6 +232,30 @@ class EngineData:
         """Return the part of a series that lies in the load phase."""
         load = self.plan.load
         return self.signal(name).between(load.start_s, load.end_s)
+
+    def trend(self, name: str) -> Series:
+        """Return the part of a series in the load phase that trends are judged on: outside the windows of faults."""
+        return self.outside_faults(self.in_load(name))
+
+    def outside_faults(self, series: Series) -> Series:
+        """Return the samples that no fault on purpose had a part in."""
+        inside = np.zeros(len(series), dtype=bool)
+        for from_s, until_s in self.fault_windows():
+            inside |= (series.t_s >= from_s) & (series.t_s <= until_s)
+        return series if not np.any(inside) else Series(series.t_s[~inside], series.y[~inside], series.segment[~inside])
+
+    def fault_windows(self, *on: str) -> Iterator[tuple[float, float]]:
+        """Yield from when to when faults were on and recovered from, of all places or of some."""
+        for fault in self.faults:
+            if fault.from_s is not None and (not on or fault.on in on):
+                yield fault.from_s, self.plan.load.end_s if fault.until_s is None else fault.until_s
+
+    def in_a_fault(self, from_s: FloatArray, until_s: FloatArray) -> BoolArray:
+        """Tell which stretches of time, each shape (n,), a fault had a part in."""
+        inside = np.zeros(from_s.shape, dtype=bool)
+        for begun_s, ended_s in self.fault_windows():
+            inside |= (from_s <= ended_s) & (until_s >= begun_s)
+        return inside
 
     def server_in_load(self, name: str) -> Series:
         """Return the part of a series of its server that lies in the load phase."""
@@ -234,6 +295,8 @@ class RunData:
     """Records of the run itself that could not be understood."""
     seams: Sequence[Seam] = ()
     """Where a daemon took the run over from one that was gone."""
+    faults: Sequence[Fault] = ()
+    """Every fault of the plan, and what became of it."""
     contradictions: tuple[str, ...] = ()
     """What the records of the run say that cannot all be true, in words."""
 

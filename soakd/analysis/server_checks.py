@@ -37,7 +37,7 @@ def check_server(data: EngineData, own: Outlook, overall: Outlook) -> Iterator[C
             yield as_of(overall, nothing)
         return
     for signal in RESOLUTION_BYTES:
-        series = data.server_in_load(signal)
+        series = data.outside_faults(data.server_in_load(signal))
         if len(data.server.signal(signal)) or signal == needed(data.server):
             for check in _growth(data, data.server, signal, series, decides=decides):
                 yield growth_as_of(own, check)
@@ -72,8 +72,8 @@ def _growth(data: EngineData, server: ServerData, signal: str, series: Series, *
 
 
 def _stability(data: EngineData, server: ServerData, *, decides: bool) -> Check:
-    """Crashes, hangs and starts that failed; as many as the engine itself may have."""
-    ends = [i for i in data.incidents if i.body.get("what") in BROKEN]
+    """Crashes, hangs and starts that failed, but for those on purpose; as many as the engine itself may have."""
+    ends = [i for i in data.incidents if i.body.get("what") in BROKEN and "fault" not in i.body]
     gave_up = any(outage.gave_up for outage in server.outages)
     limit = data.plan.config.limits.restarts
     said = [str(i.body.get("detail") or i.body["what"]) for i in ends[:3]]

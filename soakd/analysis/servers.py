@@ -106,14 +106,14 @@ def _outages(told: Sequence[Record], origin_s: float) -> Iterator[Outage]:
     for incident in told:
         what, t_s = incident.body["what"], incident.at.mono_s - origin_s
         if what in BROKEN and outage is None:
-            outage = Outage(what=what, from_s=t_s)
+            outage = Outage(what=what, from_s=t_s, fault=text(incident.body.get("fault")))
         elif what == "server_gave_up":
             yield dataclasses.replace(outage or Outage(what=what, from_s=t_s), gave_up=True)
             outage = None
         elif what == "server_recovered":
             took_s: Any = incident.body.get("recovery_s")
             known = is_number(took_s) and took_s >= 0
-            outage = outage or Outage(what=what, from_s=t_s)
+            outage = outage or Outage(what=what, from_s=t_s, fault=text(incident.body.get("fault")))
             yield dataclasses.replace(outage, recovered_s=t_s, recovery_s=float(took_s) if known else None)
             outage = None
     if outage is not None:

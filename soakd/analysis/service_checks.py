@@ -42,9 +42,10 @@ def check_service(data: EngineData) -> Iterator[Check]:
 def latency_windows(data: EngineData) -> tuple[list[LatencyWindow], list[LatencyWindow]]:
     """Return the windows of the load phase that count, and those that the driver's own lateness spoils.
 
-    Windows in which a forked child lived are in neither.
+    Windows in which a forked child lived, or a fault on purpose broke something of the engine's, are in neither.
     """
-    windows = [w for w in data.latency if w.phase == "load" and not w.observed]
+    broken = {fault.name for fault in data.faults}
+    windows = [w for w in data.latency if w.phase == "load" and not w.observed and w.fault not in broken]
     late = [(quantile_s(w.histogram("lateness"), 0.99) or 0.0) > DRIVER_BOUND_S for w in windows]
     counted = [w for w, is_late in zip(windows, late, strict=True) if not is_late]
     return counted, [w for w, is_late in zip(windows, late, strict=True) if is_late]
@@ -107,10 +108,14 @@ def _return_to_baseline(data: EngineData) -> Check:
 
 
 def _errors(data: EngineData) -> Check:
+    """Operations that raised, of all that ended outside the windows of faults on purpose."""
     operations, errors = _in_load(data, "operations_total"), _in_load(data, "errors_total")
     limit = data.plan.config.limits.error_ratio
     ratio = None if not operations else round_number((errors or 0.0) / operations)
-    return below("errors.ratio", ratio, limit, "ratio", missing="no operation completed", errors=errors)
+    more: dict[str, Any] = (
+        {} if not data.faults else {"errors_in_faults": _increase(data.in_load("errors_total")) - (errors or 0.0)}
+    )
+    return below("errors.ratio", ratio, limit, "ratio", missing="no operation completed", errors=errors, **more)
 
 
 def _latency(data: EngineData) -> Iterator[Check]:
@@ -194,7 +199,7 @@ def _cpu(data: EngineData) -> Check:
 
 
 def _crashes(data: EngineData) -> Check:
-    ends = [i for i in data.incidents if i.body.get("what") in ENDINGS]
+    ends = [i for i in data.incidents if i.body.get("what") in ENDINGS and "fault" not in i.body]
     gave_up = any(i.body.get("what") == "gave_up" for i in data.incidents)
     limit = data.plan.config.limits.restarts
     unclosed = [i for i in data.incidents if i.body.get("what") == "close_failed"]
@@ -207,8 +212,12 @@ def _crashes(data: EngineData) -> Check:
 
 
 def _in_load(data: EngineData, counter: str) -> float | None:
+    """Return what a counter gained in the load phase while no fault was on; None where it was not read."""
     series = data.in_load(counter)
-    return _increase(series) if len(series) >= 2 else None
+    if len(series) < 2:
+        return None
+    steps = np.where(np.diff(series.segment) != 0, series.y[1:], np.diff(series.y))
+    return float(np.sum(steps[~data.in_a_fault(series.t_s[:-1], series.t_s[1:])]))
 
 
 def _increase(counter: Series) -> float:

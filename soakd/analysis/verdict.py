@@ -12,6 +12,7 @@ from soakd.analysis.deciding import check_judged, deciding_checks
 from soakd.analysis.evidence import check_evidence
 from soakd.analysis.evidence_run import check_run_evidence, clock_incidents
 from soakd.analysis.exclusions import exclusions
+from soakd.analysis.faults import check_faults, describe_faults
 from soakd.analysis.garbage import excuse_garbage
 from soakd.analysis.growth_checks import Room, check_growth
 from soakd.analysis.observer import check_observer, harness_words, memory_available, observer
@@ -45,6 +46,8 @@ def make_verdict(
     outlook = _outlook(run, running)
     memory = memory_available(run)
     checks = {engine.name: _check_engine(engine, outlook, memory) for engine in run.engines}
+    for engine in run.engines if run.faults else ():
+        checks[engine.name] += [as_of(outlook, check) for check in check_faults(engine, run)]
     controls = judge_controls(run, checks)
     own = check_observer(run, outlook)
     run_checks = [*check_judged(run), check_controls(controls, outlook), *check_run_evidence(run, outlook), own]
@@ -67,7 +70,7 @@ def make_verdict(
         "controls": controls,
         "observer": taken,
         "incidents": _incidents(run),
-        "faults": [],
+        "faults": describe_faults(run),
         "exclusions": exclusions(run),
         "waivers": [],
         "artifacts": list(artifacts),

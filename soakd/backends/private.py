@@ -78,11 +78,15 @@ class PrivateServer:
         process.signal(number)
         return process.pid
 
-    def mend(self) -> None:
-        """Let it go on, and count what happens to it as its own again."""
-        self._voice.fault = None
+    def go_on(self) -> None:
+        """Let it go on where a signal has stopped it."""
         if self._process is not None:
             self._process.signal(signal.SIGCONT)
+
+    def mend(self) -> None:
+        """Let it go on, and count what happens to it as its own again."""
+        self.go_on()
+        self._voice.fault = None
 
     async def run(self) -> None:
         """Keep it alive until cancelled, within its restarts; it is stopped then, and its place is no more."""

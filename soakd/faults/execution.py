@@ -104,9 +104,9 @@ class Execution:
         if fault.on == "network":
             await self._scene.proxies[fault.target].order("pass")
         elif fault.kind == "stop" and fault.on == "server" and self._server is not None:
-            self._server.mend()
+            self._server.go_on()
         elif fault.kind == "stop":
-            self._workers.mend(fault.target)
+            self._workers.go_on(fault.target)
 
     async def _stands_again(self, life: int, healed_s: float) -> bool:
         """Wait until the target is there again: a server answers in another life, a worker is under load in one."""

@@ -25,6 +25,9 @@ class Server(Protocol):
     def harm(self, number: signal.Signals, fault: str, *, at_once: bool) -> int | None:
         """Signal it on purpose; its pid, or None where it is not there."""
 
+    def go_on(self) -> None:
+        """Let it go on where a signal has stopped it."""
+
     def mend(self) -> None:
         """Let it go on, and count what happens to it as its own again."""
 
@@ -37,6 +40,9 @@ class Workers(Protocol):
 
     def harm(self, name: str, number: signal.Signals, fault: str, *, at_once: bool) -> int | None:
         """Signal a worker on purpose; its pid, or None where it is not there."""
+
+    def go_on(self, name: str) -> None:
+        """Let a worker go on where a signal has stopped it."""
 
     def mend(self, name: str) -> None:
         """Let it go on, and count what happens to it as its own again."""

@@ -35,6 +35,14 @@ def _incidents(status: RunStatus, _: float) -> Values:
     return [((kind,), count) for kind, count in counts.items()]
 
 
+def _faults(status: RunStatus, _: float) -> Values:
+    """Every planned kind is there from the first scrape on, as with incidents."""
+    kinds = sorted({fault.kind for fault in status.plan.faults})
+    return [((kind,), status.faults[kind]) for kind in kinds]
+
+
+NO_FAULTS = "where the plan has no faults"
+
 FAMILIES = (
     Family(
         "soakd_check_state", "gauge", ("engine", "check", "state"),
@@ -53,5 +61,14 @@ FAMILIES = (
     Family(
         "soakd_incidents_total", "counter", ("kind",), "Incidents by kind, of engines, servers and the run",
         "never, but for the kind other", _incidents,
+    ),
+    Family(
+        "soakd_faults_total", "counter", ("kind",), "Faults on purpose that took place", NO_FAULTS, _faults,
+    ),
+    Family(
+        "soakd_fault_recovery_seconds", "gauge", ("engine", "fault"),
+        "How long operations last took to succeed again once a fault on purpose was over",
+        f"{NO_FAULTS}; before the first recovery",
+        lambda status, _: status.fault_recovery_s.items(),
     ),
 )  # fmt: skip

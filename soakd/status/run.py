@@ -34,6 +34,10 @@ class RunStatus:
         self.summary: str | None = None
         self.checks: dict[str, Mapping[str, Any]] = {}
         """Check id -> a check of the run itself, as the verdict has it."""
+        self.faults: Counter[str] = Counter()
+        """Kind of a fault on purpose -> how many took place."""
+        self.fault_recovery_s: dict[tuple[str, str], float] = {}
+        """Engine and name of a fault -> how long its last recovery took."""
         self.unreadable = 0
         """Records that could not be understood."""
         self._incidents: Counter[str] = Counter()
@@ -123,6 +127,8 @@ class RunStatus:
         if record.engine:
             if (engine := self.engines.get(record.engine)) is not None:
                 engine.take(record, self.origin_s)
+                if record.kind == "incident":
+                    self._take_fault(record)
         elif record.kind == "sample":
             for name, value in record.body.items():
                 if is_number(value):
@@ -133,6 +139,17 @@ class RunStatus:
             self.origin_s, self.origin_wall_s = float(record.body["mono_s"]), record.at.wall_s
         elif record.body.get("name") == "end":
             self.end_s = record.at.mono_s
+
+    def _take_fault(self, incident: Record) -> None:
+        """Take in a fault on purpose; its name and kind are those of the plan, or it is none of ours."""
+        body = incident.body
+        planned = {(fault.name, fault.kind) for fault in self.plan.faults}
+        if (body.get("fault"), body.get("kind")) not in planned:
+            return
+        if body.get("what") == "fault_begin":
+            self.faults[body["kind"]] += 1
+        elif body.get("what") == "fault_end" and is_number(body.get("recovered_s")):
+            self.fault_recovery_s[incident.engine, body["fault"]] = float(body["recovered_s"])
 
 
 def _new_engine(plan: EnginePlan) -> EngineStatus:

@@ -6,6 +6,8 @@ from typing import Any
 NOTICED = ("errors_total", "retries_total", "timeouts_total", "connection_errors_total", "reloads_total")
 """Counters of driver and engine by which a worker has noticed a fault once one of them moves."""
 LOOK_EVERY_S = 0.05
+QUIET_S = 1.0
+"""Operations have recovered when they succeed and none fails for so long: one that succeeds between others is luck."""
 
 
 class FaultWatch:
@@ -17,10 +19,11 @@ class FaultWatch:
         self._touched = bool(order.get("touched"))
         self._first = dict(totals)
         self._last = dict(totals)
+        self._succeeds_since_s: float | None = None
         self._is_detected = self._is_recovered = self._is_healed = False
 
     def heal(self) -> None:
-        """From now on an operation that succeeds, while none fails, is recovery."""
+        """From now on operations that succeed, while none fails, are recovery."""
         self._is_healed = True
 
     def look(self, mono_s: float, totals: Mapping[str, float]) -> list[dict[str, Any]]:
@@ -30,12 +33,20 @@ class FaultWatch:
         if self._touched and not self._is_detected and any(_rise(self._first, totals, name) for name in NOTICED):
             self._is_detected = True
             found.append(self._told("detected", mono_s))
-        failed = _rise(before, totals, "errors_total")
-        succeeded = _rise(before, totals, "operations_total") - failed
-        if self._touched and self._is_healed and not self._is_recovered and succeeded > 0 and not failed:
-            self._is_recovered = True
-            found.append(self._told("recovered", mono_s))
+        if self._touched and self._is_healed and not self._is_recovered:
+            self._look_for_recovery(before, totals, mono_s)
+            if self._succeeds_since_s is not None and mono_s - self._succeeds_since_s >= QUIET_S:
+                self._is_recovered = True
+                found.append(self._told("recovered", self._succeeds_since_s))
         return found
+
+    def _look_for_recovery(self, before: Mapping[str, float], totals: Mapping[str, float], mono_s: float) -> None:
+        """Remember since when operations succeed and none fails."""
+        failed = _rise(before, totals, "errors_total")
+        if failed:
+            self._succeeds_since_s = None
+        elif self._succeeds_since_s is None and _rise(before, totals, "operations_total") > 0:
+            self._succeeds_since_s = mono_s
 
     def end(self, mono_s: float, totals: Mapping[str, float]) -> dict[str, Any]:
         """Return the numbers of the whole fault."""

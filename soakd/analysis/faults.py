@@ -1,0 +1,189 @@
+"""Faults on purpose: which took place, how they were recovered from, what they left, and whether others felt them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from soakd.analysis.check import Check, round_number, worst
+from soakd.analysis.readings import is_number
+from soakd.analysis.rundata import EngineData, Fault, RunData
+from soakd.faultplan import touched
+from soakd.histogram import merge, quantile_s
+from soakd.model import State
+from soakd.plan import Plan
+from soakd.records import Record
+from soakd.units import format_duration
+
+LEAST_OPERATIONS = 100
+"""With fewer operations a 95th percentile says nothing."""
+BESIDE = 5
+"""Readings before and after a fault whose medians are compared."""
+LEAST_BESIDE = 3
+
+Finding = tuple[State, float | None, str]
+
+
+def read_faults(plan: Plan, engines: Sequence[EngineData], origin_s: float | None) -> list[Fault]:
+    """Find what became of every fault of a plan, in the plan's order."""
+    told = {e.name: [i for i in e.incidents if i.body.get("what") in ("fault_begin", "fault_end")] for e in engines}
+    configs = [engine.config for engine in plan.engines]
+    found = []
+    for planned in plan.faults:
+        own = [i for i in told.get(planned.target, ()) if _is_of(i, planned.name, planned.at_s)]
+        begin = next((i for i in own if i.body["what"] == "fault_begin"), None)
+        end = next((i for i in own if i.body["what"] == "fault_end"), None)
+        found.append(
+            Fault(
+                name=planned.name, kind=planned.kind, target=planned.target, on=planned.on, at_s=planned.at_s,
+                touches=touched(configs, planned.target, planned.on),
+                **_times(begin, end, origin_s or 0.0), told=end.body if end is not None else {},
+            )
+        )  # fmt: skip
+    return found
+
+
+def check_faults(data: EngineData, run: RunData) -> Iterator[Check]:
+    """Judge how an engine came through the faults that touched it, and whether it felt those of others."""
+    limit_s = data.plan.config.limits.recovery_s
+    mine = [fault for fault in run.faults if data.name in fault.touches]
+    for name in dict.fromkeys(fault.name for fault in mine):
+        same = [fault for fault in mine if fault.name == name and (run.end is not None or fault.at_s < run.last_s)]
+        if same:
+            yield _recovery(data, run, name, same, limit_s)
+    if any(i.body.get("what") == "proxy_lost" for i in data.incidents):
+        reason = "soakd's own proxy before its server ended: what the engine met then was soakd's doing"
+        yield Check(id="evidence.proxy", verdict="INVALID", reason=reason)
+    if mine != list(run.faults):
+        yield from _cascade(data, [fault for fault in run.faults if data.name not in fault.touches])
+
+
+def describe_faults(run: RunData) -> list[dict[str, Any]]:
+    """Write every fault for the verdict file; what is not known stays away."""
+    return [_described(run, fault) for fault in run.faults]
+
+
+def _is_of(incident: Record, name: str, at_s: float) -> bool:
+    planned = incident.body.get("at_s")
+    return incident.body.get("fault") == name and abs(_known(planned, -1.0) - at_s) < 1e-3
+
+
+def _times(begin: Record | None, end: Record | None, origin_s: float) -> dict[str, Any]:
+    took_place = begin is not None or (end is not None and end.body.get("took_place") is True)
+    if end is not None and end.body.get("took_place") is False:
+        took_place = False
+    from_s, until_s = (None if end is None else end.body.get(key) for key in ("from_mono_s", "until_mono_s"))
+    if from_s is not None and until_s is not None and is_number(from_s) and is_number(until_s):
+        return {"took_place": took_place, "from_s": float(from_s) - origin_s, "until_s": float(until_s) - origin_s}
+    return {"took_place": took_place, "from_s": begin.at.mono_s - origin_s if begin and took_place else None}
+
+
+def _recovery(data: EngineData, run: RunData, name: str, faults: Sequence[Fault], limit_s: float) -> Check:
+    """Fold all faults of one name: the worst state, the longest time."""
+    found = [_finding(data, run, fault, limit_s) for fault in faults]
+    state = worst([state for state, _, _ in found])
+    known = [seconds for _, seconds, _ in found if seconds is not None]
+    reasons = dict.fromkeys(why for one, _, why in found if one == state and why)
+    left = [kept for fault in faults if (kept := bytes_not_returned(data, run, fault)) is not None]
+    more = {
+        "faults": len(faults), "took_place": sum(fault.took_place for fault in faults),
+        "median_seconds": round_number(float(np.median(known)), 4) if known else None,
+        "failed_operations": sum(int(_number(fault.outcome(data.name), "failed_operations")) for fault in faults),
+        "retried_operations": sum(int(_number(fault.outcome(data.name), "retried_operations")) for fault in faults),
+        "bytes_not_returned": round_number(float(np.median(left))) if left else None,
+    }  # fmt: skip
+    return Check(
+        id=f"recovery.{name}", verdict=state, estimate=round_number(max(known, default=None), 4), limit=limit_s,
+        unit="seconds", reason="; ".join([*reasons][:3]), more=more,
+    )  # fmt: skip
+
+
+def _finding(data: EngineData, run: RunData, fault: Fault, limit_s: float) -> Finding:
+    at = f"at {format_duration(fault.at_s)}"
+    if not fault.took_place:
+        why = str(fault.told.get("detail") or "") or _why_not(run, fault)
+        return "INCONCLUSIVE", None, f"{at}: {why}"
+    recovered_s = _known(fault.outcome(data.name).get("recovered_s"), -1.0)
+    if recovered_s >= 0.0:
+        late = recovered_s > limit_s
+        why = f"{at}: {recovered_s:.3g}s until operations succeeded again" if late else ""
+        return "FAIL" if late else "PASS", recovered_s, why
+    if fault.until_s is not None and fault.until_s - (fault.from_s or 0.0) - fault.lasted_s > limit_s:
+        return "FAIL", None, f"{at}: nobody saw operations succeed again"
+    return "INCONCLUSIVE", None, f"{at}: the run ended, or soakd was gone, before anybody could see it recover"
+
+
+def _why_not(run: RunData, fault: Fault) -> str:
+    reached = fault.at_s < run.last_s
+    return f"{fault.name} did not take place: " + ("soakd was gone" if reached else "the run ended before it")
+
+
+def bytes_not_returned(data: EngineData, run: RunData, fault: Fault) -> float | None:
+    """Return what the leak signal of one life stood higher right after a fault than right before it.
+
+    None where another process came of it, or too little was read between this fault and its neighbours.
+    """
+    if fault.from_s is None or fault.until_s is None or data.name not in fault.touches:
+        return None
+    before_s = max((f.until_s for f in run.faults if f.until_s is not None and f.until_s <= fault.from_s), default=0.0)
+    after_s = min((f.from_s for f in run.faults if f.from_s is not None and f.from_s >= fault.until_s), default=np.inf)
+    series = data.in_load(data.leak_signal)
+    before, after = series.between(before_s, fault.from_s), series.between(fault.until_s, after_s)
+    if min(len(before), len(after)) < LEAST_BESIDE:
+        return None
+    if before.segment[-1] != after.segment[0]:
+        return None
+    return float(np.median(after.y[:BESIDE]) - np.median(before.y[-BESIDE:]))
+
+
+def _cascade(data: EngineData, others: Sequence[Fault]) -> Iterator[Check]:
+    """Ask whether the engine kept its latency while others were broken: its own limit is the measure."""
+    names = {fault.name for fault in others if fault.took_place}
+    inside = [w for w in data.latency if w.phase == "load" and w.fault in names and not w.observed]
+    outside = [w for w in data.latency if w.phase == "load" and w.fault is None and not w.observed]
+    if not names:
+        return
+    histogram = merge(window.histogram("service") for window in inside)
+    p95_s, usual_s = quantile_s(histogram, 0.95), quantile_s(merge(w.histogram("service") for w in outside), 0.95)
+    limit_s, operations = data.plan.config.limits.latency_p95_s, sum(histogram.values())
+    enough = p95_s is not None and operations >= LEAST_OPERATIONS
+    late = enough and limit_s is not None and p95_s is not None and p95_s > limit_s
+    state: State = "INCONCLUSIVE" if not enough else "FAIL" if late else "PASS"
+    more = {
+        "operations": operations, "faults": sum(fault.took_place for fault in others),
+        "usual_seconds": round_number(usual_s),
+        "ratio": round_number(p95_s / usual_s, 3) if p95_s and usual_s else None,
+    }  # fmt: skip
+    yield Check(
+        id="cascade.latency", verdict=state, decides=enough and limit_s is not None, estimate=round_number(p95_s),
+        limit=limit_s, unit="seconds", more=more,
+        reason="" if enough else f"{operations} operations while others were broken, {LEAST_OPERATIONS} needed",
+    )  # fmt: skip
+
+
+def _described(run: RunData, fault: Fault) -> dict[str, Any]:
+    target = next(engine for engine in run.engines if engine.name == fault.target)
+    kept = bytes_not_returned(target, run, fault)
+    state, _, why = _finding(target, run, fault, target.plan.config.limits.recovery_s)
+    pending = run.end is None and fault.at_s >= run.last_s
+    numbers = ("detected_s", "recovered_s", "operations", "failed_operations", "retried_operations")
+    told = {name: fault.told[name] for name in numbers if is_number(fault.told.get(name))}
+    others = {name: dict(fault.outcome(name)) for name in fault.touches if name != fault.target}
+    fields = {
+        "name": fault.name, "kind": fault.kind, "target": fault.target, "on": fault.on, "at_s": fault.at_s,
+        "verdict": "INCOMPLETE" if pending else state, "took_place": fault.took_place,
+        "from_s": round_number(fault.from_s), "until_s": round_number(fault.until_s),
+        "lasted_s": fault.lasted_s or None,
+        **told, "bytes_not_returned": round_number(kept), "others": others or None,
+        "reason": (why or None) if not pending else None,
+    }  # fmt: skip
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _number(values: Mapping[str, Any], name: str) -> float:
+    return _known(values.get(name), 0.0)
+
+
+def _known(value: Any, otherwise: float) -> float:
+    """Return a number of a record, or something else where it is none."""
+    return float(value) if is_number(value) else otherwise
