@@ -127,8 +127,7 @@ class RunStatus:
         if record.engine:
             if (engine := self.engines.get(record.engine)) is not None:
                 engine.take(record, self.origin_s)
-                if record.kind == "incident":
-                    self._take_fault(record)
+                self._take_fault(record)
         elif record.kind == "sample":
             for name, value in record.body.items():
                 if is_number(value):
@@ -141,8 +140,10 @@ class RunStatus:
             self.end_s = record.at.mono_s
 
     def _take_fault(self, incident: Record) -> None:
-        """Take in a fault on purpose; its name and kind are those of the plan, or it is none of ours."""
+        """Take in a fault on purpose, where the record is of one: its name and kind are those of the plan then."""
         body = incident.body
+        if incident.kind != "incident":
+            return
         planned = {(fault.name, fault.kind) for fault in self.plan.faults}
         if (body.get("fault"), body.get("kind")) not in planned:
             return
