@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from soakd.analysis.rundata import EngineData, LatencyWindow, RunData
+from soakd.analysis.rundata import EngineData, LatencyWindow, RunData, running_total
 from soakd.analysis.series import MIN_SAMPLES, MIN_SHARE
 from soakd.analysis.service_checks import WARM_UP_SHARE, latency_windows
 
@@ -68,8 +68,17 @@ def _faults(data: EngineData) -> Iterator[dict[str, Any]]:
     for name in dict.fromkeys(fault.name for fault in data.faults):
         windows = [(f.from_s, f.until_s) for f in data.faults if f.name == name and f.from_s is not None]
         seconds = sum((data.plan.load.end_s if until is None else until) - begun for begun, until in windows)
-        done = sum(int(f.outcome(data.name).get("operations", 0)) for f in data.faults if f.name == name)
-        yield _entry(data, "trends", f"fault {name}", len(windows), seconds, done)
+        yield _entry(data, "trends", f"fault {name}", len(windows), seconds, _done_in(data, windows))
+
+
+def _done_in(data: EngineData, windows: Sequence[tuple[float, float | None]]) -> float:
+    """Return the operations of some stretches of time, as far as samples tell."""
+    counter = data.in_load("operations_total")
+    if len(counter) < 2:
+        return 0.0
+    ends = [(begun, data.plan.load.end_s if until is None else until) for begun, until in windows]
+    done = np.interp(np.array(ends).ravel(), counter.t_s, running_total(counter)).reshape(-1, 2)
+    return float(np.sum(np.diff(done)))
 
 
 def _operations(windows: Sequence[LatencyWindow]) -> float:

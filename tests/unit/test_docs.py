@@ -26,6 +26,8 @@ def known_keys(table: str) -> list[str]:
     """The keys of a table, as the code itself lists them when it meets an unknown one."""
     addition = {"engine": "nonsense = 1", "top": ""}.get(table, f"[{table}]\nnonsense = 1")
     text = MINIMAL + addition
+    if table == "fault":
+        text = MINIMAL.replace("control.null", "cache.native") + '[[fault]]\nkind = "kill"\ntarget = "a"\nnonsense = 1'
     if table == "run":
         text = MINIMAL.replace("[run]", "[run]\nnonsense = 1")
     with pytest.raises(ConfigError, match="known keys") as caught:
@@ -34,7 +36,7 @@ def known_keys(table: str) -> list[str]:
 
 
 def section(table: str) -> str:
-    title = f"## `[[{table}]]`" if table == "engine" else f"## `[{table}]`"
+    title = f"## `[[{table}]]`" if table in ("engine", "fault") else f"## `[{table}]`"
     return CONFIGURATION.split(title)[1].split("\n## ")[0]
 
 
@@ -53,7 +55,7 @@ def option_rows() -> Iterator[str]:
             yield f"| `{name}` | `{key}` | {' '.join([option.type, *bounds])} | {default} | {option.doc} |"
 
 
-@pytest.mark.parametrize("table", ["run", "limits", "engine", "supervision", "http"])
+@pytest.mark.parametrize("table", ["run", "limits", "engine", "fault", "supervision", "http"])
 def test_every_key_of_every_table_has_its_row(table: str) -> None:
     rows = re.findall(r"^\| `(\w+)` \|", section(table), re.MULTILINE)
     missing = set(known_keys(table)) - set(rows)
