@@ -51,7 +51,7 @@ class PrivateServer:
         self._sampling = sampling
         self._process: ServerProcess | None = None
         self._silent_since_s: float | None = None
-        self._at_once = False
+        self._is_spared = self._at_once = False
         self.last_answer_s = -math.inf
         """When it last answered, CLOCK_MONOTONIC seconds."""
 
@@ -74,7 +74,7 @@ class PrivateServer:
         process = self._process
         if process is None or process.has_exited.is_set() or self._silent_since_s is not None:
             return None
-        self._voice.fault, self._at_once = fault, at_once
+        self._voice.fault, self._is_spared, self._at_once = fault, True, at_once
         process.signal(number)
         return process.pid
 
@@ -86,7 +86,7 @@ class PrivateServer:
     def mend(self) -> None:
         """Let it go on, and count what happens to it as its own again."""
         self.go_on()
-        self._voice.fault = None
+        self._voice.fault, self._is_spared = None, False
 
     async def run(self) -> None:
         """Keep it alive until cancelled, within its restarts; it is stopped then, and its place is no more."""
@@ -95,7 +95,8 @@ class PrivateServer:
             while True:
                 await self._live()
                 pause_s = self._supervision.restart_backoff_s
-                if self._voice.fault is None:
+                is_spared, self._is_spared = self._is_spared, False  # one end: the fault does not start it badly
+                if not is_spared:
                     pause_s *= 2**ended
                     ended += 1
                     if ended > self._supervision.max_restarts:
@@ -199,6 +200,7 @@ class PrivateServer:
 
     def _failed_to_start(self, why: str, process: ServerProcess | None = None, status: int | None = None) -> None:
         self.failure = why
+        self._voice.fault = None
         stderr = list(process.tail) if process else None
         pid = process.pid if process else None
         self._voice.incident("server_start_failed", why, pid=pid, status=status, stderr=stderr)

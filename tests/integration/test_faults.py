@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,9 +17,15 @@ from typing import Any, Self
 import psutil
 import pytest
 
+from soakd.backends import redis
+from soakd.backends.private import PrivateServer
+from soakd.backends.watch import Voice
 from soakd.errors import BackendError
 from soakd.faults.proxies import Proxy
 from soakd.journal import read_records
+from soakd.places import Place
+from soakd.records import Record
+from soakd.settings import Supervision
 from tests.servers import on_a_loop, opa_binary
 
 pytestmark = [pytest.mark.integration]
@@ -153,6 +160,34 @@ async def test_a_proxy_keeps_user_and_database_of_an_address_and_is_gone_when_cl
         probe.connect(("127.0.0.1", int(address.rpartition(":")[2].partition("/")[0])))
     with pytest.raises(BackendError, match="gone"):
         await proxy.order("pass")
+
+
+@on_a_loop
+async def test_a_server_that_cannot_start_again_after_a_fault_is_given_up_like_any_other(tmp_path: Path) -> None:
+    place, told, lives = Place(tmp_path / "redis", port=False), list[Record](), [1]
+
+    def command() -> list[str]:
+        if not lives:
+            raise BackendError("the program is gone")
+        lives.pop()
+        program = shutil.which("redis-server") or "redis-server"
+        return redis.command(program, place.socket, place.folder, capacity=10, connections=1, args=())
+
+    server = PrivateServer(
+        Voice("redis", "redis", "private", told.append), place, command, lambda: redis.RedisClient(place.address),
+        supervision=Supervision(max_restarts=2, restart_backoff_s=0.01), sample_every_s=1.0, sampling=asyncio.Event(),
+    )  # fmt: skip
+    tender = asyncio.create_task(server.run())
+    async with asyncio.timeout(SOON_S):
+        await server.settled.wait()
+        assert server.harm(signal.SIGKILL, "kill@redis", at_once=True) is not None
+        await tender
+    whats = [record.body["what"] for record in told if record.kind == "incident"]
+    assert whats[0] == "server_crash"
+    assert whats[-1] == "server_gave_up"
+    assert whats.count("server_start_failed") == 3  # the restart of the fault's, and the two that are allowed
+    named = {record.body["what"] for record in told if record.body.get("fault") == "kill@redis"}
+    assert named == {"server_crash", "server_restart"}
 
 
 SOAK = f"""
