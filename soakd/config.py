@@ -103,6 +103,7 @@ def _read_run(table: Table, stem: str) -> Schedule:
         seed=table.whole("seed", 1),
         controls_off=table.texts("controls_off"),
         longest_gap_s=table.quantity("longest_gap", units.parse_duration, None, most=LONGEST_RUN_S),
+        disk_budget_bytes=_or_never(table.quantity_or_off("disk_budget", units.parse_size, -1.0)),
         memory_reserve_bytes=_or_never(table.quantity_or_off("memory_reserve", units.parse_size, -1.0)),
     )
     if (run.duration_s is None) == (run.operations is None):

@@ -17,6 +17,8 @@ KINDS: frozenset[str] = frozenset(get_args(Kind))
 INCIDENTS = frozenset({
     "start_failed", "restart", "crash", "exit", "hang", "gave_up", "garbled", "children_left", "close_failed",
     "operation_error", "disagreement", "memory_reserve", "daemon_gap",
+    "host_memory_pressure", "host_io_pressure", "host_steal", "host_busy", "host_oom", "fd_limit", "disk_full",
+    "disk_budget", "sleep", "clock_step",
     "fault_begin", "fault_end", "proxy_lost",
     "server_start_failed", "server_crash", "server_hang", "server_restart", "server_recovered", "server_gave_up",
 })  # fmt: skip

@@ -31,6 +31,8 @@ class Schedule:
     controls_off: tuple[str, ...] = ()
     memory_reserve_bytes: float | None = None
     """Where the host has less memory available the run ends, in order; None for the default, 0 for never."""
+    disk_budget_bytes: float | None = None
+    """The run ends, in order, when its folder is larger; None for the default, 0 for no bound."""
     longest_gap_s: float | None = None
     """A run that was left alone for longer is not resumed; None for the default."""
 

@@ -14,6 +14,7 @@ import psutil
 
 from soakd import processes
 from soakd.errors import ProbeError
+from soakd.host import READ_EVERY_S, HostReader, HostWatch, budget_bytes
 from soakd.interpreters import import_folder, worker_environment
 from soakd.model import LOADED_PHASES
 from soakd.plan import EnginePlan, Plan, worker_spec
@@ -72,6 +73,10 @@ class Supervisor:
         """Why the supervisor itself ended the run early, where it did."""
         self._memory_available = memory_available
         self._memory_reserve = memory_reserve_bytes(plan)
+        self._host = HostReader(imports.parent if imports else None)
+        run = plan.config.run
+        self._host_watch = HostWatch(budget_bytes(run.disk_budget_bytes, plan.duration_s, len(plan.engines)))
+        self._host_reading: dict[str, float] = {}
         self.origin_s = origin_s
         """CLOCK_MONOTONIC of the moment when every engine stood ready; None until then."""
         self.started = asyncio.Event()
@@ -109,11 +114,12 @@ class Supervisor:
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as group:
             outside = group.create_task(self._sample_outside())
-            guard = group.create_task(self._guard_memory())
+            guards = [group.create_task(self._guard_memory()), group.create_task(self._guard_host())]
             tenders = [group.create_task(self._tend(engine)) for engine in self.plan.engines]
             await asyncio.wait(tenders)
             outside.cancel()
-            guard.cancel()
+            for guard in guards:
+                guard.cancel()
 
     def stop(self) -> None:
         """Ask every worker to close its engine and end; what does not end in time is killed."""
@@ -331,6 +337,19 @@ class Supervisor:
         self._sink(_record("incident", "", 0, {"what": "memory_reserve", "detail": detail}))
         self.stop()
 
+    async def _guard_host(self) -> None:
+        """Tell what presses on the host, and end the run in order before its disk is full."""
+        await self.started.wait()
+        while True:
+            reading = self._host_reading = self._host.read()
+            for what, detail in self._host_watch.look(reading, now()):
+                self._sink(_record("incident", "", 0, {"what": what, "detail": detail}))
+            if (end := self._host_watch.must_end(reading)) is not None and not self.stopping:
+                self.ended_for = end[0]
+                self._sink(_record("incident", "", 0, {"what": end[0], "detail": end[1]}))
+                self.stop()
+            await asyncio.sleep(READ_EVERY_S)
+
     def _read_outside(self, engine: str, segment: int, process: Any, *, proportional: bool) -> None:
         try:
             started_s = time.perf_counter()
@@ -340,7 +359,7 @@ class Supervisor:
         except ProbeError:
             return  # the process is gone; its tender says so
         if not engine:
-            body["memory_available_bytes"] = self._memory_available()
+            body |= {"memory_available_bytes": self._memory_available(), **self._host_reading}
             body["memory_reserve_bytes"] = self._memory_reserve
         body["probe.outside.duration_s"] = round(time.perf_counter() - started_s, 6)
         self._sink(_record("sample", engine, segment, {"source": "outside", **body}))

@@ -31,7 +31,7 @@ NOT_NUMBERS = ("phase", "source")
 """What a sample holds beside numbers."""
 NOT_KEPT = ".duration_s"
 """What a probe cost is for metrics; nothing is judged by it."""
-REASONS = ("completed", "interrupted", "failed", "memory_reserve", "longest_gap")
+REASONS = ("completed", "interrupted", "failed", "memory_reserve", "longest_gap", "disk_full", "disk_budget")
 """Why a run ended, in the record that seals it."""
 READ_BY_NUMBER = ("sample", "latency")
 """Kinds of which every reading is looked at by itself."""

@@ -27,6 +27,7 @@ from soakd.analysis.summary import summary, visibility
 from soakd.model import State
 
 SCHEMA = "soakd.verdict/1"
+SAME_LOOK_S = 30.0
 
 
 def make_verdict(
@@ -168,9 +169,19 @@ def _coverage_ratio(data: EngineData) -> float:
 
 def _incidents(run: RunData) -> list[dict[str, Any]]:
     records = [record for engine in run.engines for record in engine.incidents] + run.incidents
-    return describe(records) + list(clock_incidents(run.clocks))
+    told = describe(records)
+    return told + [found for found in clock_incidents(run.clocks) if not _is_told(found, told)]
 
 
 def headline(verdict: Mapping[str, Any]) -> str:
     """Write a verdict as one line: "PASS: no leak ..."."""
     return f"{verdict['verdict']}: {verdict['summary']}"
+
+
+def _is_told(found: Mapping[str, Any], told: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether the daemon has noticed a step of the clocks itself, at the same look or the next."""
+    return any(
+        incident["what"] == found["what"] and abs(incident["at_wall_s"] - found["at_wall_s"]) <= SAME_LOOK_S
+        for incident in told
+        if not incident["engine"]
+    )

@@ -19,6 +19,13 @@ FAMILIES = (
         "soakd_daemon_unreadable_records_total", "counter", (), "Records that were not understood", "never",
         lambda status, _: [((), status.unreadable)],
     ),
+    _own("soakd_host_memory_pressure_ratio", "host_memory_pressure_ratio", "Share of the time with a wait for memory"),
+    _own("soakd_host_cpu_pressure_ratio", "host_cpu_pressure_ratio", "Share of the time with a wait for a processor"),
+    _own("soakd_host_io_pressure_ratio", "host_io_pressure_ratio", "Share of the time with a wait for the disk"),
+    _own("soakd_host_cpu_steal_ratio", "host_steal_ratio", "Share of the processors that the hypervisor took"),
+    _own("soakd_host_cpu_others_ratio", "host_others_ratio", "Share of the processors that other programs took"),
+    _own("soakd_host_disk_free_bytes", "disk_free_bytes", "What the disk of the run has left"),
+    _own("soakd_run_disk_bytes", "run_bytes", "What the run has written"),
     _own("soakd_host_memory_available_bytes", "memory_available_bytes", "What the host can give without swapping"),
     _own(
         "soakd_host_memory_reserve_bytes", "memory_reserve_bytes", "Where the host has less available the run ends"

@@ -23,7 +23,7 @@ ONLY_IN = {
     "memray": {"attribution"},
     "numpy": {"analysis", "csvfile"},
     "prometheus_client": {"metrics"},
-    "psutil": {"backends", "preflight", "processes", "supervisor", "workers"},
+    "psutil": {"backends", "host", "preflight", "processes", "supervisor", "workers"},
     "pympler": {"attribution", "probes"},
     "redis": {"engines"},
     "rich": {"display"},

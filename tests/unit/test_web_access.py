@@ -86,6 +86,7 @@ def test_a_run_without_a_token_can_be_stopped_by_nobody() -> None:
 def test_a_thousand_strange_requests_have_plain_answers_and_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "FIRST_REQUEST_WITHIN_S", 2.0)
     rng = random.Random(7)
+    # fmt: off
     methods = [
         "GET",
         "HEAD",
