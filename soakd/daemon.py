@@ -8,9 +8,7 @@ import json
 import os
 import resource
 import signal
-import site
 import sys
-import sysconfig
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from soakd import rundir
 from soakd.backends import Backends
 from soakd.errors import JournalError
 from soakd.faults import Faults
+from soakd.interpreters import site_packages
 from soakd.journal import Journal
 from soakd.log import EventLog
 from soakd.plan import Plan
@@ -357,11 +356,6 @@ class Daemon:
             "records_dropped": dropped,
         }  # fmt: skip
         return Record(kind="phase", engine="", segment=self._life, at=now(), body=body)
-
-
-def site_packages() -> tuple[str, ...]:
-    """Where soakd's own dependencies are: what a snapshot child may add to its path."""
-    return tuple(dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]))
 
 
 def _answering(plan: Plan, servers: Backends) -> dict[str, str]:

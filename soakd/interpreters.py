@@ -12,7 +12,9 @@ import os
 import re
 import shutil
 import signal
+import site
 import subprocess
+import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -85,6 +87,11 @@ def _own(place: Path) -> Iterator[Path]:
         yield place
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def site_packages() -> tuple[str, ...]:
+    """Where soakd's own dependencies are: what a snapshot child may add to its path."""
+    return tuple(dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]))
 
 
 def worker_environment(python: str | None, imports: Path) -> Mapping[str, str]:
