@@ -12,13 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from soakd import config, journal, journald, preflight, processes, report, resumption, rundir, unitfiles
+from soakd import config, journal, journald, preflight, processes, pruning, report, resumption, rundir, unitfiles
 from soakd.errors import ConfigError, JournalError, PreflightError
 from soakd.plan import Plan, make_plan
 from soakd.resumption import Resumption
 from soakd.rundir import RunDir
 from soakd.sdnotify import Notifier
-from soakd.units import parse_growth_rate
+from soakd.units import format_bytes, parse_duration, parse_growth_rate
 
 CODES: Mapping[str, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4, "INCOMPLETE": 4}
 LEFT = 75
@@ -198,6 +198,28 @@ def install_units(options: argparse.Namespace) -> int:
         "next: systemctl daemon-reload; put a configuration into /etc/soakd/NAME.toml; systemctl start soakd@NAME; "
         "systemctl status soakd@NAME"
     )
+    return 0
+
+
+def prune(options: argparse.Namespace) -> int:
+    """Remove old runs; one that is written now, or may still be resumed, never."""
+    try:
+        older_than_s = parse_duration(options.older_than) if options.older_than else 0.0
+    except ValueError as error:
+        raise ConfigError(f"--older-than: {error}") from error
+    if (options.keep or 0) < 0 or (options.keep is None and not options.older_than):
+        raise ConfigError("prune: give --keep N (0 or more), --older-than D, or both")
+    runs = rundir.list_runs(Path(options.runs))
+    keep = options.keep or 0
+    found = list(
+        pruning.prunable(runs, _is_finished, keep=keep, older_than_s=older_than_s, now_s=processes.now().wall_s)
+    )
+    for one in found:
+        if not options.dry_run:
+            pruning.remove(one.run)
+        print(f"{'would remove' if options.dry_run else 'removed'} {one.run.path}: {format_bytes(one.bytes)}")
+    freed = format_bytes(sum(one.bytes for one in found))
+    print(f"{len(found)} of {len(runs)} runs, {freed} {'would be freed' if options.dry_run else 'freed'}")
     return 0
 
 

@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import resource
 import signal
 import sys
 import time
@@ -24,7 +23,7 @@ from soakd.journal import Journal
 from soakd.log import EventLog
 from soakd.plan import Plan
 from soakd.planfile import plan_as_dict
-from soakd.processes import now
+from soakd.processes import cpu_of_children_s, now
 from soakd.records import Record
 from soakd.resumption import Resumption, retold, samples_before
 from soakd.rundir import RunDir
@@ -279,9 +278,9 @@ class Daemon:
         pause_s = self.plan.judge_every_s
         while True:
             await asyncio.sleep(pause_s)
-            cpu_s = _cpu_of_children_s()
+            cpu_s = cpu_of_children_s()
             await self._judge_so_far()
-            pause_s = max(self.plan.judge_every_s, (_cpu_of_children_s() - cpu_s) / JUDGE_CPU_SHARE)
+            pause_s = max(self.plan.judge_every_s, (cpu_of_children_s() - cpu_s) / JUDGE_CPU_SHARE)
 
     async def _judge_so_far(self) -> None:
         """Show the present answer; a judge that fails now may still do at the end, and is told of."""
@@ -385,12 +384,6 @@ def _show_cursor() -> None:
     if os.isatty(1):
         with contextlib.suppress(OSError):
             os.write(1, b"\x1b[?25h\n")
-
-
-def _cpu_of_children_s() -> float:
-    """Processor seconds of the children that have ended: of the judge, but for a worker that ends just then."""
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 def _from_thread(loop: asyncio.AbstractEventLoop, call: Callable[..., None], *arguments: Any) -> None:

@@ -1,5 +1,6 @@
 """Read from outside: what `/proc` and psutil tell of a worker, a server, the daemon itself, and what the clocks say."""
 
+import resource
 import time
 
 import psutil
@@ -53,6 +54,12 @@ def memory_available_bytes() -> float:
 def memory_total_bytes() -> float:
     """Read the host's memory."""
     return float(psutil.virtual_memory().total)
+
+
+def cpu_of_children_s() -> float:
+    """Processor seconds of the children that have ended: of the judge, but for a worker that ends just then."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def is_stopped(process: psutil.Process) -> bool:
