@@ -104,12 +104,6 @@ class RunDir:
             self._lock.close()
             self._lock = None
 
-    def unlock(self) -> None:
-        """Let go of the run."""
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
-
     @classmethod
     def reopen(cls, path: Path) -> "RunDir":
         """Lock the folder of a run that is there, and remove what a daemon that was killed could not.
