@@ -21,6 +21,7 @@ from soakd.settings import (
     CONTROLS,
     MIXES,
     PROFILES,
+    Attribution,
     Config,
     EngineConfig,
     FaultConfig,
@@ -80,6 +81,7 @@ def parse(
     limits = _read_limits(top.table("limits"), Limits())
     supervision = _read_supervision(top.table("supervision"))
     http = _read_http(top.table("http"))
+    attribution = _read_attribution(top.table("attribution"))
     engines = tuple(_read_engine(table, limits, folder) for table in top.tables("engine"))
     faults = _check_faults(tuple(read_fault(table, engines) for table in top.tables("fault")), source)
     top.finish()
@@ -88,6 +90,7 @@ def parse(
     return Config(
         source=source, text=text, run=run, supervision=supervision, http=http, overrides=tuple(overrides),
         faults=without_strangers(faults, engines),
+        attribution=attribution,
         engines=_check_names(engines + _missing_controls(engines, run, limits), source),
     )  # fmt: skip
 
@@ -171,6 +174,15 @@ def _read_http(table: Table) -> Http:
     http = Http(host=table.text("host", "127.0.0.1") or "", port=table.whole("port", 0, most=65535))
     table.finish()
     return http
+
+
+def _read_attribution(table: Table) -> Attribution:
+    base = Attribution()
+    attribution = Attribution(
+        enabled=table.truth("enabled", base.enabled), per_hour=table.whole("per_hour", base.per_hour, most=1000)
+    )
+    table.finish()
+    return attribution
 
 
 def _read_engine(table: Table, limits: Limits, folder: Path) -> EngineConfig:

@@ -8,7 +8,7 @@ from soakd.errors import JournalError
 from soakd.faultplan import FaultPlan
 from soakd.model import Phase
 from soakd.plan import EnginePlan, Plan
-from soakd.settings import Config, EngineConfig, FaultConfig, Http, Limits, Schedule, Supervision
+from soakd.settings import Attribution, Config, EngineConfig, FaultConfig, Http, Limits, Schedule, Supervision
 
 
 def plan_as_dict(plan: Plan) -> dict[str, Any]:
@@ -42,6 +42,7 @@ def _config(fields: Mapping[str, Any]) -> Config:
         "http": Http(**fields["http"]),
         "overrides": tuple(fields["overrides"]),
         "faults": tuple(_fault_config(fault) for fault in fields.get("faults", ())),
+        "attribution": Attribution(**fields.get("attribution", {})),
     })  # fmt: skip
 
 

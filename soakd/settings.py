@@ -124,6 +124,15 @@ class Supervision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """Whether a leak's call site is looked for, and how often."""
+
+    enabled: bool = True
+    per_hour: int = 12
+    """Deep looks on the whole host."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Http:
     """Where `/metrics` is served."""
 
@@ -145,3 +154,4 @@ class Config:
     http: Http
     overrides: tuple[str, ...] = ()
     faults: tuple[FaultConfig, ...] = ()
+    attribution: Attribution = Attribution()

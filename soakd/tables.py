@@ -48,6 +48,13 @@ class Table:
             raise self.fail(key, f"must be one of {', '.join(choices)}", value)
         return str(value)
 
+    def truth(self, key: str, default: bool) -> bool:
+        """Read true or false."""
+        value = self.get(key)
+        if value is not None and not isinstance(value, bool):
+            raise self.fail(key, "must be true or false", value)
+        return default if value is None else value
+
     def number(
         self, key: str, default: float | None, *, above: float | None = None, least: float | None = None,
         most: float | None = None,

@@ -10,6 +10,7 @@ from soakd import histogram
 from soakd.load import AsyncDriver, Lanes, SyncDriver
 from soakd.model import Phase, WorkerSpec
 from soakd.probes import ProbeSet
+from soakd.worker.deep import DeepLooks
 from soakd.worker.faultwatch import LOOK_EVERY_S, FaultWatch
 from soakd.worker.pipes import ControlPipe, RecordPipe, now
 
@@ -47,6 +48,7 @@ class Housekeeping:
             site_packages=spec.site_packages,
             counters=self._read_counters,
         )
+        self._deep = DeepLooks(spec.engine, records)
         self._totals = dict.fromkeys(TOTALS, 0)
         self._sample_due_s = 0.0
         self._latency_due_s = 0.0
@@ -75,6 +77,7 @@ class Housekeeping:
 
     def leave(self) -> None:
         """End a phase: its last sample, its latency and its operations are its own."""
+        self._deep.leave("the phase ended")
         mono_s = now().mono_s
         self._sample(mono_s)
         self._send_latency(mono_s)
@@ -88,7 +91,8 @@ class Housekeeping:
         self._reload_policy = None
 
     def close(self) -> None:
-        """End a child that is still alive."""
+        """End a look and a child that are still alive."""
+        self._deep.leave("the worker ended")
         self._probes.close()
 
     def __call__(self, now_ns: int) -> int | None:
@@ -108,7 +112,8 @@ class Housekeeping:
         if mono_s >= self._latency_due_s:
             self._send_latency(mono_s)
             self._latency_due_s = mono_s + self._spec.latency_every_s
-        child_s = mono_s + CHILD_POLL_S if self._probes.child_alive else self._sample_due_s
+        busy = self._probes.child_alive or self._deep.active
+        child_s = mono_s + CHILD_POLL_S if busy else self._sample_due_s
         return int(min(self._control_due_s, self._sample_due_s, self._latency_due_s, child_s) * NS)
 
     def _read_counters(self) -> Mapping[str, float]:
@@ -121,6 +126,8 @@ class Housekeeping:
                 self.stopping = True
             elif "fault" in order:
                 self._mind_fault(order["fault"], mono_s)
+            elif "deep" in order:
+                self._deep.order(order["deep"])
             elif "reload_policy" in order and self._reload_policy is not None:
                 self._reload_policy()
 
@@ -146,17 +153,20 @@ class Housekeeping:
         return {**self._counters(), **self._running_totals()}
 
     def _mind_child(self, mono_s: float) -> None:
-        """While a forked child lives, copy-on-write slows operations down: their latency goes in the window's lane."""
-        if not self._probes.child_alive:
+        """While a child or a tool is at work operations are slower: their latency goes in the window's lane."""
+        if self._probes.child_alive:
+            snapshot = self._probes.poll_child(mono_s)
+            if snapshot is not None:
+                self._records.send("snapshot", snapshot)
+        elif not self._deep.disturbs:
             self._lanes.open_window()
-            if not self._probes.start_child_if_due(mono_s):
-                self._lanes.close_window()
-            return
-        snapshot = self._probes.poll_child(mono_s)
-        if snapshot is not None:
-            self._records.send("snapshot", snapshot)
-        child_lives: bool = self._probes.child_alive  # polling may have ended it
-        if not child_lives:
+            self._probes.start_child_if_due(mono_s)
+        if not self._probes.child_alive:  # one child at a time
+            phase = self.phase.name if self.phase else None
+            self._deep.step(phase, mono_s, self._running_totals()["operations_total"])
+        if self._probes.child_alive or self._deep.disturbs:
+            self._lanes.open_window()
+        else:
             self._lanes.close_window()
 
     def _send_findings(self) -> None:
@@ -170,6 +180,8 @@ class Housekeeping:
         body: dict[str, Any] = self._without_dull_timings(self._probes.sample(mono_s))
         body.update(self._running_totals())
         body["phase"] = self.phase.name if self.phase else None
+        if self._deep.disturbs:
+            body["note.deep_window"] = 1.0
         if self._records.dropped:
             body["records_dropped_total"] = self._records.dropped
         self._records.send("sample", body)

@@ -1,0 +1,5 @@
+"""Which call site grows: deep looks into a worker whose engine leaks. Standard library only; memray in a window only."""
+
+from soakd.attribution.look import Child, Fork, Look
+
+__all__ = ["Child", "Fork", "Look"]

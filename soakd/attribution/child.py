@@ -1,0 +1,109 @@
+"""What the forked children of a look do: read, compare, name. Nothing of it runs in the process itself."""
+
+import gc
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from soakd.attribution import allocations, holders
+from soakd.attribution.frames import MOST_FRAMES, Frame, fingerprint, is_application
+from soakd.attribution.hooks import Hooks
+
+MOST_SITES = 10
+LEAST_BYTES_PER_OPERATION = 1.0
+"""Less is the noise of free lists and of the tool itself."""
+LINKED = "held_by"
+
+Reading = dict[str, Any]
+
+
+def read(hooks: Hooks | None) -> Reading:
+    """Read one moment: lengths of containers, and bytes by site where allocations are traced (with `hooks`)."""
+    if hooks is not None:
+        hooks.lift()
+    gc.collect()
+    sums = allocations.survivors()[0] if hooks is not None else {}
+    return {"census": holders.census(), "sums": sums}
+
+
+def load(paths: list[Path], into: list[Reading], hooks: Hooks | None) -> None:
+    """Read the earlier readings; for the child, before its doors are shut."""
+    if hooks is not None:
+        hooks.lift()
+    into.extend(json.loads(path.read_text(encoding="utf-8")) for path in paths)
+
+
+def conclude(
+    earlier: list[Reading], operations: tuple[int, int], traced_operations: int, hooks: Hooks | None
+) -> dict[str, Any]:  # fmt: skip
+    """Name what grew in both windows.
+
+    Args:
+        earlier: the readings before and between the windows.
+        operations: how many there were between the three children.
+        traced_operations: of the first, how many there were with tracing on.
+        hooks: given where allocations are traced.
+
+    Returns:
+        `sites`, the heaviest first: {fingerprint, site, frames, bytes_per_operation, confidence, tool, held_by}.
+    """
+    if hooks is not None:
+        hooks.lift()
+    gc.collect()
+    sites = _allocating(earlier[1]["sums"], (traced_operations, operations[1])) if hooks is not None else {}
+    first, second = (holders.unpacked(reading["census"]) for reading in earlier)
+    for reading in earlier:
+        reading.clear()
+    found = holders.growing(first, second, operations)
+    for number, holder in enumerate(found):
+        words, file, function = holders.name_of(holder.container, [found, holder, *found, sys._getframe()])
+        if _is_ours(file):
+            continue
+        allocated_at = [allocations.site_of(allocations.trace_of(part)) for part in holder.newest]
+        linked = [sites[key] for key in dict.fromkeys(allocated_at) if key in sites]
+        for site in linked:
+            if words not in (held := site.setdefault(LINKED, [])):
+                held.append(words)
+                site["confidence"] = "high"
+        if not linked:
+            sites[f"holder {number}"] = _holding(holder, words, Frame(file, 0, function))
+    ranked = sorted(sites.values(), key=lambda site: -site["bytes_per_operation"])
+    return {"sites": ranked[:MOST_SITES]}
+
+
+def _allocating(before: Mapping[str, int], operations: tuple[int, int]) -> dict[str, dict[str, Any]]:
+    """Return the sites whose surviving bytes keep growing. Tracing began with the first window: it held nothing."""
+    sums, traces = allocations.survivors()
+    kept = {}
+    for key, bytes_now in sums.items():
+        rate_1, rate_2 = before.get(key, 0) / operations[0], (bytes_now - before.get(key, 0)) / operations[1]
+        if rate_2 >= LEAST_BYTES_PER_OPERATION and rate_2 >= holders.KEEPS_GROWING * rate_1:
+            kept[key] = rate_2
+    heaviest = sorted(kept, key=lambda key: -kept[key])[:MOST_SITES]
+    stacks = allocations.with_functions({key: traces[key] for key in heaviest})
+    return {key: _site("tracemalloc", stacks[key], kept[key]) for key in heaviest}
+
+
+def _site(tool: str, stack: list[Frame], bytes_per_operation: float) -> dict[str, Any]:
+    own = [frame for frame in stack if is_application(frame.file)]
+    return {
+        "fingerprint": fingerprint("python", own), "site": str(own[0]), "tool": tool,
+        "frames": [str(frame) for frame in stack[:MOST_FRAMES]],
+        "bytes_per_operation": round(bytes_per_operation, 1), "confidence": "medium",
+    }  # fmt: skip
+
+
+def _holding(holder: holders.Growing, words: str, frame: Frame) -> dict[str, Any]:
+    return {
+        "fingerprint": fingerprint(f"holder {words}", [frame]), "site": words, "tool": "holders",
+        "frames": [str(frame)] if frame.file else [], LINKED: [words],
+        "bytes_per_operation": round(holder.per_operation * holder.bytes_per_entry, 1),
+        "entries_per_operation": round(holder.per_operation, 4), "confidence": "medium",
+    }  # fmt: skip
+
+
+def _is_ours(file: str) -> bool:
+    """Containers of soakd's harness are not the engine's."""
+    return "/soakd/" in file and not is_application(file)

@@ -1,0 +1,74 @@
+"""Stack frames as a finding shows them, and the fingerprint that knows a leak again after lines have moved."""
+
+import functools
+import hashlib
+import os
+import re
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+MOST_FRAMES = 12
+FINGERPRINT_FRAMES = 6
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
+_SOAKD = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_ENGINES = _SOAKD + "engines" + os.sep
+_PLUMBING = tuple(_ENGINES + name for name in ("python_factory.py", "registry.py", "__init__.py"))
+_PACKAGES = re.compile(r"^.*/(?:site|dist)-packages/")
+_ADDRESS = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{16,}\b")
+
+
+class Frame(NamedTuple):
+    """One frame; `function` is "" where it is not known, `line` 0."""
+
+    file: str
+    line: int
+    function: str
+
+    def __str__(self) -> str:
+        place = f"{module_of(self.file)}:{self.line}" if self.line else module_of(self.file)
+        return f"{place} in {self.function}" if self.function else place
+
+
+def is_application(file: str) -> bool:
+    """Tell whether Python code is the engine's or a package's: neither the standard library's nor soakd's harness."""
+    if not file or file.startswith("<"):
+        return False
+    if file.startswith(_SOAKD):
+        return file.startswith(_ENGINES) and not file.startswith(_PLUMBING)
+    return not file.startswith(_LIBRARY) or "-packages" in file
+
+
+@functools.lru_cache(maxsize=512)
+def module_of(file: str) -> str:
+    """Return a file's path from its outermost package on: the same wherever the package is installed."""
+    short = _PACKAGES.sub("", file)
+    if short != file or file.startswith("<"):
+        return short
+    if (name := _module_names().get(file)) is not None:  # a forked child cannot look at the file system
+        return name.replace(".", "/") + ("/__init__.py" if file.endswith("/__init__.py") else ".py")
+    parts = file.split("/")
+    first = len(parts) - 1
+    while first > 1 and os.path.isfile("/".join([*parts[:first], "__init__.py"])):
+        first -= 1
+    return "/".join(parts[first:])
+
+
+@functools.lru_cache(maxsize=1)
+def _module_names() -> dict[str, str]:
+    found = ((getattr(module, "__file__", None), name) for name, module in list(sys.modules.items()))
+    return {file: name for file, name in found if isinstance(file, str) and name != "__main__"}
+
+
+def fingerprint(kind: str, frames: Sequence[Frame]) -> str:
+    """Name a leak by what leads to it: modules and functions, leaf first, without lines, addresses or places.
+
+    Two leaks with equal frames are one, whatever they weigh.
+    """
+    steps: list[str] = []
+    for frame in frames:
+        step = f"{module_of(frame.file)}:{_ADDRESS.sub('', frame.function)}"
+        if not steps or steps[-1] != step:  # recursion of any depth is one leak
+            steps.append(step)
+    text = "\n".join([kind, *steps[:FINGERPRINT_FRAMES]])
+    return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]

@@ -1,0 +1,192 @@
+"""One deep look: three forked children and two windows between them, driven by the worker's housekeeping.
+
+    child 1    window 1: W operations    child 2    window 2: 3 W operations    child 3: compares and names
+
+What a child answers lies in files of the run's folder until the last one has read it; the process keeps nothing. A
+tool is on only in the windows. Whatever fails ends the look, says why, and takes its tools away.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from soakd.attribution import child
+from soakd.attribution.tools import NoTool, Tool, tool_for
+
+FIRST_SHARE, BOTH_SHARE = 0.22, 0.80
+"""Of the time that a look may take: until the first window ends at the latest, and the second."""
+SECOND_WINDOW = 3
+"""The second window is so many times as long as the first: what fills up or turns over falls behind in it."""
+LEAST_OPERATIONS = 5
+
+Body = dict[str, Any]
+Job = Callable[[], Mapping[str, Any]]
+
+
+class Answer(Protocol):
+    """What a forked child left."""
+
+    values: dict[str, Any] | None
+    failure: str | None
+
+
+class Child(Protocol):
+    """A forked child at work."""
+
+    def poll(self) -> Any:
+        """Give its `Answer` once it is gone, None before."""
+
+    def kill(self) -> None:
+        """End it."""
+
+
+Fork = Callable[[Job, Callable[[], None] | None], Child]
+"""Runs a job in a forked child; `prepare` runs there before its doors are shut. May raise."""
+
+
+class Look:
+    """One deep look at the process that it runs in.
+
+    Args:
+        order: {"id", "route", "operations", "seconds", "folder"} and, where no tool may be used, "light".
+        name: of the engine, for file names.
+        fork: starts a child.
+        live_bytes: reads live bytes, for what the tools leave behind.
+        send: takes the bodies of `attribution` records.
+    """
+
+    def __init__(
+        self, order: Mapping[str, Any], name: str, *, fork: Fork, live_bytes: Callable[[], int],
+        send: Callable[[Body], None],
+    ) -> None:  # fmt: skip
+        self.done = False
+        self._id, self._route = order["id"], str(order["route"])
+        self._most, self._seconds = max(LEAST_OPERATIONS, int(order["operations"])), float(order["seconds"])
+        self._light = bool(order.get("light"))
+        self._stem = f"{name}-{self._id}"
+        self._folder = Path(order["folder"])
+        self._fork, self._live_bytes, self._send = fork, live_bytes, send
+        self._tool: Tool = NoTool()
+        self._child: Child | None = None
+        self._stage = 0
+        self._from_s = self._now_s = self._window_ends_s = 0.0
+        self._mark = 0.0
+        """Operations when the present window began."""
+        self._forked_at: list[float] = []
+        """Operations at each fork."""
+        self._operations: list[int] = []
+        self._files: list[Path] = []
+
+    @property
+    def disturbs(self) -> bool:
+        """Whether a tool is on, or a child lives: operations are slower, and memory is not the engine's alone."""
+        return self._child is not None or self._tool.active
+
+    @property
+    def blocks_children(self) -> bool:
+        """Whether no other child may be forked now: it would read what the tools hold."""
+        return self.disturbs
+
+    def step(self, now_s: float, operations: float) -> None:
+        """Go on; `now_s` is CLOCK_MONOTONIC, `operations` the count of this life. Never raises."""
+        self._now_s = now_s
+        try:
+            self._advance(operations)
+        except Exception as error:  # noqa: BLE001 - a look that fails costs itself only
+            self.abort(f"{type(error).__name__}: {error}"[:300])
+
+    def abort(self, why: str) -> None:
+        """End it without a result."""
+        if self.done:
+            return
+        self._end()
+        self._send(self._body("failed", why=why))
+
+    def _advance(self, operations: float) -> None:
+        if self._stage == 0:
+            self._begin(operations)
+        elif self._child is not None:
+            self._mind_child(operations)
+        elif operations - self._mark >= self._wanted or self._now_s >= self._window_ends_s:
+            self._end_window(operations)
+
+    @property
+    def _wanted(self) -> int:
+        return self._most if self._stage == 1 else SECOND_WINDOW * self._operations[0]
+
+    def _begin(self, operations: float) -> None:
+        self._stage, self._from_s = 1, self._now_s
+        self._send(self._body("begun"))
+        self._folder.mkdir(mode=0o750, exist_ok=True)
+        self._start_child(operations, partial(child.read, None))
+
+    def _mind_child(self, operations: float) -> None:
+        assert self._child is not None
+        answer = self._child.poll()
+        if answer is None:
+            return
+        self._child = None
+        if answer.values is None:
+            self.abort(f"the forked child failed: {answer.failure}")
+        elif "sites" in answer.values:
+            self._finish(answer.values)
+        else:
+            self._keep(answer.values)
+            if len(self._files) == 1:
+                self._tool = NoTool() if self._light else tool_for(self._route, self._folder / self._stem, self._live_bytes)
+                self._tool.load()
+            self._stage = len(self._files)
+            self._tool.begin(self._stage)
+            share = FIRST_SHARE if self._stage == 1 else BOTH_SHARE
+            self._window_ends_s = self._from_s + share * self._seconds
+            self._mark = operations
+
+    def _end_window(self, operations: float) -> None:
+        count = int(operations - self._mark)
+        if count < LEAST_OPERATIONS:
+            self.abort(f"{count} operations in a window, {LEAST_OPERATIONS} are needed")
+            return
+        self._operations.append(count)
+        self._tool.end(self._stage, count)
+        hooks = self._tool.hooks
+        if self._stage == 1:
+            self._start_child(operations, partial(child.read, hooks))
+            return
+        earlier: list[child.Reading] = []
+        begun, middle = self._forked_at
+        between = int(middle - begun), int(operations - middle)
+        job = partial(child.conclude, earlier, between, self._operations[0], hooks)
+        self._start_child(operations, job, partial(child.load, self._files, earlier, hooks))
+
+    def _start_child(self, operations: float, job: Job, prepare: Callable[[], None] | None = None) -> None:
+        self._forked_at.append(operations)
+        self._child = self._fork(job, prepare)
+
+    def _keep(self, values: Mapping[str, Any]) -> None:
+        path = self._folder / f"{self._stem}.{len(self._files)}.json"
+        self._files.append(path)
+        path.write_text(json.dumps(values), encoding="utf-8")
+
+    def _finish(self, values: Mapping[str, Any]) -> None:
+        sites = [*values["sites"], *self._tool.sites(self._operations)]
+        captures = self._tool.captures
+        self._end()
+        self._send(self._body("done", sites=sites, capture=captures))
+
+    def _end(self) -> None:
+        self.done = True
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+        self._tool.close()
+        for path in self._files:
+            path.unlink(missing_ok=True)
+
+    def _body(self, state: str, **more: Any) -> Body:
+        return {
+            "id": self._id, "route": self._route, "light": self._light, "state": state,
+            "from_mono_s": round(self._from_s, 6), "until_mono_s": round(self._now_s, 6),
+            "operations": self._operations, "left_bytes": self._tool.left_bytes, **more,
+        }  # fmt: skip

@@ -1,0 +1,96 @@
+"""What is switched on in the windows of a look: nothing, tracemalloc, or memray. Each leaves when the look ends."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from soakd.attribution.allocations import DEPTH
+from soakd.attribution.hooks import Hooks
+
+
+class Tool(Protocol):
+    """One way to see allocations."""
+
+    active: bool
+    """It is on: operations are slower."""
+    hooks: Hooks | None
+    """What a forked child lifts before it reads the traces of Python objects; None where there are none."""
+    captures: list[dict[str, Any]]
+    """Files that another process reads, one a window: {"path", "operations"}."""
+    left_bytes: int
+    """What it has left behind for good."""
+
+    def load(self) -> None:
+        """Import what it needs. May raise."""
+
+    def begin(self, window: int) -> None:
+        """Open window 1 or 2."""
+
+    def end(self, window: int, operations: int) -> None:
+        """End it."""
+
+    def sites(self, operations: list[int]) -> list[dict[str, Any]]:
+        """Give what it has found by itself."""
+
+    def close(self) -> None:
+        """Switch off, whatever state it is in."""
+
+
+class NoTool:
+    """Forked children alone."""
+
+    def __init__(self) -> None:
+        self.active = False
+        self.hooks: Hooks | None = None
+        self.left_bytes = 0
+        self.captures: list[dict[str, Any]] = []
+
+    def load(self) -> None:
+        """Need nothing."""
+
+    def begin(self, window: int) -> None:
+        """Do nothing."""
+
+    def end(self, window: int, operations: int) -> None:
+        """Do nothing."""
+
+    def sites(self, operations: list[int]) -> list[dict[str, Any]]:  # noqa: ARG002
+        """Find nothing."""
+        return []
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Tracemalloc(NoTool):
+    """tracemalloc with ten frames, on through both windows; the engine's own tracing is left alone."""
+
+    def begin(self, window: int) -> None:
+        """Start with the first window."""
+        import tracemalloc
+
+        if window == 1:
+            if tracemalloc.is_tracing():
+                raise RuntimeError("the engine uses tracemalloc itself")
+            self.hooks = Hooks()
+            tracemalloc.start(DEPTH)
+            self.active = True
+
+    def close(self) -> None:
+        """Stop, and forget every trace."""
+        if self.active:
+            import tracemalloc
+
+            tracemalloc.stop()
+            self.active = False
+
+
+def tool_for(route: str, stem: Path, live_bytes: Callable[[], int]) -> Tool:  # noqa: ARG001
+    """Return the tool of a route; `stem` is where its captures begin, `live_bytes` tells what it leaves behind.
+
+    Raises:
+        ValueError: no such route.
+    """
+    if route in ("python", "handles"):
+        return Tracemalloc()
+    raise ValueError(f"no route {route!r}")

@@ -1,0 +1,167 @@
+"""When an engine gets a deep look, by which route, and what becomes of its answer. Knows workers by orders and records.
+
+Once the load phase is over, every engine that fails by its growth is looked at in the reload phase, where nothing of
+growth is judged any more: one at a time on a host. While the load goes on, an engine whose growth was above its limit
+in two judgements running gets a light look: forked children only, no tool in its process.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from soakd.plan import EnginePlan, Plan
+from soakd.processes import now
+from soakd.records import Record
+
+Verdict = Mapping[str, Any]
+Body = Mapping[str, Any]
+Resolve = Callable[[EnginePlan, Body], Awaitable[dict[str, Any]]]
+"""Reads the captures that a worker left, and gives what is to be added to its answer."""
+
+ROUTES: Mapping[str, tuple[str, ...]] = {
+    "python_leak": ("python",), "native_leak": ("native",), "mixed_leak": ("native", "python"),
+    "backlog": ("python",), "private_allocator": ("native",),
+    "fd_leak": ("handles",), "thread_leak": ("handles",), "task_leak": ("handles",),
+}  # fmt: skip
+"""By the class of growth. What is not here is no leak of the process, or not known well enough."""
+GROWTH = ("growth.", "total_growth.")
+SETTLE_S = 0.5
+SHARE_OF_REST = 0.9
+LONGEST_LOOK_S, LIGHT_LOOK_S = 300.0, 60.0
+FIRST_WINDOW_SHARE = 0.12
+MOST_OPERATIONS = 20_000
+ANSWER_WITHIN_S = 45.0
+WARM_UP_SHARE = 0.25
+LOOKS_RUNNING = 2
+HOUR_S = 3600.0
+
+
+class DeepLooks:
+    """Orders looks, one at a time, and keeps their answers."""
+
+    def __init__(
+        self, plan: Plan, *, order: Callable[[str, Mapping[str, Any]], bool], sink: Callable[[Record], None],
+        judge: Callable[[], Awaitable[Verdict | None]], resolve: Resolve, folder: Path,
+    ) -> None:  # fmt: skip
+        self._plan = plan
+        self._order, self._sink, self._judge, self._resolve = order, sink, judge, resolve
+        self._folder = folder
+        self._one = asyncio.Lock()
+        self._answers: dict[int, asyncio.Future[Record]] = {}
+        self._next_id = int(time.time())
+        self._begun_s: deque[float] = deque()
+        self._grew: dict[str, int] = {}
+        self._suspected: set[str] = set()
+        self._light: asyncio.Task[None] | None = None
+
+    def note(self, record: Record) -> None:
+        """Take note of what a worker says."""
+        answer = self._answers.get(record.body.get("id", -1)) if record.kind == "attribution" else None
+        if answer is not None and not answer.done() and record.body.get("state") in ("done", "failed"):
+            answer.set_result(record)
+
+    async def run(self, origin_s: float) -> None:
+        """Look at every engine that fails, after its load phase; returns when the last one has been."""
+        if not self._plan.config.attribution.enabled:
+            return
+        for end_s in sorted({engine.load.end_s for engine in self._plan.engines}):
+            await asyncio.sleep(max(0.0, origin_s + end_s + SETTLE_S - time.monotonic()))
+            engines = [e for e in self._plan.engines if e.load.end_s == end_s and _reload_end_s(e, origin_s) > _now_s()]
+            verdict = await self._judge() if engines else None
+            if verdict is None:
+                continue
+            todo = [(e, route) for e in engines for route in routes(verdict, e.config.name)]
+            for done, (engine, route) in enumerate(todo):
+                await self._look_in_reload(engine, route, origin_s, len(todo) - done)
+
+    def consider(self, verdict: Verdict, origin_s: float) -> None:
+        """Suspect engines by a judgement so far; one that grows twice running gets a light look."""
+        if not self._plan.config.attribution.enabled or (self._light is not None and not self._light.done()):
+            return
+        for engine in self._plan.engines:
+            name, load = engine.config.name, engine.load
+            at_s = time.monotonic() - origin_s
+            early = at_s < load.start_s + WARM_UP_SHARE * load.duration_s
+            grows = not early and at_s < load.end_s - LIGHT_LOOK_S and bool(list(routes(verdict, name)))
+            self._grew[name] = self._grew.get(name, 0) + 1 if grows else 0
+            if self._grew[name] >= LOOKS_RUNNING and name not in self._suspected and self._within_budget():
+                self._suspected.add(name)
+                order = {"route": "python", "seconds": LIGHT_LOOK_S, "light": True}
+                self._light = asyncio.get_running_loop().create_task(self._look(engine, order))
+                return
+
+    def close(self) -> None:
+        """End what is under way."""
+        if self._light is not None:
+            self._light.cancel()
+
+    async def _look_in_reload(self, engine: EnginePlan, route: str, origin_s: float, left: int) -> None:
+        reload = next(phase for phase in engine.phases if phase.name == "reload")
+        begin_s = max(_now_s(), origin_s + reload.start_s)
+        seconds = min(LONGEST_LOOK_S, SHARE_OF_REST * (origin_s + reload.end_s - begin_s) / left)
+        if seconds <= 0:
+            self._failed(engine, route, "no time was left in the reload phase")
+        elif not self._within_budget():
+            self._failed(engine, route, "the budget of looks for this hour is used up (attribution.per_hour)")
+        else:
+            await self._look(engine, {"route": route, "seconds": seconds}, begin_s - _now_s())
+
+    async def _look(self, engine: EnginePlan, order: Mapping[str, Any], begins_in_s: float = 0.0) -> None:
+        async with self._one:
+            number, self._next_id = self._next_id, self._next_id + 1
+            operations = int(min(MOST_OPERATIONS, engine.rate_per_s * order["seconds"] * FIRST_WINDOW_SHARE))
+            whole = {"id": number, "operations": operations, "folder": str(self._folder), **order}
+            self._begun_s.append(_now_s())
+            answer = self._answers[number] = asyncio.get_running_loop().create_future()
+            try:
+                if not self._order(engine.config.name, {"deep": whole}):
+                    self._failed(engine, order["route"], "the engine's process is not running")
+                    return
+                await self._take(engine, order["route"], answer, begins_in_s + order["seconds"] + ANSWER_WITHIN_S)
+            finally:
+                del self._answers[number]
+
+    async def _take(
+        self, engine: EnginePlan, route: str, answer: "asyncio.Future[Record]", within_s: float
+    ) -> None:  # fmt: skip
+        try:
+            record = await asyncio.wait_for(answer, within_s)
+        except TimeoutError:
+            self._failed(engine, route, f"no answer within {within_s:.0f}s")
+            return
+        if record.body.get("capture"):
+            found = await self._resolve(engine, record.body)
+            body = {**record.body, "capture": [], **found}
+            self._sink(Record(kind="attribution", engine=record.engine, segment=record.segment, at=now(), body=body))
+
+    def _failed(self, engine: EnginePlan, route: str, why: str) -> None:
+        at = now()
+        body = {"id": 0, "route": route, "state": "failed", "why": why, "from_mono_s": at.mono_s,
+                "until_mono_s": at.mono_s, "operations": [], "sites": [], "capture": []}  # fmt: skip
+        self._sink(Record(kind="attribution", engine=engine.config.name, segment=0, at=at, body=body))
+
+    def _within_budget(self) -> bool:
+        while self._begun_s and self._begun_s[0] < _now_s() - HOUR_S:
+            self._begun_s.popleft()
+        return len(self._begun_s) < self._plan.config.attribution.per_hour
+
+
+def routes(verdict: Verdict, name: str) -> Iterator[str]:
+    """Yield the routes that fit what grows in an engine; none where nothing does, and none for a control."""
+    engine = next((e for e in verdict.get("engines") or () if e.get("name") == name), None)
+    if engine is None or engine.get("role") == "control":
+        return
+    failing = [c for c in engine.get("checks") or () if "FAIL" in (c.get("verdict"), c.get("so_far"))]
+    if any(str(check.get("id")).startswith(GROWTH) for check in failing):
+        yield from ROUTES.get(str(engine.get("class")), ())
+
+
+def _reload_end_s(engine: EnginePlan, origin_s: float) -> float:
+    return origin_s + next(phase.end_s for phase in engine.phases if phase.name == "reload")
+
+
+def _now_s() -> float:
+    return time.monotonic()
