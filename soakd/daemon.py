@@ -16,6 +16,7 @@ from typing import Any
 
 from soakd import rundir
 from soakd.backends import Backends
+from soakd.deeplooks import DeepLooks
 from soakd.errors import JournalError
 from soakd.faults import Faults
 from soakd.interpreters import site_packages
@@ -69,6 +70,8 @@ class Daemon:
         self._supervisor: Supervisor | None = None
         self._backends: Backends | None = None
         self._faults: Faults | None = None
+        self._looks: DeepLooks | None = None
+        self._one_judge = asyncio.Lock()
         self._journal_id: tuple[int, int] | None = None
         self._life = 0
         self._ended_for: str | None = None
@@ -150,6 +153,8 @@ class Daemon:
             if self._faults is not None:
                 self._faults.note(record)
             journal.put(record)
+            if self._looks is not None:
+                self._looks.note(record)
 
         resumed = self._resumption
         past = {} if resumed is None else resumed.engines
@@ -166,6 +171,10 @@ class Daemon:
             origin_s=resumed.origin_s if resumed else None, imports=self.run.path.resolve() / rundir.IMPORTS,
         )  # fmt: skip
         supervisor.on_round = self._service.watched(journal.written)
+        looks = self._looks = DeepLooks(
+            self.plan, order=supervisor.tell, sink=put, judge=self._judge_so_far,
+            folder=self.run.path.resolve() / rundir.CAPTURES,
+        )  # fmt: skip
         self._supervisor = supervisor
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -177,6 +186,7 @@ class Daemon:
                 group.create_task(self._show_progress()),
                 group.create_task(self._sample_servers(supervisor, servers)),
                 group.create_task(self._service.tell(supervisor)),
+                group.create_task(looks.run(supervisor)),
                 group.create_task(self._break_things(supervisor, faults)),
             ]
             tender = group.create_task(servers.run())
@@ -186,6 +196,7 @@ class Daemon:
                 if not supervisor.stopping:
                     await supervisor.run()
             finally:
+                looks.close()
                 self._service.stopping("the engines have ended")
                 helpers[-1].cancel()
                 await faults.close()
@@ -279,20 +290,27 @@ class Daemon:
         while True:
             await asyncio.sleep(pause_s)
             cpu_s = cpu_of_children_s()
-            await self._judge_so_far()
+            verdict = await self._judge_so_far()
+            if verdict is not None and self._looks is not None and supervisor.origin_s is not None:
+                self._looks.consider(verdict, supervisor.origin_s)
             pause_s = max(self.plan.judge_every_s, (cpu_of_children_s() - cpu_s) / JUDGE_CPU_SHARE)
 
-    async def _judge_so_far(self) -> None:
+    async def _judge_so_far(self) -> dict[str, Any] | None:
         """Show the present answer; a judge that fails now may still do at the end, and is told of."""
         try:
-            verdict = await self._judge(live=True)
+            async with self._one_judge:
+                begun_s = time.monotonic()
+                verdict = await self._judge(live=True)
+                if self._looks is not None:
+                    self._looks.judge_took_s = time.monotonic() - begun_s
         except JournalError as error:
             self._check_journal()
             if self._failure is None:
                 self._events.problem("judge_failed", str(error))
-            return
+            return None
         self.status.apply_verdict(verdict)
         self._events.verdict(verdict)
+        return verdict
 
     async def _judge(self, *, live: bool) -> dict[str, Any]:
         """Run the judge as a user would, and read what it wrote.

@@ -8,27 +8,26 @@ in two judgements running gets a light look: forked children only, no tool in it
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from soakd.captures import read_captures
 from soakd.plan import EnginePlan, Plan
 from soakd.processes import now
 from soakd.records import Record
 
 Verdict = Mapping[str, Any]
-Body = Mapping[str, Any]
-Resolve = Callable[[EnginePlan, Body], Awaitable[dict[str, Any]]]
-"""Reads the captures that a worker left, and gives what is to be added to its answer."""
 
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "python_leak": ("python",), "native_leak": ("native",), "mixed_leak": ("native", "python"),
     "backlog": ("python",), "private_allocator": ("native",),
-    "fd_leak": ("handles",), "thread_leak": ("handles",), "task_leak": ("handles",),
 }  # fmt: skip
 """By the class of growth. What is not here is no leak of the process, or not known well enough."""
 GROWTH = ("growth.", "total_growth.")
-SETTLE_S = 0.5
+LEAD, LEAST_LEAD_S, MOST_LEAD = 2.5, 1.0, 0.2
+"""The judgement that decides is begun so many times its usual length before the load phase ends: at least a second, at
+most so much of the run so far. What a short reload phase has is needed for the look."""
 SHARE_OF_REST = 0.9
 LONGEST_LOOK_S, LIGHT_LOOK_S = 300.0, 60.0
 FIRST_WINDOW_SHARE = 0.12
@@ -39,16 +38,28 @@ LOOKS_RUNNING = 2
 HOUR_S = 3600.0
 
 
+Read = Callable[[str | None, Sequence[Mapping[str, Any]]], Awaitable[dict[str, Any]]]
+
+
+class Origin(Protocol):
+    """Tells when the run began."""
+
+    started: asyncio.Event
+    origin_s: float | None
+
+
 class DeepLooks:
     """Orders looks, one at a time, and keeps their answers."""
 
     def __init__(
         self, plan: Plan, *, order: Callable[[str, Mapping[str, Any]], bool], sink: Callable[[Record], None],
-        judge: Callable[[], Awaitable[Verdict | None]], resolve: Resolve, folder: Path,
+        judge: Callable[[], Awaitable[Verdict | None]], folder: Path, read: Read = read_captures,
     ) -> None:  # fmt: skip
         self._plan = plan
-        self._order, self._sink, self._judge, self._resolve = order, sink, judge, resolve
-        self._folder = folder
+        self._order, self._sink, self._judge = order, sink, judge
+        self._folder, self._read = folder, read
+        self.judge_took_s = 0.0
+        """Wall seconds of the last judgement."""
         self._one = asyncio.Lock()
         self._answers: dict[int, asyncio.Future[Record]] = {}
         self._next_id = int(time.time())
@@ -57,18 +68,24 @@ class DeepLooks:
         self._suspected: set[str] = set()
         self._light: asyncio.Task[None] | None = None
 
+    def _lead_s(self, end_s: float) -> float:
+        return min(max(LEAST_LEAD_S, LEAD * self.judge_took_s), MOST_LEAD * end_s)
+
     def note(self, record: Record) -> None:
         """Take note of what a worker says."""
         answer = self._answers.get(record.body.get("id", -1)) if record.kind == "attribution" else None
         if answer is not None and not answer.done() and record.body.get("state") in ("done", "failed"):
             answer.set_result(record)
 
-    async def run(self, origin_s: float) -> None:
+    async def run(self, origin: Origin) -> None:
         """Look at every engine that fails, after its load phase; returns when the last one has been."""
         if not self._plan.config.attribution.enabled:
             return
+        await origin.started.wait()
+        assert origin.origin_s is not None
+        origin_s = origin.origin_s
         for end_s in sorted({engine.load.end_s for engine in self._plan.engines}):
-            await asyncio.sleep(max(0.0, origin_s + end_s + SETTLE_S - time.monotonic()))
+            await asyncio.sleep(max(0.0, origin_s + end_s - self._lead_s(end_s) - _now_s()))
             engines = [e for e in self._plan.engines if e.load.end_s == end_s and _reload_end_s(e, origin_s) > _now_s()]
             verdict = await self._judge() if engines else None
             if verdict is None:
@@ -133,7 +150,7 @@ class DeepLooks:
             self._failed(engine, route, f"no answer within {within_s:.0f}s")
             return
         if record.body.get("capture"):
-            found = await self._resolve(engine, record.body)
+            found = await self._read(engine.config.python, record.body["capture"])
             body = {**record.body, "capture": [], **found}
             self._sink(Record(kind="attribution", engine=record.engine, segment=record.segment, at=now(), body=body))
 

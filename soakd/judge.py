@@ -18,7 +18,7 @@ from soakd.stitching import seams, stitched
 
 PR_SET_PDEATHSIG = 1
 ARTIFACTS = (rundir.JOURNAL, rundir.CONFIG, rundir.ENVIRONMENT)
-KINDS = ("hello", "phase", "sample", "latency", "incident", "bye", "snapshot", "server")
+KINDS = ("hello", "phase", "sample", "latency", "incident", "bye", "snapshot", "attribution", "server")
 
 
 def judge(run: rundir.RunDir, *, live: bool) -> dict[str, Any]:

@@ -26,6 +26,7 @@ ENVIRONMENT = "environment.json"
 LOCK = "lock"
 SERVERS = "servers"
 """Sockets, and what servers write; gone when the run has ended."""
+CAPTURES = "captures"
 IMPORTS = ".imports"
 """Where workers import soakd from; gone when the run has ended."""
 TOKEN = "token"  # noqa: S105 - the name of a file

@@ -129,14 +129,6 @@ class Supervisor:
             worker.order({"stop": True})
         asyncio.get_running_loop().call_later(STOP_WITHIN_S, self.kill_all)
 
-    def order(self, name: str, order: Mapping[str, Any]) -> bool:
-        """Send an order to the worker of an engine; False where it has none at the moment."""
-        worker = self._workers.get(name)
-        if worker is None or self.stopping:
-            return False
-        worker.order(order)
-        return True
-
     def kill_all(self) -> None:
         """End every worker at once."""
         self.stopping = True

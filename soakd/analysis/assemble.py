@@ -17,6 +17,7 @@ from soakd.analysis.readings import LATEST_S, Columns, is_number, once, text
 from soakd.analysis.rules import BYTE_SIGNALS
 from soakd.analysis.rundata import ENDINGS, EngineData, LatencyWindow, Life, RunData, in_order
 from soakd.analysis.servers import ServerBuilder
+from soakd.analysis.sites import is_look
 from soakd.histogram import unpack
 from soakd.plan import EnginePlan, Plan
 from soakd.records import Record
@@ -143,6 +144,7 @@ class _Builder:
         self._incidents: list[Record] = []
         self._marks: list[Record] = []
         self._snapshots: set[tuple[float, int]] = set()
+        self._looks: list[Record] = []
         self.unreadable = 0
         self.last_wall_s: float | None = None
 
@@ -160,6 +162,10 @@ class _Builder:
             self._marks.append(record)
         elif record.kind == "hello":
             self.unreadable += 1
+        elif record.kind == "attribution" and is_look(record.body):
+            self._looks.append(record)
+        elif record.kind == "attribution":
+            self.unreadable += 1
         elif record.kind == "snapshot":
             self._snapshots.add((record.at.mono_s, record.segment))
 
@@ -175,7 +181,7 @@ class _Builder:
             plan=plan, series=self._columns.series(origin_s), latency=windows, incidents=incidents,
             lives=list(_lives(marks, incidents, ends_of_lives(resumed, name))),
             server=self._server.build(origin_s, incidents, end, ends_of_lives(resumed, name, server=True)),
-            snapshots=len(self._snapshots), unreadable=self.unreadable,
+            looks=once(self._looks), snapshots=len(self._snapshots), unreadable=self.unreadable,
             daemon_seams=tuple(seam.segments.get(name, 0) for seam in resumed),
         )  # fmt: skip
 

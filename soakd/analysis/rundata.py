@@ -201,6 +201,8 @@ class EngineData:
     lives: list[Life] = field(default_factory=list)
     server: ServerData | None = None
     """None where nothing was recorded of one."""
+    looks: list[Record] = field(default_factory=list)
+    """Deep looks at the process, in order of time."""
     snapshots: int = 0
     unreadable: int = 0
     """Readings that were no finite numbers, and records that could not be understood."""

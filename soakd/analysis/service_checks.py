@@ -11,6 +11,7 @@ from soakd.analysis.filling import judge_beside_cache
 from soakd.analysis.interruptions import served
 from soakd.analysis.rundata import ENDINGS, EngineData, LatencyWindow, Series
 from soakd.analysis.series import MIN_SAMPLES
+from soakd.analysis.sites import left_by_tools
 from soakd.histogram import merge, quantile_s
 from soakd.model import State
 
@@ -103,7 +104,7 @@ def _return_to_baseline(data: EngineData) -> Check:
         missing = "no reading in the baseline or close phase"
         due_s = phases["close" if len(before) else "baseline"].end_s
         return below("return_to_baseline", None, limit, "bytes", missing=missing, due_s=due_s)
-    kept = float(after.y[-1] - np.median(before.y))
+    kept = float(after.y[-1] - np.median(before.y)) - left_by_tools(data)
     return below("return_to_baseline", round_number(kept), limit, "bytes", missing="")
 
 

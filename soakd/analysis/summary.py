@@ -9,6 +9,7 @@ from soakd.analysis.outlook import Outlook
 from soakd.analysis.rules import LEAST_HOURS
 from soakd.analysis.rundata import EngineData, RunData
 from soakd.analysis.server_words import LEAK
+from soakd.analysis.sites import site_words
 from soakd.model import DECIDING_ROLES, State
 from soakd.units import format_duration, format_rate
 
@@ -64,7 +65,8 @@ def _finding(data: EngineData, check: Check, classes: Mapping[str, Class], *, so
     if family == "growth" and check.unit.startswith("bytes") and check.estimate is not None:
         words = growth_words(signal.removesuffix(".per_operation"), check)
         kind = _kind(signal, classes[data.name]) if check.verdict == "FAIL" else check.reason
-        return f"{data.name}: {words}, limit {limit_words(check)}" + (f": {kind}" if kind else "")
+        site = "" if signal.startswith("server_") else site_words(data, check)
+        return f"{data.name}: {words}, limit {limit_words(check)}" + (f": {kind}" if kind else "") + site
     if family == "growth" and check.verdict == "FAIL":
         return f"{data.name}: {classes[data.name].sentence}"
     number = "" if check.estimate is None else f" {check.estimate:g} {check.unit}, limit {check.limit:g}"

@@ -23,6 +23,7 @@ from soakd.analysis.rundata import EngineData, RunData, describe, rfc3339
 from soakd.analysis.server_checks import check_server
 from soakd.analysis.server_words import CALM, LEAK, classify_server, describe_server
 from soakd.analysis.service_checks import check_service, level_difference
+from soakd.analysis.sites import attribution, looks
 from soakd.analysis.summary import summary, visibility
 from soakd.model import State
 
@@ -138,7 +139,8 @@ def _engine(data: EngineData, checks: Sequence[Check], found: Class, server: Cla
         "segments": [life.as_dict() for life in data.lives],
         **({"servers": [servers]} if servers else {}),
         "checks": [check.as_dict() for check in checks],
-        "attribution": [],
+        "attribution": attribution(data, checks),
+        **({"looks": ended} if (ended := looks(data)) else {}),
     }  # fmt: skip
 
 

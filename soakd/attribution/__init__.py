@@ -1,4 +1,4 @@
-"""Which call site grows: deep looks into a worker whose engine leaks. Standard library only; memray in a window only."""
+"""Which call site grows: deep looks into a worker. Standard library only; memray in a window only."""
 
 from soakd.attribution.look import Child, Fork, Look
 

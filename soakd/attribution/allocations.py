@@ -6,7 +6,7 @@ A child collects first: what only waits for the collector is no survivor.
 
 import gc
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -14,7 +14,7 @@ from soakd.attribution.frames import Frame, is_application
 
 DEPTH = 10
 MOST_SITES = 400
-Trace = tuple[tuple[str, int], ...]
+Trace = Sequence[tuple[str, int]]
 Key = str
 """`file:line` of the leaf-most frame of the application."""
 

@@ -2,7 +2,6 @@
 
 import gc
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,27 +20,30 @@ Reading = dict[str, Any]
 
 def read(hooks: Hooks | None) -> Reading:
     """Read one moment: lengths of containers, and bytes by site where allocations are traced (with `hooks`)."""
-    if hooks is not None:
-        hooks.lift()
-    gc.collect()
+    _settle(hooks)
     sums = allocations.survivors()[0] if hooks is not None else {}
     return {"census": holders.census(), "sums": sums}
 
 
-def load(paths: list[Path], into: list[Reading], hooks: Hooks | None) -> None:
-    """Read the earlier readings; for the child, before its doors are shut."""
+def load(paths: list[Path], into: list[str]) -> None:
+    """Read what the earlier readings are written in; for the child, before its doors are shut."""
+    into.extend(path.read_text(encoding="utf-8") for path in paths)
+
+
+def _settle(hooks: Hooks | None) -> None:
+    """Collect while tracing sees what is freed, then let the tracing rest."""
+    gc.collect()
     if hooks is not None:
         hooks.lift()
-    into.extend(json.loads(path.read_text(encoding="utf-8")) for path in paths)
 
 
 def conclude(
-    earlier: list[Reading], operations: tuple[int, int], traced_operations: int, hooks: Hooks | None
+    texts: list[str], operations: tuple[int, int], traced_operations: int, hooks: Hooks | None
 ) -> dict[str, Any]:  # fmt: skip
     """Name what grew in both windows.
 
     Args:
-        earlier: the readings before and between the windows.
+        texts: the readings before and between the windows, as JSON.
         operations: how many there were between the three children.
         traced_operations: of the first, how many there were with tracing on.
         hooks: given where allocations are traced.
@@ -49,16 +51,14 @@ def conclude(
     Returns:
         `sites`, the heaviest first: {fingerprint, site, frames, bytes_per_operation, confidence, tool, held_by}.
     """
-    if hooks is not None:
-        hooks.lift()
-    gc.collect()
+    _settle(hooks)
+    earlier: list[Reading] = [json.loads(text) for text in texts]
     sites = _allocating(earlier[1]["sums"], (traced_operations, operations[1])) if hooks is not None else {}
     first, second = (holders.unpacked(reading["census"]) for reading in earlier)
-    for reading in earlier:
-        reading.clear()
+    earlier.clear()
     found = holders.growing(first, second, operations)
     for number, holder in enumerate(found):
-        words, file, function = holders.name_of(holder.container, [found, holder, *found, sys._getframe()])
+        words, file, function = holders.name_of(holder.container, [found, *found])
         if _is_ours(file):
             continue
         allocated_at = [allocations.site_of(allocations.trace_of(part)) for part in holder.newest]

@@ -6,15 +6,19 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 MOST_FRAMES = 12
 FINGERPRINT_FRAMES = 6
-_LIBRARY = os.path.dirname(os.__file__) + os.sep
-_SOAKD = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-_ENGINES = _SOAKD + "engines" + os.sep
+_LIBRARY = f"{Path(os.__file__).parent}/"
+_SOAKD = f"{Path(__file__).absolute().parent.parent}/"
+_ENGINES = f"{_SOAKD}engines/"
 _PLUMBING = tuple(_ENGINES + name for name in ("python_factory.py", "registry.py", "__init__.py"))
 _PACKAGES = re.compile(r"^.*/(?:site|dist)-packages/")
+_NATIVE_PARTS = 3
+_VERSION = re.compile(r"-\d+[\w.+-]*(?=/)")
+_GENERICS = re.compile(r"<.*>")
 _ADDRESS = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{16,}\b")
 
 
@@ -48,8 +52,10 @@ def module_of(file: str) -> str:
     if (name := _module_names().get(file)) is not None:  # a forked child cannot look at the file system
         return name.replace(".", "/") + ("/__init__.py" if file.endswith("/__init__.py") else ".py")
     parts = file.split("/")
+    if not file.endswith(".py"):
+        return "/".join(parts[-_NATIVE_PARTS:])  # crate/src/file.rs
     first = len(parts) - 1
-    while first > 1 and os.path.isfile("/".join([*parts[:first], "__init__.py"])):
+    while first > 1 and Path("/".join([*parts[:first], "__init__.py"])).is_file():
         first -= 1
     return "/".join(parts[first:])
 
@@ -67,7 +73,8 @@ def fingerprint(kind: str, frames: Sequence[Frame]) -> str:
     """
     steps: list[str] = []
     for frame in frames:
-        step = f"{module_of(frame.file)}:{_ADDRESS.sub('', frame.function)}"
+        function = frame.function if frame.file.endswith(".py") else _GENERICS.sub("", frame.function)
+        step = f"{_VERSION.sub('', module_of(frame.file))}:{_ADDRESS.sub('', function)}"
         if not steps or steps[-1] != step:  # recursion of any depth is one leak
             steps.append(step)
     text = "\n".join([kind, *steps[:FINGERPRINT_FRAMES]])

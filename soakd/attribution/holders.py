@@ -60,7 +60,8 @@ def growing(first: dict[int, int], second: dict[int, int], operations: tuple[int
     """Return the containers that gained entries in both windows at a rate that lasts, the heaviest growth first.
 
     Args:
-        first, second: what was counted before and between the windows; the present is counted here.
+        first: what was counted before the windows.
+        second: between them; the present is counted here.
         operations: how many there were in each.
     """
     found = []
@@ -107,10 +108,15 @@ def name_of(container: Any, ignore: list[Any]) -> tuple[str, str, str]:
 
 
 def _lengths() -> Iterator[tuple[Any, int]]:
-    objects, seen = gc.get_objects(), set()
+    objects = gc.get_objects()
+    seen: set[int] = set()
     own = {id(objects), id(seen)}
+    measures: dict[type, Callable[[Any], int] | None] = {}
     for item in _with_untracked(objects, seen):
-        measure = next((length for base, length in _CONTAINERS if issubclass(type(item), base)), None)
+        kind = type(item)
+        if kind not in measures:
+            measures[kind] = next((length for base, length in _CONTAINERS if issubclass(kind, base)), None)
+        measure = measures[kind]
         if measure is not None and id(item) not in own:
             yield item, measure(item)
 
@@ -166,7 +172,7 @@ def _of_module(item: Any, referrer: Any) -> tuple[str, str, str] | None:
     return f"`{referrer['__name__']}.{name}`", str(referrer.get("__file__") or ""), f"{name}"
 
 
-def _of_cell(item: Any, referrer: Any) -> tuple[str, str, str] | None:
+def _of_cell(_: Any, referrer: Any) -> tuple[str, str, str] | None:
     if not isinstance(referrer, CellType):
         return None
     for holder in gc.get_referrers(referrer):
@@ -213,7 +219,7 @@ def _slots(kind: type) -> Iterator[str]:
                 yield name
 
 
-def _of_function(item: Any, referrer: Any) -> tuple[str, str, str] | None:
+def _of_function(_: Any, referrer: Any) -> tuple[str, str, str] | None:
     """A default value of a function is held by it."""
     if isinstance(referrer, tuple):
         holder = next((f for f in gc.get_referrers(referrer) if isinstance(f, FunctionType)), None)

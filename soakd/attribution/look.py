@@ -17,6 +17,8 @@ from soakd.attribution.tools import NoTool, Tool, tool_for
 
 FIRST_SHARE, BOTH_SHARE = 0.22, 0.80
 """Of the time that a look may take: until the first window ends at the latest, and the second."""
+LEAST_SHARES = (0.08, 0.20)
+"""Of that time for the windows themselves, however long the children took."""
 SECOND_WINDOW = 3
 """The second window is so many times as long as the first: what fills up or turns over falls behind in it."""
 LEAST_OPERATIONS = 5
@@ -135,12 +137,14 @@ class Look:
         else:
             self._keep(answer.values)
             if len(self._files) == 1:
-                self._tool = NoTool() if self._light else tool_for(self._route, self._folder / self._stem, self._live_bytes)
+                self._tool = (
+                    NoTool() if self._light else tool_for(self._route, self._folder / self._stem, self._live_bytes)
+                )
                 self._tool.load()
             self._stage = len(self._files)
             self._tool.begin(self._stage)
-            share = FIRST_SHARE if self._stage == 1 else BOTH_SHARE
-            self._window_ends_s = self._from_s + share * self._seconds
+            share, least = (FIRST_SHARE, LEAST_SHARES[0]) if self._stage == 1 else (BOTH_SHARE, LEAST_SHARES[1])
+            self._window_ends_s = max(self._from_s + share * self._seconds, self._now_s + least * self._seconds)
             self._mark = operations
 
     def _end_window(self, operations: float) -> None:
@@ -154,11 +158,11 @@ class Look:
         if self._stage == 1:
             self._start_child(operations, partial(child.read, hooks))
             return
-        earlier: list[child.Reading] = []
+        earlier: list[str] = []
         begun, middle = self._forked_at
         between = int(middle - begun), int(operations - middle)
         job = partial(child.conclude, earlier, between, self._operations[0], hooks)
-        self._start_child(operations, job, partial(child.load, self._files, earlier, hooks))
+        self._start_child(operations, job, partial(child.load, self._files, earlier))
 
     def _start_child(self, operations: float, job: Job, prepare: Callable[[], None] | None = None) -> None:
         self._forked_at.append(operations)

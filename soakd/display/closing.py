@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from soakd.display.compared import plain_comparisons, print_comparisons
+from soakd.display.sites import site_lines
 from soakd.display.words import STYLES, control_word, leak_check, limit_words, value_words
 from soakd.model import may_decide
 from soakd.status import printable
@@ -64,7 +65,7 @@ def print_closing(
     sentence = Text.assemble((state, STYLES.get(state, "")), f": {summary}" if summary else "")
     visible = [Text(printable(line, LONGEST_TEXT)) for line in verdict.get("visibility") or ()]
     if not console.is_terminal or console.is_dumb_terminal:
-        _show_plain(console, [*_plain(rows), *plain_comparisons(verdict)], sentence, visible)
+        _show_plain(console, [*_plain(rows), *plain_comparisons(verdict), *site_lines(verdict)], sentence, visible)
     else:
         _show_table(console, rows, verdict, sentence, visible)
     console.print()
@@ -104,6 +105,8 @@ def _show_table(
     print_comparisons(console, verdict)
     if notes := list(_notes(rows)):
         console.print("", *notes, sep="\n")
+    if sites := [Text(line) for line in site_lines(verdict)]:
+        console.print("", *sites, sep="\n")
     console.print("", sentence, sep="\n")
     for line in visible:
         console.print(Padding(line, (0, 0, 0, len(INDENT))))

@@ -55,6 +55,7 @@ def _lines(verdict: Mapping[str, Any]) -> Iterator[str]:
             yield ""
         yield from table(engine["checks"])
         yield ""
+        yield from sites(engine)
     if verdict.get("checks"):
         yield "## The run"
         yield ""
@@ -71,6 +72,24 @@ def interpreter(engine: Mapping[str, Any]) -> str | None:
     """Name the interpreter of an engine's last life: "Python 3.12.3, /opt/venv/bin/python"; None where nobody said."""
     last = engine["segments"][-1] if engine["segments"] else {}
     return f"Python {last['python']}, {last['executable']}" if "python" in last and "executable" in last else None
+
+
+def sites(engine: Mapping[str, Any]) -> Iterator[str]:
+    """Write where an engine grows as a Markdown table, and the looks that failed."""
+    if engine.get("attribution"):
+        yield "| site | growth | share | kept in | confidence | fingerprint |"
+        yield "|---|---|---|---|---|---|"
+        for site in engine["attribution"]:
+            each = f"{site['bytes_per_operation']:.3g} B/op" if "bytes_per_operation" in site else "-"
+            share = f"{site['share']:.0%}" if "share" in site else "-"
+            kept = ", ".join(plain(holder) for holder in site.get("held_by", [])) or "-"
+            print_ = plain(site["fingerprint"])
+            yield f"| {plain(site['site'])} | {each} | {share} | {kept} | {site['confidence']} | {print_} |"
+        yield ""
+    for look in engine.get("looks", []):
+        if look["state"] == "failed":
+            yield f"A deep look ({plain(look['route'])}) failed: {plain(look.get('why', ''))}."
+            yield ""
 
 
 def compared(comparison: Mapping[str, Any]) -> Iterator[str]:

@@ -11,6 +11,9 @@ from soakd.probes.fork import ForkedChild
 from soakd.probes.timing import Absent
 from soakd.worker.pipes import RecordPipe
 
+CHILD_WITHIN_S = 90.0
+"""A niced child gets little of a busy host."""
+
 
 class DeepLooks:
     """Holds an order until there is load, and takes the look through its steps."""
@@ -64,7 +67,7 @@ def _fork(job: Callable[[], Mapping[str, Any]], prepare: Callable[[], None] | No
     short = process.memory_short_for_a_fork()
     if short is not None:
         raise ProbeError(short)
-    return ForkedChild.start(job, prepare=prepare)
+    return ForkedChild.start(job, prepare=prepare, timeout_s=CHILD_WITHIN_S)
 
 
 def _live_bytes() -> int:

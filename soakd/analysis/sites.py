@@ -1,0 +1,110 @@
+"""What deep looks have found in one engine: sites ranked by what they keep, with their share of the measured growth."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from soakd.analysis.check import Check, round_number
+from soakd.analysis.readings import is_number
+from soakd.analysis.rundata import EngineData
+from soakd.records import Record
+
+STATES = ("begun", "done", "failed")
+MOST_SITES = 10
+MOST_TEXT = 500
+MOST_FRAMES = 40
+LEAST_SHARE = 0.02
+"""Of the growth; less is left out."""
+HELD = "held_by"
+MOST_LEFT_BYTES = 16e6
+"""More is not believed of a tool."""
+
+
+def is_look(body: Mapping[str, Any]) -> bool:
+    """Tell whether the body of an attribution record can be read."""
+    sites = body.get("sites", [])
+    if body.get("state") not in STATES or not isinstance(body.get("route"), str) or not isinstance(sites, list):
+        return False
+    return all(
+        isinstance(site, dict)
+        and all(isinstance(site.get(name), str) for name in ("site", "fingerprint"))
+        and all(site.get(name) is None or _is_texts(site[name]) for name in ("frames", HELD))
+        and (site.get("bytes_per_operation") is None or is_number(site["bytes_per_operation"]))
+        for site in sites
+    )
+
+
+def attribution(data: EngineData, checks: Sequence[Check]) -> list[dict[str, Any]]:
+    """Rank the sites of all looks at an engine, each fingerprint once, for the verdict file."""
+    growth = next(
+        (g for c in checks if c.id.startswith(f"growth.{data.leak_signal}") and (g := _per_operation(c))), None
+    )
+    found: dict[str, Mapping[str, Any]] = {}
+    for look in sorted(data.looks, key=lambda record: (bool(record.body.get("light")), -record.at.mono_s)):
+        if look.body["state"] == "done" and (not found or not look.body.get("light")):
+            for site in look.body.get("sites", []):
+                found.setdefault(site["fingerprint"], site)
+    entries = [_entry(site, growth) for site in found.values()]
+    entries = [entry for entry in entries if entry.get("share", 1.0) >= LEAST_SHARE]
+    return sorted(entries, key=lambda entry: -entry.get("bytes_per_operation", 0.0))[:MOST_SITES]
+
+
+def looks(data: EngineData) -> list[dict[str, Any]]:
+    """List the looks that ended, for the verdict file: one that failed says why."""
+    return [
+        {"route": look.body["route"], "state": look.body["state"], **dict(_optional(look))}
+        for look in data.looks if look.body["state"] != "begun"
+    ]  # fmt: skip
+
+
+def left_by_tools(data: EngineData) -> float:
+    """Return the bytes that the tools of looks have left in the process of the last life: soakd's, not the engine's."""
+    last = data.lives[-1].segment if data.lives else 0
+    left = [look.body.get("left_bytes", 0) for look in data.looks if look.segment == last]
+    return min(MOST_LEFT_BYTES, max((float(each) for each in left if is_number(each) and each > 0), default=0.0))
+
+
+def site_words(data: EngineData, check: Check) -> str:
+    """Write ", at module.py:42 in handler, 98 % of the growth"; "" where no site was found."""
+    ranked = attribution(data, [check])
+    if not ranked:
+        return ""
+    first = ranked[0]
+    held = f" (kept in {first[HELD][0]})" if first.get(HELD) and first["tool"] != "holders" else ""
+    share = f", {first['share']:.0%} of the growth" if "share" in first else ""
+    place = "kept in" if first["tool"] == "holders" else "at"
+    return f", {place} {first['site']}{held}{share}"
+
+
+def _entry(site: Mapping[str, Any], growth: float | None) -> dict[str, Any]:
+    each = site.get("bytes_per_operation")
+    share = {"share": round_number(min(1.0, each / growth), 3)} if each is not None and growth else {}
+    entry: dict[str, Any] = {"fingerprint": site["fingerprint"][:64], "site": site["site"][:MOST_TEXT]}
+    entry["frames"] = [frame[:MOST_TEXT] for frame in (site.get("frames") or [])[:MOST_FRAMES]]
+    if each is not None:
+        entry["bytes_per_operation"] = round_number(each)
+    entry |= share
+    if site.get(HELD):
+        entry[HELD] = [holder[:MOST_TEXT] for holder in site[HELD][:MOST_SITES]]
+    return entry | {"confidence": str(site.get("confidence", "low")), "tool": str(site.get("tool", "")), "known": None}
+
+
+def _per_operation(check: Check) -> float | None:
+    """Return the growth that a check found, in bytes per operation."""
+    each = check.estimate if check.unit == "bytes/operation" else check.more.get("per_operation")
+    return float(each) if each is not None and is_number(each) and each > 0 else None
+
+
+def _optional(look: Record) -> Iterator[tuple[str, Any]]:
+    """Give what a look tells besides, as pairs."""
+    body = look.body
+    if isinstance(why := body.get("why"), str):
+        yield "why", why[:MOST_TEXT]
+    if isinstance(operations := body.get("operations"), list):
+        yield "operations", [n for n in operations if is_number(n)]
+    begun, ended = body.get("from_mono_s"), body.get("until_mono_s")
+    if begun is not None and ended is not None and is_number(begun) and is_number(ended):
+        yield "seconds", round(max(0.0, ended - begun), 3)
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)

@@ -1,0 +1,119 @@
+"""`python -m soakd.attribution.resolve CAPTURE OPERATIONS CAPTURE OPERATIONS`: what two windows of memray have seen.
+
+A process of its own, under the engine's interpreter and with its memray: symbols are looked up here, seconds after the
+window, and not in the judged process. Prints one JSON object: {"sites": [...]}.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from soakd.attribution.frames import MOST_FRAMES, Frame, fingerprint, is_application
+from soakd.attribution.holders import KEEPS_GROWING
+
+LEAST_BYTES_PER_OPERATION = 1.0
+MOST_SITES = 10
+MOST_STACK = 60
+PYTHON = (".py", ".pyx")
+_ALLOCATORS = re.compile(
+    r"^(__)?(malloc|calloc|realloc|memalign|posix_memalign|aligned_alloc|mmap(64)?|strn?dup|operator new.*"
+    r"|(std::)?alloc.*|_?_?rust_alloc\w*|_?_?rust_realloc|_*rdl_\w+|_?_?rg_\w+|PyMem_\w+|PyObject_\w+|_PyMem_\w+)$"
+)
+_PLUMBING = re.compile(
+    r"^/rustc/|/rustlib/src/|/pyo3(-\w+)?-\d|(^|/)allocator\.rs$"
+    r"|(^|/)(Objects|Python|Modules|Include(/internal)?|Parser|Programs)/\w+\.[ch]$|/(sysdeps|csu|nptl|malloc|elf)/"
+)
+
+
+class Seen(NamedTuple):
+    """A site in one capture."""
+
+    size_bytes: int
+    stack: tuple[Frame, ...]
+    """Of its largest allocation, leaf first."""
+
+
+Key = tuple[str, str]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Read both captures and print the sites that keep growing."""
+    (first, operations_1), (second, operations_2) = (
+        (read_capture(path), int(operations)) for path, operations in zip(arguments[::2], arguments[1::2], strict=True)
+    )
+    sites = list(growing(first, second, (operations_1, operations_2)))
+    json.dump({"sites": sites}, sys.stdout)
+    return 0
+
+
+def read_capture(path: str) -> dict[Key, Seen]:
+    """Add up what was allocated in a window and not freed, by the leaf-most frame of the application."""
+    import memray
+
+    reader = memray.FileReader(path)
+    try:
+        return by_site((r.size, _stack(r)) for r in reader.get_leaked_allocation_records(merge_threads=True))
+    finally:
+        reader.close()
+
+
+def by_site(records: Iterable[tuple[int, Sequence[Frame]]]) -> dict[Key, Seen]:
+    """Group allocations by site; those of nobody's application code are left out."""
+    found: dict[Key, Seen] = {}
+    largest: dict[Key, int] = {}
+    for size, stack in records:
+        leaf = next(_application(stack), None)
+        if leaf is None:
+            continue
+        key = leaf.file, leaf.function
+        keeps = found[key].stack if size <= largest.get(key, -1) else tuple(stack)
+        largest[key] = max(size, largest.get(key, -1))
+        found[key] = Seen(size + (found[key].size_bytes if key in found else 0), keeps)
+    return found
+
+
+def growing(first: dict[Key, Seen], second: dict[Key, Seen], operations: tuple[int, int]) -> Iterator[dict[str, Any]]:
+    """Yield the sites whose rate lasts in the second, longer window, the heaviest first."""
+    rates = {}
+    for key, seen in second.items():
+        rate_1 = first[key].size_bytes / operations[0] if key in first else 0.0
+        rate_2 = seen.size_bytes / operations[1]
+        if key in first and rate_2 >= LEAST_BYTES_PER_OPERATION and rate_2 >= KEEPS_GROWING * rate_1:
+            rates[key] = rate_2
+    for key in sorted(rates, key=lambda key: -rates[key])[:MOST_SITES]:
+        yield _site(second[key].stack, rates[key])
+
+
+def _site(stack: Sequence[Frame], bytes_per_operation: float) -> dict[str, Any]:
+    own = list(_application(stack))
+    leaf, caller = own[0], next((frame for frame in own if frame.file.endswith(PYTHON)), None)
+    called = f", called from {caller}" if caller is not None and caller != leaf else ""
+    return {
+        "fingerprint": fingerprint("native", own), "site": f"{leaf}{called}", "tool": "memray",
+        "frames": [str(frame) for frame in stack if frame in own or frame.file.endswith(PYTHON)][:MOST_FRAMES],
+        "bytes_per_operation": round(bytes_per_operation, 1), "confidence": "high",
+    }  # fmt: skip
+
+
+def _application(stack: Sequence[Frame]) -> Iterator[Frame]:
+    """Yield the frames of the engine and its packages, native ones with a place in a source file or a name."""
+    for frame in stack:
+        if frame.file.endswith(PYTHON):
+            if is_application(frame.file):
+                yield frame
+        elif frame.file and not _PLUMBING.search(frame.file) and not _ALLOCATORS.match(frame.function):
+            yield frame
+
+
+def _stack(record: Any) -> tuple[Frame, ...]:
+    try:
+        steps = record.hybrid_stack_trace(max_stacks=MOST_STACK)
+    except (NotImplementedError, ValueError):
+        steps = record.stack_trace(max_stacks=MOST_STACK)
+    return tuple(Frame("" if file == "???" else file, line, function) for function, file, line in steps)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

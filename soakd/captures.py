@@ -1,0 +1,45 @@
+"""Reads the captures of a native window, in a process of its own under the engine's interpreter."""
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from soakd.interpreters import import_folder, worker_environment
+
+WITHIN_S = 120.0
+NICENESS = "10"
+
+
+async def read_captures(python: str | None, captures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Resolve the sites of two windows.
+
+    Args:
+        python: the engine's interpreter; None for soakd's own.
+        captures: {"path", "operations"} of each window.
+
+    Returns:
+        {"sites": [...]}, or {"state": "failed", "why": ...}.
+    """
+    arguments = [str(part) for capture in captures for part in (capture["path"], capture["operations"])]
+    with import_folder() as imports:
+        process = await asyncio.create_subprocess_exec(
+            "nice", "-n", NICENESS, python or sys.executable, "-P", "-m", "soakd.attribution.resolve", *arguments,
+            stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            env=dict(worker_environment(python, imports)),
+        )  # fmt: skip
+        try:
+            output, errors = await asyncio.wait_for(process.communicate(), WITHIN_S)
+        except TimeoutError:
+            return {"state": "failed", "why": f"the captures were not read within {WITHIN_S:.0f}s"}
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+    try:
+        found: dict[str, Any] = json.loads(output)
+    except ValueError:
+        last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        return {"state": "failed", "why": f"the captures cannot be read: {last[:300]}"}
+    return found

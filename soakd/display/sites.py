@@ -1,0 +1,27 @@
+"""Where engines grow, as lines: one a site, and one a deep look that failed."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from soakd.status import printable
+
+SHOWN = 3
+"""Sites of one engine; the file has all."""
+
+
+def site_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
+    """Yield "my-engine grows at module.py:42 in handler: 98 %, 92 B/op, kept in list `seen` of ..."."""
+    for engine in verdict.get("engines") or ():
+        name = printable(engine.get("name"))
+        for site in (engine.get("attribution") or ())[:SHOWN]:
+            yield f"{name} grows at {printable(site.get('site'))}{_facts(site)}"
+        for look in engine.get("looks") or ():
+            if look.get("state") == "failed":
+                yield f"{name}: a deep look ({printable(look.get('route'))}) failed: {printable(look.get('why') or '')}"
+
+
+def _facts(site: Mapping[str, Any]) -> str:
+    facts = [f"{site['share']:.0%}"] if "share" in site else []
+    facts += [f"{site['bytes_per_operation']:.3g} B/op"] if "bytes_per_operation" in site else []
+    facts += [f"kept in {printable(holder)}" for holder in (site.get("held_by") or ())[:1]]
+    return f": {', '.join(facts)}" if facts else ""

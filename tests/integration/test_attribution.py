@@ -1,0 +1,88 @@
+"""Planted leaks are named, healthy engines are not: one look at each, by its route."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.looking import PROGRAM, look
+
+pytestmark = pytest.mark.integration
+
+OBJECTS, NATIVE = "soakd/engines/planted/objects.py", "soakd/engines/planted/native.py"
+
+
+@pytest.mark.parametrize(
+    ("what", "caller", "held_by", "bytes_per_operation"),
+    [
+        ("python_list_leak", "python_list.<locals>.operation", "list `kept` of python_list.<locals>.operation", 92),
+        ("lru_cache_leak", "memoized.<locals>.answer", "dict cache of memoized.<locals>.answer", 208),
+        ("closure_leak", "", "list `subscribers` of closure.<locals>.operation", 208),
+        ("cycle_leak", "cycle.<locals>.operation", None, 196),
+        ("pyo3_reference_leak", "pyo3_reference.<locals>.operation", None, 100),
+    ],
+)
+def test_a_leak_of_python_objects_is_named_by_the_line_that_allocates_and_by_who_keeps_it(
+    tmp_path: Path, what: str, caller: str, held_by: str | None, bytes_per_operation: float
+) -> None:
+    pytest.importorskip("soakd._native")
+    body = look(what, "python", str(tmp_path / "captures"))
+    first = body["sites"][0]
+    assert "soakd/engines/planted/" in first["site"]
+    assert any(caller in frame for frame in first["frames"][:2])
+    assert first["bytes_per_operation"] == pytest.approx(bytes_per_operation, rel=0.05)
+    assert first.get("held_by", [None])[0] == held_by
+    assert list((tmp_path / "captures").iterdir()) == []
+
+
+def test_a_cycle_that_a_registry_keeps_names_the_registry(tmp_path: Path) -> None:
+    sites = look("cycle_leak", "python", str(tmp_path / "captures"))["sites"]
+    assert ["list `registry` of cycle.<locals>.operation"] in [site.get("held_by") for site in sites]
+
+
+@pytest.mark.parametrize("what", ["python_list_twin", "closure_twin", "lru_cache_twin", "gc_sawtooth"])
+@pytest.mark.parametrize("route", ["python", "native"])
+def test_no_site_is_named_for_what_only_turns_memory_over(tmp_path: Path, what: str, route: str) -> None:
+    body = look(what, route, str(tmp_path / "captures"), operations=1500)
+    assert body["state"] == "done"
+    assert body["sites"] == []
+
+
+def test_a_leak_in_rust_is_named_by_file_and_line_and_by_the_python_line_that_called_it(tmp_path: Path) -> None:
+    pytest.importorskip("soakd._native")
+    pytest.importorskip("memray")
+    body = look("rust_box_leak", "native", str(tmp_path / "captures"))
+    assert body["state"] == "done", body
+    first = body["sites"][0]
+    assert first["site"].startswith("soakd-py/src/leaks.rs:")
+    assert f"called from {NATIVE}:" in first["site"]
+    assert first["bytes_per_operation"] == pytest.approx(100, rel=0.02)
+
+
+def test_a_fingerprint_is_the_same_in_another_run(tmp_path: Path) -> None:
+    prints = [look("python_list_leak", "python", str(tmp_path / name))["sites"][0]["fingerprint"] for name in "ab"]
+    assert prints[0] == prints[1]
+
+
+def failing(what: str, route: str, folder: str, trouble: str) -> Any:
+    return look(what, route, folder, program=PROGRAM.replace("bodies = []", f"bodies = []\n{trouble}", 1))
+
+
+def test_a_window_without_memray_costs_only_itself(tmp_path: Path) -> None:
+    body = failing("rust_box_leak", "native", str(tmp_path / "c"), "sys.modules['memray'] = None")
+    assert body["state"] == "failed"
+    assert "memray" in body["why"]
+    assert list((tmp_path / "c").iterdir()) == []
+
+
+def test_an_engine_that_traces_by_itself_keeps_its_traces(tmp_path: Path) -> None:
+    body = failing("python_list_leak", "python", str(tmp_path / "c"), "import tracemalloc; tracemalloc.start()")
+    assert body["state"] == "failed"
+    assert "the engine uses tracemalloc itself" in body["why"]
+
+
+def test_a_folder_that_cannot_be_written_is_a_failed_look(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    body = look("python_list_leak", "python", str(tmp_path / "file" / "captures"))
+    assert body["state"] == "failed"
+    assert "NotADirectoryError" in body["why"]

@@ -1,0 +1,51 @@
+"""One deep look at a planted leak, in a process of its own: what a worker would send, and what the captures say."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+PROGRAM = """
+import asyncio, json, sys, tempfile, time
+from soakd.attribution import Look
+from soakd.captures import read_captures
+from soakd.engines import planted
+from soakd.probes.allocator import live_native_bytes, live_python_bytes
+from soakd.probes.fork import ForkedChild
+
+what, route, operations, options, folder = sys.argv[1:]
+operations, options = int(operations), json.loads(options)
+engine = getattr(planted, what)(**options)
+operation = getattr(engine, "operation", engine)
+bodies = []
+
+async def main():
+    order = {"id": 1, "route": route, "operations": operations, "seconds": 170, "folder": folder}
+    look = Look(
+        order, "engine", fork=lambda job, prepare: ForkedChild.start(job, prepare=prepare, timeout_s=150),
+        live_bytes=lambda: live_native_bytes() + live_python_bytes(), send=bodies.append,
+    )
+    done = 0
+    while not look.done:
+        look.step(time.monotonic(), done)
+        for _ in range(10):
+            result = operation()
+            if hasattr(result, "__await__"):
+                await result
+            done += 1
+        await asyncio.sleep(0.0005)
+    body = bodies[-1]
+    if body.get("capture"):
+        body |= await read_captures(None, body["capture"])
+    print(json.dumps(body))
+
+asyncio.run(main())
+"""
+
+
+def look(what: str, route: str, folder: str, *, operations: int = 500, program: str = PROGRAM, **options: Any) -> Any:
+    """Take a look; returns the body of the last record, the sites of its captures in it."""
+    command = [sys.executable, "-c", program, what, route, str(operations), json.dumps(options), folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])

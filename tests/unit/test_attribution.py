@@ -1,0 +1,228 @@
+"""Sites: fingerprints, ranks, words, routes; and what is not a look."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from soakd.analysis.check import Check
+from soakd.analysis.rundata import EngineData
+from soakd.analysis.sites import attribution, is_look, looks, site_words
+from soakd.attribution.frames import Frame, fingerprint, is_application, module_of
+from soakd.attribution.resolve import by_site, growing
+from soakd.deeplooks import DeepLooks, routes
+from soakd.display.sites import site_lines
+from soakd.records import Record
+from soakd.report.markdown import sites
+from tests.showing import plan, record
+
+FOLDER = Path("captures")
+
+APP = "/opt/venv/lib/python3.11/site-packages/shop/basket.py"
+RUST = "/srv/a/cargo/registry/src/index.crates.io-1/engine-1.2.3/src/store.rs"
+
+
+def test_a_fingerprint_survives_moved_lines_other_places_and_other_releases_of_a_crate() -> None:
+    here = [Frame(RUST, 10, "Store<u8>::push"), Frame(APP, 42, "add")]
+    there = [
+        Frame("/var/cargo/registry/src/index.crates.io-9/engine-2.0.0/src/store.rs", 99, "Store<u64>::push"),
+        Frame("/elsewhere/python3.13/site-packages/shop/basket.py", 7, "add"),
+    ]
+    assert fingerprint("native", here) == fingerprint("native", there)
+    assert fingerprint("native", here) != fingerprint("native", here[1:])
+    assert fingerprint("native", here) != fingerprint("python", here)
+
+
+def test_recursion_of_any_depth_is_one_leak() -> None:
+    once = [Frame(APP, 1, "walk"), Frame(APP, 9, "main")]
+    assert fingerprint("python", once) == fingerprint("python", [once[0], *once])
+
+
+def test_application_code_is_neither_the_library_nor_the_harness() -> None:
+    import json
+
+    from soakd.engines.planted import objects
+    from soakd.worker import life
+
+    assert is_application(APP)
+    assert is_application(objects.__file__)
+    assert not is_application(json.__file__)
+    assert not is_application(life.__file__)
+    assert not is_application("<frozen importlib._bootstrap>")
+    assert module_of(APP) == "shop/basket.py"
+    assert module_of(objects.__file__) == "soakd/engines/planted/objects.py"
+
+
+def test_a_native_site_is_the_first_frame_that_is_no_allocator_and_no_plumbing() -> None:
+    stack = [
+        Frame("/rustc/1/library/alloc/src/alloc.rs", 95, "alloc"),
+        Frame("src/allocator.rs", 11, "__rust_alloc"),
+        Frame(RUST, 10, "push"),
+        Frame("Objects/methodobject.c", 443, "cfunction_vectorcall"),
+        Frame(APP, 42, "add"),
+    ]
+    first, second = by_site([(1000, stack)]), by_site([(2000, stack), (1000, stack)])
+    (site,) = growing(first, second, (10, 30))
+    assert site["site"] == "engine-1.2.3/src/store.rs:10 in push, called from shop/basket.py:42 in add"
+    assert site["bytes_per_operation"] == 100.0
+
+
+def test_a_native_site_that_fills_up_is_none() -> None:
+    stack = [Frame(APP, 42, "add")]
+    assert list(growing(by_site([(1000, stack)]), by_site([(1500, stack)]), (10, 30))) == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"state": "done", "route": 3},
+        {"state": "done", "route": "python", "sites": 3},
+        {"state": "done", "route": "python", "sites": [3]},
+        {"state": "done", "route": "python", "sites": [{"site": "a"}]},
+        {"state": "done", "route": "python", "sites": [{"site": "a", "fingerprint": "b", "frames": [1]}]},
+        {"state": "done", "route": "python", "sites": [{"site": "a", "fingerprint": "b", "bytes_per_operation": "x"}]},
+    ],
+)
+def test_what_is_no_look_is_told_from_one(body: Mapping[str, Any]) -> None:
+    assert not is_look(body)
+    assert is_look({"state": "done", "route": "python", "sites": [{"site": "a", "fingerprint": "b"}]})
+
+
+def verdict(kind: str, state: str, role: str = "subject") -> dict[str, Any]:
+    check = {"id": "growth.reachable_bytes", "verdict": "INCOMPLETE", "so_far": state}
+    return {"engines": [{"name": "cache-rust", "role": role, "class": kind, "checks": [check]}]}
+
+
+def test_a_route_fits_the_class_of_what_grows_and_there_is_none_where_nothing_does() -> None:
+    assert list(routes(verdict("python_leak", "FAIL"), "cache-rust")) == ["python"]
+    assert list(routes(verdict("mixed_leak", "FAIL"), "cache-rust")) == ["native", "python"]
+    assert list(routes(verdict("collector_backlog", "FAIL"), "cache-rust")) == []
+    assert list(routes(verdict("python_leak", "PASS"), "cache-rust")) == []
+    assert list(routes(verdict("mixed_leak", "FAIL", "control"), "cache-rust")) == []
+    assert list(routes(verdict("python_leak", "FAIL"), "another")) == []
+
+
+class Desk:
+    """Where orders and records go, in place of a daemon."""
+
+    def __init__(self) -> None:
+        self.orders: list[tuple[str, Mapping[str, Any]]] = []
+        self.records: list[Record] = []
+        self.there = True
+        self.looks = DeepLooks(plan("48h"), order=self.tell, sink=self.records.append, judge=self.judge, folder=FOLDER)
+
+    def tell(self, name: str, order: Mapping[str, Any]) -> bool:
+        self.orders.append((name, order))
+        return self.there
+
+    async def judge(self) -> None:
+        return None
+
+
+def test_growth_in_two_judgements_running_is_looked_at_lightly_once_and_never_in_the_warm_up() -> None:
+    async def scenario() -> Desk:
+        desk = Desk()
+        now_s = asyncio.get_running_loop().time()
+        for origin_s in (now_s - 3600, now_s - 3600, now_s - 3600):  # an hour into two days
+            desk.looks.consider(verdict("python_leak", "FAIL"), origin_s)
+        assert desk.orders == []
+        day = now_s - 86400
+        for state in ("FAIL", "PASS", "FAIL", "FAIL", "FAIL"):
+            desk.looks.consider(verdict("python_leak", state), day)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        desk.looks.close()
+        return desk
+
+    desk = asyncio.run(scenario())
+    ((name, order),) = desk.orders
+    assert name == "cache-rust"
+    assert order["deep"]["light"] is True
+
+
+def test_an_engine_that_is_not_running_is_a_failed_look() -> None:
+    async def scenario() -> Desk:
+        desk = Desk()
+        desk.there = False
+        day = asyncio.get_running_loop().time() - 86400
+        for _ in range(2):
+            desk.looks.consider(verdict("python_leak", "FAIL"), day)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        return desk
+
+    (failed,) = asyncio.run(scenario()).records
+    assert failed.body["state"] == "failed"
+    assert "not running" in failed.body["why"]
+
+
+def test_the_budget_of_an_hour_holds() -> None:
+    async def scenario() -> Desk:
+        desk = Desk()
+        desk.looks._begun_s.extend([asyncio.get_running_loop().time()] * 100)
+        day = asyncio.get_running_loop().time() - 86400
+        for _ in range(3):
+            desk.looks.consider(verdict("python_leak", "FAIL"), day)
+            await asyncio.sleep(0)
+        return desk
+
+    assert asyncio.run(scenario()).orders == []
+
+
+def test_an_answer_ends_the_wait() -> None:
+    async def scenario() -> Desk:
+        desk = Desk()
+        day = asyncio.get_running_loop().time() - 86400
+        for _ in range(2):
+            desk.looks.consider(verdict("python_leak", "FAIL"), day)
+        await asyncio.sleep(0)
+        number = desk.orders[0][1]["deep"]["id"]
+        desk.looks.note(record("attribution", "cache-rust", 5.0, {"id": number, "state": "done", "route": "python"}))
+        assert desk.looks._light is not None
+        await asyncio.wait_for(desk.looks._light, 5.0)
+        return desk
+
+    assert asyncio.run(scenario()).records == []
+
+
+def looked_at(*bodies: Mapping[str, Any]) -> EngineData:
+    return EngineData(
+        plan=plan().engines[0], looks=[record("attribution", "cache-rust", 60.0 + n, b) for n, b in enumerate(bodies)]
+    )
+
+
+def done(*sites: tuple[str, float], **more: Any) -> dict[str, Any]:
+    found = [
+        {"site": f"{name} in f", "fingerprint": name, "bytes_per_operation": each, "tool": "tracemalloc",
+         "held_by": ["list `seen` of f"], "confidence": "high"}
+        for name, each in sites
+    ]  # fmt: skip
+    return {"state": "done", "route": "python", "sites": found, **more}
+
+
+GROWS = Check(id="growth.reachable_bytes", verdict="FAIL", estimate=400.0, unit="bytes/operation")
+
+
+def test_sites_are_ranked_with_their_share_and_the_light_look_gives_way_to_the_deep_one() -> None:
+    data = looked_at(done(("a", 90.0), light=True), done(("b", 8.1), ("c", 392.0), ("d", 0.5)))
+    ranked = attribution(data, [GROWS])
+    assert [(site["fingerprint"], site["share"]) for site in ranked] == [("c", 0.98), ("b", 0.0203)]
+    assert site_words(data, GROWS) == ", at c in f (kept in list `seen` of f), 98% of the growth"
+
+
+def test_a_look_that_failed_is_said_and_names_nothing() -> None:
+    data = looked_at({"state": "failed", "route": "native", "why": "No module named 'memray'"})
+    assert attribution(data, [GROWS]) == []
+    assert looks(data) == [{"route": "native", "state": "failed", "why": "No module named 'memray'"}]
+    assert site_words(data, GROWS) == ""
+    (line,) = site_lines({"engines": [{"name": "e", "looks": looks(data)}]})
+    assert line == "e: a deep look (native) failed: No module named 'memray'"
+
+
+def test_the_end_of_a_run_and_the_markdown_show_the_sites() -> None:
+    engine = {"name": "e", "attribution": attribution(looked_at(done(("a|b", 392.0))), [GROWS])}
+    assert list(site_lines({"engines": [engine]})) == ["e grows at a|b in f: 98%, 392 B/op, kept in list `seen` of f"]
+    assert next(line for line in sites(engine) if "392" in line).startswith(r"| a\|b in f | 392 B/op | 98% |")
