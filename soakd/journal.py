@@ -7,6 +7,7 @@ lets `kill -9` lose the batch in flight and nothing else.
 
 import contextlib
 import json
+import os
 import queue
 import sqlite3
 import threading
@@ -247,6 +248,9 @@ class _Reader:
 
 
 def _create(path: Path) -> sqlite3.Connection:
+    with contextlib.suppress(OSError):  # SQLite says better what is wrong, and gives its other files the same mode
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o640))
+        os.chmod(path, 0o640)
     db = _connect(path)
     if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
         db.executescript(_SCHEMA)

@@ -1,3 +1,4 @@
+import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,3 +87,15 @@ def test_a_journal_that_is_not_there_is_a_clear_error(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="cannot be written"):
         opened(tmp_path / "absent" / "run.db")
+
+
+def test_nobody_else_reads_a_journal_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        journal = Journal(tmp_path / "run.db", on_commit=lambda _: None, on_failure=lambda _: None)
+        journal.put(Record(kind="phase", engine="", segment=0, at=Stamp(1.0, 1.0, 1.0), body={"name": "origin"}))
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+        journal.close()
+    finally:
+        os.umask(before)
+    assert set(modes.values()) == {0o640}, modes
