@@ -4,10 +4,8 @@ import asyncio
 import contextlib
 import dataclasses
 import hashlib
-import json
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from soakd.errors import JournalError
 from soakd.faults import Faults
 from soakd.interpreters import site_packages
 from soakd.journal import Journal
+from soakd.judging import run_judge
 from soakd.log import EventLog
 from soakd.plan import Plan
 from soakd.planfile import plan_as_dict
@@ -34,7 +33,6 @@ from soakd.status import RunStatus
 from soakd.supervisor import Supervisor
 from soakd.web.server import Controls, serve
 
-VERDICT_CODES = (0, 1, 3, 4)
 JUDGE_CPU_SHARE = 0.05
 """The live judge may take so much of one core."""
 PROGRESS_EVERY_S = 1.0
@@ -141,7 +139,7 @@ class Daemon:
     async def _last_judgement(self) -> dict[str, Any]:
         """Judge the whole run; where the record of it was lost, that is what is said, not what the judge says of it."""
         try:
-            return await self._judge(live=False)
+            return await run_judge(self.run, live=False)
         except JournalError as error:
             self._check_journal()
             raise JournalError(self._failure or str(error)) from error
@@ -300,7 +298,7 @@ class Daemon:
         try:
             async with self._one_judge:
                 begun_s = time.monotonic()
-                verdict = await self._judge(live=True)
+                verdict = await run_judge(self.run, live=True)
                 if self._looks is not None:
                     self._looks.judge_took_s = time.monotonic() - begun_s
         except JournalError as error:
@@ -311,32 +309,6 @@ class Daemon:
         self.status.apply_verdict(verdict)
         self._events.verdict(verdict)
         return verdict
-
-    async def _judge(self, *, live: bool) -> dict[str, Any]:
-        """Run the judge as a user would, and read what it wrote.
-
-        Raises:
-            JournalError: it failed.
-        """
-        arguments = ["-m", "soakd", "judge", str(self.run.path), "--quiet", *(["--live"] if live else [])]
-        arguments += ["--parent", str(os.getpid())]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, *arguments,
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, start_new_session=True,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
-        try:
-            _, stderr = await process.communicate()
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-        if process.returncode not in VERDICT_CODES:
-            raise JournalError(f"the judge failed: {stderr.decode(errors='replace').strip()[-500:]}")
-        try:
-            written: dict[str, Any] = json.loads(self.run.verdict.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise JournalError(f"{self.run.verdict}: cannot be read: {error.strerror}") from error
-        return written
 
     def _meta(self) -> dict[str, Any]:
         config = self.plan.config

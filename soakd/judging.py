@@ -1,0 +1,40 @@
+"""Runs the judge beside the daemon: a process of its own, so that no arithmetic library lives here."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from typing import Any
+
+from soakd.errors import JournalError
+from soakd.rundir import RunDir
+
+VERDICT_CODES = (0, 1, 3, 4)
+
+
+async def run_judge(run: RunDir, *, live: bool) -> dict[str, Any]:
+    """Run the judge as a user would, and read what it wrote.
+
+    Raises:
+        JournalError: it failed.
+    """
+    arguments = ["-m", "soakd", "judge", str(run.path), "--quiet", *(["--live"] if live else [])]
+    arguments += ["--parent", str(os.getpid())]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments,
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, start_new_session=True,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    try:
+        _, stderr = await process.communicate()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    if process.returncode not in VERDICT_CODES:
+        raise JournalError(f"the judge failed: {stderr.decode(errors='replace').strip()[-500:]}")
+    try:
+        written: dict[str, Any] = json.loads(run.verdict.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise JournalError(f"{run.verdict}: cannot be read: {error.strerror}") from error
+    return written
