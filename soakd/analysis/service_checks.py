@@ -47,9 +47,14 @@ def latency_windows(data: EngineData) -> tuple[list[LatencyWindow], list[Latency
     """
     broken = {fault.name for fault in data.faults}
     windows = [w for w in data.latency if w.phase == "load" and not w.observed and w.fault not in broken]
-    late = [(quantile_s(w.histogram("lateness"), 0.99) or 0.0) > DRIVER_BOUND_S for w in windows]
+    late = [is_driver_bound(window) for window in windows]
     counted = [w for w, is_late in zip(windows, late, strict=True) if not is_late]
     return counted, [w for w, is_late in zip(windows, late, strict=True) if is_late]
+
+
+def is_driver_bound(window: LatencyWindow) -> bool:
+    """Tell whether a window says more about the driver, or the host, than about the engine."""
+    return (quantile_s(window.histogram("lateness"), 0.99) or 0.0) > DRIVER_BOUND_S
 
 
 def latency_summary(windows: Sequence[LatencyWindow]) -> Mapping[str, float | None]:
