@@ -190,10 +190,20 @@ def lasting(kills: int) -> int:
 
 
 def workers(daemon: psutil.Popen) -> list[int]:
-    """The workers of a daemon that have said hello and live; not the children that they fork."""
+    """The workers of a daemon that live; not the children that they fork."""
+    return [child.pid for child in living(daemon) if "soakd.worker" in words_of(child)]
+
+
+def living(daemon: psutil.Popen) -> list[psutil.Process]:
     try:
-        children = daemon.children()
-        return [c.pid for c in children if "soakd.worker" in c.cmdline() and c.status() != psutil.STATUS_ZOMBIE]
+        return [child for child in daemon.children() if not is_zombie(child.pid)]
+    except psutil.Error:
+        return []
+
+
+def words_of(process: psutil.Process) -> list[str]:
+    try:
+        return list(process.cmdline())
     except psutil.Error:
         return []
 
@@ -216,11 +226,7 @@ def test_each_kill_of_a_server_is_an_incident(folder: Path) -> None:
 
 
 def servers(daemon: psutil.Popen) -> set[int]:
-    try:
-        found = {c for c in daemon.children() if c.name() == "redis-server" and c.status() != psutil.STATUS_ZOMBIE}
-    except psutil.Error:
-        return set()
-    return {process.pid for process in found}
+    return {child.pid for child in living(daemon) if any("redis-server" in word for word in words_of(child)[:1])}
 
 
 def test_two_daemons_never_write_one_run(folder: Path) -> None:
