@@ -3,12 +3,16 @@
 import contextlib
 import gc
 import math
+import random
+import re
 import threading
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from configs.policies import generate
 
 native = pytest.importorskip("soakd._native")
 Policy, PolicyError, UNDEFINED = native.Policy, native.PolicyError, native.UNDEFINED
@@ -194,6 +198,18 @@ class TestASource:
         assert len(table) > 2_000_000
         large = policy(f"package p\nx := table[input]\ntable := {{\n{table}}}\n", timeout_s=60)
         assert large.decide(f"key-{7:040}") == 7
+
+    @pytest.mark.parametrize("shape", generate.SHAPES)
+    def test_of_any_generated_shape_is_a_policy(self, shape: str) -> None:
+        source = generate.policy_text(shape, 1e6, random.Random(1).random)
+        generated = Policy({"p.rego": source}, "data.generated.allow", timeout_s=60)
+        assert generated.decide({"user": "nobody", "action": "none", "resource": "none"}) is False
+
+    def test_of_many_definitions_of_one_rule_tries_the_last_too(self) -> None:
+        source = generate.policy_text("same", 1e6, random.Random(1).random)
+        last = dict(re.findall(r'input[.](\w+) == "(.*)"', source[source.rindex("allow if") :]))
+        assert set(last) == {"user", "action", "resource"}
+        assert Policy({"p.rego": source}, "data.generated.allow", timeout_s=60).decide(last) is True
 
     def test_above_ten_megabytes_is_refused(self) -> None:
         with pytest.raises(PolicyError, match="larger than"):

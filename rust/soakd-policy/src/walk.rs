@@ -78,14 +78,15 @@ impl<'a> Walk<'a> {
         self.exprs(assign.map(|assign| &assign.value), 1);
     }
 
+    /// The name that a head gives is no reference: a rule of many definitions does not depend on itself.
     fn head(&mut self, head: &'a RuleHead) {
         match head {
             RuleHead::Compr { refr, assign, .. } => {
-                self.push(refr, 1);
+                self.steps(refr, 1);
                 self.assign(assign.as_ref());
             }
             RuleHead::Set { refr, key, .. } => {
-                self.push(refr, 1);
+                self.steps(refr, 1);
                 self.exprs(key, 1);
             }
             RuleHead::Func { args, assign, .. } => {

@@ -68,7 +68,7 @@ impl Cache {
     }
 
     #[pyo3(signature = (key, default = None, /))]
-    fn get<'py>(&self, key: &Object<'py>, default: Option<Object<'py>>) -> PyResult<Option<Object<'py>>> {
+    fn get<'py>(&self, key: &Object<'py>, default: Option<&Object<'py>>) -> PyResult<Option<Object<'py>>> {
         let py = key.py();
         let mut copy = None;
         let probe = Probe::new(text(key, &mut copy)?);
@@ -82,7 +82,7 @@ impl Cache {
                 Lookup::Miss => (None, None),
             })?;
         drop(expired);
-        Ok(found.or(default))
+        Ok(found.or_else(|| default.cloned()))
     }
 
     #[pyo3(signature = (key, value, ttl_s = None))]

@@ -66,16 +66,22 @@ pub(crate) fn text<'a, 'py>(
     key: &'a Bound<'py, PyAny>,
     copy: &'a mut Option<Bound<'py, PyString>>,
 ) -> PyResult<&'a Bound<'py, PyString>> {
-    if let Ok(text) = key.cast_exact::<PyString>() {
-        return Ok(text);
+    match key.cast_exact::<PyString>() {
+        Ok(text) => Ok(text),
+        Err(_) => Ok(copy.insert(exact(key)?)),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn exact<'py>(key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyString>> {
     let text = key
         .cast::<PyString>()
         .map_err(|_| PyTypeError::new_err(format!("key: must be str, got {}", type_name(key))))?;
     // SAFETY: `text` is a live instance of a subclass of `str` and the GIL is held; the call returns a new reference or
     // sets an exception.
     let exact = unsafe { Bound::from_owned_ptr_or_err(key.py(), ffi::PyUnicode_FromObject(text.as_ptr())) }?;
-    Ok(copy.insert(exact.cast_into()?))
+    Ok(exact.cast_into()?)
 }
 
 fn type_name(object: &Bound<'_, PyAny>) -> String {
