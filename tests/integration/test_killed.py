@@ -191,14 +191,22 @@ def lasting(kills: int) -> int:
 
 def workers(daemon: psutil.Popen) -> list[int]:
     """The workers of a daemon that live; not the children that they fork."""
-    return [child.pid for child in living(daemon) if "soakd.worker" in words_of(child)]
+    found = {child.pid: child for child in living(daemon) if "soakd.worker" in words_of(child)}
+    return [pid for pid, child in found.items() if parent_of(child) not in found]
 
 
 def living(daemon: psutil.Popen) -> list[psutil.Process]:
     try:
-        return [child for child in daemon.children() if not is_zombie(child.pid)]
+        return [child for child in daemon.children(recursive=True) if not is_zombie(child.pid)]
     except psutil.Error:
         return []
+
+
+def parent_of(process: psutil.Process) -> int:
+    try:
+        return int(process.ppid())
+    except psutil.Error:
+        return 0
 
 
 def words_of(process: psutil.Process) -> list[str]:
