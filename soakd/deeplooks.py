@@ -22,6 +22,7 @@ Verdict = Mapping[str, Any]
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "python_leak": ("python",), "native_leak": ("native",), "mixed_leak": ("native", "python"),
     "backlog": ("python",), "private_allocator": ("native",),
+    "fd_leak": ("handles",), "thread_leak": ("handles",), "task_leak": ("handles",),
 }  # fmt: skip
 """By the class of growth. What is not here is no leak of the process, or not known well enough."""
 GROWTH = ("growth.", "total_growth.")

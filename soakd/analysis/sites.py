@@ -41,11 +41,11 @@ def attribution(data: EngineData, checks: Sequence[Check]) -> list[dict[str, Any
     found: dict[str, Mapping[str, Any]] = {}
     for look in sorted(data.looks, key=lambda record: (bool(record.body.get("light")), -record.at.mono_s)):
         if look.body["state"] == "done" and (not found or not look.body.get("light")):
-            for site in look.body.get("sites", []):
-                found.setdefault(site["fingerprint"], site)
+            for name, site in _merged(look.body.get("sites", [])).items():
+                found.setdefault(name, site)
     entries = [_entry(site, growth) for site in found.values()]
     entries = [entry for entry in entries if entry.get("share", 1.0) >= LEAST_SHARE]
-    return sorted(entries, key=lambda entry: -entry.get("bytes_per_operation", 0.0))[:MOST_SITES]
+    return sorted(entries, key=_weight)[:MOST_SITES]
 
 
 def looks(data: EngineData) -> list[dict[str, Any]]:
@@ -83,9 +83,29 @@ def _entry(site: Mapping[str, Any], growth: float | None) -> dict[str, Any]:
     if each is not None:
         entry["bytes_per_operation"] = round_number(each)
     entry |= share
+    if is_number(things := site.get("things_per_operation", 0.0)) and things > 0:
+        entry["things_per_operation"] = round_number(things)
+    runs = site.get("runs")
+    if runs is not None and _is_texts(runs):
+        entry["runs"] = [name[:MOST_TEXT] for name in runs[:MOST_SITES]]
     if site.get(HELD):
         entry[HELD] = [holder[:MOST_TEXT] for holder in site[HELD][:MOST_SITES]]
     return entry | {"confidence": str(site.get("confidence", "low")), "tool": str(site.get("tool", "")), "known": None}
+
+
+def _merged(sites: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """Add up the lines of one function, which have one fingerprint; the first one stands for them."""
+    merged: dict[str, Mapping[str, Any]] = {}
+    for site in sites:
+        name = site["fingerprint"]
+        each = [s["bytes_per_operation"] for s in (merged.get(name), site) if s and s.get("bytes_per_operation")]
+        merged[name] = {**site, **merged.get(name, {}), **({"bytes_per_operation": sum(each)} if each else {})}
+    return merged
+
+
+def _weight(entry: Mapping[str, Any]) -> tuple[float, float]:
+    """Sort what makes descriptors, tasks and threads first: it is looked for only where they are what grows."""
+    return -entry.get("things_per_operation", 0.0), -entry.get("bytes_per_operation", 0.0)
 
 
 def _per_operation(check: Check) -> float | None:

@@ -68,7 +68,7 @@ def _finding(data: EngineData, check: Check, classes: Mapping[str, Class], *, so
         site = "" if signal.startswith("server_") else site_words(data, check)
         return f"{data.name}: {words}, limit {limit_words(check)}" + (f": {kind}" if kind else "") + site
     if family == "growth" and check.verdict == "FAIL":
-        return f"{data.name}: {classes[data.name].sentence}"
+        return f"{data.name}: {classes[data.name].sentence}{site_words(data, check)}"
     number = "" if check.estimate is None else f" {check.estimate:g} {check.unit}, limit {check.limit:g}"
     return f"{data.name}: {check.id}{number}" + (f": {check.reason}" if check.reason else "")
 

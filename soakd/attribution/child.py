@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from soakd.attribution import allocations, holders
+from soakd.attribution import allocations, handles, holders
 from soakd.attribution.frames import MOST_FRAMES, Frame, fingerprint, is_application
 from soakd.attribution.hooks import Hooks
 
@@ -38,7 +38,8 @@ def _settle(hooks: Hooks | None) -> None:
 
 
 def conclude(
-    texts: list[str], operations: tuple[int, int], traced_operations: int, hooks: Hooks | None
+    texts: list[str], operations: tuple[int, int], traced_operations: int, hooks: Hooks | None,
+    *, things: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """Name what grew in both windows.
 
@@ -47,6 +48,7 @@ def conclude(
         operations: how many there were between the three children.
         traced_operations: of the first, how many there were with tracing on.
         hooks: given where allocations are traced.
+        things: tasks or threads grow: where they are made comes first.
 
     Returns:
         `sites`, the heaviest first: {fingerprint, site, frames, bytes_per_operation, confidence, tool, held_by}.
@@ -54,6 +56,8 @@ def conclude(
     _settle(hooks)
     earlier: list[Reading] = [json.loads(text) for text in texts]
     sites = _allocating(earlier[1]["sums"], (traced_operations, operations[1])) if hooks is not None else {}
+    if things:
+        _count_things(sites, sum(operations))
     first, second = (holders.unpacked(reading["census"]) for reading in earlier)
     earlier.clear()
     found = holders.growing(first, second, operations)
@@ -69,7 +73,7 @@ def conclude(
                 site["confidence"] = "high"
         if not linked:
             sites[f"holder {number}"] = _holding(holder, words, Frame(file, 0, function))
-    ranked = sorted(sites.values(), key=lambda site: -site["bytes_per_operation"])
+    ranked = sorted(sites.values(), key=lambda s: (-s.get("things_per_operation", 0.0), -s["bytes_per_operation"]))
     return {"sites": ranked[:MOST_SITES]}
 
 
@@ -84,6 +88,13 @@ def _allocating(before: Mapping[str, int], operations: tuple[int, int]) -> dict[
     heaviest = sorted(kept, key=lambda key: -kept[key])[:MOST_SITES]
     stacks = allocations.with_functions({key: traces[key] for key in heaviest})
     return {key: _site("tracemalloc", stacks[key], kept[key]) for key in heaviest}
+
+
+def _count_things(sites: Mapping[str, dict[str, Any]], operations: int) -> None:
+    """Tell of each site that keeps growing how many tasks it made, and what they run."""
+    for key, made in handles.tasks_made_at().items():
+        if key in sites:
+            handles.tell(sites[key], made, operations)
 
 
 def _site(tool: str, stack: list[Frame], bytes_per_operation: float) -> dict[str, Any]:

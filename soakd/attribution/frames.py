@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -55,8 +56,9 @@ def module_of(file: str) -> str:
     if not file.endswith(".py"):
         return "/".join(parts[-_NATIVE_PARTS:])  # crate/src/file.rs
     first = len(parts) - 1
-    while first > 1 and Path("/".join([*parts[:first], "__init__.py"])).is_file():
-        first -= 1
+    with suppress(OSError):  # a forked child may not look
+        while first > 1 and Path("/".join([*parts[:first], "__init__.py"])).is_file():
+            first -= 1
     return "/".join(parts[first:])
 
 

@@ -161,7 +161,9 @@ class Look:
         earlier: list[str] = []
         begun, middle = self._forked_at
         between = int(middle - begun), int(operations - middle)
-        job = partial(child.conclude, earlier, between, self._operations[0], hooks)
+        job = partial(
+            child.conclude, earlier, between, self._operations[0], hooks, things=self._route == "handles"
+        )  # fmt: skip
         self._start_child(operations, job, partial(child.load, self._files, earlier))
 
     def _start_child(self, operations: float, job: Job, prepare: Callable[[], None] | None = None) -> None:
@@ -174,7 +176,8 @@ class Look:
         path.write_text(json.dumps(values), encoding="utf-8")
 
     def _finish(self, values: Mapping[str, Any]) -> None:
-        sites = [*values["sites"], *self._tool.sites(self._operations)]
+        sites = list(values["sites"])
+        self._tool.add_to(sites, self._operations)
         captures = self._tool.captures
         self._end()
         self._send(self._body("done", sites=sites, capture=captures))

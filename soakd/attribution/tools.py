@@ -1,11 +1,16 @@
 """What is switched on in the windows of a look: nothing, tracemalloc, or memray. Each leaves when the look ends."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from soakd.attribution.allocations import DEPTH
+from soakd.attribution.frames import module_of
+from soakd.attribution.handles import descriptors, growing, tell, threads_made_at
 from soakd.attribution.hooks import Hooks
+
+Sites = list[dict[str, Any]]
 
 
 class Tool(Protocol):
@@ -29,8 +34,8 @@ class Tool(Protocol):
     def end(self, window: int, operations: int) -> None:
         """End it."""
 
-    def sites(self, operations: list[int]) -> list[dict[str, Any]]:
-        """Give what it has found by itself."""
+    def add_to(self, sites: Sites, operations: list[int]) -> None:
+        """Add what it has found by itself."""
 
     def close(self) -> None:
         """Switch off, whatever state it is in."""
@@ -54,9 +59,8 @@ class NoTool:
     def end(self, window: int, operations: int) -> None:
         """Do nothing."""
 
-    def sites(self, operations: list[int]) -> list[dict[str, Any]]:  # noqa: ARG002
+    def add_to(self, sites: Sites, operations: list[int]) -> None:
         """Find nothing."""
-        return []
 
     def close(self) -> None:
         """Do nothing."""
@@ -83,6 +87,34 @@ class Tracemalloc(NoTool):
 
             tracemalloc.stop()
             self.active = False
+
+
+class Handles(Tracemalloc):
+    """Descriptors counted at the edges of the windows, beside tracemalloc for where tasks and threads are made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counts: list[Counter[str]] = []
+
+    def begin(self, window: int) -> None:
+        """Count, first."""
+        self._counts.append(descriptors())
+        super().begin(window)
+
+    def end(self, window: int, operations: int) -> None:  # noqa: ARG002
+        """Count again."""
+        self._counts.append(descriptors())
+
+    def add_to(self, sites: Sites, operations: list[int]) -> None:
+        """Add the threads that the sites make, and the kinds of descriptors of which there are ever more."""
+        first, second = operations
+        for key, made in threads_made_at().items():
+            file, _, line = key.rpartition(":")
+            place = f"{module_of(file)}:{line} "
+            for site in sites:
+                if site["site"].startswith(place):
+                    tell(site, made, first + second)
+        sites += growing(self._counts, (first, second))
 
 
 class Memray(NoTool):
@@ -132,8 +164,10 @@ def tool_for(route: str, stem: Path, live_bytes: Callable[[], int]) -> Tool:
     Raises:
         ValueError: no such route.
     """
-    if route in ("python", "handles"):
+    if route == "python":
         return Tracemalloc()
+    if route == "handles":
+        return Handles()
     if route == "native":
         return Memray(stem, live_bytes)
     raise ValueError(f"no route {route!r}")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import ROOT
 from tests.looking import PROGRAM, look
 
 pytestmark = pytest.mark.integration
@@ -57,6 +58,39 @@ def test_a_leak_in_rust_is_named_by_file_and_line_and_by_the_python_line_that_ca
     assert first["site"].startswith("soakd-py/src/leaks.rs:")
     assert f"called from {NATIVE}:" in first["site"]
     assert first["bytes_per_operation"] == pytest.approx(100, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("what", "line", "runs"),
+    [
+        ("task_leak", "create_task(event.wait())", "task Event.wait"),
+        ("thread_leak", "threading.Thread(target=event.wait", "thread Thread-# (wait)"),
+    ],
+)
+def test_a_leak_of_tasks_or_threads_is_named_by_the_line_that_makes_them(
+    tmp_path: Path, what: str, line: str, runs: str
+) -> None:
+    first = look(what, "handles", str(tmp_path / "captures"), every=5)["sites"][0]
+    place, _, function = first["site"].partition(" in ")
+    path, _, number = place.partition(":")
+    source = (ROOT / path).read_text(encoding="utf-8").splitlines()
+    assert line in source[int(number) - 1]
+    assert function == f"{what.removesuffix('_leak')}.<locals>.operation"
+    assert first["runs"] == [runs]
+
+
+def test_a_leak_of_descriptors_is_named_by_what_is_open(tmp_path: Path) -> None:
+    body = look("fd_leak", "handles", str(tmp_path / "captures"), every=5)
+    (site,) = body["sites"]
+    assert site["site"] == "descriptors: /dev/null"
+    assert site["things_per_operation"] == pytest.approx(0.2, rel=0.05)
+
+
+@pytest.mark.parametrize("what", ["task_twin", "thread_twin", "fd_twin"])
+def test_no_site_is_named_for_handles_that_are_closed(tmp_path: Path, what: str) -> None:
+    body = look(what, "handles", str(tmp_path / "captures"), every=5)
+    assert body["state"] == "done"
+    assert body["sites"] == []
 
 
 def test_a_fingerprint_is_the_same_in_another_run(tmp_path: Path) -> None:

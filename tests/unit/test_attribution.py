@@ -1,6 +1,7 @@
 """Sites: fingerprints, ranks, words, routes; and what is not a look."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from soakd.analysis.check import Check
 from soakd.analysis.rundata import EngineData
 from soakd.analysis.sites import attribution, is_look, looks, site_words
+from soakd.attribution import handles
 from soakd.attribution.frames import Frame, fingerprint, is_application, module_of
 from soakd.attribution.resolve import by_site, growing
 from soakd.deeplooks import DeepLooks, routes
@@ -226,3 +228,24 @@ def test_the_end_of_a_run_and_the_markdown_show_the_sites() -> None:
     engine = {"name": "e", "attribution": attribution(looked_at(done(("a|b", 392.0))), [GROWS])}
     assert list(site_lines({"engines": [engine]})) == ["e grows at a|b in f: 98%, 392 B/op, kept in list `seen` of f"]
     assert next(line for line in sites(engine) if "392" in line).startswith(r"| a\|b in f | 392 B/op | 98% |")
+
+
+def test_a_kind_of_descriptor_that_keeps_growing_is_named_and_one_that_fills_a_pool_is_not() -> None:
+    counts = [Counter(leak=1, pool=0), Counter(leak=5, pool=8), Counter(leak=6, pool=8), Counter(leak=18, pool=9)]
+    (site,) = handles.growing(counts, (100, 300))
+    assert site["site"] == "descriptors: leak"
+    assert site["things_per_operation"] == 0.04
+
+
+def test_what_makes_things_is_ranked_before_what_weighs_more() -> None:
+    body = done(("heavy", 900.0), ("maker", 10.0))
+    body["sites"][1] |= {"things_per_operation": 0.01, "runs": ["task serve"]}
+    first, _ = attribution(looked_at(body), [])
+    assert (first["fingerprint"], first["runs"]) == ("maker", ["task serve"])
+    (line, _) = site_lines({"engines": [{"name": "e", "attribution": [first, {}]}]})
+    assert line == "e grows at maker in f: 10 B/op, 0.01/op, runs task serve, kept in list `seen` of f"
+
+
+def test_lines_of_one_function_are_one_site_and_add_up() -> None:
+    (site,) = attribution(looked_at(done(("a", 300.0), ("a", 92.0))), [GROWS])
+    assert (site["site"], site["share"]) == ("a in f", 0.98)
