@@ -2,6 +2,7 @@
 
 import gc
 import json
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ def read(hooks: Hooks | None) -> Reading:
     """Read one moment: lengths of containers, and bytes by site where allocations are traced (with `hooks`)."""
     _settle(hooks)
     sums = allocations.survivors()[0] if hooks is not None else {}
-    return {"census": holders.census(), "sums": sums}
+    made = {key: names.total() for key, names in handles.tasks_made_at().items()} if hooks is not None else {}
+    return {"census": holders.census(), "sums": sums, "made": made}
 
 
 def load(paths: list[Path], into: list[str]) -> None:
@@ -55,9 +57,8 @@ def conclude(
     """
     _settle(hooks)
     earlier: list[Reading] = [json.loads(text) for text in texts]
-    sites = _allocating(earlier[1]["sums"], (traced_operations, operations[1])) if hooks is not None else {}
-    if things:
-        _count_things(sites, sum(operations))
+    made = handles.tasks_made_at() if things else {}
+    sites = _allocating(earlier[1], (traced_operations, operations[1]), made) if hooks is not None else {}
     first, second = (holders.unpacked(reading["census"]) for reading in earlier)
     earlier.clear()
     found = holders.growing(first, second, operations)
@@ -77,24 +78,33 @@ def conclude(
     return {"sites": ranked[:MOST_SITES]}
 
 
-def _allocating(before: Mapping[str, int], operations: tuple[int, int]) -> dict[str, dict[str, Any]]:
-    """Return the sites whose surviving bytes keep growing. Tracing began with the first window: it held nothing."""
+def _allocating(
+    before: Reading, operations: tuple[int, int], made: Mapping[str, Counter[str]]
+) -> dict[str, dict[str, Any]]:  # fmt: skip
+    """Return the sites whose surviving bytes, or tasks, keep growing. Tracing began with the first window, at none."""
     sums, traces = allocations.survivors()
-    kept = {}
-    for key, bytes_now in sums.items():
-        rate_1, rate_2 = before.get(key, 0) / operations[0], (bytes_now - before.get(key, 0)) / operations[1]
-        if rate_2 >= LEAST_BYTES_PER_OPERATION and rate_2 >= holders.KEEPS_GROWING * rate_1:
-            kept[key] = rate_2
-    heaviest = sorted(kept, key=lambda key: -kept[key])[:MOST_SITES]
+    counts = {key: names.total() for key, names in made.items() if key in sums}
+    tasks = _lasting(before["made"], counts, operations, holders.LEAST_GAIN / sum(operations))
+    kept = _lasting(before["sums"], sums, operations, LEAST_BYTES_PER_OPERATION)
+    heaviest = [*tasks, *sorted(kept.keys() - tasks.keys(), key=lambda key: -kept[key])][:MOST_SITES]
     stacks = allocations.with_functions({key: traces[key] for key in heaviest})
-    return {key: _site("tracemalloc", stacks[key], kept[key]) for key in heaviest}
+    # A table that happened to double in the first window hides the bytes of a site whose tasks keep growing.
+    sites = {key: _site("tracemalloc", stacks[key], kept.get(key, sums[key] / sum(operations))) for key in heaviest}
+    for key, rate in tasks.items():
+        handles.tell(sites[key], made[key], rate)
+    return sites
 
 
-def _count_things(sites: Mapping[str, dict[str, Any]], operations: int) -> None:
-    """Tell of each site that keeps growing how many tasks it made, and what they run."""
-    for key, made in handles.tasks_made_at().items():
-        if key in sites:
-            handles.tell(sites[key], made, operations)
+def _lasting(
+    before: Mapping[str, int], present: Mapping[str, int], operations: tuple[int, int], least: float
+) -> dict[str, float]:  # fmt: skip
+    """Return the rates of the second window, per operation, where they are no less than most of the first's."""
+    rates = {}
+    for key, count in present.items():
+        rate_1, rate_2 = before.get(key, 0) / operations[0], (count - before.get(key, 0)) / operations[1]
+        if rate_2 >= least and rate_2 >= holders.KEEPS_GROWING * rate_1:
+            rates[key] = rate_2
+    return rates
 
 
 def _site(tool: str, stack: list[Frame], bytes_per_operation: float) -> dict[str, Any]:

@@ -67,9 +67,9 @@ def threads_made_at() -> dict[allocations.Key, Counter[str]]:
     return _made_at(module.enumerate()[-MOST_THREADS:]) if module is not None else {}
 
 
-def tell(site: dict[str, Any], made: Counter[str], operations: int) -> None:
-    """Add to a site what it makes."""
-    site["things_per_operation"] = round(made.total() / operations, 5)
+def tell(site: dict[str, Any], made: Counter[str], rate: float) -> None:
+    """Add to a site what it makes, and how many of it an operation."""
+    site["things_per_operation"] = round(rate, 5)
     site["runs"] = [name for name, _ in made.most_common(3)]
     site["confidence"] = "high"
 

@@ -113,7 +113,7 @@ class Handles(Tracemalloc):
             place = f"{module_of(file)}:{line} "
             for site in sites:
                 if site["site"].startswith(place):
-                    tell(site, made, first + second)
+                    tell(site, made, made.total() / (first + second))
         sites += growing(self._counts, (first, second))
 
 
