@@ -44,6 +44,11 @@ def is_application(file: str) -> bool:
     return not file.startswith(_LIBRARY) or "-packages" in file
 
 
+def is_harness(file: str) -> bool:
+    """Tell whether Python code is soakd's own and no engine's."""
+    return file.startswith(_SOAKD) and not is_application(file)
+
+
 @functools.lru_cache(maxsize=512)
 def module_of(file: str) -> str:
     """Return a file's path from its outermost package on: the same wherever the package is installed."""

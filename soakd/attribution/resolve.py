@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from soakd.attribution.frames import MOST_FRAMES, Frame, fingerprint, is_application
+from soakd.attribution.frames import MOST_FRAMES, Frame, fingerprint, is_application, is_harness
 from soakd.attribution.holders import KEEPS_GROWING
 
 LEAST_BYTES_PER_OPERATION = 1.0
@@ -23,7 +23,7 @@ _ALLOCATORS = re.compile(
 )
 _PLUMBING = re.compile(
     r"^/rustc/|/rustlib/src/|/pyo3(-\w+)?-\d|(^|/)allocator\.rs$"
-    r"|(^|/)(Objects|Python|Modules|Include(/internal)?|Parser|Programs)/\w+\.[ch]$|/(sysdeps|csu|nptl|malloc|elf)/"
+    r"|(^|/)(Objects|Python|Modules|Include(/internal)?|Parser|Programs)/\w+\.[ch]$|^\.{1,2}/(sysdeps|csu|nptl|malloc|elf|libio|stdlib|string)/"
 )
 
 
@@ -65,7 +65,8 @@ def by_site(records: Iterable[tuple[int, Sequence[Frame]]]) -> dict[Key, Seen]:
     largest: dict[Key, int] = {}
     for size, stack in records:
         leaf = next(_application(stack), None)
-        if leaf is None:
+        python = next((frame.file for frame in stack if frame.file.endswith(PYTHON)), "")
+        if leaf is None or is_harness(python):
             continue
         key = leaf.file, leaf.function
         keeps = found[key].stack if size <= largest.get(key, -1) else tuple(stack)

@@ -249,3 +249,10 @@ def test_what_makes_things_is_ranked_before_what_weighs_more() -> None:
 def test_lines_of_one_function_are_one_site_and_add_up() -> None:
     (site,) = attribution(looked_at(done(("a", 300.0), ("a", 92.0))), [GROWS])
     assert (site["site"], site["share"]) == ("a in f", 0.98)
+
+
+def test_what_the_harness_allocates_is_no_site_of_the_engine() -> None:
+    from soakd.worker import housekeeping
+
+    stack = [Frame("/srv/engine/src/x.c", 131, "mem_finish"), Frame(housekeeping.__file__, 83, "_sample")]
+    assert by_site([(1000, stack)]) == {}
