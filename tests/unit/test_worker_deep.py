@@ -40,11 +40,10 @@ def test_an_order_waits_for_the_reload_phase_and_a_light_one_only_for_load(tmp_p
     looks = DeepLooks("e", records)  # type: ignore[arg-type]
     looks.order(order(tmp_path))
     for phase in ("baseline", "load", "drain"):
-        looks.step(phase, 1.0, 0.0)  # type: ignore[arg-type]
-    assert not looks.active
+        looks.step(phase, 1.0, 0.0)
+    assert (looks.active, records.sent) == (False, [])
     looks.step("reload", 2.0, 0.0)
-    assert looks.active
-    assert looks.disturbs
+    assert (looks.active, looks.disturbs) == (True, True)
     assert [body["state"] for body in records.sent] == ["begun"]
 
     light = DeepLooks("e", records)  # type: ignore[arg-type]
