@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help build soak test check fix bench planted golden lock clean bootstrap dev
+.PHONY: help build soak test check lint fix bench planted golden lock clean bootstrap dev
 
 PY := .venv/bin/python
 # Found when a recipe runs, after bootstrap: a fresh machine has neither when make starts.
@@ -29,13 +29,15 @@ test: dev ## Run every test, Rust and Python, unit to integration
 	$(RUST_PATH) cargo test --locked --quiet $(PURE_CRATES)
 	$(PY) -m pytest
 
-check: dev ## Format, lint, types, import contracts and the fast tests
+check: lint ## Format, lint, types, import contracts and the fast tests
+	$(PY) -m pytest -m "not integration and not slow" tests/unit tests/property
+
+lint: dev ## Format, lint, types and import contracts, without a test
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 	$(RUST_PATH) sh tools/check-rust.sh
-	$(PY) -m pytest -m "not integration and not slow" tests/unit tests/property
 
 fix: dev ## Format, and mend what the linters can mend
 	.venv/bin/ruff format .
