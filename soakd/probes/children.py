@@ -20,6 +20,9 @@ MOST_TIME_FORKING = 0.01
 
 COSTS_REMEMBERED = 9
 
+LEAST_SNAPSHOT_S = 5.0
+"""So long a snapshot may last, whatever waits for it."""
+
 
 class Cadence:
     """When one kind of child is next due, on the caller's clock in seconds; at once the first time.
@@ -118,7 +121,9 @@ class Children:
     def _is_in_the_way(self, now_s: float) -> bool:
         """Tell whether a snapshot has lasted so long that a reading of reachable bytes has missed its turn."""
         every_s = self._reachable.every_s
-        return self._is_snapshot and every_s is not None and now_s >= self._reachable.due_s + every_s
+        if not self._is_snapshot or every_s is None:
+            return False
+        return now_s >= max(self._reachable.due_s + every_s, self._forked_at_s + LEAST_SNAPSHOT_S)
 
     def _fork(self) -> ForkedChild:
         short = process.memory_short_for_a_fork()
