@@ -20,7 +20,7 @@ MOST_TIME_FORKING = 0.01
 
 COSTS_REMEMBERED = 9
 
-LEAST_SNAPSHOT_S = 5.0
+LEAST_SNAPSHOT_S = 10.0
 """So long a snapshot may last, whatever waits for it."""
 
 

@@ -163,10 +163,11 @@ def test_without_the_native_module_python_records_latency_and_nobody_invents_rus
 
 
 def test_a_pympler_that_does_not_import_leaves_the_plain_counter(soaked: Soaked) -> None:
-    methods = {name: {body.get("method") for body in soaked.bodies(name, "snapshot")} for name in soaked.environments}
-    assert methods.pop("hostile") == {"types"}
-    assert methods.pop("release-1") == {"pympler"}
-    assert all(method <= {"pympler", "types"} for method in methods.values())
+    bodies = {name: soaked.bodies(name, "snapshot") for name in soaked.environments}
+    assert {body["method"] for body in bodies["hostile"] if "skipped" not in body} == {"types"}
+    # a busy host's first snapshot may have given way to the leak signal, and the next ones go without pympler
+    assert any(body.get("method") == "pympler" or "gave way" in body["skipped"] for body in bodies["release-1"][:1])
+    assert all(body["method"] in ("pympler", "types") for body in bodies["release-1"] if "skipped" not in body)
 
 
 def test_the_same_under_another_version_of_cpython(soaked: Soaked) -> None:
