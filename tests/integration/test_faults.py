@@ -278,7 +278,8 @@ def test_a_fault_of_every_kind_is_recovered_from_and_measured(verdict: dict[str,
 @pytest.mark.slow
 def test_what_breaks_connections_is_noticed(verdict: dict[str, Any]) -> None:
     noticed = {fault["name"] for fault in verdict["faults"] if "detected_s" in fault}
-    assert {"kill@redis", "reset@redis", "refuse@opa", "restart@redis", "kill@rust", "reload-policy@rust"} <= noticed
+    # a reset between two operations is not among them: the pool just connects again, and nobody has noticed anything
+    assert {"kill@redis", "refuse@opa", "restart@redis", "kill@rust", "reload-policy@rust"} <= noticed
 
 
 @pytest.mark.slow
