@@ -107,9 +107,13 @@ def build_parser() -> argparse.ArgumentParser:
     prune = _add(
         subparsers, "prune", commands.prune, "remove old runs; never one that is written now or may still be resumed"
     )
+    prune.add_argument("config", nargs="?", help="a configuration whose [retention] says what stays")
     prune.add_argument("--runs", default="runs", metavar="DIR", help="the folder of runs (default: %(default)s)")
     prune.add_argument("--keep", type=int, metavar="N", help="keep the newest N finished runs")
     prune.add_argument("--older-than", metavar="D", help='remove only runs that ended longer ago than D, such as "30d"')
+    prune.add_argument(
+        "--unfinished", action="store_true", help="remove those too that may still be resumed (not the running one)"
+    )
     prune.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
 
     export = _add(subparsers, "export", commands.export, "write the samples of a run for other tools")

@@ -18,6 +18,7 @@ from soakd.plan import Plan, make_plan
 from soakd.resumption import Resumption
 from soakd.rundir import RunDir
 from soakd.sdnotify import Notifier
+from soakd.settings import Retention
 from soakd.units import format_bytes, parse_duration, parse_growth_rate
 
 CODES: Mapping[str, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4, "INCOMPLETE": 4}
@@ -44,6 +45,9 @@ def check(options: argparse.Namespace) -> int:
     """Say everything that would stop the run, and what it could see."""
     plan = _plan(options)
     findings = list(preflight.check_host(plan, _run_path(plan, options)))
+    for one in _beyond_retention(plan, options):
+        said = f"{one.run.path} is removed when a run begins: {one.why}" if one.is_finished else _kept(one)
+        findings.append(preflight.Finding("note", f"retention: {said}"))
     findings += asyncio.run(_engine_findings(plan))
     findings += preflight.outlook(plan)
     for finding in findings:
@@ -61,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError("run: give a configuration, or --resume with a run that is unfinished")
     plan = _plan(options)
     path = _run_path(plan, options)
+    _make_room(plan, options)
     _refuse(list(preflight.check_host(plan, path)))
     _refuse(asyncio.run(_engine_findings(plan)))
     return _soak(plan, RunDir.create(path), options)
@@ -202,25 +207,76 @@ def install_units(options: argparse.Namespace) -> int:
 
 
 def prune(options: argparse.Namespace) -> int:
-    """Remove old runs; one that is written now, or may still be resumed, never."""
+    """Remove old runs; one that is written now never, one that may still be resumed only where that is said."""
+    runs = rundir.list_runs(Path(options.runs))
+    found = list(_prunable(runs, options))
+    gone = [one for one in found if one.is_finished or options.unfinished]
+    for one in found:
+        if one not in gone:
+            print(_kept(one))
+            continue
+        if not options.dry_run:
+            pruning.remove(one.run)
+        said = "would remove" if options.dry_run else "removed"
+        print(f"{said} {one.run.path}: {format_bytes(one.bytes)}{f': {one.why}' if one.why else ''}")
+    freed = format_bytes(sum(one.bytes for one in gone))
+    print(f"{len(gone)} of {len(runs)} runs, {freed} {'would be freed' if options.dry_run else 'freed'}")
+    return 0
+
+
+def _prunable(runs: list[RunDir], options: argparse.Namespace) -> Iterator[pruning.Prunable]:
+    """Find what the options mean: the bounds of a configuration, or those of the command line."""
+    now_s = processes.now().wall_s
+    by_hand = options.keep is not None or options.older_than
+    if options.config is not None:
+        loaded = config.load(Path(options.config))
+        if by_hand:
+            raise ConfigError(
+                "prune: give either CONFIG, whose [retention] says what stays, or --keep and --older-than"
+            )
+        if loaded.retention == Retention():
+            raise ConfigError(f"{options.config}: retention: has no bound; known keys: age, runs, size")
+        return pruning.surplus(runs, _is_finished, name=loaded.run.name, retention=loaded.retention, now_s=now_s)
     try:
         older_than_s = parse_duration(options.older_than) if options.older_than else 0.0
     except ValueError as error:
         raise ConfigError(f"--older-than: {error}") from error
-    if (options.keep or 0) < 0 or (options.keep is None and not options.older_than):
-        raise ConfigError("prune: give --keep N (0 or more), --older-than D, or both")
-    runs = rundir.list_runs(Path(options.runs))
-    keep = options.keep or 0
-    found = list(
-        pruning.prunable(runs, _is_finished, keep=keep, older_than_s=older_than_s, now_s=processes.now().wall_s)
+    if (options.keep or 0) < 0 or not by_hand:
+        raise ConfigError("prune: give --keep N (0 or more), --older-than D, or both; or a CONFIG with [retention]")
+    return pruning.prunable(
+        runs, _is_finished, keep=options.keep or 0, older_than_s=older_than_s, now_s=now_s,
+        unfinished=options.unfinished,
+    )  # fmt: skip
+
+
+def _kept(one: pruning.Prunable) -> str:
+    return (
+        f"kept {one.run.path}: {format_bytes(one.bytes)}: {one.why}, but it is unfinished: "
+        "soakd run --resume goes on with it, soakd prune --unfinished removes it"
     )
-    for one in found:
-        if not options.dry_run:
+
+
+def _make_room(plan: Plan, options: argparse.Namespace) -> None:
+    """Remove what is beyond `[retention]`, before a run begins; what cannot be removed stops no run."""
+    for one in _beyond_retention(plan, options):
+        if not one.is_finished:
+            print(f"soakd: retention: {_kept(one)}", file=sys.stderr)
+            continue
+        try:
             pruning.remove(one.run)
-        print(f"{'would remove' if options.dry_run else 'removed'} {one.run.path}: {format_bytes(one.bytes)}")
-    freed = format_bytes(sum(one.bytes for one in found))
-    print(f"{len(found)} of {len(runs)} runs, {freed} {'would be freed' if options.dry_run else 'freed'}")
-    return 0
+            print(f"soakd: retention: removed {one.run.path}: {format_bytes(one.bytes)}: {one.why}", file=sys.stderr)
+        except PreflightError as error:
+            print(f"soakd: warning: retention: {error}", file=sys.stderr)
+
+
+def _beyond_retention(plan: Plan, options: argparse.Namespace) -> list[pruning.Prunable]:
+    """Return what `[retention]` lets go; nothing for a run in a folder of its own choosing."""
+    retention = plan.config.retention
+    if options.run_dir or retention == Retention():
+        return []
+    runs, name = rundir.list_runs(Path(options.runs)), plan.config.run.name
+    now_s = processes.now().wall_s
+    return list(pruning.surplus(runs, _is_finished, name=name, retention=retention, now_s=now_s))
 
 
 def list_runs(options: argparse.Namespace) -> int:

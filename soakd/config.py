@@ -27,6 +27,7 @@ from soakd.settings import (
     FaultConfig,
     Http,
     Limits,
+    Retention,
     Schedule,
     Supervision,
 )
@@ -82,6 +83,7 @@ def parse(
     supervision = _read_supervision(top.table("supervision"))
     http = _read_http(top.table("http"))
     attribution = _read_attribution(top.table("attribution"))
+    retention = _read_retention(top.table("retention"))
     engines = tuple(_read_engine(table, limits, folder) for table in top.tables("engine"))
     faults = _check_faults(tuple(read_fault(table, engines) for table in top.tables("fault")), source)
     top.finish()
@@ -90,7 +92,7 @@ def parse(
     return Config(
         source=source, text=text, run=run, supervision=supervision, http=http, overrides=tuple(overrides),
         faults=without_strangers(faults, engines),
-        attribution=attribution,
+        attribution=attribution, retention=retention,
         engines=_check_names(engines + _missing_controls(engines, run, limits), source),
     )  # fmt: skip
 
@@ -183,6 +185,16 @@ def _read_attribution(table: Table) -> Attribution:
     )
     table.finish()
     return attribution
+
+
+def _read_retention(table: Table) -> Retention:
+    retention = Retention(
+        runs=table.whole("runs", None, least=1),
+        age_s=table.quantity("age", units.parse_duration, None),
+        size_bytes=table.quantity("size", units.parse_size, None),
+    )
+    table.finish()
+    return retention
 
 
 def _read_engine(table: Table, limits: Limits, folder: Path) -> EngineConfig:

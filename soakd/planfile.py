@@ -8,7 +8,17 @@ from soakd.errors import JournalError
 from soakd.faultplan import FaultPlan
 from soakd.model import Phase
 from soakd.plan import EnginePlan, Plan
-from soakd.settings import Attribution, Config, EngineConfig, FaultConfig, Http, Limits, Schedule, Supervision
+from soakd.settings import (
+    Attribution,
+    Config,
+    EngineConfig,
+    FaultConfig,
+    Http,
+    Limits,
+    Retention,
+    Schedule,
+    Supervision,
+)
 
 
 def plan_as_dict(plan: Plan) -> dict[str, Any]:
@@ -43,6 +53,7 @@ def _config(fields: Mapping[str, Any]) -> Config:
         "overrides": tuple(fields["overrides"]),
         "faults": tuple(_fault_config(fault) for fault in fields.get("faults", ())),
         "attribution": Attribution(**fields.get("attribution", {})),
+        "retention": Retention(**fields.get("retention", {})),
     })  # fmt: skip
 
 

@@ -133,6 +133,18 @@ class Attribution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """Which finished runs of the same name stay in the folder of runs; None means: no bound."""
+
+    runs: int | None = None
+    """So many of the newest."""
+    age_s: float | None = None
+    """Those that ended within so many seconds."""
+    size_bytes: float | None = None
+    """As many of the newest as fit, beside those that are unfinished; the newest in any case."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Http:
     """Where `/metrics` is served."""
 
@@ -155,3 +167,4 @@ class Config:
     overrides: tuple[str, ...] = ()
     faults: tuple[FaultConfig, ...] = ()
     attribution: Attribution = Attribution()
+    retention: Retention = Retention()

@@ -55,7 +55,9 @@ def option_rows() -> Iterator[str]:
             yield f"| `{name}` | `{key}` | {' '.join([option.type, *bounds])} | {default} | {option.doc} |"
 
 
-@pytest.mark.parametrize("table", ["run", "limits", "engine", "fault", "supervision", "http"])
+@pytest.mark.parametrize(
+    "table", ["run", "limits", "engine", "fault", "supervision", "http", "attribution", "retention"]
+)
 def test_every_key_of_every_table_has_its_row(table: str) -> None:
     rows = re.findall(r"^\| `(\w+)` \|", section(table), re.MULTILINE)
     missing = set(known_keys(table)) - set(rows)

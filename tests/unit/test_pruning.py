@@ -33,6 +33,14 @@ def make(runs: Path, name: str, day: float, *, sealed: bool) -> Path:
     return path
 
 
+def config_with(folder: Path, bounds: str, *, name: str = "made-up") -> Path:
+    path = folder / "soak.toml"
+    run = f'[run]\nname = "{name}"\nduration = "3min"\nsample_every = "1s"\n'
+    text = f'{run}[retention]\n{bounds}\n[[engine]]\nname = "a"\nkind = "control.null"\n'
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
     for day in range(1, 6):
@@ -83,6 +91,69 @@ def test_a_link_is_not_followed(runs: Path, tmp_path: Path) -> None:
     (runs / "link").symlink_to(precious)
     assert prune(runs, "--keep", "0") == 0
     assert (precious / "run.db").is_file()
+
+
+def test_an_unfinished_run_goes_only_where_that_is_said(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert prune(runs, "--keep", "5", "--unfinished") == 0
+    assert left(runs) == {"run-1", "run-2", "run-3", "run-4", "run-5"}
+    assert "was unfinished" in capsys.readouterr().out
+
+
+def test_of_the_runs_of_a_name_so_many_stay_as_its_configuration_says(runs: Path, tmp_path: Path) -> None:
+    assert prune(runs, str(config_with(tmp_path, "runs = 2", name="another"))) == 0
+    assert len(left(runs)) == 6
+    assert prune(runs, str(config_with(tmp_path, "runs = 2"))) == 0
+    assert left(runs) == {"run-4", "run-5", "unfinished"}
+
+
+def test_what_is_too_old_goes_and_what_may_be_resumed_is_named(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.utime(runs / "run-5" / "run.db")
+    path = str(config_with(tmp_path, 'age = "30d"'))
+    assert prune(runs, path, "--dry-run") == 0
+    assert len(left(runs)) == 6
+    assert prune(runs, path) == 0
+    assert left(runs) == {"run-5", "unfinished"}
+    told = capsys.readouterr().out
+    assert "unfinished: soakd run --resume goes on with it" in told
+    assert "30d are kept (retention.age)" in told
+    assert prune(runs, path, "--unfinished") == 0
+    assert left(runs) == {"run-5"}
+
+
+def test_the_oldest_go_until_the_rest_fits_and_the_newest_stays(runs: Path, tmp_path: Path) -> None:
+    assert prune(runs, "--keep", "9", "--dry-run") == 0  # SQLite leaves files beside a journal that it has read
+    one = sum(file.stat().st_blocks * 512 for file in (runs / "run-1").iterdir())
+    assert prune(runs, str(config_with(tmp_path, f'size = "{one * 4}B"'))) == 0
+    assert left(runs) == {"run-3", "run-4", "run-5", "unfinished"}
+    assert prune(runs, str(config_with(tmp_path, 'size = "1B"'))) == 0
+    assert left(runs) == {"run-5", "unfinished"}
+
+
+def test_a_run_begins_by_removing_what_is_beyond_its_retention(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = RunDir(runs / "run-1")
+    held.lock()
+    path = config_with(tmp_path, "runs = 1")
+    busy = ["--set", "http.host=192.0.2.1"]  # nobody's address: preflight refuses the run, after room was made
+    assert cli.main(["check", str(path), "--runs", str(runs), *busy]) == 2
+    assert "run-4 is removed when a run begins" in capsys.readouterr().out
+    assert len(left(runs)) == 6
+    assert cli.main(["run", str(path), "--runs", str(runs), *busy]) == 2
+    assert left(runs) == {"run-1", "run-5", "unfinished"}
+    assert "soakd: retention: removed" in capsys.readouterr().err
+    held.unlock()
+
+
+@pytest.mark.parametrize("bounds", ["", "runs = 0", 'age = "soon"', "size = 5", "count = 3"])
+def test_a_configuration_without_bounds_or_with_wrong_ones_prunes_nothing(
+    runs: Path, tmp_path: Path, bounds: str
+) -> None:
+    assert prune(runs, str(config_with(tmp_path, bounds))) == 2
+    assert prune(runs, str(config_with(tmp_path, "runs = 1")), "--keep", "1") == 2
+    assert len(left(runs)) == 6
 
 
 @pytest.mark.parametrize("options", [[], ["--keep", "-1"], ["--older-than", "soon"]])
