@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.looking import PROGRAM, look
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.soak]
 
 OBJECTS, NATIVE = "soakd/engines/planted/objects.py", "soakd/engines/planted/native.py"
 

@@ -22,7 +22,7 @@ from soakd.plan import Plan, make_plan
 from soakd.records import Record
 from tests.servers import on_a_loop, opa_binary, opa_server, redis_server
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.soak]
 
 ROOT = Path(__file__).parents[2]
 POLICIES = ROOT / "configs" / "policies"

@@ -16,6 +16,8 @@ import pytest
 from soakd import journal
 from tests.environments import install, new_environment, other_cpythons, site_packages_of, wheel
 
+pytestmark = [pytest.mark.integration, pytest.mark.soak]
+
 ENGINES = Path(__file__).parents[1] / "engines"
 GREETER = 'RELEASE = {release}\n\ndef greet(name):\n    return "{word} " + name\n'
 DEPENDENCIES = ["aiohttp", "cachetools", "memray", "numpy", "prometheus_client", "psutil", "pympler", "redis", "rich"]
