@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from soakd import commands, units
+from soakd import commands, inquiries, units
 from soakd.errors import ConfigError, JournalError, PreflightError, SoakdError
 
 EXIT_CODES = """\
@@ -95,6 +95,15 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run_options(verdict)
     verdict.add_argument("--json", action="store_true", help="the file as it is")
 
+    diff = _add(
+        subparsers, "diff", inquiries.diff, "compare two runs, leak by leak, or two moments of one run, heap by heap"
+    )
+    diff.add_argument("run", metavar="RUN", nargs="+", help='one or two of: a run\'s folder, its name, or "latest"')
+    diff.add_argument("--from", metavar="D", help="compare the heap of one run from D after its origin, such as 6h")
+    diff.add_argument("--to", metavar="D", help="to D (default: from the begin to the end of the load phase)")
+    diff.add_argument("--json", action="store_true", help="the whole comparison")
+    _add_runs_option(diff)
+
     listing = _add(subparsers, "list", commands.list_runs, "list the runs")
     listing.add_argument("--runs", default="runs", metavar="DIR", help="the folder of runs (default: %(default)s)")
 
@@ -157,6 +166,10 @@ def _add_run_options(parser: argparse.ArgumentParser, *, optional: bool = False)
     parser.add_argument(
         "run", metavar="RUN", nargs="?" if optional else None, help='a run\'s folder, its name, or "latest"'
     )
+    _add_runs_option(parser)
+
+
+def _add_runs_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder of runs (default: %(default)s)")
 
 

@@ -88,7 +88,7 @@ def _is_finished(run: RunDir) -> bool:
     """Tell whether a run has been sealed and judged, or can never be; a damaged one is in nobody's way, and said."""
     try:
         if resumption.is_sealed(run.journal):
-            return bool(_read_verdict(run)[1]["verdict"] != "INCOMPLETE")
+            return bool(read_verdict(run)[1]["verdict"] != "INCOMPLETE")
         journal.check_whole(run.journal)
         return "plan" not in journal.read_meta(run.journal)  # killed before it had begun: nothing to go on with
     except JournalError as error:
@@ -112,7 +112,7 @@ def _show_finished(found: RunDir) -> int:
 
     Notifier().ready("the run is finished")  # a service that ended well was one
     with contextlib.suppress(JournalError):
-        result = _read_verdict(found)[1]
+        result = read_verdict(found)[1]
         if result["verdict"] != "INCOMPLETE":
             print(f"{found.path}: is finished, and not resumed")
             _show(result, found)
@@ -182,7 +182,7 @@ def _csv_limits(options: argparse.Namespace) -> Mapping[str, float] | float:
 def verdict(options: argparse.Namespace) -> int:
     """Show the verdict file of a run."""
     found = rundir.find(options.run, Path(options.runs))
-    text, result = _read_verdict(found)
+    text, result = read_verdict(found)
     if options.json:
         sys.stdout.write(text)
     else:
@@ -290,13 +290,13 @@ def list_runs(options: argparse.Namespace) -> int:
 def _state_of(found: RunDir) -> tuple[str, str]:
     """Return a run's state and sentence for the list; a damaged run must not hide the others."""
     try:
-        _, result = _read_verdict(found)
+        _, result = read_verdict(found)
     except JournalError as error:
         return ("RUNNING" if found.is_running() else "UNKNOWN"), str(error)
     return ("RUNNING" if found.is_running() else result["verdict"]), result["summary"]
 
 
-def _read_verdict(found: RunDir) -> tuple[str, dict[str, Any]]:
+def read_verdict(found: RunDir) -> tuple[str, dict[str, Any]]:
     """Read the verdict file of a run, as text and as what it says.
 
     Raises:

@@ -18,7 +18,7 @@ CONTRACTS = {contract["id"]: contract for contract in PYPROJECT["tool"]["importl
 
 ONLY_IN = {
     "aiohttp": {"backends", "engines", "web"},
-    "argparse": {"cli", "commands"},
+    "argparse": {"cli", "commands", "inquiries"},
     "cachetools": {"engines"},
     "memray": {"attribution"},
     "numpy": {"analysis", "csvfile"},

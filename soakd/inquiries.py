@@ -1,0 +1,46 @@
+"""What the commands do that ask about runs: what changed. Belongs to the command line: it may print."""
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from soakd import journal, rundir
+from soakd.commands import read_verdict
+from soakd.diff import diff_heaps, diff_runs, differences
+from soakd.errors import ConfigError
+from soakd.units import parse_duration
+
+DIFF_CODES: Mapping[str, int] = {"same": 0, "new": 1, "unknown": 3}
+
+
+def diff(options: argparse.Namespace) -> int:
+    """Compare two runs, or two moments of one."""
+    from soakd.display import differences as lines
+
+    runs = [rundir.find(name, Path(options.runs)) for name in options.run]
+    moments = [_moment(flag, getattr(options, flag)) for flag in ("from", "to")]
+    asked = any(moment is not None for moment in moments)
+    if len(runs) != (1 if asked else 2):
+        raise ConfigError("diff: give either two runs, or one run with --from and --to")
+    if asked:
+        result = diff_heaps(runs[0], *moments)
+        text = lines.heap_lines(result)
+    else:
+        before, after = runs
+        unlike = differences(journal.read_meta(before.journal), journal.read_meta(after.journal))
+        result = diff_runs(read_verdict(before)[1], read_verdict(after)[1], unlike)
+        text = lines.run_lines(result)
+    if options.json:
+        sys.stdout.write(rundir.to_json(result))
+    else:
+        for line in text:
+            print(line)
+    return DIFF_CODES[result["answer"]] if "answer" in result else 0
+
+
+def _moment(flag: str, text: str | None) -> float | None:
+    try:
+        return None if text is None else parse_duration(text)
+    except ValueError as error:
+        raise ConfigError(f"--{flag}: {error}") from error
