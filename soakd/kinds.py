@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from soakd import addresses
 from soakd.model import Role
 from soakd.units import parse_duration
 
@@ -51,7 +52,7 @@ class OptionInfo:
             case "whole" | "number":
                 return self._read_number(value)
             case "url":
-                return _url(value, self.schemes)
+                return addresses.check(_text(value, "an address"), self.schemes)
             case "path":
                 return str(_existing(_text(value, "a path"), folder))
             case "paths":
@@ -206,14 +207,6 @@ def for_worker(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that a worker is told of."""
     known = KINDS[kind].options
     return {name: value for name, value in options.items() if name not in known or not known[name].for_server}
-
-
-def _url(value: object, schemes: tuple[str, ...]) -> str:
-    text = _text(value, "an address")
-    scheme, _, rest = text.partition("://")
-    if scheme not in schemes or not rest:
-        raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}, got {text!r}")
-    return text
 
 
 def _program(text: str, folder: Path) -> str:

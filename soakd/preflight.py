@@ -67,6 +67,8 @@ async def check_engines(plan: Plan) -> AsyncIterator[Finding]:
         able = [engine for engine in plan.engines if not _names(engine) & wrong.keys()]
         with import_folder() as imports:
             found = await asyncio.gather(*(_try_engine(plan, engine, imports, addresses) for engine in able))
+        started = [engine for engine, finding in zip(able, found, strict=True) if finding is None]
+        wrong |= await check.missing_rules(started, addresses)
     for name, what in wrong.items():
         yield Finding("error", f'engine "{name}": {what}')
     for finding in found:

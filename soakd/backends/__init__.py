@@ -9,8 +9,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from soakd.addresses import without_credentials
 from soakd.backends import opa, programs, redis
-from soakd.backends.client import Client, without_password
+from soakd.backends.client import Client
 from soakd.backends.existing import ExistingServer
 from soakd.backends.opa import OpaClient
 from soakd.backends.private import PrivateServer
@@ -111,7 +112,7 @@ class Backends:
         }  # fmt: skip
         if (url := options.get("url")) is not None:
             voice = Voice(name, kind, "url", self._sink, first_life)
-            return ExistingServer(voice, url, without_password(url), lambda: client_of(kind, url), **common)
+            return ExistingServer(voice, url, without_credentials(url), lambda: client_of(kind, url), **common)
         binary = programs.find(kind, options)
         place = Place(folder / name, port=kind == "opa")
         return PrivateServer(

@@ -3,12 +3,15 @@
 import asyncio
 import contextlib
 import dataclasses
+import ssl
 import tempfile
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from pathlib import Path
 
+from aiohttp import ClientSSLError
+
+from soakd.addresses import without_credentials
 from soakd.backends import Backends, client_of, opa, private, programs, server_of
-from soakd.backends.client import without_password
 from soakd.backends.opa import OpaClient
 from soakd.backends.watch import answered
 from soakd.errors import BackendError
@@ -43,11 +46,38 @@ async def trial(plan: Plan) -> AsyncIterator[tuple[Mapping[str, str], dict[str, 
         try:
             await backends.settled()
             wrong = {name: server.failure for name, server in backends.servers.items() if server.failure is not None}
-            wrong |= await _missing_rules(mine, backends.addresses, wrong)
             yield {name: url for name, url in backends.addresses.items() if name not in wrong}, wrong
         finally:
             backends.stop()
             await tender
+
+
+async def missing_rules(engines: Iterable[EnginePlan], addresses: Mapping[str, str]) -> dict[str, str]:
+    """Ask every OPA for the rule of its engine, once its policy is there.
+
+    A rule that is not there is undefined for every input, which is no error: the soak would be of nothing.
+
+    Args:
+        engines: those that have started and pushed their policies.
+        addresses: of private servers, by engine name.
+
+    Returns:
+        Engine name -> what is missing. A server that does not tell what it has is believed.
+    """
+    missing = {}
+    for engine in engines:
+        if server_of(engine) != "opa":
+            continue
+        name, rule = engine.config.name, engine.options["rule"]
+        client = OpaClient(addresses.get(name) or engine.options["url"])
+        try:
+            if await answered(client.has_rule(rule)) is False:
+                missing[name] = f'rule "{rule}": neither a rule of the policy nor a document of its data'
+        except BackendError:
+            continue  # too much to tell in time
+        finally:
+            await client.close()
+    return missing
 
 
 async def _fault(engine: EnginePlan) -> str | None:
@@ -73,31 +103,18 @@ async def _ask_once(engine: EnginePlan, url: str) -> None:
     try:
         await answered(client.ask())
     except BackendError as error:
-        shown = without_password(url)
+        shown = without_credentials(url)
         words = str(error).removeprefix(shown.rstrip("/")).removeprefix(":").strip()
-        raise BackendError(f"url: {shown}: {words}: start that server, or leave url out for a private one") from error
+        # Something answers there, or else nothing does: only then is it a server that was not started.
+        advice = ": start that server, or leave url out for a private one" if _is_silence(error) else ""
+        raise BackendError(f"url: {shown}: {words}{advice}") from error
     finally:
         await client.close()
 
 
-async def _missing_rules(plan: Plan, addresses: Mapping[str, str], wrong: Mapping[str, str]) -> dict[str, str]:
-    missing = {}
-    for engine in plan.engines:
-        name, rule = engine.config.name, engine.options.get("rule")
-        if server_of(engine) != "opa" or name in wrong:
-            continue
-        if rule is None:
-            missing[name] = 'kind "policy.opa": option "rule" must be given'
-            continue
-        client = OpaClient(addresses[name])
-        try:
-            if await answered(client.has_rule(rule)) is False:
-                missing[name] = f'rule "{rule}": neither a rule of the policy nor a document of its data'
-        except BackendError as error:
-            missing[name] = str(error)
-        finally:
-            await client.close()
-    return missing
+def _is_silence(error: BackendError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, OSError | TimeoutError) and not isinstance(cause, ssl.SSLError | ClientSSLError)
 
 
 def _ignore(record: Record) -> None:

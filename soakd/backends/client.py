@@ -1,11 +1,10 @@
 """What the daemon asks a server, whatever its kind: whether it answers, who it is, and what it says of itself."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urlsplit
 
+from soakd.addresses import without_credentials
 from soakd.errors import BackendError
 
 
@@ -36,13 +35,7 @@ class Client(Protocol):
         """Let go of the connection."""
 
 
-def without_password(url: str) -> str:
-    """Return an address as it may be written down: without user, password and parameters."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{re.sub('.*@', '', parts.netloc)}{parts.path}"
-
-
 def no_answer(address: str, error: BaseException) -> BackendError:
     """Build the error for a question without an answer, in one line and without secrets."""
     words = str(getattr(error, "strerror", None) or error) or type(error).__name__
-    return BackendError(f"{without_password(address)}: {words.splitlines()[0]}")
+    return BackendError(f"{without_credentials(address)}: {words.splitlines()[0]}")

@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 import aiohttp
 
-from soakd.backends.client import About, no_answer, without_password
+from soakd.addresses import without_credentials
+from soakd.backends.client import About, no_answer
 from soakd.errors import BackendError, EngineError
 from soakd.policies import read_modules
 
@@ -110,19 +111,17 @@ class OpaClient:
         return values
 
     async def has_rule(self, rule: str) -> bool | None:
-        """Tell whether a rule, or a document of data, is there; None where the server does not tell its policies.
-
-        Raises:
-            BackendError: no answer.
-        """
+        """Tell whether a rule, or a document of data, is there; None where the server does not tell its policies."""
         path = rule.split(".")[1:]
         try:
             document = json.loads(await self._get("/v1/data/" + "/".join(quote(part, safe="") for part in path)))
+            if "result" in document:
+                return True
             policies = json.loads(await self._get("/v1/policies"))["result"]
             heads = [head for policy in policies for head in _heads(policy["ast"])]
-        except (ValueError, KeyError, TypeError, _Refused):
+        except (ValueError, KeyError, TypeError, BackendError):
             return None
-        return "result" in document or any(_covers(head, path) for head in heads)
+        return any(_covers(head, path) for head in heads)
 
     async def close(self) -> None:
         """Close the connection."""
@@ -148,7 +147,7 @@ class OpaClient:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise no_answer(self.address, error) from error
         if answer.status != 200:
-            raise _Refused(f"{without_password(self.address)}{path}: HTTP {answer.status}")
+            raise _Refused(f"{without_credentials(self.address)}{path}: HTTP {answer.status}")
         return text
 
 

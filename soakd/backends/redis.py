@@ -8,8 +8,9 @@ import contextlib
 import ssl
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
+from soakd.addresses import parameters
 from soakd.backends.client import About, no_answer
 from soakd.errors import BackendError
 
@@ -17,6 +18,9 @@ DEFAULT_PORT = 6379
 EMPTY_BYTES, CLIENT_BYTES, ENTRY_BYTES = 1_000_000, 44_000, 512
 """Used memory of Redis 7, measured: without entries, of a connected client, of an entry of the mixes."""
 OWN_CONNECTIONS = 1
+VERIFY_MODES = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
+NO = ("0", "f", "false", "n", "no")
+"""What redis-py takes for a no; everything else is a yes."""
 LONGEST_LINE_BYTES = 1 << 20
 
 READINGS: Mapping[str, str] = {"used_memory": "live_bytes", "used_memory_rss": "rss_bytes"}
@@ -106,16 +110,15 @@ class RedisClient:
 
 async def _connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connect and sign in."""
-    url = urlsplit(address)
+    url, given = urlsplit(address), parameters(address)
     if url.scheme == "unix":
         streams = await asyncio.open_unix_connection(unquote(url.path), limit=LONGEST_LINE_BYTES)
     else:
-        tls = ssl.create_default_context() if url.scheme == "rediss" else None
+        tls = _tls(given) if url.scheme == "rediss" else None
         port = url.port or DEFAULT_PORT
         streams = await asyncio.open_connection(url.hostname or "localhost", port, ssl=tls, limit=LONGEST_LINE_BYTES)
-    query = parse_qs(url.query)
-    user = unquote(url.username or "") or query.get("username", [""])[0]
-    password = unquote(url.password or "") or query.get("password", [""])[0]
+    user = unquote(url.username or "") or given.get("username", "")
+    password = unquote(url.password or "") or given.get("password", "")
     if password:
         try:
             await _exchange(streams, ("AUTH", user, password) if user else ("AUTH", password))
@@ -123,6 +126,17 @@ async def _connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWr
             streams[1].transport.abort()
             raise
     return streams
+
+
+def _tls(given: Mapping[str, str]) -> ssl.SSLContext:
+    """Read the parameters of an address as redis-py does, so that the daemon trusts whom the engine trusts."""
+    context = ssl.create_default_context(cafile=given.get("ssl_ca_certs"), capath=given.get("ssl_ca_path"))
+    required = given.get("ssl_cert_reqs", "required")
+    context.check_hostname = required != "none" and given.get("ssl_check_hostname", "true").lower() not in NO
+    context.verify_mode = VERIFY_MODES[required]
+    if "ssl_certfile" in given:
+        context.load_cert_chain(given["ssl_certfile"], given.get("ssl_keyfile"), given.get("ssl_password"))
+    return context
 
 
 async def _exchange(streams: tuple[asyncio.StreamReader, asyncio.StreamWriter], words: Sequence[str]) -> str:

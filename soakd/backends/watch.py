@@ -82,8 +82,8 @@ async def answered(question: Awaitable[T]) -> T:
     try:
         async with asyncio.timeout(ANSWER_WITHIN_S):
             return await question
-    except TimeoutError:
-        raise BackendError(f"no answer within {ANSWER_WITHIN_S:g}s") from None
+    except TimeoutError as error:
+        raise BackendError(f"no answer within {ANSWER_WITHIN_S:g}s") from error
 
 
 async def on_grid(period_s: float, action: Callable[[], Awaitable[None]]) -> None:

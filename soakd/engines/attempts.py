@@ -75,10 +75,3 @@ class Attempts:
 def reason_of(error: BaseException) -> str:
     """Return what happened on one short line; an exception without words has a name."""
     return " ".join(str(error).split())[:200] or type(error).__name__
-
-
-def without_credentials(url: str) -> str:
-    """Return an address that may stand in a message."""
-    scheme, _, rest = url.partition("?")[0].partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"

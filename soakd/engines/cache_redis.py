@@ -9,7 +9,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from soakd.engines.attempts import Attempts, reason_of, without_credentials
+from soakd.addresses import without_credentials
+from soakd.engines.attempts import Attempts, reason_of
 from soakd.engines.undefined import UNDEFINED
 from soakd.errors import BackendError, EngineError
 from soakd.model import Operation

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from soakd.engines.attempts import Attempts, without_credentials
+from soakd.addresses import without_credentials
+from soakd.engines.attempts import Attempts
 from soakd.engines.undefined import UNDEFINED
 from soakd.errors import EngineError
 from soakd.policies import opa_id

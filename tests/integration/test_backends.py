@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ from soakd import config
 from soakd.backends import Backends, existing
 from soakd.plan import Plan, make_plan
 from soakd.records import Record
-from tests.servers import on_a_loop, opa_binary, opa_server, redis_server
+from tests.servers import free_port, on_a_loop, opa_binary, opa_server, redis_server
 
 pytestmark = [pytest.mark.integration, pytest.mark.soak]
 
@@ -362,6 +363,50 @@ def test_a_missing_program_is_named_with_the_command_that_brings_it(folder: Path
     assert "no redis-server on PATH: apt-get install -y --no-install-recommends redis-server" in done.stdout
     assert "no OPA 0.0.1 in " in done.stdout
     assert "tools/get-opa.sh 0.0.1" in done.stdout
+
+
+def test_a_rule_that_a_server_of_ones_own_does_not_have_is_found_before_the_run(folder: Path) -> None:
+    with opa_server(str(folder / "p.rego")) as server:
+        asked = {
+            "right": opa_engine(url=server.url), "wrong": opa_engine(url=server.url + "/", rule="data.p.allowed"),
+            "alone": opa_engine(url=server.url, rule="data.q.allow").replace('policy = "p.rego", ', ""),
+        }  # fmt: skip
+        engines = [text.replace('name = "opa"', f'name = "{name}"') for name, text in asked.items()]
+        (folder / "soak.toml").write_text(HEAD + "".join(engines), encoding="utf-8")
+        done = soakd("check", "soak.toml", cwd=folder)
+    assert done.returncode == 2, done.stdout + done.stderr
+    errors = [line for line in done.stdout.splitlines() if line.startswith("error")]
+    assert [error.split(": ", 1)[1] for error in errors] == [
+        'rule "data.p.allowed": neither a rule of the policy nor a document of its data',
+        'rule "data.q.allow": neither a rule of the policy nor a document of its data',
+    ]
+
+
+def test_a_redis_behind_tls_is_trusted_by_the_daemon_as_by_the_engine(folder: Path) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl to make a certificate with")
+    subprocess.run(
+        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out", "ca.pem", "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
+        cwd=folder, check=True, capture_output=True,
+    )  # fmt: skip
+    port = free_port()
+    arguments = [
+        "--tls-port", str(port), "--tls-cert-file", f"{folder}/ca.pem", "--tls-key-file", f"{folder}/key.pem",
+        "--tls-ca-cert-file", f"{folder}/ca.pem", "--tls-auth-clients", "no", "--requirepass", "s3:c/t",
+    ]  # fmt: skip
+    url = f"rediss://:s3%3Ac%2Ft@localhost:{port}/3"
+    urls = {"named": f"{url}?ssl_ca_certs={folder}/ca.pem", "trusting": f"{url}?ssl_cert_reqs=none", "unknown": url}
+    engines = [redis(f'url = "{url}"').replace('name = "redis"', f'name = "{name}"') for name, url in urls.items()]
+    (folder / "soak.toml").write_text(HEAD + "".join(engines), encoding="utf-8")
+    with redis_server(folder, *arguments):
+        done = soakd("check", "soak.toml", cwd=folder)
+    errors = [line for line in done.stdout.splitlines() if line.startswith("error")]
+    assert len(errors) == 1, done.stdout + done.stderr
+    assert f'engine "unknown": url: rediss://localhost:{port}/3: ' in errors[0]
+    assert "certificate verify failed" in errors[0]
+    assert "s3" not in errors[0]
 
 
 def left_of(before: set[int], words: str) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from soakd.backends import opa, programs, redis
-from soakd.backends.client import About, without_password
+from soakd.backends.client import About
 from soakd.backends.opa import OpaClient
 from soakd.backends.redis import RedisClient
 from soakd.errors import BackendError
@@ -134,19 +134,6 @@ def test_opa_starts_with_every_module_and_the_data_even_with_colons_in_their_nam
     assert words[-3:] == ["--pprof", f"file://{tmp_path}/a:b.rego", "/d.json"]
     with pytest.raises(BackendError, match='option "policy" must be given'):
         opa.command("opa", 5, {"rule": "data.a"})
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("redis://me:secret@host:1/2", "redis://host:1/2"),
-        ("redis://:se@cret@host", "redis://host"),
-        ("unix:///r.sock?password=secret", "unix:///r.sock"),
-        ("http://host:1/opa/", "http://host:1/opa/"),
-    ],
-)
-def test_an_address_is_written_down_without_its_secrets(url: str, shown: str) -> None:
-    assert without_password(url) == shown
 
 
 Answer = Callable[[bytes], bytes | None]
