@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cachetools import LRUCache
 
+from benches import policy_cost
 from soakd import _native
 
 TITLE = "calls into Rust, nanoseconds of processor time each (median of interleaved rounds)"
@@ -25,6 +26,7 @@ def rows() -> Iterator[tuple[str, float, str, str]]:
     for name, taken in times.items():
         took = statistics.median(taken)
         yield name, took, "ns", f"{took / empty:.2f}x an empty call, {took / get:.2f}x dict.get"
+    yield from policy_cost.rows()
 
 
 def _calls() -> dict[str, Callable[[], object]]:
