@@ -10,7 +10,7 @@ from typing import Any
 
 from soakd.engines.batch import decide_each_async
 from soakd.engines.opa_client import OpaClient
-from soakd.engines.undefined import UNDEFINED
+from soakd.engines.outcomes import Outcomes
 from soakd.errors import EngineError
 from soakd.model import Operation
 from soakd.policies import read_data, read_modules
@@ -63,7 +63,8 @@ class OpaPolicy:
         self._pushing: asyncio.Task[None] | None = None
         self._push_error: Exception | None = None
         self._revision = self._lost_before = 0
-        self._decisions = self._allowed = self._undecided = self._reloads = self._reload_errors = 0
+        self._reloads = self._reload_errors = 0
+        self._outcomes = Outcomes()
 
     async def start(self) -> None:
         """See that the server answers, and load the policy.
@@ -85,11 +86,7 @@ class OpaPolicy:
             error, self._push_error = self._push_error, None
             raise error
         decision = await self.decide(op.input)
-        self._decisions += 1
-        if decision is UNDEFINED:
-            self._undecided += 1
-        elif decision is not False:
-            self._allowed += 1
+        self._outcomes.note(decision)
         return decision
 
     async def decide(self, given: Mapping[str, Any]) -> Any:
@@ -125,10 +122,7 @@ class OpaPolicy:
     def counters(self) -> Mapping[str, float]:
         """Return decisions and how they came out, as `policy.regorus` does, and what the attempts came to."""
         return {
-            "decisions": self._decisions,
-            "allowed": self._allowed,
-            "denied": self._decisions - self._allowed - self._undecided,
-            "undefined": self._undecided,
+            **self._outcomes.counters(),
             "reloads_total": self._reloads,
             "reload_errors_total": self._reload_errors,
             **self._client.attempts.counters(),

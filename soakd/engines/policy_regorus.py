@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from soakd.engines.batch import decide_each
+from soakd.engines.outcomes import Outcomes
 from soakd.errors import EngineError
 from soakd.model import Operation
 from soakd.policies import read_data, read_modules
@@ -29,7 +30,6 @@ class RegorusPolicy:
         self, policy: str | list[str] | None = None, rule: str | None = None, data: str | None = None,
         inputs: str | None = None, reload_every: float | None = None,
     ) -> None:  # fmt: skip
-        from soakd._native import UNDEFINED
         from soakd._native import Policy as NativePolicy
 
         if not policy or not rule:
@@ -37,10 +37,11 @@ class RegorusPolicy:
         self.inputs = inputs
         self._sources = [policy] if isinstance(policy, str) else list(policy)
         self._data = data
-        self._undefined = UNDEFINED
         self._reload_every_s = reload_every or 0.0
         self._reload_due_s = time.monotonic() + (reload_every or 0.0)
-        self._decisions = self._allowed = self._undecided = self._reloads = 0
+        self._reloads = 0
+        self._outcomes = Outcomes()
+        self._note = self._outcomes.note
         try:
             self._policy = NativePolicy(read_modules(self._sources), rule, read_data(data))
         except ValueError as error:  # PolicyError is one: file, line, column
@@ -54,11 +55,7 @@ class RegorusPolicy:
     def operation(self, op: Operation, /) -> Any:
         """Decide on one input; reload first where it is time."""
         decision = self.decide(op.input)
-        self._decisions += 1
-        if decision is self._undefined:
-            self._undecided += 1
-        elif decision is not False:
-            self._allowed += 1
+        self._note(decision)
         return decision
 
     def decide_many(self, given: Iterable[Mapping[str, Any]]) -> list[Any]:
@@ -74,14 +71,8 @@ class RegorusPolicy:
         del self._policy, self.decide
 
     def counters(self) -> Mapping[str, float]:
-        """Return decisions and how they came out; anything but false and undefined is allowed."""
-        return {
-            "decisions": self._decisions,
-            "allowed": self._allowed,
-            "denied": self._decisions - self._allowed - self._undecided,
-            "undefined": self._undecided,
-            "reloads_total": self._reloads,
-        }
+        """Return decisions and how they came out, and the reloads."""
+        return {**self._outcomes.counters(), "reloads_total": self._reloads}
 
     def _decide_on_time(self, given: Mapping[str, Any]) -> Any:
         if time.monotonic() >= self._reload_due_s:
