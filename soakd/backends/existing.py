@@ -64,8 +64,8 @@ class ExistingServer:
             await asyncio.sleep(ASK_EVERY_S)
 
     async def _answers(self, client: Client) -> None:
-        """See who answers, at first and after a silence; say so where it is another than before."""
-        if self._about is None or self._silent_since_s is not None:
+        """See who answers, at first, after a silence and where its process is gone; say so where it is another."""
+        if self._about is None or self._silent_since_s is not None or self._has_gone():
             about = await answered(client.about())
             process = await asyncio.to_thread(local_process, self.address, about.pid)
             if self._about is not None and (about, process) != (self._about, self._process):
@@ -77,6 +77,10 @@ class ExistingServer:
         if self._silent_since_s is not None:
             self._voice.recovered(self._silent_since_s, self._process.pid if self._process else None)
         self._silent_since_s, self._hang_told, self.failure = None, False, None
+
+    def _has_gone(self) -> bool:
+        """Whether the process is no more: one that starts again within a moment may never be silent."""
+        return self._process is not None and not self._process.is_running()
 
     def _does_not_answer(self, asked_s: float, error: BackendError) -> None:
         self.failure = str(error)

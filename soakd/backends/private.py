@@ -142,20 +142,21 @@ class PrivateServer:
     async def _begin(self, process: ServerProcess, client: Client) -> str | None:
         """Wait until it answers; return why it does not."""
         within_s = self._supervision.start_within_s
-        until_s = time.monotonic() + within_s
+        until_s, why = time.monotonic() + within_s, ""
         while time.monotonic() < until_s:
             if process.has_exited.is_set():
                 return f"ended at once ({describe_status(await process.ended())})"
             try:
                 await answered(client.ask())
                 about = await answered(client.about())
-            except BackendError:
+            except BackendError as error:
+                why = f": {error}"
                 await asyncio.sleep(READY_EVERY_S)
                 continue
             self._voice.begins(about, pid=process.pid, address=self.address, read_from="proc")
             self._answers(process)
             return None
-        return f"did not answer within {within_s:g}s"
+        return f"did not answer within {within_s:g}s{why}"
 
     async def _until_it_ends(self, process: ServerProcess, client: Client) -> str | None:
         """Watch and sample it; return why it was killed, where it was."""

@@ -280,6 +280,36 @@ async def test_another_start_of_somebodys_server_is_another_life_and_the_silence
 
 
 @on_a_loop
+async def test_a_server_that_is_started_again_between_two_questions_is_another_life_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(existing, "ASK_EVERY_S", 8.0)
+    with opa_server() as theirs:
+        async with running(plan_of(opa(f'url = "{theirs.url}"')), tmp_path / "servers") as (_, heard):
+            theirs.kill()
+            theirs.start()
+            lives = await heard.until("server", 2)
+            assert theirs.process is not None
+            assert [(life.segment, life.body["pid"] == theirs.process.pid) for life in lives] == [(0, False), (1, True)]
+            assert (await heard.until("sample", 1 + len(heard.of("sample"))))[-1].segment == 1
+
+
+@on_a_loop
+async def test_a_server_that_answers_with_no_is_told_of_with_its_words(tmp_path: Path) -> None:
+    short = HEAD + 'start_within = "1s"\nmax_restarts = 0\n'
+    plan = make_plan(
+        config.parse(
+            short.replace("max_restarts = 2\n", "") + redis('args = ["--requirepass", "secret"]'), source="soak.toml",
+            folder=tmp_path,
+        )
+    )  # fmt: skip
+    async with running(plan, tmp_path / "servers") as (servers, heard):
+        (failed,) = await heard.until("server_start_failed")
+        assert failed.body["detail"].startswith("redis: did not answer within 1s: redis answers: NOAUTH ")
+        assert "NOAUTH" in str(servers.servers["redis"].failure)
+
+
+@on_a_loop
 async def test_a_server_on_another_host_is_read_by_asking_it_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
