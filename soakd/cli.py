@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from soakd import commands, inquiries, units
+from soakd import commands, inquiries, units, upkeep
 from soakd.errors import ConfigError, JournalError, PreflightError, SoakdError
 
 EXIT_CODES = """\
@@ -114,7 +114,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     prune = _add(
-        subparsers, "prune", commands.prune, "remove old runs; never one that is written now or may still be resumed"
+        subparsers, "prune", upkeep.prune, "remove old runs; never one that is written now or may still be resumed"
     )
     prune.add_argument("config", nargs="?", help="a configuration whose [retention] says what stays")
     prune.add_argument("--runs", default="runs", metavar="DIR", help="the folder of runs (default: %(default)s)")

@@ -4,22 +4,23 @@ import argparse
 import asyncio
 import contextlib
 import csv
+import dataclasses
 import faulthandler
-import json
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from soakd import config, journal, journald, preflight, processes, pruning, report, resumption, rundir, unitfiles
+from soakd import config, journal, journald, preflight, processes, report, resumption, rundir, unitfiles
+from soakd.changes import changed_keys
 from soakd.errors import ConfigError, JournalError, PreflightError
 from soakd.plan import Plan, make_plan
 from soakd.resumption import Resumption
 from soakd.rundir import RunDir
 from soakd.sdnotify import Notifier
-from soakd.settings import Retention
-from soakd.units import format_bytes, parse_duration, parse_growth_rate
+from soakd.units import parse_growth_rate
+from soakd.upkeep import beyond_retention, is_finished, kept, make_room, read_verdict
 
 CODES: Mapping[str, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4, "INCOMPLETE": 4}
 LEFT = 75
@@ -45,8 +46,8 @@ def check(options: argparse.Namespace) -> int:
     """Say everything that would stop the run, and what it could see."""
     plan = _plan(options)
     findings = list(preflight.check_host(plan, _run_path(plan, options)))
-    for one in _beyond_retention(plan, options):
-        said = f"{one.run.path} is removed when a run begins: {one.why}" if one.is_finished else _kept(one)
+    for one in beyond_retention(plan, options):
+        said = f"{one.run.path} is removed when a run begins: {one.why}" if one.is_finished else kept(one)
         findings.append(preflight.Finding("note", f"retention: {said}"))
     findings += asyncio.run(_engine_findings(plan))
     findings += preflight.outlook(plan)
@@ -65,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError("run: give a configuration, or --resume with a run that is unfinished")
     plan = _plan(options)
     path = _run_path(plan, options)
-    _make_room(plan, options)
+    make_room(plan, options)
     _refuse(list(preflight.check_host(plan, path)))
     _refuse(asyncio.run(_engine_findings(plan)))
     return _soak(plan, RunDir.create(path), options)
@@ -81,19 +82,7 @@ def _unfinished(options: argparse.Namespace) -> RunDir | None:
     runs = rundir.list_runs(named)
     if options.resume and not runs and options.config is None:
         raise JournalError(f"{named}: no run there")
-    return next((run for run in reversed(runs) if not _is_finished(run)), None)
-
-
-def _is_finished(run: RunDir) -> bool:
-    """Tell whether a run has been sealed and judged, or can never be; a damaged one is in nobody's way, and said."""
-    try:
-        if resumption.is_sealed(run.journal):
-            return bool(read_verdict(run)[1]["verdict"] != "INCOMPLETE")
-        journal.check_whole(run.journal)
-        return "plan" not in journal.read_meta(run.journal)  # killed before it had begun: nothing to go on with
-    except JournalError as error:
-        print(f"soakd: {error}; it is not resumed", file=sys.stderr)
-        return True
+    return next((run for run in reversed(runs) if not is_finished(run)), None)
 
 
 def _resume(run: RunDir, options: argparse.Namespace) -> int:
@@ -103,7 +92,32 @@ def _resume(run: RunDir, options: argparse.Namespace) -> int:
         return _show_finished(found)
     journal.check_whole(found.journal)
     resumed = resumption.look_back(found.journal, processes.now(), rundir.boot_id())
+    if changed := _changed_keys(resumed.plan, options):
+        said = f"{options.config}: changed since the run began ({', '.join(changed)}): it goes on as it began"
+        print(f"soakd: warning: {said}", file=sys.stderr)
+        resumed = dataclasses.replace(resumed, changed=changed)
+    try:
+        _refuse(asyncio.run(_resume_findings(resumed, found)))
+    except PreflightError as error:
+        print(f"soakd: {error}\nsoakd: {found.path}: left unfinished; mend that, and resume it", file=sys.stderr)
+        return LEFT
     return _soak(resumed.plan, found, options, resumed)
+
+
+async def _resume_findings(resumed: Resumption, found: RunDir) -> list[preflight.Finding]:
+    return [finding async for finding in preflight.check_again(resumed.plan, found.path, resumed.left_ratio)]
+
+
+def _changed_keys(plan: Plan, options: argparse.Namespace) -> tuple[str, ...]:
+    """Return what differs, in the file and on the command line, from what the run began with."""
+    if options.config is None:
+        return ()
+    try:
+        text = Path(options.config).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ("it cannot be read",)
+    overrides = ("--set",) if tuple(options.set) != plan.config.overrides else ()
+    return (*changed_keys(plan.config.text, text), *overrides)
 
 
 def _show_finished(found: RunDir) -> int:
@@ -206,79 +220,6 @@ def install_units(options: argparse.Namespace) -> int:
     return 0
 
 
-def prune(options: argparse.Namespace) -> int:
-    """Remove old runs; one that is written now never, one that may still be resumed only where that is said."""
-    runs = rundir.list_runs(Path(options.runs))
-    found = list(_prunable(runs, options))
-    gone = [one for one in found if one.is_finished or options.unfinished]
-    for one in found:
-        if one not in gone:
-            print(_kept(one))
-            continue
-        if not options.dry_run:
-            pruning.remove(one.run)
-        said = "would remove" if options.dry_run else "removed"
-        print(f"{said} {one.run.path}: {format_bytes(one.bytes)}{f': {one.why}' if one.why else ''}")
-    freed = format_bytes(sum(one.bytes for one in gone))
-    print(f"{len(gone)} of {len(runs)} runs, {freed} {'would be freed' if options.dry_run else 'freed'}")
-    return 0
-
-
-def _prunable(runs: list[RunDir], options: argparse.Namespace) -> Iterator[pruning.Prunable]:
-    """Find what the options mean: the bounds of a configuration, or those of the command line."""
-    now_s = processes.now().wall_s
-    by_hand = options.keep is not None or options.older_than
-    if options.config is not None:
-        loaded = config.load(Path(options.config))
-        if by_hand:
-            raise ConfigError(
-                "prune: give either CONFIG, whose [retention] says what stays, or --keep and --older-than"
-            )
-        if loaded.retention == Retention():
-            raise ConfigError(f"{options.config}: retention: has no bound; known keys: age, runs, size")
-        return pruning.surplus(runs, _is_finished, name=loaded.run.name, retention=loaded.retention, now_s=now_s)
-    try:
-        older_than_s = parse_duration(options.older_than) if options.older_than else 0.0
-    except ValueError as error:
-        raise ConfigError(f"--older-than: {error}") from error
-    if (options.keep or 0) < 0 or not by_hand:
-        raise ConfigError("prune: give --keep N (0 or more), --older-than D, or both; or a CONFIG with [retention]")
-    return pruning.prunable(
-        runs, _is_finished, keep=options.keep or 0, older_than_s=older_than_s, now_s=now_s,
-        unfinished=options.unfinished,
-    )  # fmt: skip
-
-
-def _kept(one: pruning.Prunable) -> str:
-    return (
-        f"kept {one.run.path}: {format_bytes(one.bytes)}: {one.why}, but it is unfinished: "
-        "soakd run --resume goes on with it, soakd prune --unfinished removes it"
-    )
-
-
-def _make_room(plan: Plan, options: argparse.Namespace) -> None:
-    """Remove what is beyond `[retention]`, before a run begins; what cannot be removed stops no run."""
-    for one in _beyond_retention(plan, options):
-        if not one.is_finished:
-            print(f"soakd: retention: {_kept(one)}", file=sys.stderr)
-            continue
-        try:
-            pruning.remove(one.run)
-            print(f"soakd: retention: removed {one.run.path}: {format_bytes(one.bytes)}: {one.why}", file=sys.stderr)
-        except PreflightError as error:
-            print(f"soakd: warning: retention: {error}", file=sys.stderr)
-
-
-def _beyond_retention(plan: Plan, options: argparse.Namespace) -> list[pruning.Prunable]:
-    """Return what `[retention]` lets go; nothing for a run in a folder of its own choosing."""
-    retention = plan.config.retention
-    if options.run_dir or retention == Retention():
-        return []
-    runs, name = rundir.list_runs(Path(options.runs)), plan.config.run.name
-    now_s = processes.now().wall_s
-    return list(pruning.surplus(runs, _is_finished, name=name, retention=retention, now_s=now_s))
-
-
 def list_runs(options: argparse.Namespace) -> int:
     """List the runs, oldest first, each with its verdict."""
     for found in rundir.list_runs(Path(options.runs)):
@@ -294,24 +235,6 @@ def _state_of(found: RunDir) -> tuple[str, str]:
     except JournalError as error:
         return ("RUNNING" if found.is_running() else "UNKNOWN"), str(error)
     return ("RUNNING" if found.is_running() else result["verdict"]), result["summary"]
-
-
-def read_verdict(found: RunDir) -> tuple[str, dict[str, Any]]:
-    """Read the verdict file of a run, as text and as what it says.
-
-    Raises:
-        JournalError: it is missing, or is no verdict.
-    """
-    try:
-        text = found.verdict.read_text(encoding="utf-8")
-        result = json.loads(text)
-    except (OSError, ValueError) as error:
-        raise JournalError(
-            f"{found.verdict}: cannot be read ({error}): soakd judge {found.path} writes it anew"
-        ) from error
-    if not isinstance(result, dict) or result.get("verdict") not in CODES or not isinstance(result.get("summary"), str):
-        raise JournalError(f"{found.verdict}: is no verdict: soakd judge {found.path} writes it anew")
-    return text, result
 
 
 def export(options: argparse.Namespace) -> int:

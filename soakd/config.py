@@ -167,6 +167,7 @@ def _read_supervision(table: Table) -> Supervision:
         restart_backoff_s=table.quantity("restart_backoff", units.parse_duration, base.restart_backoff_s),
         hang_after_s=table.quantity("hang_after", units.parse_duration, base.hang_after_s),
         start_within_s=table.quantity("start_within", units.parse_duration, base.start_within_s),
+        healthy_after_s=table.quantity("healthy_after", units.parse_duration, base.healthy_after_s),
     )
     table.finish()
     return supervision

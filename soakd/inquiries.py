@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from soakd import journal, rundir
-from soakd.commands import read_verdict
 from soakd.diff import diff_heaps, diff_runs, differences
 from soakd.errors import ConfigError
 from soakd.units import parse_duration
+from soakd.upkeep import read_verdict
 
 DIFF_CODES: Mapping[str, int] = {"same": 0, "new": 1, "unknown": 3}
 

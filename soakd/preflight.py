@@ -58,6 +58,24 @@ def check_host(plan: Plan, run_path: Path) -> Iterator[Finding]:
     yield from _check_port(plan)
 
 
+async def check_again(plan: Plan, run_path: Path, left_ratio: float) -> AsyncIterator[Finding]:
+    """Look at what may have changed since a run began, before it is resumed: disk, memory, port, programs.
+
+    Engines and servers are not started: that would lengthen the gap. A server at a `url` that is silent stops no run.
+
+    Args:
+        plan: the run's own.
+        run_path: its folder.
+        left_ratio: the share of the plan that is still to come.
+    """
+    for finding in (*_check_folder(plan, run_path, left_ratio), *_check_memory(plan), *_check_port(plan)):
+        yield finding
+    wrong = {name: f"python: {why}" for name, why in (await refusals(plan)).items()}
+    for name, what in {**await check.faults(_without(plan, wrong)), **wrong}.items():
+        mine = next(engine for engine in plan.engines if engine.config.name == name)
+        yield Finding("warning" if "url" in mine.options else "error", f'engine "{name}": {what}')
+
+
 async def check_engines(plan: Plan) -> AsyncIterator[Finding]:
     """Start every server and every engine, each in a process of its own as the run will, and let them go again."""
     wrong = {name: f"python: {why}" for name, why in (await refusals(plan)).items()}
@@ -125,12 +143,12 @@ def _visible_from(engine: EnginePlan) -> str:
     return f"a leak of {format_rate(hourly or 1e6)} {seen}: it takes {hours:.3g} h of load; the load phase is {load}"
 
 
-def _check_folder(plan: Plan, run_path: Path) -> Iterator[Finding]:
+def _check_folder(plan: Plan, run_path: Path, left_ratio: float = 1.0) -> Iterator[Finding]:
     folder = next(path for path in (run_path, *run_path.absolute().parents) if path.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         yield Finding("error", f"{folder}: not a folder that can be written: choose another one with --run-dir")
         return
-    needed, free = expected_journal_bytes(plan) * 1.5 + 10e6, shutil.disk_usage(folder).free
+    needed, free = expected_journal_bytes(plan) * left_ratio * 1.5 + 10e6, shutil.disk_usage(folder).free
     if free < needed:
         yield Finding(
             "error",

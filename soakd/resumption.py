@@ -26,6 +26,7 @@ _LAST_SAMPLES = """
 SELECT MAX(id), COUNT(*) FROM record WHERE kind = 'sample' AND body NOT LIKE '%"source":%' GROUP BY engine, segment
 """
 _TOLD = "SELECT id FROM record WHERE kind IN ('hello', 'incident', 'bye', 'server') OR (kind = 'phase' AND engine = '')"
+ENDINGS = ("crash", "exit", "hang", "start_failed")
 MOST_TOLD = 20_000
 """So many of the last records are read again to rebuild what is shown: a storm of incidents must not delay a resume."""
 
@@ -61,17 +62,27 @@ class Resumption:
     engines: Mapping[str, Past]
     left: str | None = None
     """Why the daemon before left the run in order, where it did."""
+    changed: tuple[str, ...] = ()
+    """The keys of the configuration that differ by now; the run goes on as it began."""
 
     @property
     def too_late(self) -> bool:
         """Whether the gap is longer than the plan allows; before the origin nothing can be missed."""
         return self.origin_s is not None and self.gap_s > self.allowed_s
 
+    @property
+    def left_ratio(self) -> float:
+        """The share of the plan that is still to come."""
+        if self.origin_s is None:
+            return 1.0
+        return min(1.0, max(0.0, 1.0 - (self.at.mono_s - self.origin_s) / self.plan.duration_s))
+
     def record(self) -> Record:
         """Return the record that says where one daemon's records end and the next one's begin."""
         body = {
             "name": "resumed", "gap_s": round(self.gap_s, 3), "boot_id": self.boot_id, "origin_mono_s": self.origin_s,
             "since_wall_s": self.since_wall_s, **self.seam.as_dict(),
+            **({"config_changed": list(self.changed)} if self.changed else {}),
         }  # fmt: skip
         return Record(kind="phase", engine="", segment=self.life, at=self.at, body=body)
 
@@ -79,6 +90,8 @@ class Resumption:
         """Return the incident: for how long nobody watched, and why."""
         why = f"soakd left the run ({self.left})" if self.left else "soakd was gone"
         detail = f"{why} for {self.gap_s:.1f}s; {self.allowed_s:.0f}s are allowed (run.longest_gap)"
+        if self.changed:
+            detail += f"; the configuration has changed since ({', '.join(self.changed)}), the run goes on as it began"
         body = {"what": "daemon_gap", "gap_s": round(self.gap_s, 3), "detail": detail}
         return Record(kind="incident", engine="", segment=self.life, at=self.at, body=body)
 
@@ -112,7 +125,7 @@ def look_back(path: Path, at: Stamp, boot_id: str | None) -> Resumption:
     last, last_life = _last_record(path) or at, before[-1].life if before else 0
     same_boot = boot_id is not None and boot_id == _boot_of(phases, meta) and at.mono_s >= last.mono_s
     gap_s = at.mono_s - last.mono_s if same_boot else max(0.0, at.wall_s - last.wall_s)
-    engines = _past(path)
+    engines = _past(path, last.mono_s, plan.config.supervision.healthy_after_s)
     previous = before[-1] if before else Seam(life=0)
     seam = Seam(
         life=last_life + 1,
@@ -170,16 +183,29 @@ def _last_record(path: Path) -> Stamp | None:
     return max(stamps, key=lambda stamp: stamp.mono_s, default=None)
 
 
-def _past(path: Path) -> Mapping[str, Past]:
+def _past(path: Path, last_s: float, healthy_after_s: float) -> Mapping[str, Past]:
+    """Read what each engine went through until `last_s`; a life of `healthy_after_s` forgives restarts before it."""
     found: dict[str, dict[str, Any]] = {}
     for engine, of_server, highest in journal.query(path, _HIGHEST):
         key = "next_server_life" if of_server else "next_segment"
         found.setdefault(engine, {})[key] = int(highest) + 1
-    for incident in journal.read_records(path, "incident"):
-        past = found.setdefault(incident.engine, {})
-        if incident.body.get("what") == "restart" and "fault" not in incident.body:
+    begun: dict[str, float] = {}
+
+    def ends(engine: str, at_s: float) -> None:
+        if at_s - begun.pop(engine, at_s) >= healthy_after_s:
+            found[engine]["restarts"] = 0
+
+    for record in journal.read_records(path, "incident", "hello"):
+        past, what = found.setdefault(record.engine, {}), record.body.get("what")
+        if record.kind == "hello":
+            begun[record.engine] = record.at.mono_s
+        elif what in ENDINGS:
+            ends(record.engine, record.at.mono_s)
+        elif what == "restart" and "fault" not in record.body:
             past["restarts"] = past.get("restarts", 0) + 1
-        elif incident.body.get("what") == "gave_up":
+        elif what == "gave_up":
             past["gave_up"] = True
+    for engine in list(begun):
+        ends(engine, last_s)
     found.pop("", None)
     return {engine: Past(**past) for engine, past in found.items()}

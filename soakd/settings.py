@@ -121,6 +121,8 @@ class Supervision:
     hang_after_s: float = 30.0
     """No progress for so long is a hang."""
     start_within_s: float = 60.0
+    healthy_after_s: float = 3600.0
+    """A life that lasted so long forgives the restarts before it: limit and pauses begin anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

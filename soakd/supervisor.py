@@ -1,6 +1,7 @@
 """Starts, watches, restarts and stops the workers, and reads them from outside. Knows workers by their pipes only."""
 
 import asyncio
+import contextlib
 import shutil
 import signal
 import time
@@ -13,7 +14,9 @@ from typing import Any
 import psutil
 
 from soakd import processes
+from soakd.endings import KernelKills, describe_end, describe_silence
 from soakd.errors import ProbeError
+from soakd.footprint import Footprint
 from soakd.host import READ_EVERY_S, HostReader, HostWatch, budget_bytes
 from soakd.interpreters import import_folder, worker_environment
 from soakd.model import LOADED_PHASES
@@ -21,7 +24,7 @@ from soakd.plan import EnginePlan, Plan, worker_spec
 from soakd.processes import now
 from soakd.records import Kind, Record
 from soakd.resumption import Past
-from soakd.workers import Worker, describe_status, last_line
+from soakd.workers import Worker
 
 WATCH_EVERY_S = 0.5
 STOP_WITHIN_S = 10.0
@@ -77,6 +80,7 @@ class Supervisor:
         run = plan.config.run
         self._host_watch = HostWatch(budget_bytes(run.disk_budget_bytes, plan.duration_s, len(plan.engines)))
         self._host_reading: dict[str, float] = {}
+        self._own: dict[str, float] = {}
         self.origin_s = origin_s
         """CLOCK_MONOTONIC of the moment when every engine stood ready; None until then."""
         self.started = asyncio.Event()
@@ -92,6 +96,7 @@ class Supervisor:
         self._workers: dict[str, Worker] = {}
         self._progress: dict[str, Progress] = {}
         self._pauses: dict[str, float] = {}
+        self._kills: dict[str, KernelKills] = {}
         self._past = past
         self.on_round: Callable[[], None] = lambda: None
         """Called each time the work loop has come round."""
@@ -188,18 +193,23 @@ class Supervisor:
             self._is_ready(name)
             return
         segment, restarts = past.next_segment, past.restarts
+        begun_s = time.monotonic()
         while not (await self._live(engine, segment) or self.stopping or self._is_over(engine)):
+            if time.monotonic() - begun_s >= supervision.healthy_after_s:
+                restarts = 0
             fault, pause_s = self._faults.pop(name, (None, supervision.restart_backoff_s))
             if fault is None:
                 pause_s *= 2**restarts
                 restarts += 1
                 if restarts > supervision.max_restarts:
-                    self._incident(engine, segment, "gave_up", f"{name}: ended {segment + 1} times, not started again")
+                    detail = f"{name}: ended {segment + 1} times, not started again"
+                    self._incident(engine, segment, "gave_up", detail)
                     return
             await asyncio.sleep(min(60.0, pause_s))
             segment += 1
             caused = {} if fault is None else {"fault": fault}
             self._incident(engine, segment, "restart", f"life {segment + 1} of {name}", **caused)
+            begun_s = time.monotonic()
 
     async def _live(self, engine: EnginePlan, segment: int) -> bool:
         """Run one life; True when it ended as planned."""
@@ -219,6 +229,7 @@ class Supervisor:
             self._is_ready(name)
             return False
         self._workers[name] = worker
+        self._kills[name] = KernelKills(worker.process.pid)
         try:
             async with asyncio.TaskGroup() as group:
                 watch = group.create_task(self._watch(engine, worker, progress))
@@ -242,6 +253,7 @@ class Supervisor:
         except TimeoutError:
             worker.kill(f"did not start within {within_s:g}s")
             return
+        self._kills[engine.config.name] = KernelKills(worker.process.pid)  # its engine may have moved it
         self._is_ready(engine.config.name)
         await self.started.wait()
         worker.order({"go": self.origin_s})
@@ -268,7 +280,7 @@ class Supervisor:
             silent_s = time.monotonic() - progress.heard_s
             stuck_s = time.monotonic() - progress.operated_s
             if silent_s > hang_s + self.plan.config.run.sample_every_s:
-                why = _describe_silence(worker, progress)
+                why = describe_silence(worker, progress.entered)
                 await self._end_hanging(worker, f"no sign of life for {silent_s:.0f}s: {why}")
             elif stuck_s > overdue_s + self.plan.config.run.sample_every_s and not worker.said_bye:
                 await self._end_hanging(worker, f"no operation completed for {stuck_s:.0f}s")
@@ -292,33 +304,36 @@ class Supervisor:
             self._incident(engine, segment, "children_left", detail, count=len(left), **caused)
         if worker.said_bye or (self.stopping and worker.killed_for is None):
             return True
-        what, how = _describe_end(worker, status)
+        what, how, more = describe_end(worker, status, self._kills.pop(name, None))
         if worker.fault is not None:
             self._faults[name] = (worker.fault, self._pauses.pop(name, 0.0))
         self._incident(
             engine, segment, what, f"{name}: {how}",
-            pid=worker.process.pid, status=status, stderr=list(worker.stderr_tail), **caused,
+            pid=worker.process.pid, status=status, stderr=list(worker.stderr_tail), **caused, **more,
         )  # fmt: skip
         return False
 
     async def _sample_outside(self) -> None:
         """Read every worker from outside on one grid, and the daemon itself; proportional sizes with the snapshots."""
         await self.started.wait()
-        run = self.plan.config.run
-        me = psutil.Process()
+        run, me = self.plan.config.run, psutil.Process()
         due_s = proportional_s = time.monotonic()
-        while True:
-            proportional = run.snapshot_every_s is not None and due_s >= proportional_s
-            if proportional:
-                proportional_s += run.snapshot_every_s or 0.0
-            self._read_outside("", 0, me, proportional=False)
-            for worker in list(self._workers.values()):
-                if worker.has_exited.is_set():
-                    continue  # what it leaves until it is reaped is no process of an engine
-                spec = worker.spec
-                self._read_outside(spec.engine, spec.segment, worker.outside, proportional=proportional)
-            due_s += run.sample_every_s * max(1, int((time.monotonic() - due_s) / run.sample_every_s))
-            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+        later = asyncio.get_running_loop().call_later
+        with contextlib.closing(Footprint(run.collect_every_s, later, time.monotonic)) as footprint:
+            while True:
+                proportional = run.snapshot_every_s is not None and due_s >= proportional_s
+                if proportional:
+                    proportional_s += run.snapshot_every_s or 0.0
+                self._own = footprint.sample()
+                self._read_outside("", 0, me, proportional=False)
+                for worker in list(self._workers.values()):
+                    if worker.has_exited.is_set():
+                        continue  # what it leaves until it is reaped is no process of an engine
+                    spec = worker.spec
+                    self._kills[spec.engine].refresh()
+                    self._read_outside(spec.engine, spec.segment, worker.outside, proportional=proportional)
+                due_s += run.sample_every_s * max(1, int((time.monotonic() - due_s) / run.sample_every_s))
+                await asyncio.sleep(max(0.0, due_s - time.monotonic()))
 
     async def _guard_memory(self) -> None:
         """End the run in order before the host runs out of memory. This protects the host; it is no verdict."""
@@ -359,7 +374,7 @@ class Supervisor:
         except ProbeError:
             return  # the process is gone; its tender says so
         if not engine:
-            body |= {"memory_available_bytes": self._memory_available(), **self._host_reading}
+            body |= {"memory_available_bytes": self._memory_available(), **self._host_reading, **self._own}
             body["memory_reserve_bytes"] = self._memory_reserve
         body["probe.outside.duration_s"] = round(time.perf_counter() - started_s, 6)
         self._sink(_record("sample", engine, segment, {"source": "outside", **body}))
@@ -374,22 +389,6 @@ def memory_reserve_bytes(plan: Plan) -> float:
     if reserve is not None:
         return reserve
     return max(LEAST_MEMORY_RESERVE_BYTES, MEMORY_RESERVE_SHARE * processes.memory_total_bytes())
-
-
-def _describe_end(worker: Worker, status: int) -> tuple[str, str]:
-    if worker.start_failure is not None:
-        return "start_failed", worker.start_failure
-    if worker.killed_for is not None:
-        return "hang", worker.killed_for
-    if status < 0:
-        return "crash", describe_status(status)
-    return "exit", f"exited with status {status} before its time{last_line(worker)}"
-
-
-def _describe_silence(worker: Worker, progress: Progress) -> str:
-    if processes.is_stopped(worker.outside):
-        return "stopped by a signal"
-    return f"{'close()' if progress.entered == 'close' else 'an operation'} does not return"
 
 
 def _record(kind: Kind, engine: str, segment: int, body: Mapping[str, Any]) -> Record:

@@ -185,10 +185,15 @@ def _records(
     for engine in plan.engines:
         story = stories.get(engine.config.name, Story())
         yield from _engine_records(plan, engine, story, until_s)
-    t_s, noise = 0.0, random.Random("soakd")
+    t_s, collect_due_s, noise = 0.0, 0.0, random.Random("soakd")
     while t_s <= min(until_s, plan.duration_s):
         body = {"source": "outside", "rss_bytes": 5e7 + own(t_s, 0), "cpu_s_total": 0.002 * t_s}
         body["rss_anon_bytes"] = 4e7 + own(t_s, 0) + 4096 * round(noise.gauss(0, 3))
+        body |= {"live_python_bytes": 2e7 + own(t_s, 0), "live_native_bytes": 1e7 + noise.gauss(0, 3000)}
+        if plan.config.run.collect_every_s and t_s >= collect_due_s:
+            collect_due_s += plan.config.run.collect_every_s
+            body |= {"reachable_python_bytes": 2e7 + own(t_s, 0), "reachable_native_bytes": 1e7 + noise.gauss(0, 500)}
+            body["reachable_forked_at_s"] = MONO_S + t_s
         if available is not None:
             body["memory_available_bytes"] = available(t_s, 0)
         yield _record("sample", "", t_s, body)

@@ -8,29 +8,42 @@ from soakd.analysis.check import Check, round_number
 from soakd.analysis.growth_checks import hourly_answer
 from soakd.analysis.outlook import Outlook, growth_as_of
 from soakd.analysis.rules import LEAST_HOURS, RESOLUTION_BYTES
-from soakd.analysis.rundata import EMPTY, RunData, Series
+from soakd.analysis.rundata import EngineData, RunData, Series
+from soakd.analysis.series import MIN_SAMPLES
 from soakd.units import format_rate
 
 OWN_LIMIT_BYTES_PER_H = 1e6
 """A tool that grows faster would be refused by itself."""
+PAGES = "rss_anon_bytes"
+OWN_SIGNALS = ("reachable_bytes", PAGES)
 CONTROL = "control.null"
 BOUNDS = ("", "_low", "_high")
 
 
 def check_observer(run: RunData, outlook: Outlook) -> Check:
-    """Judge the daemon's own growth. From two hours of load on it is evidence: a growing instrument is INVALID."""
-    series, load_s = _own_memory(run), max(engine.plan.load.duration_s for engine in run.engines)
+    """Judge the daemon's own growth as that of an engine: by reachable bytes and by anonymous RSS.
+
+    From two hours of load on it is evidence: a growing instrument is INVALID.
+    """
+    load_s = max(engine.plan.load.duration_s for engine in run.engines)
     long = load_s >= LEAST_HOURS * 3600.0
-    if run.own is None or not len(series):
+    answers = [_answer(run.own, signal, series, decides=long) for signal, series in _own_memory(run) if run.own]
+    if not answers:
         unread = Check(id="observer.growth", verdict="INCONCLUSIVE", decides=long, reason="soakd was not read")
         return growth_as_of(outlook, unread)
-    answer = hourly_answer(run.own, series, OWN_LIMIT_BYTES_PER_H, RESOLUTION_BYTES["rss_anon_bytes"])
-    check = dataclasses.replace(answer, explained_by=None).check("observer.growth", decides=long)
+    # reachable bytes stand first: they resolve what pages hide. Pages may fail beside them; their noise decides nothing
+    check = next((one for one in answers if one.verdict == "FAIL"), answers[0])
     if check.verdict == "FAIL":
         check = dataclasses.replace(check, verdict="INVALID", reason="soakd itself grows: what it reads is in doubt")
     elif check.verdict == "INCONCLUSIVE":  # its noise must not decide for others
         check = dataclasses.replace(check, decides=False)
     return growth_as_of(outlook, check)
+
+
+def _answer(own: EngineData, signal: str, series: Series, *, decides: bool) -> Check:
+    answer = hourly_answer(own, series, OWN_LIMIT_BYTES_PER_H, RESOLUTION_BYTES[signal])
+    check = dataclasses.replace(answer, explained_by=None).check("observer.growth", decides=decides)
+    return dataclasses.replace(check, more={**check.more, "signal": signal})
 
 
 def observer(run: RunData, growth: Check, checks: Mapping[str, Sequence[Check]]) -> dict[str, Any]:
@@ -48,6 +61,9 @@ def observer(run: RunData, growth: Check, checks: Mapping[str, Sequence[Check]])
             found["cpu_ratio"] = round_number(float((cpu.y[-1] - cpu.y[0]) / (cpu.t_s[-1] - cpu.t_s[0])), 3)
         if len(resident):
             found["resident_bytes"] = float(resident.y[-1])
+        for signal in ("live_bytes", "reachable_bytes"):
+            if len(series := run.own.signal(signal)):
+                found[signal] = float(series.y[-1])
     rates = (growth.estimate, growth.low, growth.high)
     found |= {f"growth_bytes_per_hour{bound}": rate for bound, rate in zip(BOUNDS, rates, strict=True)}
     return {name: value for name, value in (found | harness_growth(run, checks)).items() if value is not None}
@@ -86,10 +102,12 @@ def memory_available(run: RunData) -> float | None:
     return float(available.y[-1]) if available is not None and len(available) else None
 
 
-def _own_memory(run: RunData) -> Series:
+def _own_memory(run: RunData) -> list[tuple[str, Series]]:
+    """Return what was read of the daemon's memory in the longest load phase; reachable bytes where they can tell."""
     longest = max(run.engines, key=lambda engine: engine.plan.load.duration_s).plan.load
-    whole = EMPTY if run.own is None else run.own.signal("rss_anon_bytes")
-    return whole.between(longest.start_s, longest.end_s)
+    own = [] if run.own is None else [(signal, run.own.signal(signal)) for signal in OWN_SIGNALS]
+    inside = [(signal, series.between(longest.start_s, longest.end_s)) for signal, series in own]
+    return [(signal, series) for signal, series in inside if len(series) >= (MIN_SAMPLES if signal != PAGES else 1)]
 
 
 def _null_check(run: RunData, checks: Mapping[str, Sequence[Check]]) -> Check | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from soakd.backends.client import Client
 from soakd.backends.process import ServerProcess
 from soakd.backends.watch import Voice, answered, on_grid
+from soakd.endings import KernelKills, out_of_memory
 from soakd.errors import BackendError
 from soakd.places import Place
 from soakd.settings import Supervision
@@ -50,6 +51,7 @@ class PrivateServer:
         self._sample_every_s = sample_every_s
         self._sampling = sampling
         self._process: ServerProcess | None = None
+        self._kills: KernelKills | None = None
         self._silent_since_s: float | None = None
         self._is_spared = self._at_once = False
         self.last_answer_s = -math.inf
@@ -93,7 +95,10 @@ class PrivateServer:
         try:
             ended = 0
             while True:
+                begun_s = time.monotonic()
                 await self._live()
+                if time.monotonic() - begun_s >= self._supervision.healthy_after_s:
+                    ended = 0
                 pause_s = self._supervision.restart_backoff_s
                 is_spared, self._is_spared = self._is_spared, False  # one end: the fault does not start it badly
                 if not is_spared:
@@ -125,6 +130,7 @@ class PrivateServer:
         except (BackendError, OSError) as error:
             self._failed_to_start(str(error))
             return
+        self._kills = KernelKills(process.pid)
         client = self._connect()
         try:
             why = await self._begin(process, client)
@@ -186,6 +192,8 @@ class PrivateServer:
                     return str(error)
             else:
                 self._answers(process)
+                if self._kills is not None and not process.has_exited.is_set():
+                    self._kills.refresh()
 
     async def _sample(self, process: ServerProcess, client: Client) -> None:
         await self._sampling.wait()
@@ -209,12 +217,16 @@ class PrivateServer:
     def _ended(self, process: ServerProcess, status: int, hang: str | None) -> None:
         self._silent_since_s = self._silent_since_s or time.monotonic()
         what, how = ("server_hang", hang) if hang else ("server_crash", describe_status(status))
+        more = {} if hang else out_of_memory(status, self._kills)
+        if words := more.pop("words", None):
+            how += f", {words}"
         if status > 0:  # it ended by itself: it may have said why
             how += process.last_words
         self.failure = how
         self._voice.incident(
-            what, f"{self._voice.server}: {how}", pid=process.pid, status=status, stderr=list(process.tail)
-        )
+            what, f"{self._voice.server}: {how}", pid=process.pid, status=status, stderr=list(process.tail),
+            **more,
+        )  # fmt: skip
 
     async def _end(self) -> None:
         if self._process is not None:

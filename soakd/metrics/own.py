@@ -1,6 +1,7 @@
 """What soakd itself takes, and what the host has left."""
 
 from soakd.metrics.family import Family, Type
+from soakd.status import RunStatus
 
 NOT_READ = "before the first sample"
 
@@ -9,9 +10,23 @@ def _own(name: str, signal: str, meaning: str, kind: Type = "gauge") -> Family:
     return Family(name, kind, (), meaning, NOT_READ, lambda status, _: [((), status.own.get(signal))])
 
 
+def _reachable(status: RunStatus) -> float | None:
+    parts = [status.own.get(f"reachable_{part}_bytes") for part in ("python", "native")]
+    known = [part for part in parts if part is not None]
+    return sum(known) if known else None
+
+
 FAMILIES = (
     _own("soakd_daemon_resident_memory_bytes", "rss_bytes", "Resident memory of the daemon"),
     _own("soakd_daemon_resident_anonymous_memory_bytes", "rss_anon_bytes", "Anonymous part of its resident memory"),
+    Family(
+        "soakd_daemon_live_bytes", "gauge", ("part",), "Bytes that the daemon's allocators have handed out", NOT_READ,
+        lambda status, _: [((part,), status.own.get(f"live_{part}_bytes")) for part in ("python", "native")],
+    ),
+    Family(
+        "soakd_daemon_reachable_bytes", "gauge", (), "Live bytes of the daemon that a full collection would leave",
+        "before the first collection, and where collect_every is off", lambda status, _: [((), _reachable(status))],
+    ),
     _own("soakd_daemon_open_fds", "fds", "Open file descriptors of the daemon"),
     _own("soakd_daemon_threads", "threads", "Threads of the daemon"),
     _own("soakd_daemon_cpu_seconds_total", "cpu_s_total", "Processor time of the daemon", "counter"),

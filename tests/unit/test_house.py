@@ -18,7 +18,7 @@ CONTRACTS = {contract["id"]: contract for contract in PYPROJECT["tool"]["importl
 
 ONLY_IN = {
     "aiohttp": {"backends", "engines", "web"},
-    "argparse": {"cli", "commands", "inquiries"},
+    "argparse": {"cli", "commands", "inquiries", "upkeep"},
     "cachetools": {"engines"},
     "memray": {"attribution"},
     "numpy": {"analysis", "csvfile"},

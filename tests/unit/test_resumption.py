@@ -268,3 +268,25 @@ def test_a_journal_that_is_cut_or_torn_opens_or_says_what_is_lost(tmp_path: Path
             assert_names_the_loss(said, torn)
             outcomes["refused"] += 1
     assert outcomes["opened"] > 0 if part else outcomes["refused"] > 0, outcomes
+
+
+def incident(engine: str, t_s: float, segment: int, what: str) -> Record:
+    return Record(kind="incident", engine=engine, segment=segment, at=stamp(t_s), body={"what": what, "detail": "x"})
+
+
+def hello(engine: str, t_s: float, segment: int) -> Record:
+    return Record(kind="hello", engine=engine, segment=segment, at=stamp(t_s), body={"pid": 1})
+
+
+def test_restarts_before_a_long_healthy_life_are_forgiven_by_a_resume_too(tmp_path: Path) -> None:
+    plan = plan_of(run='[supervision]\nhealthy_after = "10s"')
+    story = [hello("mine", 0, 0), incident("mine", 1, 0, "crash"), incident("mine", 2, 1, "restart")]
+    story += [hello("mine", 3, 1), incident("mine", 5, 1, "crash"), incident("mine", 6, 2, "restart")]
+    story += [hello("mine", 7, 2)]
+    short = written(tmp_path / "short.db", [*story, hello("control-null", 12, 0)], plan)
+    assert resumption.look_back(short, stamp(20), BOOT).engines["mine"].restarts == 2
+    long = written(tmp_path / "long.db", [*story, hello("control-null", 17, 0)], plan)
+    assert resumption.look_back(long, stamp(20), BOOT).engines["mine"].restarts == 0
+    again = [*story, incident("mine", 30, 2, "crash"), incident("mine", 31, 3, "restart"), hello("mine", 32, 3)]
+    after_it = written(tmp_path / "again.db", again, plan)
+    assert resumption.look_back(after_it, stamp(40), BOOT).engines["mine"].restarts == 1

@@ -110,6 +110,38 @@ def test_soakd_that_grows_over_a_day_makes_the_run_invalid_and_prints_by_how_muc
     assert check(steady, "", "observer.growth")["verdict"] == "PASS"
 
 
+def test_soakd_is_judged_by_what_it_can_reach_and_by_its_pages() -> None:
+    steady = check(judged(DAY), "", "observer.growth")
+    assert (steady["signal"], steady["verdict"]) == ("reachable_bytes", "PASS")
+    hoard = judged(DAY, own=per_hour(3e6), change=of_own(lambda body: body | steady_pages(body)))
+    assert check(hoard, "", "observer.growth")["signal"] == "reachable_bytes"
+    assert hoard["verdict"] == "INVALID"
+    scattered = judged(DAY, own=per_hour(3e6), change=of_own(lambda body: body | steady_reach(body)))
+    assert check(scattered, "", "observer.growth")["signal"] == "rss_anon_bytes"
+    assert scattered["verdict"] == "INVALID"
+    unforked = judged(DAY, change=of_own(lambda body: {k: v for k, v in body.items() if "reachable" not in k}))
+    assert check(unforked, "", "observer.growth")["signal"] == "rss_anon_bytes"
+    assert unforked["verdict"] == "PASS"
+
+
+def of_own(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Record], Record]:
+    """Change the daemon's own samples."""
+
+    def changed(record: Record) -> Record:
+        own = record.kind == "sample" and not record.engine
+        return dataclasses.replace(record, body=change(dict(record.body))) if own else record
+
+    return changed
+
+
+def steady_pages(body: dict[str, Any]) -> dict[str, Any]:
+    return {"rss_anon_bytes": 4e7 + body["live_native_bytes"] % 4096}
+
+
+def steady_reach(body: dict[str, Any]) -> dict[str, Any]:
+    return {"reachable_python_bytes": 2e7} if "reachable_python_bytes" in body else {}
+
+
 def test_a_quick_run_passes_whatever_its_minutes_say_of_soakd() -> None:
     verdict = judged(SHORT)
     own = check(verdict, "", "observer.growth")

@@ -1,0 +1,126 @@
+"""Runs that are there already: which are finished, and which of those go. Belongs to the command line: it may print."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+from soakd import config, journal, processes, pruning, resumption, rundir
+from soakd.errors import ConfigError, JournalError, PreflightError
+from soakd.model import State
+from soakd.plan import Plan
+from soakd.rundir import RunDir
+from soakd.settings import Retention
+from soakd.units import format_bytes, parse_duration
+
+VERDICTS = get_args(State)
+
+
+def read_verdict(found: RunDir) -> tuple[str, dict[str, Any]]:
+    """Read the verdict file of a run, as text and as what it says.
+
+    Raises:
+        JournalError: it is missing, or is no verdict.
+    """
+    try:
+        text = found.verdict.read_text(encoding="utf-8")
+        result = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise JournalError(
+            f"{found.verdict}: cannot be read ({error}): soakd judge {found.path} writes it anew"
+        ) from error
+    if (
+        not isinstance(result, dict)
+        or result.get("verdict") not in VERDICTS
+        or not isinstance(result.get("summary"), str)
+    ):
+        raise JournalError(f"{found.verdict}: is no verdict: soakd judge {found.path} writes it anew")
+    return text, result
+
+
+def is_finished(run: RunDir) -> bool:
+    """Tell whether a run has been sealed and judged, or can never be; a damaged one is in nobody's way, and said."""
+    try:
+        if resumption.is_sealed(run.journal):
+            return bool(read_verdict(run)[1]["verdict"] != "INCOMPLETE")
+        journal.check_whole(run.journal)
+        return "plan" not in journal.read_meta(run.journal)  # killed before it had begun: nothing to go on with
+    except JournalError as error:
+        print(f"soakd: {error}; it is not resumed", file=sys.stderr)
+        return True
+
+
+def prune(options: argparse.Namespace) -> int:
+    """Remove old runs; one that is written now never, one that may still be resumed only where that is said."""
+    runs = rundir.list_runs(Path(options.runs))
+    found = list(_prunable(runs, options))
+    gone = [one for one in found if one.is_finished or options.unfinished]
+    for one in found:
+        if one not in gone:
+            print(kept(one))
+            continue
+        if not options.dry_run:
+            pruning.remove(one.run)
+        said = "would remove" if options.dry_run else "removed"
+        print(f"{said} {one.run.path}: {format_bytes(one.bytes)}{f': {one.why}' if one.why else ''}")
+    freed = format_bytes(sum(one.bytes for one in gone))
+    print(f"{len(gone)} of {len(runs)} runs, {freed} {'would be freed' if options.dry_run else 'freed'}")
+    return 0
+
+
+def _prunable(runs: list[RunDir], options: argparse.Namespace) -> Iterator[pruning.Prunable]:
+    """Find what the options mean: the bounds of a configuration, or those of the command line."""
+    now_s = processes.now().wall_s
+    by_hand = options.keep is not None or options.older_than
+    if options.config is not None:
+        loaded = config.load(Path(options.config))
+        if by_hand:
+            raise ConfigError(
+                "prune: give either CONFIG, whose [retention] says what stays, or --keep and --older-than"
+            )
+        if loaded.retention == Retention():
+            raise ConfigError(f"{options.config}: retention: has no bound; known keys: age, runs, size")
+        return pruning.surplus(runs, is_finished, name=loaded.run.name, retention=loaded.retention, now_s=now_s)
+    try:
+        older_than_s = parse_duration(options.older_than) if options.older_than else 0.0
+    except ValueError as error:
+        raise ConfigError(f"--older-than: {error}") from error
+    if (options.keep or 0) < 0 or not by_hand:
+        raise ConfigError("prune: give --keep N (0 or more), --older-than D, or both; or a CONFIG with [retention]")
+    return pruning.prunable(
+        runs, is_finished, keep=options.keep or 0, older_than_s=older_than_s, now_s=now_s,
+        unfinished=options.unfinished,
+    )  # fmt: skip
+
+
+def kept(one: pruning.Prunable) -> str:
+    """Say of a run that would go, and may still be resumed, that it stays."""
+    return (
+        f"kept {one.run.path}: {format_bytes(one.bytes)}: {one.why}, but it is unfinished: "
+        "soakd run --resume goes on with it, soakd prune --unfinished removes it"
+    )
+
+
+def make_room(plan: Plan, options: argparse.Namespace) -> None:
+    """Remove what is beyond `[retention]`, before a run begins; what cannot be removed stops no run."""
+    for one in beyond_retention(plan, options):
+        if not one.is_finished:
+            print(f"soakd: retention: {kept(one)}", file=sys.stderr)
+            continue
+        try:
+            pruning.remove(one.run)
+            print(f"soakd: retention: removed {one.run.path}: {format_bytes(one.bytes)}: {one.why}", file=sys.stderr)
+        except PreflightError as error:
+            print(f"soakd: warning: retention: {error}", file=sys.stderr)
+
+
+def beyond_retention(plan: Plan, options: argparse.Namespace) -> list[pruning.Prunable]:
+    """Return what `[retention]` lets go; nothing for a run in a folder of its own choosing."""
+    retention = plan.config.retention
+    if options.run_dir or retention == Retention():
+        return []
+    runs, name = rundir.list_runs(Path(options.runs)), plan.config.run.name
+    now_s = processes.now().wall_s
+    return list(pruning.surplus(runs, is_finished, name=name, retention=retention, now_s=now_s))
