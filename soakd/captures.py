@@ -9,8 +9,21 @@ from typing import Any
 
 from soakd.interpreters import import_folder, worker_environment
 
+LAST_RESORT = "last_resort"
 WITHIN_S = 120.0
 NICENESS = "10"
+
+
+def merged(body: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """Join what a look has found by itself with what its captures say, the heaviest site first.
+
+    A mapping without a name is left out where anything else was found.
+    """
+    sites = sorted(
+        [*(found.get("sites") or ()), *body["sites"]], key=lambda site: -(site.get("bytes_per_operation") or 0.0)
+    )
+    told = [site for site in sites if not site.get(LAST_RESORT)] or sites
+    return {**body, "capture": [], **found, "sites": told}
 
 
 async def read_captures(python: str | None, captures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

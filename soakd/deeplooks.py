@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from soakd.captures import read_captures
+from soakd.captures import merged, read_captures
 from soakd.plan import EnginePlan, Plan
 from soakd.processes import now
 from soakd.records import Record
@@ -152,7 +152,7 @@ class DeepLooks:
             return
         if record.body.get("capture"):
             found = await self._read(engine.config.python, record.body["capture"])
-            body = {**record.body, "capture": [], **found}
+            body = merged(record.body, found)
             self._sink(Record(kind="attribution", engine=record.engine, segment=record.segment, at=now(), body=body))
 
     def _failed(self, engine: EnginePlan, route: str, why: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 PROGRAM = """
 import asyncio, json, sys, tempfile, time
 from soakd.attribution import Look
-from soakd.captures import read_captures
+from soakd.captures import merged, read_captures
 from soakd.engines import planted
 from soakd.probes.allocator import live_native_bytes, live_python_bytes
 from soakd.probes.fork import ForkedChild
@@ -36,7 +36,7 @@ async def main():
         await asyncio.sleep(0.0005)
     body = bodies[-1]
     if body.get("capture"):
-        body |= await read_captures(None, body["capture"])
+        body = merged(body, await read_captures(None, body["capture"]))
     print(json.dumps(body))
 
 asyncio.run(main())

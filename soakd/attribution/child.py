@@ -3,7 +3,7 @@
 import gc
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,17 @@ LINKED = "held_by"
 Reading = dict[str, Any]
 
 
-def read(hooks: Hooks | None) -> Reading:
-    """Read one moment: lengths of containers, and bytes by site where allocations are traced (with `hooks`)."""
+def read(hooks: Hooks | None, texts: Sequence[str] = (), operations: int = 0) -> Reading:
+    """Read one moment: lengths of containers, and bytes by site where allocations are traced (with `hooks`).
+
+    With the `texts` of the reading so many `operations` before, it says also after how many of them all that is full
+    has been replaced.
+    """
     _settle(hooks)
+    turnover = holders.turnover(holders.unpacked(json.loads(texts[0])["census"]), operations) if texts else 0
     sums = allocations.survivors()[0] if hooks is not None else {}
     made = {key: names.total() for key, names in handles.tasks_made_at().items()} if hooks is not None else {}
-    return {"census": holders.census(), "sums": sums, "made": made}
+    return {"census": holders.census(), "sums": sums, "made": made, "turnover": turnover}
 
 
 def load(paths: list[Path], into: list[str]) -> None:
@@ -72,7 +77,7 @@ def conclude(
             if words not in (held := site.setdefault(LINKED, [])):
                 held.append(words)
                 site["confidence"] = "high"
-        if not linked:
+        if not linked and holder.per_operation * holder.bytes_per_entry >= LEAST_BYTES_PER_OPERATION:
             sites[f"holder {number}"] = _holding(holder, words, Frame(file, 0, function))
     ranked = sorted(sites.values(), key=lambda s: (-s.get("things_per_operation", 0.0), -s["bytes_per_operation"]))
     return {"sites": ranked[:MOST_SITES]}

@@ -13,12 +13,24 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
-from types import CellType, CodeType, FrameType, FunctionType, GetSetDescriptorType, MethodType, ModuleType
+from types import (
+    AsyncGeneratorType,
+    CellType,
+    CodeType,
+    CoroutineType,
+    FrameType,
+    FunctionType,
+    GeneratorType,
+    GetSetDescriptorType,
+    MethodType,
+    ModuleType,
+)  # fmt: skip
 from typing import Any, NamedTuple
 
 MOST_COUNTED = 60_000
 """Containers in one census, the longest ones: 1.3 MB of text."""
 LEAST_GAIN = 3
+LEAST_FULL = 32
 KEEPS_GROWING = 0.67
 """What grew in the second window at less than this share of its first rate was filling, not leaking."""
 MOST_NAMED = 5
@@ -42,21 +54,50 @@ class Growing(NamedTuple):
     """With what only the entry holds; an estimate."""
 
 
-def census(skip: frozenset[int] = frozenset()) -> str:
-    """Pack address and length of every container that is not empty, the longest first where they are too many."""
-    found = sorted(((n, id(item)) for item, n in _lengths() if n and id(item) not in skip), reverse=True)
-    flat = array.array("Q", (number for n, address in found[:MOST_COUNTED] for number in (address, n)))
+class Counted(NamedTuple):
+    """A container at one moment."""
+
+    length: int
+    last: int
+    """The address of its newest entry, 0 where there is no order."""
+
+
+Census = dict[int, Counted]
+"""By address."""
+
+
+def census() -> str:
+    """Pack address, length and last entry of every container that is not empty, the longest where they are too many."""
+    found = sorted(((n, id(item), _last(item)) for item, n in _lengths() if n), reverse=True)
+    flat = array.array("Q", (number for n, address, last in found[:MOST_COUNTED] for number in (address, n, last)))
     return base64.b64encode(flat.tobytes()).decode()
 
 
-def unpacked(text: str) -> dict[int, int]:
+def unpacked(text: str) -> Census:
     """Read what `census` packed."""
     flat = array.array("Q")
     flat.frombytes(base64.b64decode(text))
-    return dict(zip(flat[::2], flat[1::2], strict=True))
+    return {address: Counted(n, last) for address, n, last in zip(flat[::3], flat[1::3], flat[2::3], strict=True)}
 
 
-def growing(first: dict[int, int], second: dict[int, int], operations: tuple[int, int]) -> list[Growing]:
+def turnover(before: Census, operations: int) -> int:
+    """Return after how many operations the slowest of the full containers has replaced all of its entries.
+
+    A container is full where it has as many entries as `operations` before, and other ones. One that replaces less than
+    one in a hundred operations is not waited for.
+    """
+    slowest = 0
+    for item, length in _lengths():
+        counted = before.get(id(item))
+        if counted is None or length < LEAST_FULL or abs(length - counted.length) > max(2, length // 50):
+            continue
+        added = _added(item, counted.last)
+        if added >= max(1, operations // 100):
+            slowest = max(slowest, length * operations // added)
+    return slowest
+
+
+def growing(first: Census, second: Census, operations: tuple[int, int]) -> list[Growing]:
     """Return the containers that gained entries in both windows at a rate that lasts, the heaviest growth first.
 
     Args:
@@ -69,7 +110,8 @@ def growing(first: dict[int, int], second: dict[int, int], operations: tuple[int
         address = id(item)
         if address not in second:
             continue
-        gain_1, gain_2 = second[address] - first.get(address, 0), length - second[address]
+        middle = second[address].length
+        gain_1, gain_2 = middle - (first[address].length if address in first else 0), length - middle
         rate_1, rate_2 = gain_1 / operations[0], gain_2 / operations[1]
         if gain_1 > 0 and gain_1 + gain_2 >= LEAST_GAIN and rate_2 >= KEEPS_GROWING * rate_1:
             newest = _newest(item)
@@ -95,12 +137,13 @@ def name_of(container: Any, ignore: list[Any]) -> tuple[str, str, str]:
         hidden.add(id(item))
         referrers = [r for r in gc.get_referrers(item) if id(r) not in hidden and not isinstance(r, FrameType)]
         hidden.add(id(referrers))
-        for describe in (_of_module, _of_cell, _of_class, _of_instance, _of_function):
+        for describe in (_of_module, _of_cell, _of_class, _of_instance, _of_function, _of_generator):
             for referrer in referrers:
                 if (found := describe(item, referrer)) is not None:
                     words, file, function = found
                     return f"{kind}{path} {words}", file, function
-        item = next((r for r in referrers if isinstance(r, dict | list | tuple | set | deque)), None)
+        items = [r for r in referrers if isinstance(r, dict | list | tuple | set | deque)]
+        item = next(iter(items), None) or next((r for r in referrers if not isinstance(r, _SHARED)), None)
         if item is None:
             break
         path += f" in a {type(item).__name__}"
@@ -140,6 +183,26 @@ def _newest(container: Any) -> list[Any]:
     if isinstance(container, deque):
         return list(islice(reversed(list(deque.__iter__(container))), _SAMPLE))
     return list(islice(set.__iter__(container), _SAMPLE))
+
+
+def _last(container: Any) -> int:
+    """Return the address of the newest entry; of a dictionary, of its key."""
+    try:
+        if isinstance(container, dict):
+            return id(next(dict.__reversed__(container)))
+        if isinstance(container, list):
+            return id(list.__getitem__(container, -1))
+        return id(deque.__getitem__(container, -1)) if isinstance(container, deque) else 0
+    except (IndexError, StopIteration):
+        return 0
+
+
+def _added(container: Any, last: int) -> int:
+    """Count the entries behind the one that was the last; 0 where that cannot be told, or it is gone."""
+    if not last or isinstance(container, set):
+        return 0
+    backwards = (dict if isinstance(container, dict) else list if isinstance(container, list) else deque).__reversed__
+    return next((number for number, entry in enumerate(backwards(container)) if id(entry) == last), 0)
 
 
 def _weight(newest: list[Any]) -> float:
@@ -225,6 +288,17 @@ def _of_function(_: Any, referrer: Any) -> tuple[str, str, str] | None:
         holder = next((f for f in gc.get_referrers(referrer) if isinstance(f, FunctionType)), None)
         if holder is not None and holder.__defaults__ is referrer:
             return f"default of {holder.__qualname__}", holder.__code__.co_filename, holder.__qualname__
+    return None
+
+
+def _of_generator(item: Any, referrer: Any) -> tuple[str, str, str] | None:
+    """A variable of a coroutine or generator that waits."""
+    for kind, prefix in ((CoroutineType, "cr"), (GeneratorType, "gi"), (AsyncGeneratorType, "ag")):
+        frame = getattr(referrer, f"{prefix}_frame") if isinstance(referrer, kind) else None
+        if frame is not None:
+            name = next((name for name, value in frame.f_locals.items() if value is item), None)
+            code = frame.f_code
+            return (f"`{name}` of {code.co_qualname}", code.co_filename, code.co_qualname) if name else None
     return None
 
 

@@ -21,6 +21,8 @@ LEAST_SHARES = (0.08, 0.20)
 """Of that time for the windows themselves, however long the children took."""
 SECOND_WINDOW = 3
 """The second window is so many times as long as the first: what fills up or turns over falls behind in it."""
+TURNOVERS = 2.0
+"""... and so many times as long as what is full takes to replace its entries, where that is longer."""
 LEAST_OPERATIONS = 5
 
 Body = dict[str, Any]
@@ -80,6 +82,8 @@ class Look:
         """Operations at each fork."""
         self._operations: list[int] = []
         self._files: list[Path] = []
+        self._turnover = 0
+        """Operations in which what is full has replaced its entries."""
 
     @property
     def disturbs(self) -> bool:
@@ -116,7 +120,9 @@ class Look:
 
     @property
     def _wanted(self) -> int:
-        return self._most if self._stage == 1 else SECOND_WINDOW * self._operations[0]
+        if self._stage == 1:
+            return self._most
+        return max(SECOND_WINDOW * self._operations[0], int(TURNOVERS * self._turnover))
 
     def _begin(self, operations: float) -> None:
         self._stage, self._from_s = 1, self._now_s
@@ -155,22 +161,25 @@ class Look:
         self._operations.append(count)
         self._tool.end(self._stage, count)
         hooks = self._tool.hooks
-        if self._stage == 1:
-            self._start_child(operations, partial(child.read, hooks))
-            return
         earlier: list[str] = []
+        load = partial(child.load, self._files, earlier)
+        if self._stage == 1:
+            since = int(operations - self._forked_at[0])
+            self._start_child(operations, partial(child.read, hooks, earlier, since), load)
+            return
         begun, middle = self._forked_at
         between = int(middle - begun), int(operations - middle)
         job = partial(
             child.conclude, earlier, between, self._operations[0], hooks, things=self._route == "handles"
         )  # fmt: skip
-        self._start_child(operations, job, partial(child.load, self._files, earlier))
+        self._start_child(operations, job, load)
 
     def _start_child(self, operations: float, job: Job, prepare: Callable[[], None] | None = None) -> None:
         self._forked_at.append(operations)
         self._child = self._fork(job, prepare)
 
     def _keep(self, values: Mapping[str, Any]) -> None:
+        self._turnover = int(values["turnover"])
         path = self._folder / f"{self._stem}.{len(self._files)}.json"
         self._files.append(path)
         path.write_text(json.dumps(values), encoding="utf-8")

@@ -75,7 +75,9 @@ def by_site(records: Iterable[tuple[int, Sequence[Frame]]]) -> dict[Key, Seen]:
     return found
 
 
-def growing(first: dict[Key, Seen], second: dict[Key, Seen], operations: tuple[int, int]) -> Iterator[dict[str, Any]]:
+def growing(
+    first: dict[Key, Seen], second: dict[Key, Seen], operations: tuple[int, int], tool: str = "memray"
+) -> Iterator[dict[str, Any]]:  # fmt: skip
     """Yield the sites whose rate lasts in the second, longer window, the heaviest first."""
     rates = {}
     for key, seen in second.items():
@@ -84,15 +86,15 @@ def growing(first: dict[Key, Seen], second: dict[Key, Seen], operations: tuple[i
         if key in first and rate_2 >= LEAST_BYTES_PER_OPERATION and rate_2 >= KEEPS_GROWING * rate_1:
             rates[key] = rate_2
     for key in sorted(rates, key=lambda key: -rates[key])[:MOST_SITES]:
-        yield _site(second[key].stack, rates[key])
+        yield _site(tool, second[key].stack, rates[key])
 
 
-def _site(stack: Sequence[Frame], bytes_per_operation: float) -> dict[str, Any]:
+def _site(tool: str, stack: Sequence[Frame], bytes_per_operation: float) -> dict[str, Any]:
     own = list(_application(stack))
     leaf, caller = own[0], next((frame for frame in own if frame.file.endswith(PYTHON)), None)
     called = f", called from {caller}" if caller is not None and caller != leaf else ""
     return {
-        "fingerprint": fingerprint("native", own), "site": f"{leaf}{called}", "tool": "memray",
+        "fingerprint": fingerprint("native", own), "site": f"{leaf}{called}", "tool": tool,
         "frames": [str(frame) for frame in stack if frame in own or frame.file.endswith(PYTHON)][:MOST_FRAMES],
         "bytes_per_operation": round(bytes_per_operation, 1), "confidence": "high",
     }  # fmt: skip

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from soakd.attribution import mappings
 from soakd.attribution.allocations import DEPTH
 from soakd.attribution.frames import module_of
 from soakd.attribution.handles import descriptors, growing, tell, threads_made_at
 from soakd.attribution.hooks import Hooks
+from soakd.attribution.mappings import resident
 
 Sites = list[dict[str, Any]]
 
@@ -118,12 +120,18 @@ class Handles(Tracemalloc):
 
 
 class Memray(NoTool):
-    """memray, aggregated and with native stacks, from the engine's own environment: one capture a window."""
+    """memray, aggregated and with native stacks, from the engine's own environment: one capture a window.
+
+    Beside it, what memray is blind to: allocators called through ctypes, and mappings by their names.
+    """
 
     def __init__(self, stem: Path, live_bytes: Callable[[], int]) -> None:
         super().__init__()
         self._stem, self._live_bytes = stem, live_bytes
         self._tracker: Any = None
+        self._foreign: Any = None
+        self._calls: list[Any] = []
+        self._mapped: list[Counter[str]] = []
 
     def load(self) -> None:
         """Import it, which leaves some 3 MB in the process for good."""
@@ -136,20 +144,40 @@ class Memray(NoTool):
         """Open a capture."""
         import memray
 
+        from soakd.attribution.foreign import ForeignCalls
+
+        self._mapped.append(resident())
         destination = memray.FileDestination(self._path(window), overwrite=True)
         tracker = memray.Tracker(
             destination=destination, native_traces=True, file_format=memray.FileFormat.AGGREGATED_ALLOCATIONS
         )
         tracker.__enter__()
         self._tracker, self.active = tracker, True
+        self._foreign = ForeignCalls()
+        self._foreign.open()
 
     def end(self, window: int, operations: int) -> None:
         """Write the capture."""
+        self._calls.append(self._foreign.close())
+        self._foreign = None
         self.close()
+        self._mapped.append(resident())
         self.captures.append({"path": str(self._path(window)), "operations": operations})
 
+    def add_to(self, sites: Sites, operations: list[int]) -> None:
+        """Add who calls the C library's allocators through ctypes, and the mappings that grow."""
+        from soakd.attribution import resolve
+
+        first, second = operations
+        calls_1, calls_2 = self._calls
+        sites += resolve.growing(calls_1, calls_2, (first, second), "ctypes")
+        sites += mappings.growing(self._mapped, (first, second))
+
     def close(self) -> None:
-        """End the capture that is open."""
+        """End what is open."""
+        if self._foreign is not None:
+            foreign, self._foreign = self._foreign, None
+            foreign.close()
         if self._tracker is not None:
             tracker, self._tracker, self.active = self._tracker, None, False
             tracker.__exit__(None, None, None)

@@ -32,7 +32,7 @@ def thread(*, keep: bool, every: int = 1000) -> Operation:
         if next(numbers) % every:
             return
         event = threading.Event()
-        waiting = threading.Thread(target=event.wait, daemon=True)
+        waiting = threading.Thread(target=event.wait, daemon=True)  # leak: thread
         waiting.start()
         if not keep:
             event.set()
@@ -50,7 +50,7 @@ def task(*, keep: bool, every: int = 100) -> AsyncOperation:
         if next(numbers) % every:
             return
         event = asyncio.Event()
-        waiting = asyncio.get_running_loop().create_task(event.wait())
+        waiting = asyncio.get_running_loop().create_task(event.wait())  # leak: task
         background.add(waiting)
         waiting.add_done_callback(background.discard)
         if not keep:

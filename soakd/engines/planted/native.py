@@ -21,7 +21,7 @@ def malloc(*, keep: bool, bytes_per_operation: int = 100) -> Operation:
     size = max(24, bytes_per_operation - MALLOC_HEADER_BYTES)
 
     def operation() -> None:
-        address = libc.malloc(size)
+        address = libc.malloc(size)  # leak: ctypes_malloc
         ctypes.memset(address, 0xA5, size)
         if not keep:
             libc.free(address)
@@ -43,7 +43,7 @@ def mapping(*, keep: bool, bytes_per_operation: int = 100) -> Operation:
         while owed >= PAGE_BYTES:
             owed -= PAGE_BYTES
             flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
-            address = libc.mmap(None, PAGE_BYTES, PROT_READ_WRITE, flags, -1, 0)
+            address = libc.mmap(None, PAGE_BYTES, PROT_READ_WRITE, flags, -1, 0)  # leak: ctypes_mmap
             if address == ctypes.c_void_p(-1).value:
                 raise OSError(ctypes.get_errno(), "mmap")
             ctypes.memset(address, 0xA5, PAGE_BYTES)
@@ -75,7 +75,7 @@ def pyo3_reference(*, keep: bool, bytes_per_operation: int = 100) -> Operation:
 
     def operation() -> None:
         if keep:
-            leak_reference(bytes(size))
+            leak_reference(bytes(size))  # leak: pyo3_reference
         else:
             store.set(next(keys), bytes(size))
 

@@ -17,7 +17,7 @@ def python_list(*, keep: bool, bytes_per_operation: int = 100) -> Operation:
     reference = 8
 
     def operation() -> None:
-        kept.append(_payload(bytes_per_operation - reference))
+        kept.append(_payload(bytes_per_operation - reference))  # leak: list
         if not keep:
             kept.pop()
 
@@ -40,7 +40,7 @@ def cycle(*, keep: bool, bytes_per_operation: int = 300) -> Operation:
     two_nodes = 2 * (16 + 16 + 16) + 8  # the collector's header, the object's, its slots; the registry's reference
 
     def operation() -> None:
-        first, second = Node(_payload(bytes_per_operation - two_nodes)), Node(b"")
+        first, second = Node(_payload(bytes_per_operation - two_nodes)), Node(b"")  # leak: cycle
         first.other, second.other = second, first
         if keep:
             registry.append(first)
@@ -54,8 +54,8 @@ def closure(*, keep: bool, bytes_per_operation: int = 300) -> Operation:
     function_and_cell = 160 + 40 + 64 + 8  # function, cell, tuple of cells, reference: near enough on CPython 3.11-3.13
 
     def operation() -> None:
-        request = _payload(bytes_per_operation - function_and_cell)
-        subscribers.append(lambda: len(request))
+        request = _payload(bytes_per_operation - function_and_cell)  # leak: closure
+        subscribers.append(lambda: len(request))  # leak: closure
         if not keep:
             subscribers.pop()
 
@@ -69,7 +69,7 @@ def memoized(*, keep: bool, bytes_per_operation: int = 300, entries: int = 1000)
 
     @functools.lru_cache(maxsize=None if keep else entries)
     def answer(_: int) -> Any:
-        return _payload(bytes_per_operation - entry)
+        return _payload(bytes_per_operation - entry)  # leak: lru_cache
 
     return lambda: answer(next(numbers))
 

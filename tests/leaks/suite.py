@@ -1,0 +1,16 @@
+"""All cases, and which of them were not seen while the method was worked out."""
+
+from tests.leaks import healthy_known, known
+from tests.leaks.cases import Case
+
+LEAKS = {"known": known.CASES}
+HEALTHY = {"known": healthy_known.CASES}
+
+
+def find(name: str) -> tuple[Case, bool]:
+    """Return a case by its name, and whether it is healthy."""
+    for table, healthy in ((LEAKS, False), (HEALTHY, True)):
+        for case in (case for cases in table.values() for case in cases):
+            if case.name == name:
+                return case, healthy
+    raise LookupError(name)
