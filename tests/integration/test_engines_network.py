@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,14 @@ def opa() -> Iterator[Server]:
 def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with redis_server(tmp_path_factory.mktemp("redis")) as server:
         yield server
+
+
+def server_of(kind: str, folder: Path) -> AbstractContextManager[Server]:
+    return opa_server() if kind == "opa" else redis_server(folder)
+
+
+def engine_of(kind: str, **options: Any) -> Any:
+    return OpaPolicy(**RBAC, **options) if kind == "opa" else RedisCache(**options)
 
 
 def op(verb: Any, key: str = "a", given: Any = None, size_bytes: int = 8) -> Operation:
@@ -141,7 +150,7 @@ async def test_a_server_that_is_not_there_is_one_line(kind: str, tmp_path: Path)
     url = {"opa": f"http://127.0.0.1:{port}", "unix": f"unix://{tmp_path}/none.sock"}.get(
         kind, f"redis://:secret@127.0.0.1:{port}/0"
     )
-    engine: Any = OpaPolicy(**RBAC, url=url, retries=0) if kind == "opa" else RedisCache(url=url, retries=0)
+    engine = engine_of(kind, url=url, retries=0)
     with pytest.raises(BackendError) as caught:
         await engine.start()
     await engine.close()
@@ -215,9 +224,8 @@ async def test_a_redis_that_is_full_refuses_and_the_operation_fails(tmp_path: Pa
 @pytest.mark.parametrize("kind", ["opa", "redis"])
 @on_a_loop
 async def test_a_server_that_dies_gives_counted_errors_and_then_recovery(kind: str, tmp_path: Path) -> None:
-    running = opa_server() if kind == "opa" else redis_server(tmp_path)
-    with running as server:
-        engine: Any = OpaPolicy(**RBAC, url=server.url) if kind == "opa" else RedisCache(url=server.url)
+    with server_of(kind, tmp_path) as server:
+        engine = engine_of(kind, url=server.url)
         await engine.start()
         operation = op("read", given={"user": "user-001", "action": "read", "resource": "invoice"})
         await engine.operation(operation)
@@ -242,10 +250,8 @@ async def test_a_server_that_dies_gives_counted_errors_and_then_recovery(kind: s
 @pytest.mark.parametrize("kind", ["opa", "redis"])
 @on_a_loop
 async def test_a_server_that_hangs_is_a_time_out_and_not_a_hang(kind: str, tmp_path: Path) -> None:
-    running = opa_server() if kind == "opa" else redis_server(tmp_path)
-    with running as server:
-        options: dict[str, Any] = {"url": server.url, "timeout": 0.2, "retries": 1, "connections": 2}
-        engine: Any = OpaPolicy(**RBAC, **options) if kind == "opa" else RedisCache(**options)
+    with server_of(kind, tmp_path) as server:
+        engine = engine_of(kind, url=server.url, timeout=0.2, retries=1, connections=2)
         await engine.start()
         server.freeze()
         answers = await asyncio.gather(*(engine.operation(op("read")) for _ in range(8)), return_exceptions=True)
@@ -261,10 +267,8 @@ async def test_a_server_that_hangs_is_a_time_out_and_not_a_hang(kind: str, tmp_p
 @on_a_loop
 async def test_operations_that_are_cancelled_in_flight_take_no_connection_with_them(kind: str, tmp_path: Path) -> None:
     """The driver does so at the end of a phase with what a hanging server has not answered."""
-    running = opa_server() if kind == "opa" else redis_server(tmp_path)
-    with running as server:
-        options: dict[str, Any] = {"url": server.url, "timeout": 2.0, "retries": 0, "connections": 2}
-        engine: Any = OpaPolicy(**RBAC, **options) if kind == "opa" else RedisCache(**options)
+    with server_of(kind, tmp_path) as server:
+        engine = engine_of(kind, url=server.url, timeout=2.0, retries=0, connections=2)
         await engine.start()
         for pause_s in (0.0, 0.001, 0.01, 0.1):
             server.freeze()
