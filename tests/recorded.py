@@ -55,6 +55,8 @@ class ServerStory:
     gives_up: bool = False
     """What never answered again was given up."""
     begins_told: bool = True
+    backend: str = "private"
+    restart_told: bool = False
 
 
 @dataclass(kw_only=True)
@@ -270,8 +272,10 @@ def _server_records(
     yield from _outages(name, server, until_s)
     for life, begin_s in enumerate(begins):
         if server.begins_told:
-            facts = {"server": server.kind, "version": "7.0", "backend": "private", "read_from": server.read_from}
+            facts = {"server": server.kind, "version": "7.0", "backend": server.backend, "read_from": server.read_from}
             yield _record("server", name, begin_s, {**facts, "pid": 900 + life}, life)
+        if server.restart_told and life:
+            yield _record("incident", name, begin_s, {"what": "server_restart", "server": server.kind}, life)
     noise, t_s = random.Random(f"{name}'s server"), 0.0
     while t_s <= min(until_s, engine.phases[-1].end_s, server.silent_from_s):
         operations = story.operations(t_s) if story.operations else _operations(engine, t_s)

@@ -16,6 +16,8 @@ ENDINGS = ("server_crash", "server_hang")
 """Incidents that end the life of a server."""
 BROKEN = (*ENDINGS, "server_start_failed")
 """Incidents after which a server is not there until it has recovered."""
+RESTARTED = "server_restart"
+"""How a life of somebody's own server ended where another one answered after it, and what is told of it."""
 UNTOLD = "unknown"
 """How a life ended of which no incident says so."""
 NOT_NUMBERS = ("source", "server", "phase")
@@ -88,7 +90,7 @@ def _lives(
         if broken is not None:
             last, ended_by = broken, str(broken.body["what"])
         elif later is not None:
-            last, ended_by = later, UNTOLD
+            last, ended_by = later, RESTARTED if _is_theirs(later, told) else UNTOLD
         else:
             last, ended_by = end, "running" if end is None else "completed"
         end_wall_s = last.at.wall_s if last else None
@@ -98,6 +100,12 @@ def _lives(
             segment=record.segment, pid=record.body.get("pid"), start_wall_s=record.at.wall_s,
             end_wall_s=end_wall_s, ended_by=ended_by, declared={},
         )  # fmt: skip
+
+
+def _is_theirs(begun: Record, told: Sequence[Record]) -> bool:
+    """Whether somebody's own server was started again by them: why the life before ended is theirs to know."""
+    restarts = (i for i in told if i.body["what"] == RESTARTED and i.segment == begun.segment)
+    return begun.body.get("backend") == "url" and any(restarts)
 
 
 def _outages(told: Sequence[Record], origin_s: float) -> Iterator[Outage]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import psutil
 
-from soakd.backends.client import About, Client
+from soakd.backends.client import Client
 from soakd.backends.owner import local_process
 from soakd.backends.watch import Voice, answered, on_grid
 from soakd.errors import BackendError
@@ -34,7 +34,8 @@ class ExistingServer:
         self._hang_s = supervision.hang_after_s
         self._sample_every_s = sample_every_s
         self._sampling = sampling
-        self._about: About | None = None
+        self._who: tuple[str | None, int | None, psutil.Process | None] | None = None
+        """What tells one start of the server from another."""
         self._process: psutil.Process | None = None
         self._silent_since_s: float | None = None
         self._hang_told = False
@@ -65,13 +66,15 @@ class ExistingServer:
 
     async def _answers(self, client: Client) -> None:
         """See who answers, at first, after a silence and where its process is gone; say so where it is another."""
-        if self._about is None or self._silent_since_s is not None or self._has_gone():
+        if self._who is None or self._silent_since_s is not None or self._has_gone():
             about = await answered(client.about())
             process = await asyncio.to_thread(local_process, self.address, about.pid)
-            if self._about is not None and (about, process) != (self._about, self._process):
+            who, before = (about.life, about.pid, process), self._who
+            if before is not None and who != before:
                 self._voice.life += 1
-            if (about, process) != (self._about, self._process):
-                self._about, self._process = about, process
+                self._voice.incident("server_restart", f"{self._voice.server} was started again by somebody else")
+            if who != before:
+                self._who, self._process = who, process
                 pid, read_from = (process.pid, "proc") if process else (about.pid, "metrics")
                 self._voice.begins(about, pid=pid, address=self._shown, read_from=read_from)  # type: ignore[arg-type]
         if self._silent_since_s is not None:

@@ -291,6 +291,7 @@ async def test_a_server_that_is_started_again_between_two_questions_is_another_l
             lives = await heard.until("server", 2)
             assert theirs.process is not None
             assert [(life.segment, life.body["pid"] == theirs.process.pid) for life in lives] == [(0, False), (1, True)]
+            assert [incident.segment for incident in heard.of("server_restart")] == [1]
             assert (await heard.until("sample", 1 + len(heard.of("sample"))))[-1].segment == 1
 
 

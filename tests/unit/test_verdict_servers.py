@@ -121,14 +121,26 @@ def test_a_redis_that_its_client_fills_below_its_capacity_is_no_leak_yet() -> No
         (ServerStory(read_from="metrics", live=None), "live_bytes: 0 of"),
         (ServerStory(begins_told=False), "samples of life 0, whose begin was not recorded"),
         (ServerStory(outages=((80.0, 1.0),), incident_of_outage=None), "life 0 ended and no incident says why"),
+        (
+            ServerStory(outages=((80.0, 1.0),), incident_of_outage=None, restart_told=True),
+            "life 0 ended and no incident says why",
+        ),
     ],
-    ids=["no server", "gap", "no numbers", "no resident memory", "no live bytes", "no begin", "no end"],
+    ids=["no server", "gap", "no numbers", "no resident memory", "no live bytes", "no begin", "no end", "only again"],
 )
 def test_missing_evidence_of_a_judged_server_is_never_a_pass(server: ServerStory | None, words: str) -> None:
     verdict = judged(JUDGED, mine=Story(server=server))
     assert verdict["verdict"] == "INVALID"
     assert words in check(verdict, "mine", "evidence.server")["reason"]
     assert judged(SHORT, mine=Story(server=server))["verdict"] == "PASS"
+
+
+def test_a_server_of_somebodys_own_that_they_started_again_is_no_missing_evidence() -> None:
+    theirs = ServerStory(outages=((80.0, 1.0),), incident_of_outage=None, restart_told=True, backend="url")
+    verdict = judged(JUDGED, mine=Story(server=theirs))
+    assert check(verdict, "mine", "evidence.server")["verdict"] == "PASS"
+    assert mine(verdict)["servers"][0]["segments"][0]["ended_by"] == "server_restart"
+    assert check(verdict, "mine", "stability.server")["estimate"] == 0
 
 
 def test_a_server_that_crashed_fails_where_it_is_judged_and_nobody_where_it_is_not() -> None:
