@@ -21,6 +21,8 @@ LEAST_READINGS = 8
 BEGUN = 0.05
 """Before so much of a fill, connections and the first operations take more than entries do."""
 PERCENTILES = ("p50", "p95", "p99")
+TIMED = "service_p95"
+"""Measured where any percentile is."""
 WITH_SERVER = "operations_per_cpu_second_with_server"
 ORDER = (
     "operations_per_second", *(f"service_{percentile}" for percentile in PERCENTILES), "operations_per_cpu_second",
@@ -53,8 +55,16 @@ def comparisons(run: RunData, checks: Checks) -> list[dict[str, Any]]:
         for engine in (subject, other):
             if engine.name not in measured:
                 measured[engine.name] = dict(_figures(engine, checks[engine.name]))
-        found.append(_compare(subject, other, measured[subject.name], measured[other.name]))
+        compared = _compare(subject, other, measured[subject.name], measured[other.name])
+        untimed = [_untimed(e.name, checks[e.name]) for e in (subject, other) if TIMED not in measured[e.name]]
+        found.append(compared | ({"missing": "; ".join(untimed)} if untimed else {}))
     return found
+
+
+def _untimed(name: str, checks: Sequence[Check]) -> str:
+    """Say why an engine has no service times to compare."""
+    reasons = (check.reason for check in checks if check.id == "latency.p95" and check.reason)
+    return f"no service times of {name}: {next(reasons, 'no latency was recorded')}"
 
 
 def _pairs(run: RunData) -> Iterator[tuple[EngineData, EngineData]]:

@@ -35,7 +35,7 @@ class Comparison(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What is compared, and where that is not fair."""
+        """What is compared, and where that is not fair, or not all."""
         return f"{self.other} beside {self.subject}" + (f": {self.note}" if self.note else "")
 
 
@@ -46,7 +46,7 @@ def comparisons_of(verdict: Mapping[str, Any]) -> Iterator[Comparison]:
             Figure(figure_name(f), figure_words(f, "subject"), figure_words(f, "other"), ratio_words(f))
             for f in found.get("figures") or ()
         ]
-        note = printable(found.get("note") or "")
+        note = printable("; ".join(filter(None, (found.get("note"), found.get("missing")))))
         yield Comparison(printable(found.get("subject")), printable(found.get("other")), note, figures)
 
 

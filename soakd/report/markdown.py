@@ -98,6 +98,8 @@ def compared(comparison: Mapping[str, Any]) -> Iterator[str]:
     yield f"## {other} beside {subject}"
     yield ""
     yield "Driven by the same operations." if comparison["same_tape"] else f"Note: {comparison['note']}."
+    if "missing" in comparison:
+        yield f"Missing: {comparison['missing']}."
     yield ""
     yield f"| figure | {subject} | {other} | ratio |"
     yield "|---|---|---|---|"

@@ -122,6 +122,16 @@ def test_operations_that_are_not_the_same_are_said(hashes: tuple[str | None, str
     assert (found["same_tape"], found["note"]) == (False, words)
 
 
+def test_why_there_are_no_service_times_to_compare_is_said() -> None:
+    late = theirs()
+    late.lateness_ns = 50_000_000
+    (found,) = compared(CACHES, ours=ours(), theirs=late)
+    assert re.fullmatch(r"no service times of theirs: (\d+) of \1 windows were driver-bound", found["missing"])
+    (figure,) = (figure for figure in found["figures"] if figure["id"] == "service_p50")
+    assert "other" not in figure
+    assert "missing" not in compared(CACHES, ours=ours(), theirs=theirs())[0]
+
+
 def test_only_engines_that_do_the_same_work_on_the_same_mix_are_compared() -> None:
     own = 'kind = "python"\nfactory = "package.module:make"'
     engines = {
