@@ -4,8 +4,9 @@ import signal
 from pathlib import Path
 
 from soakd import processes
+from soakd.lastwords import describe_status
 from soakd.units import format_bytes
-from soakd.workers import Worker, describe_status, last_line
+from soakd.workers import Worker, last_line
 
 _EVENTS = {"": ("memory.events", "memory.max"), "memory": ("memory.oom_control", "memory.limit_in_bytes")}
 """Controllers of a line of /proc/PID/cgroup -> where kills are counted and the limit stands: version 2, version 1."""

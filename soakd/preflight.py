@@ -19,11 +19,12 @@ from soakd.analysis.rules import LEAST_HOURS, LEAST_OPERATIONS, RESOLUTION_BYTES
 from soakd.backends import check, private
 from soakd.interpreters import import_folder, refusals, worker_environment
 from soakd.kinds import KINDS
+from soakd.lastwords import describe_status
 from soakd.plan import EnginePlan, Plan, worker_spec
 from soakd.records import Record
 from soakd.supervisor import memory_reserve_bytes
 from soakd.units import format_bytes, format_count, format_duration, format_rate
-from soakd.workers import Worker, describe_status, last_line
+from soakd.workers import Worker, last_line
 
 CPU_SHARE = 0.60
 """A soak that takes more of the host than this measures its own queueing."""

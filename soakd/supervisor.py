@@ -309,7 +309,7 @@ class Supervisor:
             self._faults[name] = (worker.fault, self._pauses.pop(name, 0.0))
         self._incident(
             engine, segment, what, f"{name}: {how}",
-            pid=worker.process.pid, status=status, stderr=list(worker.stderr_tail), **caused, **more,
+            pid=worker.process.pid, status=status, stderr=list(worker.output.lines), **caused, **more,
         )  # fmt: skip
         return False
 

@@ -11,22 +11,19 @@ import json
 import os
 import signal
 import sys
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import psutil
 
 from soakd import guardian
+from soakd.lastwords import Output
 from soakd.model import WorkerSpec
 from soakd.records import Record, decode
 
 PIPE_BYTES = 1 << 20
 READ_BYTES = 1 << 16
-STDERR_LINES = 20
-STDERR_LINE_BYTES = 500
 LONGEST_RECORD_BYTES = 1 << 22
-LAST_OUTPUT_S = 0.5
 
 
 class Worker:
@@ -37,7 +34,7 @@ class Worker:
 
     def __init__(self, spec: WorkerSpec, on_record: Callable[[Record], None]) -> None:
         self.spec = spec
-        self.stderr_tail: deque[str] = deque(maxlen=STDERR_LINES)
+        self.output = Output()
         self.hello: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
         self.start_failure: str | None = None
         self.said_bye = False
@@ -52,9 +49,6 @@ class Worker:
         self._buffer = b""
         self._records_fd = -1
         self._control_fd = -1
-        self._output_fd = -1
-        self._output_rest = b""
-        self._output_ended = asyncio.Event()
 
     def start(self, *, python: str | None, environment: Mapping[str, str]) -> None:
         """Start the process and tell it what to do.
@@ -64,7 +58,7 @@ class Worker:
         """
         self._records_fd, records_end = os.pipe()
         control_end, self._control_fd = os.pipe()
-        self._output_fd, output_end = os.pipe()
+        output_end = self.output.open()
         with contextlib.suppress(OSError):  # more than an unprivileged user may have: the default will do
             fcntl.fcntl(self._records_fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         try:
@@ -75,7 +69,7 @@ class Worker:
                 output=output_end, inherited=(control_end, records_end), environment=environment,
             )  # fmt: skip
         except OSError:
-            self._close_output()
+            self.output.close()
             self.close()
             raise
         finally:
@@ -101,11 +95,9 @@ class Worker:
         What it leaves behind is named in `children_left`, and has been killed.
         """
         await self.process.has_exited.wait()
-        with contextlib.suppress(TimeoutError):  # somebody else may hold the pipe open
-            await asyncio.wait_for(self._output_ended.wait(), LAST_OUTPUT_S)
+        await self.output.ended()
         self._read_records()
         self.children_left = list(self.process.left)
-        self._close_output()
         return await self.process.gone()
 
     def kill(self, why: str) -> None:
@@ -131,10 +123,8 @@ class Worker:
             self._records_fd = self._control_fd = -1
 
     def _begin_reading(self) -> None:
-        loop = asyncio.get_running_loop()
-        for fd, read in ((self._records_fd, self._read_records), (self._output_fd, self._read_output)):
-            os.set_blocking(fd, False)
-            loop.add_reader(fd, read)
+        os.set_blocking(self._records_fd, False)
+        asyncio.get_running_loop().add_reader(self._records_fd, self._read_records)
 
     def _read_records(self) -> None:
         """Take whole lines out of the pipe; a wakeful reader takes at most a pipe's worth at once."""
@@ -170,44 +160,7 @@ class Worker:
             self.start_failure = str(record.body.get("detail"))
         self._on_record(record)
 
-    def _read_output(self) -> None:
-        """Keep the last lines of what the engine prints, whatever it prints."""
-        try:
-            data = os.read(self._output_fd, READ_BYTES)
-        except BlockingIOError:
-            return
-        *lines, rest = (self._output_rest + data).split(b"\n")
-        self._output_rest = rest[-STDERR_LINE_BYTES:]
-        self.stderr_tail.extend(printable(line) for line in lines[-STDERR_LINES:])
-        if not data:
-            self._close_output()
-
-    def _close_output(self) -> None:
-        if self._output_fd >= 0:
-            asyncio.get_running_loop().remove_reader(self._output_fd)
-            os.close(self._output_fd)
-            self._output_fd = -1
-            if self._output_rest:
-                self.stderr_tail.append(printable(self._output_rest))
-            self._output_ended.set()
-
 
 def last_line(worker: Worker) -> str:
     """Return the last line that is not empty of what a worker has printed, ": " before it; "" where there is none."""
-    lines = [line for line in worker.stderr_tail if line.strip()]
-    return f": {lines[-1].strip()}" if lines else ""
-
-
-def describe_status(status: int) -> str:
-    """Say how a process ended: "exit status 7", "killed by SIGKILL"."""
-    if status >= 0:
-        return f"exit status {status}"
-    with contextlib.suppress(ValueError):
-        return f"killed by {signal.Signals(-status).name}"
-    return f"killed by signal {-status}"
-
-
-def printable(line: bytes) -> str:
-    """Return a line of what a process has printed, cut and without control characters."""
-    text = line[:STDERR_LINE_BYTES].decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text.rstrip())
+    return f": {said}" if (said := worker.output.last_line) else ""

@@ -12,9 +12,9 @@ from soakd.backends.process import ServerProcess
 from soakd.backends.watch import Voice, answered, on_grid
 from soakd.endings import KernelKills, out_of_memory
 from soakd.errors import BackendError
+from soakd.lastwords import describe_status
 from soakd.places import Place
 from soakd.settings import Supervision
-from soakd.workers import describe_status
 
 ASK_EVERY_S = 0.5
 READY_EVERY_S = 0.02
@@ -210,7 +210,7 @@ class PrivateServer:
     def _failed_to_start(self, why: str, process: ServerProcess | None = None, status: int | None = None) -> None:
         self.failure = why
         self._voice.fault = None
-        stderr = list(process.tail) if process else None
+        stderr = list(process.output.lines) if process else None
         pid = process.pid if process else None
         self._voice.incident("server_start_failed", why, pid=pid, status=status, stderr=stderr)
 
@@ -224,7 +224,7 @@ class PrivateServer:
             how += process.last_words
         self.failure = how
         self._voice.incident(
-            what, f"{self._voice.server}: {how}", pid=process.pid, status=status, stderr=list(process.tail),
+            what, f"{self._voice.server}: {how}", pid=process.pid, status=status, stderr=list(process.output.lines),
             **more,
         )  # fmt: skip
 

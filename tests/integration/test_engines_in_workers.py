@@ -50,7 +50,7 @@ async def lives(told: WorkerSpec, meanwhile: Callable[[], None] | None = None) -
             worker.order({"go": time.monotonic()})
             if meanwhile is not None:
                 await asyncio.to_thread(meanwhile)
-            return records, list(worker.stderr_tail), await ended
+            return records, list(worker.output.lines), await ended
     finally:
         worker.hello.cancel()
         worker.kill_group()

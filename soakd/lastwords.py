@@ -1,0 +1,75 @@
+"""What a process said last, and how it ended."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections import deque
+
+LINES, LINE_BYTES = 20, 500
+READ_BYTES = 1 << 16
+END_WITHIN_S = 0.5
+
+
+class Output:
+    """What a process prints, whatever it prints; the last lines are kept."""
+
+    def __init__(self) -> None:
+        self.lines: deque[str] = deque(maxlen=LINES)
+        self._fd = -1
+        self._rest = b""
+        self._ended = asyncio.Event()
+
+    @property
+    def last_line(self) -> str:
+        """The last line that is not empty; "" where there is none."""
+        return next((line.strip() for line in reversed(self.lines) if line.strip()), "")
+
+    def open(self) -> int:
+        """Make the pipe and listen. Returns the end that the process shall have; whoever starts it closes that."""
+        self._fd, end = os.pipe()
+        os.set_blocking(self._fd, False)
+        asyncio.get_running_loop().add_reader(self._fd, self._read)
+        return end
+
+    async def ended(self) -> None:
+        """Wait until all of it is read, and let go; a moment only, for somebody else may hold the pipe open."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), END_WITHIN_S)
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the pipe."""
+        if self._fd >= 0:
+            asyncio.get_running_loop().remove_reader(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+            if self._rest:
+                self.lines.append(printable(self._rest))
+            self._ended.set()
+
+    def _read(self) -> None:
+        try:
+            data = os.read(self._fd, READ_BYTES)
+        except BlockingIOError:
+            return
+        *lines, rest = (self._rest + data).split(b"\n")
+        self._rest = rest[-LINE_BYTES:]
+        self.lines.extend(printable(line) for line in lines[-LINES:])
+        if not data:
+            self.close()
+
+
+def describe_status(status: int) -> str:
+    """Say how a process ended: "exit status 7", "killed by SIGKILL"."""
+    if status >= 0:
+        return f"exit status {status}"
+    with contextlib.suppress(ValueError):
+        return f"killed by {signal.Signals(-status).name}"
+    return f"killed by signal {-status}"
+
+
+def printable(line: bytes) -> str:
+    """Return a line of what a process has printed, cut and without control characters."""
+    text = line[:LINE_BYTES].decode("utf-8", "replace")
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text.rstrip())
