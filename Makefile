@@ -14,7 +14,7 @@ TWO_AT_A_TIME := -q -n 2 --dist loadgroup --no-loadscope-reorder
 # The binding crate is tested from Python: its tests would need libpython at link time.
 PURE_CRATES := --workspace --exclude soakd-py
 
-RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -not -path '*/tests/*' -not -path '*/benches/*') \
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -not -path '*/tests/*' -not -path '*/benches/*' -not -path 'rust/policy-cost/*') \
 	$(wildcard rust/*/Cargo.toml)
 
 help: ## List the commands
