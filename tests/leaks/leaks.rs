@@ -1,6 +1,6 @@
 //! Leaks in Rust, called through ctypes: a library of its own, without a crate.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex, OnceLock};
 
 static EVENTS: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
 
@@ -11,4 +11,22 @@ pub extern "C" fn record_event(size_bytes: usize) {
     if let Ok(mut events) = EVENTS.lock() {
         events.push(event);
     }
+}
+
+struct Node {
+    _payload: Box<[u8]>,
+    other: OnceLock<Arc<Node>>,
+}
+
+fn node(size_bytes: usize) -> Arc<Node> {
+    let payload = vec![0_u8; size_bytes].into_boxed_slice(); // leak: rust_cycle
+    Arc::new(Node { _payload: payload, other: OnceLock::new() }) // leak: rust_cycle
+}
+
+/// Make two nodes that hold each other.
+#[no_mangle]
+pub extern "C" fn link_pair(size_bytes: usize) {
+    let (first, second) = (node(size_bytes), node(size_bytes)); // leak: rust_cycle
+    let _ = first.other.set(Arc::clone(&second));
+    let _ = second.other.set(first);
 }
