@@ -5,13 +5,27 @@ import contextlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from soakd.interpreters import import_folder, worker_environment
 
+MOST_BYTES = 500_000_000
+"""Of all captures of a run."""
 LAST_RESORT = "last_resort"
 WITHIN_S = 120.0
 NICENESS = "10"
+
+
+def prune(folder: Path, most_bytes: int = MOST_BYTES) -> None:
+    """Delete the oldest captures until those of a run are no more than so many bytes together."""
+    with contextlib.suppress(OSError):
+        files = sorted(((path.stat().st_mtime, path.stat().st_size, path) for path in folder.iterdir()), reverse=True)
+        total = 0
+        for _, size, path in files:
+            total += size
+            if total > most_bytes:
+                path.unlink(missing_ok=True)
 
 
 def merged(body: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from soakd.captures import merged, read_captures
+from soakd.captures import merged, prune, read_captures
+from soakd.errors import ProbeError
 from soakd.plan import EnginePlan, Plan
 from soakd.processes import now
 from soakd.records import Record
@@ -36,6 +37,8 @@ MOST_OPERATIONS = 20_000
 ANSWER_WITHIN_S = 45.0
 WARM_UP_SHARE = 0.25
 LOOKS_RUNNING = 2
+LIFE, ENDS = ("hello", "bye"), ("restart", "gave_up")
+"""Records and incidents of an engine by which its process is known to be gone, and the look with it."""
 HOUR_S = 3600.0
 
 
@@ -63,6 +66,7 @@ class DeepLooks:
         """Wall seconds of the last judgement."""
         self._one = asyncio.Lock()
         self._answers: dict[int, asyncio.Future[Record]] = {}
+        self._looked_at: str | None = None
         self._next_id = int(time.time())
         self._begun_s: deque[float] = deque()
         self._grew: dict[str, int] = {}
@@ -74,6 +78,10 @@ class DeepLooks:
 
     def note(self, record: Record) -> None:
         """Take note of what a worker says."""
+        if record.engine == self._looked_at and (record.kind in LIFE or record.body.get("what") in ENDS):
+            for waiting in self._answers.values():
+                if not waiting.done():
+                    waiting.set_exception(ProbeError("the engine's process ended during the look"))
         answer = self._answers.get(record.body.get("id", -1)) if record.kind == "attribution" else None
         if answer is not None and not answer.done() and record.body.get("state") in ("done", "failed"):
             answer.set_result(record)
@@ -134,6 +142,7 @@ class DeepLooks:
             whole = {"id": number, "operations": operations, "folder": str(self._folder), **order}
             self._begun_s.append(_now_s())
             answer = self._answers[number] = asyncio.get_running_loop().create_future()
+            self._looked_at = engine.config.name
             try:
                 if not self._order(engine.config.name, {"deep": whole}):
                     self._failed(engine, order["route"], "the engine's process is not running")
@@ -141,6 +150,8 @@ class DeepLooks:
                 await self._take(engine, order["route"], answer, begins_in_s + order["seconds"] + ANSWER_WITHIN_S)
             finally:
                 del self._answers[number]
+                self._looked_at = None
+                prune(self._folder)
 
     async def _take(
         self, engine: EnginePlan, route: str, answer: "asyncio.Future[Record]", within_s: float
@@ -149,6 +160,9 @@ class DeepLooks:
             record = await asyncio.wait_for(answer, within_s)
         except TimeoutError:
             self._failed(engine, route, f"no answer within {within_s:.0f}s")
+            return
+        except ProbeError as error:
+            self._failed(engine, route, str(error))
             return
         if record.body.get("capture"):
             found = await self._read(engine.config.python, record.body["capture"])

@@ -1,9 +1,13 @@
 """One deep look at a planted leak, in a process of its own: what a worker would send, and what the captures say."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
+
+ROOT = Path(__file__).parents[1]
 
 PROGRAM = """
 import asyncio, json, sys, tempfile, time
@@ -43,9 +47,13 @@ asyncio.run(main())
 """
 
 
-def look(what: str, route: str, folder: str, *, operations: int = 500, program: str = PROGRAM, **options: Any) -> Any:
-    """Take a look; returns the body of the last record, the sites of its captures in it."""
-    command = [sys.executable, "-c", program, what, route, str(operations), json.dumps(options), folder]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
+def look(
+    what: str, route: str, folder: str, *, operations: int = 500, program: str = PROGRAM,
+    python: Path | str = sys.executable, **options: Any,
+) -> Any:  # fmt: skip
+    """Take a look under `python`; returns the body of the last record, the sites of its captures in it."""
+    command = [str(python), "-c", program, what, route, str(operations), json.dumps(options), folder]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180, env=environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

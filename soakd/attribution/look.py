@@ -6,14 +6,16 @@ What a child answers lies in files of the run's folder until the last one has re
 tool is on only in the windows. Whatever fails ends the look, says why, and takes its tools away.
 """
 
+import glob
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from soakd.attribution import child
-from soakd.attribution.tools import NoTool, Tool, tool_for
+from soakd.attribution.tools import CAPTURE, NoTool, Tool, tool_for
 
 FIRST_SHARE, BOTH_SHARE = 0.22, 0.80
 """Of the time that a look may take: until the first window ends at the latest, and the second."""
@@ -108,6 +110,9 @@ class Look:
         if self.done:
             return
         self._end()
+        with suppress(OSError):
+            for capture in self._folder.glob(f"{glob.escape(self._stem)}.*{CAPTURE}"):
+                capture.unlink(missing_ok=True)
         self._send(self._body("failed", why=why))
 
     def _advance(self, operations: float) -> None:
@@ -196,9 +201,11 @@ class Look:
         if self._child is not None:
             self._child.kill()
             self._child = None
-        self._tool.close()
-        for path in self._files:
-            path.unlink(missing_ok=True)
+        with suppress(Exception):  # a full disk refuses the rest of a capture, which nobody will read
+            self._tool.close()
+        with suppress(OSError):
+            for path in self._files:
+                path.unlink(missing_ok=True)
 
     def _body(self, state: str, **more: Any) -> Body:
         return {

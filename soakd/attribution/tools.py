@@ -12,6 +12,9 @@ from soakd.attribution.handles import descriptors, growing, tell, threads_made_a
 from soakd.attribution.hooks import Hooks
 from soakd.attribution.mappings import resident
 
+CAPTURE = ".memray"
+MOST_CAPTURE_BYTES = 100_000_000
+"""A capture has each stack once: some hundred kilobytes in most programs."""
 Sites = list[dict[str, Any]]
 
 
@@ -162,6 +165,8 @@ class Memray(NoTool):
         self._foreign = None
         self.close()
         self._mapped.append(resident())
+        if (size := self._path(window).stat().st_size) > MOST_CAPTURE_BYTES:
+            raise OSError(f"a capture of {size} bytes is larger than is kept ({MOST_CAPTURE_BYTES})")
         self.captures.append({"path": str(self._path(window)), "operations": operations})
 
     def add_to(self, sites: Sites, operations: list[int]) -> None:
@@ -183,7 +188,7 @@ class Memray(NoTool):
             tracker.__exit__(None, None, None)
 
     def _path(self, window: int) -> Path:
-        return self._stem.with_name(f"{self._stem.name}.{window}.memray")
+        return self._stem.with_name(f"{self._stem.name}.{window}{CAPTURE}")
 
 
 def tool_for(route: str, stem: Path, live_bytes: Callable[[], int]) -> Tool:

@@ -1,6 +1,7 @@
 """Sites: fingerprints, ranks, words, routes; and what is not a look."""
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from soakd import captures, deeplooks
 from soakd.analysis.check import Check
 from soakd.analysis.rundata import EngineData
 from soakd.analysis.sites import attribution, is_look, looks, site_words
-from soakd.attribution import handles
+from soakd.attribution import handles, mappings
 from soakd.attribution.frames import Frame, fingerprint, is_application, module_of
 from soakd.attribution.resolve import by_site, growing
 from soakd.deeplooks import DeepLooks, routes
@@ -188,6 +190,58 @@ def test_an_answer_ends_the_wait() -> None:
         return desk
 
     assert asyncio.run(scenario()).records == []
+
+
+def test_a_process_that_ends_in_a_look_ends_the_wait_and_the_next_look_goes_on() -> None:
+    async def scenario() -> Desk:
+        desk = Desk()
+        (engine, _) = [engine for engine in plan("48h").engines if engine.config.name.startswith("cache")]
+        for _ in range(2):
+            look = asyncio.ensure_future(desk.looks._look(engine, {"route": "python", "seconds": 1e6}))
+            await asyncio.sleep(0)
+            desk.looks.note(record("incident", "another", 5.0, {"what": "restart"}))
+            assert not look.done()
+            desk.looks.note(record("incident", "cache-rust", 5.0, {"what": "restart"}))
+            await asyncio.wait_for(look, 5.0)
+        return desk
+
+    failed = asyncio.run(scenario()).records
+    assert [look.body["why"] for look in failed] == ["the engine's process ended during the look"] * 2
+
+
+def test_a_worker_that_never_answers_is_a_failed_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deeplooks, "ANSWER_WITHIN_S", 0.01)
+
+    async def scenario() -> Desk:
+        desk = Desk()
+        await desk.looks._look(plan("48h").engines[0], {"route": "python", "seconds": 0.01})
+        return desk
+
+    (failed,) = asyncio.run(scenario()).records
+    assert failed.body["why"] == "no answer within 0s"
+
+
+def test_the_oldest_captures_go_and_the_newest_stay(tmp_path: Path) -> None:
+    for age, name in enumerate("cba"):
+        (tmp_path / name).write_bytes(bytes(40))
+        os.utime(tmp_path / name, (1000 - age, 1000 - age))
+    captures.prune(tmp_path, 100)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["b", "c"]
+    captures.prune(tmp_path / "absent")
+
+
+def test_a_mapping_without_a_name_is_named_only_where_nothing_else_is() -> None:
+    unnamed = {"site": "mapping: anonymous memory", "bytes_per_operation": 9.0, "last_resort": True}
+    line = {"site": "a.c:3 in f", "bytes_per_operation": 4.0}
+    assert captures.merged({"sites": [unnamed]}, {"sites": [line]})["sites"] == [line]
+    assert captures.merged({"sites": [unnamed]}, {"sites": []})["sites"] == [unnamed]
+
+
+def test_a_mapping_that_grows_is_named_and_one_that_was_mapped_once_is_not() -> None:
+    readings = [Counter(log=0, pool=0), Counter(log=10**6, pool=9**6), Counter(log=10**6, pool=9**6)]
+    readings.append(Counter(log=4 * 10**6, pool=9**6))
+    (site,) = mappings.growing(readings, (1000, 3000))
+    assert (site["site"], site["bytes_per_operation"]) == ("mapping: log", 1000.0)
 
 
 def looked_at(*bodies: Mapping[str, Any]) -> EngineData:
