@@ -10,6 +10,8 @@ REDIS_PARAMETERS = (
 )  # fmt: skip
 """What may stand behind the "?" of a Redis address: what redis-py and the daemon read alike."""
 
+PORTS: Mapping[str, int] = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379}
+"""Where a server listens whose address says no port."""
 SSL_CERT_REQS = ("none", "optional", "required")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from soakd import units
+from soakd.addresses import without_credentials
 from soakd.errors import ConfigError
 from soakd.kinds import KINDS
 from soakd.settings import FAULT_KINDS, FAULT_PLACES, EngineConfig, FaultConfig
@@ -142,6 +143,7 @@ def _default_place(kind: str, engine: EngineConfig) -> str:
 
 def _refuse_impossible(table: Table, fault: FaultConfig, engine: EngineConfig) -> None:
     has_server, url = KINDS[engine.kind].server is not None, engine.options.get("url")
+    shown = None if url is None else without_credentials(url)
     if (fault.on == "network") != (fault.kind in NETWORK):
         raise table.fail("on", f'"{fault.kind}" does not happen there', fault.on)
     if fault.kind == "reload-policy":
@@ -153,9 +155,9 @@ def _refuse_impossible(table: Table, fault: FaultConfig, engine: EngineConfig) -
         where = "a network" if fault.on == "network" else "a server"
         raise table.fail("target", f'an engine of kind "{engine.kind}" has not got {where}', engine.name)
     if fault.on == "server" and url is not None:
-        raise table.fail("target", "its server runs at a url: soakd neither ends nor stops what is not its own", url)
+        raise table.fail("target", "its server runs at a url: soakd neither ends nor stops what is not its own", shown)
     if fault.on == "network" and url is not None and not url.startswith(PLAIN_SCHEMES):
-        raise table.fail("target", "no proxy can stand before an address under TLS", url)
+        raise table.fail("target", "no proxy can stand before an address under TLS", shown)
 
 
 def _refuse_unplanned(table: Table, fault: FaultConfig) -> None:

@@ -6,12 +6,12 @@ from urllib.parse import unquote, urlsplit
 import psutil
 
 from soakd import processes
+from soakd.addresses import PORTS
 from soakd.errors import ProbeError
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 FORWARDERS = ("docker-proxy", "rootlessport", "slirp4netns", "conmon")
 """They hold a port for a server in a container, and are not it."""
-PORTS = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379}
 
 
 def local_process(address: str, pid: int | None) -> psutil.Process | None:

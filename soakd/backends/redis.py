@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from soakd.addresses import parameters
+from soakd.addresses import PORTS, parameters
 from soakd.backends.client import About, no_answer
 from soakd.errors import BackendError
 
-DEFAULT_PORT = 6379
 EMPTY_BYTES, CLIENT_BYTES, ENTRY_BYTES = 1_000_000, 44_000, 512
 """Used memory of Redis 7, measured: without entries, of a connected client, of an entry of the mixes."""
 OWN_CONNECTIONS = 1
@@ -115,7 +114,7 @@ async def _connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWr
         streams = await asyncio.open_unix_connection(unquote(url.path), limit=LONGEST_LINE_BYTES)
     else:
         tls = _tls(given) if url.scheme == "rediss" else None
-        port = url.port or DEFAULT_PORT
+        port = url.port or PORTS[url.scheme]
         streams = await asyncio.open_connection(url.hostname or "localhost", port, ssl=tls, limit=LONGEST_LINE_BYTES)
     user = unquote(url.username or "") or given.get("username", "")
     password = unquote(url.password or "") or given.get("password", "")

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from soakd.addresses import PORTS
 from soakd.errors import BackendError
 from soakd.places import Place
 
 PROGRAM = Path(__file__).with_name("proxy.py")
 ANSWER_WITHIN_S = 10.0
-PORTS = {"http": 80, "redis": 6379}
 
 
 class Proxy:

@@ -27,7 +27,7 @@ options = {{{{ url = "redis://cache.test:6379/0" }}}}
 [[engine]]
 name = "tls"
 kind = "cache.redis"
-options = {{{{ url = "rediss://cache.test:6379/0" }}}}
+options = {{{{ url = "rediss://:secret@cache.test:6379/0" }}}}
 [[engine]]
 name = "local"
 kind = "cache.native"
@@ -104,7 +104,7 @@ def test_faults_of_engines_that_are_left_out_are_left_out() -> None:
         ('kind = "latency"\ntarget = "local"\nat = "1s"\nduration = "1s"\nlatency = "1ms"', "has not got a network"),
         ('kind = "restart"\ntarget = "local"\nat = "1s"', "has not got a server"),
         ('kind = "restart"\ntarget = "far"\nat = "1s"', "neither ends nor stops what is not its own"),
-        ('kind = "reset"\ntarget = "tls"\nat = "1s"', "under TLS"),
+        ('kind = "reset"\ntarget = "tls"\nat = "1s"', 'under TLS, got "rediss://cache.test:6379/0"'),
         ('kind = "reload-policy"\ntarget = "redis"\nat = "1s"', "load a policy"),
         ('kind = "kill"\ntarget = "redis"\non = "network"\nat = "1s"', 'on: "kill" does not happen there'),
         ('kind = "kill"\ntarget = "redis"', "give either at"),
