@@ -43,11 +43,6 @@ class EnginePlan:
         """The phase that growth is judged on."""
         return next(phase for phase in self.phases if phase.name == "load")
 
-    @property
-    def samples_in_load(self) -> int:
-        """Samples of the slower of the two growth signals in the load phase."""
-        return int(self.load.duration_s / (self.collect_every_s or self.load.duration_s / LEAST_SAMPLES))
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:

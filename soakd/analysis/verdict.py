@@ -175,11 +175,6 @@ def _incidents(run: RunData) -> list[dict[str, Any]]:
     return told + [found for found in clock_incidents(run.clocks) if not _is_told(found, told)]
 
 
-def headline(verdict: Mapping[str, Any]) -> str:
-    """Write a verdict as one line: "PASS: no leak ..."."""
-    return f"{verdict['verdict']}: {verdict['summary']}"
-
-
 def _is_told(found: Mapping[str, Any], told: Sequence[Mapping[str, Any]]) -> bool:
     """Tell whether the daemon has noticed a step of the clocks itself, at the same look or the next."""
     return any(

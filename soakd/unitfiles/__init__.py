@@ -9,7 +9,6 @@ from soakd.errors import PreflightError
 
 SERVICE = "soakd@.service"
 OTHERS = ("soakd-shutdown@.service", "soakd-release.timer")
-DROP_INS = ("prometheus.conf", "home.conf", "jit.conf")
 AS_SHIPPED = "/opt/soakd/bin/soakd"
 """What the shipped service starts."""
 UNITS = Path("etc/systemd/system")
