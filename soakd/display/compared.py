@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from soakd.display.words import figure_name, figure_words, ratio_words
+from soakd.words import figure_name, figure_words, ratio_words
 from soakd.status import printable
 
 INDENT = "  "

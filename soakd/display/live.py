@@ -11,7 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from soakd.display.words import STYLES, control_word, leak_check, state_of, value_words
+from soakd.words import STYLES, control_word, leak_check, state_of, value_words
 from soakd.model import LOADED_PHASES
 from soakd.status import EngineStatus, RunStatus, ServerStatus, printable
 from soakd.units import format_bytes, format_duration, format_latency

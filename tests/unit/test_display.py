@@ -10,7 +10,7 @@ from rich.console import Console
 
 from soakd.display import LiveDisplay, print_closing
 from soakd.display.live import render
-from soakd.display.words import limit_words, value_words
+from soakd.words import limit_words, value_words
 from soakd.status import RunStatus
 from tests.showing import (
     ORIGIN_S,
