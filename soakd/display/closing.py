@@ -15,9 +15,9 @@ from rich.text import Text
 
 from soakd.display.compared import plain_comparisons, print_comparisons
 from soakd.display.sites import site_lines
-from soakd.words import STYLES, control_word, leak_check, limit_words, value_words
 from soakd.model import may_decide
 from soakd.status import printable
+from soakd.words import STYLES, control_word, leak_check, limit_words, value_words
 
 RUN = "run"
 """Stands in the engines' column for checks of the run as a whole."""

@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from soakd.words import figure_name, figure_words, ratio_words
 from soakd.status import printable
+from soakd.words import figure_name, figure_words, ratio_words
 
 INDENT = "  "
 LEAST_NAME = 8

@@ -11,10 +11,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from soakd.words import STYLES, control_word, leak_check, state_of, value_words
 from soakd.model import LOADED_PHASES
 from soakd.status import EngineStatus, RunStatus, ServerStatus, printable
 from soakd.units import format_bytes, format_duration, format_latency
+from soakd.words import STYLES, control_word, leak_check, state_of, value_words
 
 LEAST_BETWEEN_S = 0.5
 UNKNOWN = "-"

@@ -10,8 +10,8 @@ from rich.console import Console
 
 from soakd.display import LiveDisplay, print_closing
 from soakd.display.live import render
-from soakd.words import limit_words, value_words
 from soakd.status import RunStatus
+from soakd.words import limit_words, value_words
 from tests.showing import (
     ORIGIN_S,
     hello,
