@@ -104,6 +104,12 @@ def build_parser() -> argparse.ArgumentParser:
     diff.add_argument("--json", action="store_true", help="the whole comparison")
     _add_runs_option(diff)
 
+    report = _add(subparsers, "report", inquiries.report, "write a run's report: one HTML file, Markdown and JUnit")
+    _add_run_options(report)
+    report.add_argument(
+        "--output", metavar="FILE", help="where the HTML goes (default: report.html in the run's folder)"
+    )
+
     listing = _add(subparsers, "list", commands.list_runs, "list the runs")
     listing.add_argument("--runs", default="runs", metavar="DIR", help="the folder of runs (default: %(default)s)")
 

@@ -313,6 +313,6 @@ def _soak(plan: Plan, found: RunDir, options: argparse.Namespace, resumed: Resum
 def _show(result: Mapping[str, Any], found: RunDir) -> None:
     from soakd.display import print_closing
 
-    names = (rundir.VERDICT, rundir.SUMMARY, rundir.JUNIT, rundir.JOURNAL, rundir.ENVIRONMENT)
+    names = (rundir.VERDICT, rundir.SUMMARY, rundir.JUNIT, rundir.REPORT, rundir.JOURNAL, rundir.ENVIRONMENT)
     with contextlib.suppress(BrokenPipeError, SystemExit):  # rich exits where nobody reads: the verdict still is one
         print_closing(result, [found.path / name for name in names if (found.path / name).is_file()])

@@ -1,4 +1,4 @@
-"""What the commands do that ask about runs: what changed. Belongs to the command line: it may print."""
+"""What the commands do that ask about runs: what changed, and the report. Belongs to the command line: it may print."""
 
 import argparse
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 from soakd import journal, rundir
 from soakd.diff import diff_heaps, diff_runs, differences
 from soakd.errors import ConfigError
-from soakd.units import parse_duration
+from soakd.units import format_bytes, parse_duration
 from soakd.upkeep import read_verdict
 
 DIFF_CODES: Mapping[str, int] = {"same": 0, "new": 1, "unknown": 3}
@@ -37,6 +37,17 @@ def diff(options: argparse.Namespace) -> int:
         for line in text:
             print(line)
     return DIFF_CODES[result["answer"]] if "answer" in result else 0
+
+
+def report(options: argparse.Namespace) -> int:
+    """Write the report of a run; the exit code says only whether that worked."""
+    from soakd import reporting  # numpy loads only where something is computed
+
+    found = rundir.find(options.run, Path(options.runs))
+    output = Path(options.output) if options.output else None
+    for path in reporting.write_report(found, read_verdict(found)[1], output=output):
+        print(f"{path}: {format_bytes(path.stat().st_size)}")
+    return 0
 
 
 def _moment(flag: str, text: str | None) -> float | None:

@@ -35,6 +35,7 @@ CREDENTIALS = "CREDENTIALS_DIRECTORY"
 """Where systemd puts a token of the administrator's, where one is given."""
 JUNIT = "verdict.junit.xml"
 SUMMARY = "verdict.md"
+REPORT = "report.html"
 
 PACKAGES = (
     "aiohttp", "cachetools", "memray", "numpy", "prometheus-client", "psutil", "Pympler", "redis", "rich", "scipy",
@@ -123,7 +124,9 @@ class RunDir:
     def sweep(self) -> None:
         """Remove what is of use only to a living daemon: half-written files, servers' sockets, workers' imports."""
         for left in self.path.glob(".*"):
-            if left.name.startswith(tuple(f".{name}." for name in (VERDICT, CONFIG, ENVIRONMENT, JUNIT, SUMMARY))):
+            if left.name.startswith(
+                tuple(f".{name}." for name in (VERDICT, CONFIG, ENVIRONMENT, JUNIT, SUMMARY, REPORT))
+            ):
                 left.unlink(missing_ok=True)
         for folder in (SERVERS, IMPORTS):
             shutil.rmtree(self.path / folder, ignore_errors=True)

@@ -29,7 +29,7 @@ def value_words(check: Mapping[str, Any]) -> str:
         return ""
     unit = str(check.get("unit") or "")
     if low is None or high is None:
-        return _one(estimate, unit)
+        return quantity_words(estimate, unit)
     magnitude = max(abs(estimate), abs(low), abs(high))
     factor, label = scale(magnitude, unit)
     digits = _decimals(magnitude / factor)
@@ -40,7 +40,7 @@ def value_words(check: Mapping[str, Any]) -> str:
 def limit_words(check: Mapping[str, Any]) -> str:
     """Write the limit with its unit: "16 B/op"; empty where there is none."""
     limit = _number(check.get("limit"))
-    return "" if limit is None else _one(limit, str(check.get("unit") or ""))
+    return "" if limit is None else quantity_words(limit, str(check.get("unit") or ""))
 
 
 def figure_words(figure: Mapping[str, Any], side: str) -> str:
@@ -50,7 +50,7 @@ def figure_words(figure: Mapping[str, Any], side: str) -> str:
         return "-"
     if unit == "operations/second":
         return f"{format_count(round(value) if abs(value) >= 100 else value)}/s"
-    return _one(value, unit)
+    return quantity_words(value, unit)
 
 
 def figure_name(figure: Mapping[str, Any]) -> str:
@@ -62,6 +62,16 @@ def ratio_words(figure: Mapping[str, Any]) -> str:
     """Write a ratio: "14.8x"; empty where there is none."""
     ratio = _number(figure.get("ratio"))
     return "" if ratio is None else f"{format_count(float(f'{ratio:.3g}'))}x"
+
+
+def range_words(low: float, high: float, unit: str) -> str:
+    """Write from where to where something went, on one scale: "19.9 to 26.2 MB"; one number where both read alike."""
+    magnitude = max(abs(low), abs(high))
+    factor, label = scale(magnitude, unit)
+    whole = factor == 1.0 and low == round(low) and high == round(high)
+    digits = 0 if whole else _decimals(magnitude / factor)
+    first, last = (_plain(number / factor, digits) for number in (low, high))
+    return f"{first}{label}" if first == last else f"{first} to {last}{label}"
 
 
 def scale(magnitude: float, unit: str) -> tuple[float, str]:
@@ -101,7 +111,8 @@ def control_word(kind: str, state: str | None) -> str | None:
     return CONTROL_WORDS.get(kind, {}).get(state, state) if state is not None else None
 
 
-def _one(value: float, unit: str) -> str:
+def quantity_words(value: float, unit: str) -> str:
+    """Write one number in its unit: "1.2 ms", "16 B/op"."""
     factor, label = scale(abs(value), unit)
     return format_count(value / factor if abs(value / factor) >= 10**-MOST_DECIMALS / 2 else 0.0) + label
 

@@ -1,0 +1,259 @@
+"""Which charts an engine gets, and what stands below each. What was not recorded is said, not drawn."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from soakd.curves.values import Band, Curves, EngineCurves, Fit, Piece
+from soakd.report.html import svg
+from soakd.report.html.markup import Html, join, tag
+from soakd.report.html.svg import Chart, Shade, Trace
+from soakd.units import format_duration
+from soakd.words import limit_words, quantity_words, range_words, value_words
+
+LEAK, RESIDENT = ("reachable_bytes", "live_bytes"), "rss_anon_bytes"
+NAMES = {
+    "reachable_bytes": "reachable", "live_bytes": "live", "rss_anon_bytes": "anonymous RSS", "rss_bytes": "RSS",
+    "server.rss_bytes": "RSS", "server.rss_anon_bytes": "anonymous RSS", "server.live_bytes": "live",
+    "fds": "file descriptors", "threads": "threads", "tasks": "tasks", "operations_per_s": "done",
+    "errors_per_s": "errors", "dropped_per_s": "dropped", "cpu_ratio": "engine's process",
+    "server.cpu_ratio": "server", "counter.entries": "entries",
+}  # fmt: skip
+TITLES = {
+    "reachable_bytes": "Reachable memory: what a full collection would leave",
+    "live_bytes": "Live memory: what is allocated",
+    "rss_anon_bytes": "Anonymous resident memory: what the host pays",
+}
+MOST_STEEP = 25.0
+"""A limit that is steeper than so many times what was seen leaves the chart, or nothing else were to be seen."""
+OTHER_PHASES = ("baseline", "drain", "reload", "close")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One engine as its charts see it: what was judged, and what was recorded."""
+
+    entry: Mapping[str, Any]
+    """Its part of the verdict file."""
+    curves: EngineCurves
+    shades: Sequence[Shade]
+    load: tuple[float, float]
+    until_s: float
+
+    @property
+    def checks(self) -> Mapping[str, Mapping[str, Any]]:
+        """Its checks by their ids."""
+        return {str(check.get("id")): check for check in self.entry.get("checks") or ()}
+
+    def band(self, name: str) -> Band | None:
+        """What was recorded of a signal."""
+        return self.curves.bands.get(name)
+
+
+def subject(entry: Mapping[str, Any], curves: Curves) -> Subject | None:
+    """Bring together what is known of an engine; None where nothing of it was recorded."""
+    name = str(entry.get("name"))
+    own = curves.engines.get(name)
+    if own is None:
+        return None
+    phases = curves.phases.get(name, ())
+    load = next(((p.from_s, p.until_s) for p in phases if p.name == "load"), (0.0, curves.until_s))
+    shades = [Shade(p.from_s, p.until_s, "idle", p.name) for p in phases if p.name in OTHER_PHASES]
+    shades = [s for s in shades if s.title != "reload"]
+    lives = curves.lives.get(name, ())
+    down = [
+        Shade(before.until_s, after.from_s, "down", f"{before.name}, then down for {_seconds(before, after)}")
+        for before, after in pairwise(lives)
+    ]
+    faults = [Shade(f.from_s, f.until_s, "fault" if name in f.touches else "elsewhere", f.name) for f in curves.faults]
+    return Subject(entry=entry, curves=own, shades=[*shades, *faults, *down], load=load, until_s=curves.until_s)
+
+
+def judged_charts(subject: Subject) -> Iterator[Html]:
+    """Draw what decides about growth, each with its fitted curve, its interval and its limit."""
+    for signal in (*LEAK, RESIDENT):
+        check = _growth_check(subject, signal)
+        if check is not None and signal in subject.curves.levels:
+            note = join([state_badge(check.get("verdict")), " ", growth_words(check)])
+            yield _judged(subject, signal, check, f"{TITLES[signal]}, change since the load began", note)
+
+
+def control_chart(subject: Subject, note: Html) -> Html | None:
+    """Draw the leak signal of a control; None where it was not recorded."""
+    for signal in LEAK:
+        check = _growth_check(subject, signal)
+        if check is not None and signal in subject.curves.levels:
+            return _judged(subject, signal, check, str(subject.entry.get("name")), note)
+    return None
+
+
+def other_charts(subject: Subject) -> Iterator[Html]:
+    """Draw everything else that was recorded."""
+    limit_p95, limit_cpu = (subject.checks.get(name, {}).get("limit") for name in ("latency.p95", "cpu.ratio"))
+    yield _levels(subject, "Memory of the process", ("rss_bytes", "rss_anon_bytes", "live_bytes", "reachable_bytes"))
+    yield _latency(subject, limit_p95)
+    yield _throughput(subject)
+    yield _levels(
+        subject, "Processor", ("cpu_ratio", "server.cpu_ratio"), unit="cores",
+        lines=[("limit", limit_cpu)] if limit_cpu and _is_near(subject, "cpu_ratio", limit_cpu) else [],
+    )  # fmt: skip
+    if subject.band("server.rss_bytes") or subject.band("server.live_bytes"):
+        kind = next((str(s.get("server")) for s in subject.entry.get("servers") or ()), "server")
+        yield _levels(
+            subject,
+            f"Memory of the server ({kind})",
+            ("server.rss_bytes", "server.rss_anon_bytes", "server.live_bytes"),
+        )
+    if subject.band("counter.entries"):
+        capacity = next((c["capacity_entries"] for c in subject.checks.values() if "capacity_entries" in c), None)
+        lines = (
+            [("capacity, declared", capacity)] if capacity and _is_near(subject, "counter.entries", capacity) else []
+        )
+        yield _levels(subject, "Entries of the cache", ("counter.entries",), unit="count", lines=lines)
+    yield _levels(subject, "File descriptors, threads, tasks", ("fds", "threads", "tasks"), unit="count")
+
+
+def figure(title: str, drawn: Html, note: "str | Html" = "") -> Html:
+    """Put a chart under its title."""
+    return tag("figure", tag("figcaption", tag("strong", title), tag("span", note) if note else ""), drawn)
+
+
+def missing(title: str, why: str) -> Html:
+    """Say in the place of a chart that there is nothing to draw."""
+    return tag("figure", tag("figcaption", tag("strong", title)), tag("p", why, class_="missing"))
+
+
+def growth_words(check: Mapping[str, Any]) -> str:
+    """Write a growth check as one line: "104 B/op [102, 106], limit 40 B/op; 42 B/op would have been seen"."""
+    words = value_words(check)
+    if not words:
+        return str(check.get("reason") or "not measured")
+    least = check.get("minimum_detectable")
+    seen = f"; {quantity_words(least, str(check.get('unit') or ''))} would have been seen" if least is not None else ""
+    return f"{words}, limit {limit_words(check)}{seen}"
+
+
+def state_badge(state: object, word: str | None = None) -> Html:
+    """Write a state in its colour."""
+    return tag("span", word or str(state), class_=f"state {str(state).lower()}")
+
+
+def _growth_check(subject: Subject, signal: str) -> Mapping[str, Any] | None:
+    names = (f"growth.{signal}", f"growth.{signal}.per_operation")
+    return next((subject.checks[name] for name in names if name in subject.checks), None)
+
+
+def _judged(subject: Subject, signal: str, check: Mapping[str, Any], title: str, note: Html) -> Html:
+    """Draw the change of a signal since the load began, and the lines of the verdict."""
+    band, level, fits = subject.band(signal), subject.curves.levels[signal], subject.curves.fits.get(signal, ())
+    if band is None:
+        return missing(title, "nothing was recorded")
+    rest = [subject.curves.adjusted[signal]] if signal in subject.curves.adjusted else []
+    seen = [_change(piece, level, subject.load) for piece in band.pieces]
+    height = max((max(p.high) for p in seen if p.high), default=0.0) - min(
+        (min(p.low) for p in seen if p.low), default=0
+    )
+    steep = any(fit.limit[-1] - fit.limit[0] > MOST_STEEP * max(height, 1.0) for fit in fits)
+    traces = [
+        Trace(name="interval of the rate", style="fan", pieces=[_between(fit, level) for fit in fits], counts=False),
+        Trace(name=NAMES[signal], style="c1", pieces=seen),
+        Trace(name="without its cache entries", style="c2", pieces=[_change(p, level, subject.load) for p in rest]),
+        Trace(name="fitted, with transients", style="fit", pieces=[_lined(f.t_s, f.fitted, level) for f in fits]),
+        Trace(name="long-run rate", style="long", pieces=[_lined(f.t_s, f.long_run, level) for f in fits]),
+        Trace(
+            name="limit", style="limit", pieces=[_lined(f.t_s, f.limit, level) for f in fits],
+            told=limit_words(check),
+        ),
+    ]  # fmt: skip
+    if steep:
+        traces[-1] = Trace(
+            name="limit far above this chart", style="limit", pieces=[Piece((), (), ())], told=limit_words(check)
+        )
+
+    chart = Chart(
+        unit="bytes", from_s=subject.load[0], until_s=subject.load[1], zero=False, signed=True,
+        traces=[trace for trace in traces if trace.pieces],
+        shades=[shade for shade in subject.shades if shade.style != "idle"],
+    )  # fmt: skip
+    drawn = join([svg.draw(chart, f"{TITLES[signal]}: {growth_words(check)}"), svg.legend(chart)])
+    return figure(title, drawn, note)
+
+
+def _latency(subject: Subject, limit: float | None) -> Html:
+    names = [name for name in ("p99", "p95", "p50") if subject.band(name)]
+    title = "Service time"
+    if not names:
+        return missing(title, "no window in which the engine alone was at work")
+    traces = [_trace(name, f"c{3 - i}", bands, "seconds") for i, name in enumerate(names)
+              if (bands := subject.band(name))]  # fmt: skip
+    if limit:
+        traces.append(_level_line(subject, "limit of p95", limit, "seconds"))
+    return _figure(subject, title, traces, "seconds", log=True)
+
+
+def _throughput(subject: Subject) -> Html:
+    unit, target = "operations/second", subject.entry.get("rate_per_second")
+    names = ["operations_per_s"] + [
+        n for n in ("errors_per_s", "dropped_per_s") if (b := subject.band(n)) and b.high > 0
+    ]
+    styled = zip(names, ("c1", "bad", "c2"), strict=False)
+    traces = [_trace(NAMES[name], style, band, unit) for name, style in styled if (band := subject.band(name))]
+    if not traces:
+        return missing("Throughput", "nothing was recorded")
+    if target:
+        traces.append(_level_line(subject, "asked for", float(target), unit, style="asked"))
+    return _figure(subject, "Throughput", traces, unit)
+
+
+def _levels(
+    subject: Subject, title: str, names: Sequence[str], *, unit: str = "bytes",
+    lines: Sequence[tuple[str, float]] = (),
+) -> Html:  # fmt: skip
+    bands = [(name, band) for name in names if (band := subject.band(name))]
+    traces = [_trace(NAMES[name], f"c{i + 1}", band, unit) for i, (name, band) in enumerate(bands)]
+    if not traces:
+        return missing(title, "nothing was recorded")
+    traces += [_level_line(subject, name, value, unit) for name, value in lines]
+    return _figure(subject, title, traces, unit)
+
+
+def _figure(subject: Subject, title: str, traces: Sequence[Trace], unit: str, *, log: bool = False) -> Html:
+    chart = Chart(unit=unit, from_s=0.0, until_s=subject.until_s, traces=traces, shades=subject.shades, log=log)
+    said = ", ".join(f"{trace.name} {trace.told}" for trace in traces)
+    return figure(title, join([svg.draw(chart, f"{title}: {said}"), svg.legend(chart)]))
+
+
+def _trace(name: str, style: str, band: Band, unit: str) -> Trace:
+    told = range_words(band.low, band.high, unit).replace(" operations/s", "/s")
+    return Trace(name=name, style=style, pieces=band.pieces, told=told)
+
+
+def _level_line(subject: Subject, name: str, value: float, unit: str, *, style: str = "limit") -> Trace:
+    told = quantity_words(value, unit).replace(" operations/s", "/s")
+    return Trace(name=name, style=style, pieces=[svg.line((0.0, subject.until_s), (value, value))], told=told)
+
+
+def _is_near(subject: Subject, signal: str, limit: float) -> bool:
+    """Tell whether a limit is worth the room on a chart."""
+    band = subject.band(signal)
+    return band is not None and limit <= MOST_STEEP * band.high
+
+
+def _change(piece: Piece, level: float, load: tuple[float, float]) -> Piece:
+    inside = [i for i, t_s in enumerate(piece.t_s) if load[0] <= t_s <= load[1]]
+    return Piece(
+        [piece.t_s[i] for i in inside], [piece.low[i] - level for i in inside], [piece.high[i] - level for i in inside]
+    )
+
+
+def _lined(t_s: Sequence[float], y: Sequence[float], level: float) -> Piece:
+    return svg.line(t_s, [value - level for value in y])
+
+
+def _between(fit: Fit, level: float) -> Piece:
+    return Piece(fit.t_s, [value - level for value in fit.low], [value - level for value in fit.high])
+
+
+def _seconds(before: Any, after: Any) -> str:
+    return format_duration(max(0.0, after.from_s - before.until_s))

@@ -1,0 +1,34 @@
+"""What a report is written from: the files of one run, and its curves."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from soakd.curves.values import Curves
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """Everything that the page of a run shows."""
+
+    verdict: Mapping[str, Any]
+    curves: Curves
+    config: str | None = None
+    """The configuration as it was read; None where the run's copy is gone."""
+    overrides: Sequence[str] = ()
+    """What the command line changed of it."""
+    seed: int | None = None
+    version: str = ""
+    """Of the soakd that writes."""
+    flames: Mapping[str, str] = field(default_factory=dict)
+    """By engine: its call sites as markup of soakd's own, to be shown as it is."""
+
+    @property
+    def engines(self) -> Sequence[Mapping[str, Any]]:
+        """The engines of the verdict in the file's order, controls left out."""
+        return [e for e in self.verdict.get("engines") or () if e.get("role") != "control"]
+
+    @property
+    def controls(self) -> Sequence[Mapping[str, Any]]:
+        """The controls."""
+        return [e for e in self.verdict.get("engines") or () if e.get("role") == "control"]

@@ -1,0 +1,52 @@
+"""A run's folder -> its report. A process of its own: curves are arithmetic on whole runs, and pages are only shown."""
+
+import importlib.metadata
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from soakd import journal, report, rundir
+from soakd.curves.reading import read_curves
+from soakd.report.html.material import Material
+from soakd.report.html.page import page
+from soakd.rundir import RunDir
+
+
+def write_report(run: RunDir, verdict: Mapping[str, Any], *, output: Path | None) -> list[Path]:
+    """Write the report of a run from its folder alone, as HTML, Markdown and JUnit.
+
+    Args:
+        run: the run.
+        verdict: the content of its verdict file.
+        output: where the HTML goes; None for the run's folder.
+
+    Returns:
+        The files.
+
+    Raises:
+        JournalError: the journal cannot be read, or a file not be written.
+    """
+    curves = read_curves(run, verdict)
+    config = journal.read_meta(run.journal)["plan"]["config"]
+    material = Material(
+        verdict=verdict, curves=curves, config=_config_text(run.path / rundir.CONFIG),
+        overrides=config.get("overrides") or (), seed=(config.get("run") or {}).get("seed"), version=_version(),
+    )  # fmt: skip
+    path = output or run.path / rundir.REPORT
+    rundir.write_atomically(path, page(material))
+    report.write(verdict, run)
+    return [path, run.path / rundir.SUMMARY, run.path / rundir.JUNIT]
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("soakd")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def _config_text(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
