@@ -17,11 +17,11 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 CONTRACTS = {contract["id"]: contract for contract in PYPROJECT["tool"]["importlinter"]["contracts"]}
 
 ONLY_IN = {
-    "aiohttp": {"backends", "engines", "web"},
+    "aiohttp": {"backends", "engines", "notify", "web"},
     "argparse": {"cli", "commands", "inquiries", "upkeep"},
     "cachetools": {"engines"},
     "memray": {"attribution"},
-    "numpy": {"analysis", "csvfile"},
+    "numpy": {"analysis", "csvfile", "curves"},
     "prometheus_client": {"metrics"},
     "psutil": {"backends", "host", "preflight", "processes", "supervisor", "workers"},
     "pympler": {"attribution", "probes"},
