@@ -46,6 +46,7 @@ def check(options: argparse.Namespace) -> int:
     """Say everything that would stop the run, and what it could see."""
     plan = _plan(options)
     findings = list(preflight.check_host(plan, _run_path(plan, options)))
+    findings += preflight.check_preparation()
     for one in beyond_retention(plan, options):
         said = f"{one.run.path} is removed when a run begins: {one.why}" if one.is_finished else kept(one)
         findings.append(preflight.Finding("note", f"retention: {said}"))

@@ -23,6 +23,8 @@ from soakd.records import Record, Stamp
 SCHEMA_VERSION = 1
 BATCH_S = 1.0
 QUEUE_LENGTH = 50_000
+CACHE_KIB = 256
+"""Pages that SQLite keeps: it appends. Its 2 MB by default fill in minutes, and are growth of soakd's own till then."""
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -263,6 +265,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=30, check_same_thread=False)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = NORMAL")
+    db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     return db
 
 

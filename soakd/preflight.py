@@ -17,6 +17,7 @@ import psutil
 
 from soakd.analysis.rules import LEAST_HOURS, LEAST_OPERATIONS, RESOLUTION_BYTES
 from soakd.backends import check, private
+from soakd.host.preparation import unprepared
 from soakd.interpreters import import_folder, refusals, worker_environment
 from soakd.kinds import KINDS
 from soakd.lastwords import describe_status
@@ -57,6 +58,12 @@ def check_host(plan: Plan, run_path: Path) -> Iterator[Finding]:
     yield from _check_memory(plan)
     yield from _check_processor(plan)
     yield from _check_port(plan)
+
+
+def check_preparation() -> Iterator[Finding]:
+    """Look at how the host is prepared: what disturbs a soak stops none."""
+    for text in unprepared():
+        yield Finding("warning", text)
 
 
 async def check_again(plan: Plan, run_path: Path, left_ratio: float) -> AsyncIterator[Finding]:

@@ -16,7 +16,7 @@ Kind = Literal["hello", "phase", "sample", "latency", "snapshot", "attribution",
 KINDS: frozenset[str] = frozenset(get_args(Kind))
 INCIDENTS = frozenset({
     "start_failed", "restart", "crash", "exit", "hang", "gave_up", "garbled", "children_left", "close_failed",
-    "operation_error", "disagreement", "memory_reserve", "daemon_gap",
+    "operation_error", "disagreement", "memory_reserve", "daemon_gap", "standstill",
     "host_memory_pressure", "host_io_pressure", "host_steal", "host_busy", "host_oom", "fd_limit", "disk_full",
     "disk_budget", "sleep", "clock_step",
     "fault_begin", "fault_end", "proxy_lost",

@@ -6,7 +6,6 @@ import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -19,11 +18,11 @@ from soakd.errors import ProbeError
 from soakd.footprint import Footprint
 from soakd.host import READ_EVERY_S, HostReader, HostWatch, budget_bytes
 from soakd.interpreters import import_folder, worker_environment
-from soakd.model import LOADED_PHASES
 from soakd.plan import EnginePlan, Plan, worker_spec
 from soakd.processes import now
 from soakd.records import Kind, Record
 from soakd.resumption import Past
+from soakd.signs import Progress, Rounds
 from soakd.workers import Worker
 
 WATCH_EVERY_S = 0.5
@@ -34,30 +33,6 @@ MEMORY_RESERVE_SHARE, LEAST_MEMORY_RESERVE_BYTES = 0.05, 500e6
 """A host with less memory available than the larger of both soon kills somebody, perhaps the journal's writer."""
 
 Sink = Callable[[Record], None]
-
-
-@dataclass(slots=True)
-class Progress:
-    """The last signs of life of one worker, on CLOCK_MONOTONIC."""
-
-    heard_s: float = field(default_factory=time.monotonic)
-    operations: float = -1.0
-    operated_s: float = field(default_factory=time.monotonic)
-    phase: str | None = None
-    entered: str | None = None
-    """The phase that the worker has last said to enter; its samples say so later, or never."""
-
-    def note(self, record: Record) -> None:
-        """Take note of one record."""
-        self.heard_s = time.monotonic()
-        if record.kind == "phase":
-            self.entered = record.body.get("name")
-        if record.kind != "sample":
-            return
-        phase, operations = record.body.get("phase"), record.body.get("operations_total", 0)
-        if operations != self.operations or phase != self.phase or phase not in LOADED_PHASES:
-            self.operated_s = self.heard_s
-        self.phase, self.operations = phase, operations
 
 
 class Supervisor:
@@ -100,6 +75,7 @@ class Supervisor:
         self._past = past
         self.on_round: Callable[[], None] = lambda: None
         """Called each time the work loop has come round."""
+        self._rounds = Rounds(WATCH_EVERY_S)
         self._loaded: set[str] = set()
         self._faults: dict[str, tuple[str, float]] = {}
         """Engine -> the fault that ended its last life, and after how many seconds the next one begins."""
@@ -277,6 +253,7 @@ class Supervisor:
         overdue_s = max(hang_s, LEAST_OPERATIONS_OVERDUE / engine.rate_per_s)
         while True:
             await asyncio.sleep(min(WATCH_EVERY_S, hang_s / 4))
+            self._notice_standstill()
             silent_s = time.monotonic() - progress.heard_s
             stuck_s = time.monotonic() - progress.operated_s
             if silent_s > hang_s + self.plan.config.run.sample_every_s:
@@ -284,6 +261,15 @@ class Supervisor:
                 await self._end_hanging(worker, f"no sign of life for {silent_s:.0f}s: {why}")
             elif stuck_s > overdue_s + self.plan.config.run.sample_every_s and not worker.said_bye:
                 await self._end_hanging(worker, f"no operation completed for {stuck_s:.0f}s")
+
+    def _notice_standstill(self) -> None:
+        """Tell of a time in which soakd itself did not run, and hold it against nobody."""
+        if not (late_s := self._rounds.missed_s()):
+            return
+        for progress in self._progress.values():
+            progress.spare(late_s)
+        detail = f"soakd itself did not run for {late_s:.1f}s: it was stopped, or the host gave it no time"
+        self._sink(_record("incident", "", 0, {"what": "standstill", "detail": detail, "seconds": round(late_s, 3)}))
 
     async def _end_hanging(self, worker: Worker, why: str) -> None:
         worker.killed_for = why
@@ -339,6 +325,7 @@ class Supervisor:
         """End the run in order before the host runs out of memory. This protects the host; it is no verdict."""
         await self.started.wait()
         while True:
+            self._notice_standstill()
             self.on_round()
             available = self._memory_available()
             if available < self._memory_reserve:

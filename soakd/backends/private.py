@@ -9,12 +9,13 @@ from collections.abc import Callable
 
 from soakd.backends.client import Client
 from soakd.backends.process import ServerProcess
-from soakd.backends.watch import Voice, answered, on_grid
+from soakd.backends.watch import ANSWER_WITHIN_S, Voice, answered, on_grid
 from soakd.endings import KernelKills, out_of_memory
 from soakd.errors import BackendError
 from soakd.lastwords import describe_status
 from soakd.places import Place
 from soakd.settings import Supervision
+from soakd.signs import STANDSTILL_S
 
 ASK_EVERY_S = 0.5
 READY_EVERY_S = 0.02
@@ -187,6 +188,8 @@ class PrivateServer:
             try:
                 await answered(client.ask())
             except BackendError as error:
+                if time.monotonic() - asked_s > ANSWER_WITHIN_S + STANDSTILL_S:
+                    continue  # nobody waited for it: soakd itself stood still
                 self._silent_since_s = self._silent_since_s or asked_s
                 if time.monotonic() - self._silent_since_s >= hang_s:
                     return str(error)
