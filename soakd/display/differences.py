@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from soakd.display.words import limit_words, value_words
 from soakd.status import printable
 from soakd.units import format_bytes, format_count, format_duration
+from soakd.words import limit_words, value_words
 
 ANSWERS = {
     "new": "new: the second run has what the first one has not",
