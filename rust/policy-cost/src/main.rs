@@ -19,13 +19,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("usage: policy-cost POLICY.rego DATA.json RULE INPUTS.jsonl".into());
     };
     let source = fs::read_to_string(policy)?;
-    let data = Value::from_json_str(&fs::read_to_string(data)?).map_err(words)?;
+    let data = Value::from_json_str(&fs::read_to_string(data)?).map_err(|error| words(&error))?;
     let inputs = fs::read_to_string(inputs)?;
-    let inputs = inputs.lines().map(Value::from_json_str).collect::<Result<Vec<_>, _>>().map_err(words)?;
+    let inputs =
+        inputs.lines().map(Value::from_json_str).collect::<Result<Vec<_>, _>>().map_err(|error| words(&error))?;
 
     let mut bare = Engine::new();
-    bare.add_policy(policy.clone(), source.clone()).map_err(words)?;
-    bare.add_data(data.clone()).map_err(words)?;
+    bare.add_policy(policy.clone(), source.clone()).map_err(|error| words(&error))?;
+    bare.add_data(data.clone()).map_err(|error| words(&error))?;
     let mut ours = Policy::new([(policy.as_str(), source.as_str())], rule, Some(data), Options::default())
         .map_err(|error| error.message)?;
 
@@ -61,6 +62,6 @@ fn processor_ns() -> Result<u64, Box<dyn Error>> {
     Ok(said.split_whitespace().next().unwrap_or_default().parse()?)
 }
 
-fn words(error: impl ToString) -> String {
+fn words(error: &impl ToString) -> String {
     error.to_string()
 }
