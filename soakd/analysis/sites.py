@@ -15,6 +15,7 @@ MOST_FRAMES = 40
 LEAST_SHARE = 0.02
 """Of the growth; less is left out."""
 HELD = "held_by"
+GROWTH = ("growth.", "total_growth.")
 MOST_LEFT_BYTES = 16e6
 """More is not believed of a tool."""
 
@@ -34,13 +35,18 @@ def is_look(body: Mapping[str, Any]) -> bool:
 
 
 def attribution(data: EngineData, checks: Sequence[Check]) -> list[dict[str, Any]]:
-    """Rank the sites of all looks at an engine, each fingerprint once, for the verdict file."""
+    """Rank the sites of all looks at an engine, each fingerprint once, for the verdict file.
+
+    What a suspicion has seen is told only where the growth failed: a warm-up that has ended since has no site.
+    """
+    grows = any(c.id.startswith(GROWTH) and "FAIL" in (c.verdict, c.more.get("so_far")) for c in checks)
     growth = next(
         (g for c in checks if c.id.startswith(f"growth.{data.leak_signal}") and (g := _per_operation(c))), None
     )
     found: dict[str, Mapping[str, Any]] = {}
     for look in sorted(data.looks, key=lambda record: (bool(record.body.get("light")), -record.at.mono_s)):
-        if look.body["state"] == "done" and (not found or not look.body.get("light")):
+        light = bool(look.body.get("light"))
+        if look.body["state"] == "done" and (not light or (grows and not found)):
             for name, site in _merged(look.body.get("sites", [])).items():
                 found.setdefault(name, site)
     entries = [_entry(site, growth) for site in found.values()]

@@ -269,6 +269,13 @@ def test_sites_are_ranked_with_their_share_and_the_light_look_gives_way_to_the_d
     assert site_words(data, GROWS) == ", at c in f (kept in list `seen` of f), 98% of the growth"
 
 
+def test_what_a_suspicion_saw_is_no_site_of_an_engine_that_has_stopped_growing() -> None:
+    data = looked_at(done(("a", 90.0), light=True))
+    stopped = Check(id="growth.reachable_bytes", verdict="PASS", estimate=0.1, unit="bytes/operation")
+    assert attribution(data, [stopped]) == []
+    assert [site["fingerprint"] for site in attribution(data, [GROWS])] == ["a"]
+
+
 def test_a_look_that_failed_is_said_and_names_nothing() -> None:
     data = looked_at({"state": "failed", "route": "native", "why": "No module named 'memray'"})
     assert attribution(data, [GROWS]) == []

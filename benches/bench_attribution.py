@@ -1,0 +1,134 @@
+"""What deep looks and snapshots leave behind in the process that they look at: 300 windows and 300 snapshots in one.
+
+The engine is one that turns memory over and keeps none, so that what grows is the observer's. The snapshots count by
+type: pympler works in the forked child only, and what comes back from it is of the same size.
+"""
+
+import gc
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from soakd.attribution import Look
+from soakd.probes.allocator import live_native_bytes, live_python_bytes
+from soakd.probes.fork import ForkedChild
+from soakd.probes.process import open_fds, rss_bytes, threads
+from soakd.probes.snapshot import take_snapshot
+
+TITLE = "an observer's own growth: what looks and snapshots leave in one process, and operations outside the windows"
+WINDOWS = SNAPSHOTS = 300
+WARM = 10
+"""Looks of each route, and snapshots, before it counts: memray is imported, caches of the interpreter fill."""
+OPERATIONS = 20
+BLOCK = 2000
+BLOCKS = 40
+
+
+def rows() -> Iterator[tuple[str, float, str, str]]:
+    """Give (what, value, unit, remark)."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "benches.bench_attribution", folder]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    for kind in ("native", "python", "snapshot"):
+        grown, count = found[kind], found[kind]["count"]
+        what = f"{count} snapshots" if kind == "snapshot" else f"{count} windows of the {kind} route"
+        halves = f"first half {grown['first']:+,} B, second {grown['second']:+,} B; {grown['failed']} failed"
+        yield f"live bytes after {what}", grown["live"] / 1e3, "kB", halves
+        yield (
+            f"resident bytes after {what}",
+            grown["rss"] / 1e6,
+            "MB",
+            f"fds {grown['fds']:+d}, threads +{grown['threads']}",
+        )
+    yield "an operation after all of them", found["ratio"], "x before", f"quartiles {found['quartiles']}"
+
+
+class Engine:
+    """A full cache."""
+
+    def __init__(self) -> None:
+        self._entries: OrderedDict[int, bytes] = OrderedDict((n, bytes(300)) for n in range(200))
+        self.done = 0
+
+    def operate(self, count: int) -> None:
+        """Replace an entry, so many times."""
+        for _ in range(count):
+            self.done += 1
+            self._entries[200 + self.done] = bytes(300)
+            self._entries.popitem(last=False)
+
+
+def main(folder: str) -> dict[str, Any]:
+    """Look, and take snapshots, in this process."""
+    engine = Engine()
+    for _ in range(WARM):
+        for kind in ("native", "python", "snapshot"):
+            _observe(kind, engine, folder)
+    before = _operation_ns(engine)
+    found: dict[str, Any] = {}
+    for kind, times in (("native", WINDOWS // 4), ("python", WINDOWS // 4), ("snapshot", SNAPSHOTS)):
+        readings, failed = [_reading()], 0
+        for half in (times // 2, times - times // 2):
+            failed += sum(not _observe(kind, engine, folder) for _ in range(half))
+            readings.append(_reading())
+        first, middle, last = readings
+        found[kind] = {name: last[name] - first[name] for name in first} | {
+            "first": middle["live"] - first["live"], "second": last["live"] - middle["live"], "failed": failed,
+            "count": times if kind == "snapshot" else 2 * times,
+        }  # fmt: skip
+    after = _operation_ns(engine)
+    ratios = [b / a for a, b in zip(sorted(before), sorted(after), strict=True)]
+    found["ratio"] = statistics.median(after) / statistics.median(before)
+    found["quartiles"] = ", ".join(f"{ratios[i]:.2f}" for i in (BLOCKS // 4, 3 * BLOCKS // 4))
+    return found
+
+
+def _observe(kind: str, engine: Engine, folder: str) -> bool:
+    """Take a look of two windows, or a snapshot; say whether it came to its end."""
+    if kind == "snapshot":
+        child = ForkedChild.start(take_snapshot)
+        while (result := child.poll()) is None:
+            time.sleep(0.002)
+        return result.values is not None
+    states: list[str] = []
+    order = {"id": 1, "route": kind, "operations": OPERATIONS, "seconds": 60.0, "folder": folder}
+    look = Look(
+        order, "engine", fork=lambda job, prepare: ForkedChild.start(job, prepare=prepare, timeout_s=60.0),
+        live_bytes=lambda: live_native_bytes() + live_python_bytes(), send=lambda body: states.append(body["state"]),
+    )  # fmt: skip
+    while not look.done:
+        look.step(time.monotonic(), engine.done)
+        engine.operate(OPERATIONS)
+        time.sleep(0.002)
+    for capture in Path(folder).iterdir():
+        capture.unlink()
+    return states[-1] == "done"
+
+
+def _reading() -> dict[str, int]:
+    gc.collect()
+    return {
+        "live": live_python_bytes() + live_native_bytes(), "rss": rss_bytes(), "fds": open_fds(), "threads": threads(),
+    }  # fmt: skip
+
+
+def _operation_ns(engine: Engine) -> list[float]:
+    """Return processor time for an operation, in blocks."""
+    times = []
+    for _ in range(BLOCKS):
+        begun_ns = time.process_time_ns()
+        engine.operate(BLOCK)
+        times.append((time.process_time_ns() - begun_ns) / BLOCK)
+    return times
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(sys.argv[1])))
