@@ -1,8 +1,8 @@
 """When an engine gets a deep look, by which route, and what becomes of its answer. Knows workers by orders and records.
 
 Once the load phase is over, every engine that fails by its growth is looked at in the reload phase, where nothing of
-growth is judged any more: one at a time on a host. While the load goes on, an engine whose growth was above its limit
-in two judgements running gets a light look: forked children only, no tool in its process.
+growth is judged any more: one at a time on a host. While the load goes on, an engine whose growth was above its limit,
+and steady, in two judgements running gets a light look: forked children only, no tool in its process.
 """
 
 import asyncio
@@ -37,6 +37,9 @@ MOST_OPERATIONS = 20_000
 ANSWER_WITHIN_S = 45.0
 WARM_UP_SHARE = 0.25
 LOOKS_RUNNING = 2
+STEADY, SLOWS_DOWN = 0.25, 0.9
+"""Growth is steady where its interval is no wider than such a part of it, and where it has not fallen below such a
+part of what it was in the judgement before."""
 LIFE, ENDS = ("hello", "bye"), ("restart", "gave_up")
 """Records and incidents of an engine by which its process is known to be gone, and the look with it."""
 HOUR_S = 3600.0
@@ -69,7 +72,8 @@ class DeepLooks:
         self._looked_at: str | None = None
         self._next_id = int(time.time())
         self._begun_s: deque[float] = deque()
-        self._grew: dict[str, int] = {}
+        self._grew: dict[str, list[float]] = {}
+        """The growth of each engine in the judgements running in which it was too much."""
         self._suspected: set[str] = set()
         self._light: asyncio.Task[None] | None = None
 
@@ -111,9 +115,13 @@ class DeepLooks:
             name, load = engine.config.name, engine.load
             at_s = time.monotonic() - origin_s
             early = at_s < load.start_s + WARM_UP_SHARE * load.duration_s
-            grows = not early and at_s < load.end_s - LIGHT_LOOK_S and bool(list(routes(verdict, name)))
-            self._grew[name] = self._grew.get(name, 0) + 1 if grows else 0
-            if self._grew[name] >= LOOKS_RUNNING and name not in self._suspected and self._within_budget():
+            grows = None if early or at_s >= load.end_s - LIGHT_LOOK_S else steady_growth(verdict, name)
+            seen = self._grew.setdefault(name, [])
+            if grows is None or grows < SLOWS_DOWN * max(seen, default=0.0):
+                seen.clear()
+                continue
+            seen.append(grows)
+            if len(seen) >= LOOKS_RUNNING and name not in self._suspected and self._within_budget():
                 self._suspected.add(name)
                 order = {"route": "python", "seconds": LIGHT_LOOK_S, "light": True}
                 self._light = asyncio.get_running_loop().create_task(self._look(engine, order))
@@ -189,6 +197,24 @@ def routes(verdict: Verdict, name: str) -> Iterator[str]:
     failing = [c for c in engine.get("checks") or () if "FAIL" in (c.get("verdict"), c.get("so_far"))]
     if any(str(check.get("id")).startswith(GROWTH) for check in failing):
         yield from ROUTES.get(str(engine.get("class")), ())
+
+
+def steady_growth(verdict: Verdict, name: str) -> float | None:
+    """Return how much an engine grows where that is a leak so far, and steady; None where it is not.
+
+    The interval of a straight line is narrow; that of a warm-up, which bends, is as wide as the growth itself.
+    """
+    if not any(routes(verdict, name)):
+        return None
+    engine = next(e for e in verdict["engines"] if e.get("name") == name)
+    for check in engine["checks"]:
+        if str(check.get("id")).startswith(GROWTH) and "FAIL" in (check.get("verdict"), check.get("so_far")):
+            estimate, low, high = (check.get(part) for part in ("estimate", "low", "high"))
+            if estimate is None or low is None or high is None:
+                return 0.0  # descriptors, threads and tasks are counted
+            if high - low <= STEADY * estimate:
+                return float(estimate)
+    return None
 
 
 def _reload_end_s(engine: EnginePlan, origin_s: float) -> float:

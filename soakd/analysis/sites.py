@@ -12,6 +12,7 @@ STATES = ("begun", "done", "failed")
 MOST_SITES = 10
 MOST_TEXT = 500
 MOST_FRAMES = 40
+TYPE_NUMBERS = ("per_operation", "bytes_per_operation")
 LEAST_SHARE = 0.02
 """Of the growth; less is left out."""
 HELD = "held_by"
@@ -127,9 +128,18 @@ def _optional(look: Record) -> Iterator[tuple[str, Any]]:
         yield "why", why[:MOST_TEXT]
     if isinstance(operations := body.get("operations"), list):
         yield "operations", [n for n in operations if is_number(n)]
+    if types := [entry for entry in body.get("types") or () if _is_type(entry)]:
+        yield "types", types[:MOST_SITES]
     begun, ended = body.get("from_mono_s"), body.get("until_mono_s")
     if begun is not None and ended is not None and is_number(begun) and is_number(ended):
         yield "seconds", round(max(0.0, ended - begun), 3)
+
+
+def _is_type(entry: object) -> bool:
+    """Tell whether an entry says how many objects of a type, and how many bytes, an operation leaves."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("type"), str) or len(entry["type"]) > MOST_TEXT:
+        return False
+    return entry.keys() == {"type", *TYPE_NUMBERS} and all(is_number(entry[name]) for name in TYPE_NUMBERS)
 
 
 def _is_texts(value: object) -> bool:

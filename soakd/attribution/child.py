@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from soakd.attribution import allocations, handles, holders
+from soakd.attribution import allocations, handles, holders, typecounts
 from soakd.attribution.frames import MOST_FRAMES, Frame, fingerprint, is_application
 from soakd.attribution.hooks import Hooks
 
@@ -26,10 +26,11 @@ def read(hooks: Hooks | None, texts: Sequence[str] = (), operations: int = 0) ->
     has been replaced.
     """
     _settle(hooks)
+    counts = typecounts.by_type(texts)
     turnover = holders.turnover(holders.unpacked(json.loads(texts[0])["census"]), operations) if texts else 0
     sums = allocations.survivors()[0] if hooks is not None else {}
     made = {key: names.total() for key, names in handles.tasks_made_at().items()} if hooks is not None else {}
-    return {"census": holders.census(), "sums": sums, "made": made, "turnover": turnover}
+    return {"census": holders.census(), "sums": sums, "made": made, "turnover": turnover, "types": counts}
 
 
 def load(paths: list[Path], into: list[str]) -> None:
@@ -58,13 +59,16 @@ def conclude(
         things: tasks or threads grow: where they are made comes first.
 
     Returns:
-        `sites`, the heaviest first: {fingerprint, site, frames, bytes_per_operation, confidence, tool, held_by}.
+        `sites`, the heaviest first: {fingerprint, site, frames, bytes_per_operation, confidence, tool, held_by};
+        `types`: {type, per_operation, bytes_per_operation}.
     """
     _settle(hooks)
+    counts = typecounts.by_type(texts)
     earlier: list[Reading] = [json.loads(text) for text in texts]
     made = handles.tasks_made_at() if things else {}
     sites = _allocating(earlier[1], (traced_operations, operations[1]), made) if hooks is not None else {}
     first, second = (holders.unpacked(reading["census"]) for reading in earlier)
+    types = typecounts.growing(earlier[0]["types"], earlier[1]["types"], counts, operations)
     earlier.clear()
     found = holders.growing(first, second, operations)
     for number, holder in enumerate(found):
@@ -80,7 +84,7 @@ def conclude(
         if not linked and holder.per_operation * holder.bytes_per_entry >= LEAST_BYTES_PER_OPERATION:
             sites[f"holder {number}"] = _holding(holder, words, Frame(file, 0, function))
     ranked = sorted(sites.values(), key=lambda s: (-s.get("things_per_operation", 0.0), -s["bytes_per_operation"]))
-    return {"sites": ranked[:MOST_SITES]}
+    return {"sites": ranked[:MOST_SITES], "types": types}
 
 
 def _allocating(

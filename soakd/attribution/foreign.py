@@ -9,12 +9,13 @@ Source: CPython, Modules/_ctypes/_ctypes.c: the first word of a function's buffe
 
 import ctypes
 import gc
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache, partial
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 from soakd.attribution.frames import MOST_FRAMES, Frame, is_application
 from soakd.attribution.resolve import Seen
@@ -122,7 +123,7 @@ def _callback(name: str) -> int:
     own, _ = _library()
     function: Callable[..., Any]
     if name in _FREES:
-        function = partial(_free, own[name])
+        function = partial(_free, _seen_free() if name == "free" else own[name])
     else:
         function = partial(_allocate, own[name], name, own["malloc_usable_size"])
     made = ctypes.CFUNCTYPE(_GIVES.get(name, _POINTER), *_TAKES[name], use_errno=True)(function)
@@ -131,6 +132,19 @@ def _callback(name: str) -> int:
 
 
 _kept: list[Any] = []
+
+
+def _seen_free() -> Callable[..., Any]:
+    """Return the C library's free, by way of the interpreter where that adds nothing: memray sees it there.
+
+    What an extension has allocated, and ctypes frees, would otherwise seem to stay.
+    """
+    own, _ = _library()
+    if sys.flags.dev_mode or os.environ.get("PYTHONMALLOC") or hasattr(sys, "gettotalrefcount"):
+        return cast("Callable[..., Any]", own["free"])  # debug hooks would find their own marks missing
+    function = ctypes.pythonapi["PyMem_RawFree"]
+    function.argtypes, function.restype = (_POINTER,), None
+    return function
 
 
 def _allocate(call: Callable[..., Any], name: str, measure: Callable[..., int], *arguments: Any) -> Any:

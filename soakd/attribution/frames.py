@@ -14,8 +14,10 @@ MOST_FRAMES = 12
 FINGERPRINT_FRAMES = 6
 _LIBRARY = f"{Path(os.__file__).parent}/"
 _SOAKD = f"{Path(__file__).absolute().parent.parent}/"
-_ENGINES = f"{_SOAKD}engines/"
-_PLUMBING = tuple(_ENGINES + name for name in ("python_factory.py", "registry.py", "__init__.py"))
+_PACKAGE = "soakd"
+_REAL_SOAKD = f"{Path(__file__).resolve().parent.parent}/"
+"""A worker may see soakd through a link of its run's folder; who reads its captures, through another."""
+_PLUMBING = tuple(f"engines/{name}" for name in ("python_factory.py", "registry.py", "__init__.py"))
 _PACKAGES = re.compile(r"^.*/(?:site|dist)-packages/")
 _NATIVE_PARTS = 3
 _VERSION = re.compile(r"-\d+[\w.+-]*(?=/)")
@@ -39,14 +41,30 @@ def is_application(file: str) -> bool:
     """Tell whether Python code is the engine's or a package's: neither the standard library's nor soakd's harness."""
     if not file or file.startswith("<"):
         return False
-    if file.startswith(_SOAKD):
-        return file.startswith(_ENGINES) and not file.startswith(_PLUMBING)
+    if (part := _part_of_soakd(file)) is not None:
+        return part.startswith("engines/") and not part.startswith(_PLUMBING)
     return not file.startswith(_LIBRARY) or "-packages" in file
 
 
 def is_harness(file: str) -> bool:
     """Tell whether Python code is soakd's own and no engine's."""
-    return file.startswith(_SOAKD) and not is_application(file)
+    return _part_of_soakd(file) is not None and not is_application(file)
+
+
+def real_place(file: str) -> str:
+    """Follow the link through which a worker of another folder saw soakd, where there is one."""
+    return _followed(file) if f"/{_PACKAGE}/" in file else file
+
+
+@functools.lru_cache(maxsize=512)
+def _followed(file: str) -> str:
+    real = os.path.realpath(file)
+    return real if real.startswith(_REAL_SOAKD) else file
+
+
+def _part_of_soakd(file: str) -> str | None:
+    """Return the path below soakd's own folder; None where it is not below it."""
+    return next((file[len(place) :] for place in (_SOAKD, _REAL_SOAKD) if file.startswith(place)), None)
 
 
 @functools.lru_cache(maxsize=512)

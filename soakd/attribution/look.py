@@ -194,7 +194,7 @@ class Look:
         self._tool.add_to(sites, self._operations)
         captures = self._tool.captures
         self._end()
-        self._send(self._body("done", sites=sites, capture=captures))
+        self._send(self._body("done", sites=sites, types=values["types"], capture=captures))
 
     def _end(self) -> None:
         self.done = True

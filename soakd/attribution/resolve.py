@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from soakd.attribution.frames import MOST_FRAMES, Frame, fingerprint, is_application, is_harness
+from soakd.attribution.frames import MOST_FRAMES, Frame, fingerprint, is_application, is_harness, real_place
 from soakd.attribution.holders import KEEPS_GROWING
 
 LEAST_BYTES_PER_OPERATION = 1.0
@@ -115,7 +115,7 @@ def _stack(record: Any) -> tuple[Frame, ...]:
         steps = record.hybrid_stack_trace(max_stacks=MOST_STACK)
     except (NotImplementedError, ValueError):
         steps = record.stack_trace(max_stacks=MOST_STACK)
-    return tuple(Frame("" if file == "???" else file, line, function) for function, file, line in steps)
+    return tuple(Frame("" if file == "???" else real_place(file), line, function) for function, file, line in steps)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ from typing import Any, Protocol
 
 from soakd.attribution import mappings
 from soakd.attribution.allocations import DEPTH
-from soakd.attribution.frames import module_of
+from soakd.attribution.frames import Frame, fingerprint, module_of
 from soakd.attribution.handles import descriptors, growing, tell, threads_made_at
+from soakd.attribution.holders import LEAST_GAIN
 from soakd.attribution.hooks import Hooks
 from soakd.attribution.mappings import resident
 
@@ -114,11 +115,17 @@ class Handles(Tracemalloc):
         """Add the threads that the sites make, and the kinds of descriptors of which there are ever more."""
         first, second = operations
         for key, made in threads_made_at().items():
+            if made.total() < LEAST_GAIN:
+                continue
             file, _, line = key.rpartition(":")
-            place = f"{module_of(file)}:{line} "
-            for site in sites:
-                if site["site"].startswith(place):
-                    tell(site, made, made.total() / (first + second))
+            place = f"{module_of(file)}:{line}"
+            found = [site for site in sites if site["site"].startswith(f"{place} ")]
+            if not found:  # tracemalloc sees too little of a thread to rank the line by its bytes
+                found = [{"fingerprint": fingerprint("threads", [Frame(file, 0, "")]), "site": place, "frames": [place],
+                          "tool": "tracemalloc"}]  # fmt: skip
+                sites += found
+            for site in found:
+                tell(site, made, made.total() / (first + second))
         sites += growing(self._counts, (first, second))
 
 

@@ -13,8 +13,8 @@ from soakd import captures, deeplooks
 from soakd.analysis.check import Check
 from soakd.analysis.rundata import EngineData
 from soakd.analysis.sites import attribution, is_look, looks, site_words
-from soakd.attribution import handles, mappings
-from soakd.attribution.frames import Frame, fingerprint, is_application, module_of
+from soakd.attribution import handles, mappings, typecounts
+from soakd.attribution.frames import Frame, fingerprint, is_application, is_harness, module_of, real_place
 from soakd.attribution.resolve import by_site, growing
 from soakd.deeplooks import DeepLooks, routes
 from soakd.display.sites import site_lines
@@ -145,6 +145,29 @@ def test_growth_in_two_judgements_running_is_looked_at_lightly_once_and_never_in
     ((name, order),) = desk.orders
     assert name == "cache-rust"
     assert order["deep"]["light"] is True
+
+
+def growing_by(*intervals: tuple[float, float]) -> list[tuple[str, Mapping[str, Any]]]:
+    async def scenario() -> Desk:
+        desk = Desk()
+        day = asyncio.get_running_loop().time() - 86400
+        for low, high in intervals:
+            so_far = verdict("python_leak", "FAIL")
+            so_far["engines"][0]["checks"][0] |= {"estimate": (low + high) / 2, "low": low, "high": high}
+            desk.looks.consider(so_far, day)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        desk.looks.close()
+        return desk
+
+    return asyncio.run(scenario()).orders
+
+
+def test_growth_that_bends_or_slows_down_is_a_warm_up_and_not_looked_at_while_it_goes_on() -> None:
+    assert growing_by((135.0, 212.0), (120.0, 180.0), (90.0, 150.0)) == []
+    assert growing_by((195.0, 205.0), (165.0, 175.0), (145.0, 155.0)) == []
+    assert len(growing_by((104.3, 104.9), (104.0, 104.5))) == 1
+    assert len(growing_by((200.0, 210.0), (150.0, 160.0), (149.0, 151.0), (149.0, 150.0))) == 1
 
 
 def test_an_engine_that_is_not_running_is_a_failed_look() -> None:
@@ -291,6 +314,21 @@ def test_the_end_of_a_run_and_the_markdown_show_the_sites() -> None:
     assert next(line for line in sites(engine) if "392" in line).startswith(r"| a\|b in f | 392 B/op | 98% |")
 
 
+def test_types_that_keep_growing_are_told_with_the_look_and_what_is_no_type_is_left_out() -> None:
+    good = {"type": "bytes", "per_operation": 1.0, "bytes_per_operation": 92.0}
+    body = done(("a", 90.0), types=[good, {"type": "x"}, "y", {**good, "per_operation": "1"}])
+    (look,) = looks(looked_at(body))
+    assert look["types"] == [good]
+
+
+def test_a_type_is_counted_where_only_a_container_knows_it() -> None:
+    before = typecounts.by_type()["float"]
+    kept = [number / 7 for number in range(5000)]
+    count, size = typecounts.by_type()["float"]
+    assert count - before[0] == pytest.approx(len(kept), abs=50)
+    assert size - before[1] == pytest.approx(24 * len(kept), rel=0.02)
+
+
 def test_a_kind_of_descriptor_that_keeps_growing_is_named_and_one_that_fills_a_pool_is_not() -> None:
     counts = [Counter(leak=1, pool=0), Counter(leak=5, pool=8), Counter(leak=6, pool=8), Counter(leak=18, pool=9)]
     (site,) = handles.growing(counts, (100, 300))
@@ -310,6 +348,18 @@ def test_what_makes_things_is_ranked_before_what_weighs_more() -> None:
 def test_lines_of_one_function_are_one_site_and_add_up() -> None:
     (site,) = attribution(looked_at(done(("a", 300.0), ("a", 92.0))), [GROWS])
     assert (site["site"], site["share"]) == ("a in f", 0.98)
+
+
+def test_the_harness_is_known_through_the_link_by_which_a_worker_saw_it(tmp_path: Path) -> None:
+    from soakd.worker import housekeeping
+
+    (tmp_path / "soakd").symlink_to(Path(housekeeping.__file__).parents[1])
+    linked = str(tmp_path / "soakd" / "worker" / "housekeeping.py")
+    assert is_harness(real_place(linked))
+    (tmp_path / "mine" / "soakd").mkdir(parents=True)
+    own = str(tmp_path / "mine" / "soakd" / "engine.py")
+    assert real_place(own) == own
+    assert is_application(own)
 
 
 def test_what_the_harness_allocates_is_no_site_of_the_engine() -> None:
