@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from soakd.captures import merged, prune, read_captures
 from soakd.errors import ProbeError
+from soakd.model import Phase
 from soakd.plan import EnginePlan, Plan
 from soakd.processes import now
 from soakd.records import Record
@@ -75,6 +76,7 @@ class DeepLooks:
         self._grew: dict[str, list[float]] = {}
         """The growth of each engine in the judgements running in which it was too much."""
         self._suspected: set[str] = set()
+        self._last: Verdict | None = None
         self._light: asyncio.Task[None] | None = None
 
     def _lead_s(self, end_s: float) -> float:
@@ -100,15 +102,39 @@ class DeepLooks:
         for end_s in sorted({engine.load.end_s for engine in self._plan.engines}):
             await asyncio.sleep(max(0.0, origin_s + end_s - self._lead_s(end_s) - _now_s()))
             engines = [e for e in self._plan.engines if e.load.end_s == end_s and _reload_end_s(e, origin_s) > _now_s()]
-            verdict = await self._judge() if engines else None
-            if verdict is None:
-                continue
-            todo = [(e, route) for e in engines for route in routes(verdict, e.config.name)]
-            for done, (engine, route) in enumerate(todo):
-                await self._look_in_reload(engine, route, origin_s, len(todo) - done)
+            if engines:
+                await self._look_at_what_fails(engines, origin_s)
+
+    async def _look_at_what_fails(self, engines: Sequence[EnginePlan], origin_s: float) -> None:
+        """Judge and look; where the judgement is not there when the reload phase begins, by the one before it, first.
+
+        On a busy host, or in a short run, a judgement may take as long as the reload phase.
+        """
+        fresh = asyncio.ensure_future(self._judge())
+        try:
+            begins_s = origin_s + min(_reload(engine).start_s for engine in engines)
+            await asyncio.wait({fresh}, timeout=max(0.0, begins_s - _now_s()))
+            looked: set[tuple[str, str]] = set()
+            if not fresh.done() and (last := self._last) is not None:
+                clear = [e for e in engines if steady_growth(last, e.config.name) is not None]
+                await self._look_at(clear, last, origin_s, looked)
+            if (verdict := await fresh) is not None:
+                await self._look_at(engines, verdict, origin_s, looked)
+        finally:
+            fresh.cancel()
+
+    async def _look_at(
+        self, engines: Sequence[EnginePlan], verdict: Verdict, origin_s: float, looked: set[tuple[str, str]]
+    ) -> None:  # fmt: skip
+        todo = [(e, route) for e in engines for route in routes(verdict, e.config.name)]
+        todo = [(engine, route) for engine, route in todo if (engine.config.name, route) not in looked]
+        for done, (engine, route) in enumerate(todo):
+            looked.add((engine.config.name, route))
+            await self._look_in_reload(engine, route, origin_s, len(todo) - done)
 
     def consider(self, verdict: Verdict, origin_s: float) -> None:
         """Suspect engines by a judgement so far; one that grows twice running gets a light look."""
+        self._last = verdict
         if not self._plan.config.attribution.enabled or (self._light is not None and not self._light.done()):
             return
         for engine in self._plan.engines:
@@ -133,7 +159,7 @@ class DeepLooks:
             self._light.cancel()
 
     async def _look_in_reload(self, engine: EnginePlan, route: str, origin_s: float, left: int) -> None:
-        reload = next(phase for phase in engine.phases if phase.name == "reload")
+        reload = _reload(engine)
         begin_s = max(_now_s(), origin_s + reload.start_s)
         seconds = min(LONGEST_LOOK_S, SHARE_OF_REST * (origin_s + reload.end_s - begin_s) / left)
         if seconds <= 0:
@@ -218,7 +244,11 @@ def steady_growth(verdict: Verdict, name: str) -> float | None:
 
 
 def _reload_end_s(engine: EnginePlan, origin_s: float) -> float:
-    return origin_s + next(phase.end_s for phase in engine.phases if phase.name == "reload")
+    return origin_s + _reload(engine).end_s
+
+
+def _reload(engine: EnginePlan) -> Phase:
+    return next(phase for phase in engine.phases if phase.name == "reload")
 
 
 def _now_s() -> float:

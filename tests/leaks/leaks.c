@@ -37,6 +37,22 @@ void push_name(const char *text)
     names = pushed;
 }
 
+static void **blocks;
+static size_t count, room;
+
+void append_block(size_t size)
+{
+    if (count == room) {
+        size_t larger = room ? 2 * room : 64;
+        void **moved = realloc(blocks, larger * sizeof *moved);
+        if (moved == NULL)
+            return;
+        blocks = moved;
+        room = larger;
+    }
+    blocks[count++] = calloc(1, size); /* leak: c_growing_array */
+}
+
 void *take_buffer(size_t size)
 {
     void *buffer = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); /* leak: c_mapping */

@@ -4,6 +4,7 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,42 @@ def test_growth_that_bends_or_slows_down_is_a_warm_up_and_not_looked_at_while_it
     assert growing_by((195.0, 205.0), (165.0, 175.0), (145.0, 155.0)) == []
     assert len(growing_by((104.3, 104.9), (104.0, 104.5))) == 1
     assert len(growing_by((200.0, 210.0), (150.0, 160.0), (149.0, 151.0), (149.0, 150.0))) == 1
+
+
+def test_a_judgement_that_is_not_there_in_time_is_done_without_by_the_one_before() -> None:
+    async def scenario() -> Desk:
+        desk = Desk()
+        arrives = asyncio.Event()
+
+        async def late() -> dict[str, Any]:
+            await arrives.wait()
+            return verdict("mixed_leak", "FAIL")
+
+        desk.looks._judge = late
+        now_s = asyncio.get_running_loop().time()
+        engine = plan("48h").engines[0]
+        origin_s = now_s - engine.load.end_s - 200  # in the drain phase, or the reload phase after it
+        desk.looks.consider(verdict("python_leak", "FAIL"), origin_s)
+        engine = replace(engine, phases=tuple(replace(p, start_s=p.start_s - 800) for p in engine.phases))
+        looking = asyncio.ensure_future(desk.looks._look_at_what_fails([engine], origin_s))
+        await answered(desk, 1)
+        arrives.set()
+        await answered(desk, 2)
+        await asyncio.wait_for(looking, 5.0)
+        return desk
+
+    orders = asyncio.run(scenario()).orders
+    assert [order["deep"]["route"] for _, order in orders] == ["python", "native"]  # each route once
+
+
+async def answered(desk: Desk, count: int) -> None:
+    """Wait for so many orders, and answer the last."""
+    async with asyncio.timeout(5.0):
+        while len(desk.orders) < count:  # noqa: ASYNC110 - orders set no event
+            await asyncio.sleep(0)
+    deep = desk.orders[-1][1]["deep"]
+    body = {"id": deep["id"], "state": "done", "route": deep["route"]}
+    desk.looks.note(record("attribution", "cache-rust", 5.0, body))
 
 
 def test_an_engine_that_is_not_running_is_a_failed_look() -> None:
