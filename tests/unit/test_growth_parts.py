@@ -182,3 +182,29 @@ def test_two_segments_that_agree_are_surer_than_one(rate: float) -> None:
     low, middle, high = quantiles([one, one], (0.025, 0.5, 0.975))
     assert middle == pytest.approx(rate, abs=1e-4)
     assert high - low == pytest.approx(2 * 1.96 * 0.01 / np.sqrt(2), rel=0.01)
+
+
+def test_components_that_are_alike_become_one_and_the_quantiles_stay() -> None:
+    rng = RNG(31)
+    mean, scale = rng.normal(0.4, 1.0, 8000), np.exp(rng.normal(-2.0, 1.0, 8000))
+    weight = rng.exponential(size=8000)
+    many = Mixture(weight / weight.sum(), mean, scale, rng.integers(2, 46, 8000).astype(np.float64))
+    few = many.condensed()
+    assert few.weight.size < many.weight.size
+    assert few.weight.sum() == pytest.approx(1.0)
+    width = many.quantile(0.975) - many.quantile(0.025)
+    for p in (0.001, 0.025, 0.3, 0.5, 0.8, 0.975, 0.999):
+        assert few.quantile(p) == pytest.approx(many.quantile(p), abs=1e-3 * width)
+
+
+def test_a_far_and_narrow_component_is_never_drawn_to_the_others() -> None:
+    three = mixture((2.0, 0.5, 9.0), (2.0, 1e-3, 9.0), (-40.0, 0.5, 9.0)).condensed()
+    assert sorted(three.mean) == pytest.approx([-40.0, 2.0, 2.0])
+    assert sorted(three.scale) == pytest.approx([1e-3, 0.5, 0.5])
+
+
+def test_densities_are_the_same_however_many_rates_are_asked_for() -> None:
+    both, rates = mixture((0.0, 0.1, 5.0), (1.0, 0.3, 40.0)), np.linspace(-3.0, 3.0, 600)
+    slow = np.log(sum(student.pdf(rates, nu, m, s) / 2 for m, s, nu in ((0.0, 0.1, 5.0), (1.0, 0.3, 40.0))))
+    assert both.log_density(rates) == pytest.approx(slow)
+    assert both.log_density(rates[:1]) == pytest.approx(slow[:1])
