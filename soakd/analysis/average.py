@@ -15,7 +15,7 @@ from soakd.analysis.mixture import Mixture
 from soakd.analysis.noise import CORRELATION_TIMES, correlation, whiten
 from soakd.analysis.regression import Fits, Products, fit, products
 from soakd.analysis.series import FloatArray, IntArray
-from soakd.analysis.steps import guard, ramp, recurring
+from soakd.analysis.steps import guard, ramp, recurring, resumed
 from soakd.analysis.transients import (
     Transients,
     line_model,
@@ -83,7 +83,8 @@ def _readings(fits: Fits, shapes: Transients, best: float) -> Iterator[tuple[Flo
     rate, variance = fits.rate + shift, fits.variance + more
     weight, freedom = np.exp(fits.log_evidence - best), np.full(fits.rate.size, float(fits.freedom))
     again, spread = recurring(place, fits.effects, rate)
-    other = again + ramp(end, fits.effects, rate)
+    late = ramp(end, fits.effects, rate)
+    other = again + np.where(late == 0.0, resumed(place, end, fits.effects), late)
     two = np.flatnonzero(other)
     yield np.where(other != 0.0, weight / 2.0, weight), rate, variance, freedom
     yield weight[two] / 2.0, (rate + other)[two], (variance + spread)[two], freedom[two]

@@ -64,7 +64,7 @@ class Mixture:
         place = np.floor(self.mean / (ALIKE * np.exp(wide * ALIKE)))
         alike = np.column_stack((self.freedom, wide, place))
         group = np.unique(alike, axis=0, return_inverse=True)[1].ravel()  # some numpy give it a second axis
-        weight = np.bincount(group, self.weight)
+        weight = np.bincount(group, self.weight).astype(np.float64)
 
         def average(of: FloatArray) -> FloatArray:
             return np.asarray(np.bincount(group, self.weight * of) / weight)

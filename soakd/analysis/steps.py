@@ -89,6 +89,32 @@ def ramp(end: FloatArray, effect: FloatArray, rate: FloatArray) -> FloatArray:
     return np.asarray(np.sum(np.where(late, effect / np.where(late, end, 1.0), 0.0), axis=1))
 
 
+def resumed(place: FloatArray, end: FloatArray, effect: FloatArray) -> FloatArray:
+    """What ramps add to the long-run rate if growth that paused, went on and paused late in the series goes on again.
+
+    A leak under a load that rests at night looks, in the morning, like two fills that are done. A fill begins with
+    the process; a ramp that sets in later (a fill of negative size, whose end is where it sets in) and ends in the
+    last third has a second reading: the average growth since it set in. Where something fell as well, it may only
+    have been regained.
+
+    Args:
+        place: as for `guard`.
+        end: shape (models, transients), of fills as a share of the segment; NaN for other transients.
+        effect: shape (models, transients), size of each, in limit * duration.
+
+    Returns:
+        Rates in limits, 0 where a model has no such ramp, of shape (models,).
+    """
+    up = np.isfinite(end) & (effect > 0.0)
+    last = np.max(np.where(up, end, 0.0), axis=1, initial=0.0)
+    set_in = np.max(np.where((effect < 0.0) & (end < last[:, None]), end, 0.0), axis=1, initial=0.0)
+    since = np.where(np.isfinite(end) & (end > set_in[:, None]), 1.0 - set_in[:, None] / np.where(up, end, 1.0), 0.0)
+    risen = np.sum(np.where(up, effect * since, 0.0), axis=1)
+    fell = np.any(np.isfinite(place) & (effect < 0.0), axis=1)
+    late = (last > FINAL_THIRD) & (set_in > 0.0) & ~fell
+    return np.where(late, risen / (1.0 - set_in), 0.0)
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """The steps of one direction; every field of shape (models,)."""

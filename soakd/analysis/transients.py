@@ -6,6 +6,7 @@ A series is a level, a long-run rate, and up to two of these (or more, where a b
 * H  fill              min(x, c) / c: a ramp, then flat
 * L  settling          log(1 + x / f)
 * S  step              0, then 1
+* R  recovery          a fall, or a burst, of which 1/e is left after tau: malloc_trim, memory that the kernel took back
 * W  daily wave        sin and cos of one turn over the segment, always together
 
 Shapes that end are written to end at zero (the level takes up the difference), so that two of them that differ
@@ -22,6 +23,10 @@ from soakd.analysis.series import FloatArray, IntArray
 WARM_UPS = np.geomspace(0.004, 0.33, 12)
 FILLS = np.arange(0.06, 0.951, 1.0 / 24.0)
 SETTLINGS = np.array((0.002, 0.008, 0.025))
+RECOVERIES = np.array((0.02, 0.04, 0.08))
+"""Short, so that growth from one release to the next, hours long, is not taken for a recovery."""
+RECOVERED = 2.0
+"""Time constants that must have been seen after a fall."""
 AFTER_FILL, AFTER_STEP = 3, 2
 """Blocks that must have been seen after the end of a fill, and after a step."""
 VISIBLE = 0.02
@@ -30,7 +35,7 @@ LATE_FILL, LATE_FILL_WEIGHT = 0.86, 0.35
 """A fill that ends this late is hardly told from a leak, and weighs less."""
 
 LINE_MASS = 0.25
-SINGLE_MASS = {"E": 0.15, "H": 0.12, "L": 0.05, "S": 0.12}
+SINGLE_MASS = {"E": 0.15, "H": 0.12, "L": 0.05, "S": 0.12, "R": 0.06}
 WAVE_MASS = 0.02
 PAIR_MASS = (
     ("E", "H", 0.06), ("E", "S", 0.08), ("H", "S", 0.05), ("H", "H", 0.05),
@@ -78,11 +83,13 @@ def transients(x: FloatArray) -> Transients:
     warm_ups = WARM_UPS[np.exp(-x[0] / WARM_UPS) >= VISIBLE]
     fills = FILLS[(x[-AFTER_FILL] > FILLS) & (1.0 - x[0] / FILLS >= VISIBLE)]
     steps = (x[:-AFTER_STEP] + x[1 : 1 - AFTER_STEP]) / 2.0
+    recoveries = _recoveries(x, steps)
     groups = (
         ("W", np.hstack((np.sin(turn), np.cos(turn))), np.ones(2)),
         ("E", -np.exp(-x[:, None] / warm_ups), np.ones(warm_ups.size)),
         ("H", -np.maximum(1.0 - x[:, None] / fills, 0.0), np.where(fills > LATE_FILL, LATE_FILL_WEIGHT, 1.0)),
         ("L", np.log1p(x[:, None] / SETTLINGS), np.ones(SETTLINGS.size)),
+        ("R", recoveries, np.ones(recoveries.shape[1])),
         ("S", -(x[:, None] < steps).astype(np.float64), np.ones(steps.size)),
     )
     columns = np.hstack([shape for _, shape, _ in groups])
@@ -94,6 +101,14 @@ def transients(x: FloatArray) -> Transients:
         place=np.concatenate((np.full(columns.shape[1] - steps.size, np.nan), steps)),
         end=np.concatenate([ends.get(kind, np.full(weight.size, np.nan)) for kind, _, weight in groups]),
     )
+
+
+def _recoveries(x: FloatArray, places: FloatArray) -> FloatArray:
+    """A fall at each place that is regained with each time constant, where enough of it was seen."""
+    seen = [(place, tau) for tau in RECOVERIES for place in places if place + RECOVERED * tau <= 1.0]
+    place, tau = np.array(seen).reshape(-1, 2).T
+    since = x[:, None] - place
+    return np.where(since > 0.0, -np.exp(-np.maximum(since, 0.0) / tau), 0.0)
 
 
 def line_model() -> Models:

@@ -264,3 +264,18 @@ def test_what_goes_on_after_a_late_ramp_is_a_second_reading_only_where_the_level
     end, effect = np.array([[0.9, np.nan], [0.9, np.nan], [0.5, np.nan], [0.9, np.nan]]), np.array([[9.0, 1.0]] * 4)
     effect[3, 0] = -9.0
     assert ramp(end, effect, np.array([-1.5, -0.5, -1.5, -1.5])).tolist() == [10.0, 0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("on_for_h", [6.0, 4.0])
+def test_a_leak_under_a_load_that_rests_does_not_pass_in_a_rest(on_for_h: float) -> None:
+    working = (HOURS % (2 * on_for_h)) < on_for_h
+    kept = 50.0 + np.cumsum(working) / 12 * 4.0  # 4 MB/h while it works, 2 over the day
+    assert day(kept + noise(288, RNG(11), phi=0.5, deviation=0.3)).state != "PASS"
+
+
+@pytest.mark.parametrize("at", [7.0, 14.0, 19.5])
+def test_memory_that_the_kernel_took_back_and_that_returns_is_no_growth(at: float) -> None:
+    """The level stays below what it was before."""
+    taken = np.where(at < HOURS, 70.0 * np.exp(-np.maximum(HOURS - at, 0.0) / 1.9), 0.0)
+    assert day(200.0 - taken + noise(288, RNG(12), phi=0.5, deviation=0.1)).state == "PASS"
+    assert day(200.0 - taken + 4.0 * HOURS + noise(288, RNG(12), phi=0.5, deviation=0.1)).state != "PASS"

@@ -11,7 +11,7 @@ from soakd.analysis.mixture import Mixture, quantiles
 from soakd.analysis.noise import CORRELATION_TIMES, correlation, whiten
 from soakd.analysis.regression import EFFECT_SCALE, RATE_SCALE, RESOLUTION, fit, products, sweep
 from soakd.analysis.series import FloatArray, read_series
-from soakd.analysis.steps import guard
+from soakd.analysis.steps import guard, resumed
 from soakd.analysis.transients import Models, single_models, transients
 from tests.growth_traces import noise
 
@@ -125,7 +125,7 @@ def test_shapes_that_cannot_be_told_apart_have_no_evidence() -> None:
 
 
 def test_prior_mass_of_the_single_transients_is_what_their_kinds_have() -> None:
-    assert np.exp(single_models(transients(X)).log_prior).sum() == pytest.approx(0.15 + 0.12 + 0.05 + 0.12)
+    assert np.exp(single_models(transients(X)).log_prior).sum() == pytest.approx(0.15 + 0.12 + 0.05 + 0.12 + 0.06)
 
 
 def test_a_fill_needs_three_blocks_after_it_and_a_step_two() -> None:
@@ -208,3 +208,20 @@ def test_densities_are_the_same_however_many_rates_are_asked_for() -> None:
     slow = np.log(sum(student.pdf(rates, nu, m, s) / 2 for m, s, nu in ((0.0, 0.1, 5.0), (1.0, 0.3, 40.0))))
     assert both.log_density(rates) == pytest.approx(slow)
     assert both.log_density(rates[:1]) == pytest.approx(slow[:1])
+
+
+# readings of ramps and falls
+
+
+def test_growth_that_paused_and_went_on_late_has_a_second_reading() -> None:
+    none, end = np.full((1, 2), np.nan), np.array([[0.5, 0.75]])
+    # flat until 0.5, then 24 up to 0.75, then flat: 24 over the half since it set in
+    assert resumed(none, end, np.array([[-48.0, 72.0]])) == pytest.approx([48.0])
+
+
+def test_fills_that_begin_with_the_process_end_early_or_follow_a_fall_have_no_second_reading() -> None:
+    none = np.full((1, 3), np.nan)
+    assert resumed(none, np.array([[0.3, 0.8, np.nan]]), np.array([[20.0, 30.0, 5.0]])) == [0.0]
+    assert resumed(none, np.array([[0.3, 0.5, np.nan]]), np.array([[-20.0, 40.0, 5.0]])) == [0.0]
+    fall = np.array([[np.nan, np.nan, 0.4]])
+    assert resumed(fall, np.array([[0.5, 0.75, np.nan]]), np.array([[-48.0, 72.0, -9.0]])) == [0.0]
