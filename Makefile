@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help build soak test check lint fix bench planted golden lock clean bootstrap dev
+.PHONY: help build soak test check lint fix bench planted leaks golden lock clean bootstrap dev
 
 PY := .venv/bin/python
 # Found when a recipe runs, after bootstrap: a fresh machine has neither when make starts.
@@ -51,6 +51,9 @@ bench: dev ## Measure the budgets: driver, sampling, daemon, cache and policy, a
 
 planted: dev ## Soak planted leaks and their twins on three seeds, at three sizes: an hour; exit 0 where all were right
 	$(PY) -m tests.planted --seeds 1 2 3 --times-limit 2 5 50
+
+leaks: dev ## Look at planted leaks of every kind and at healthy engines, and say where the true line came out: 20 minutes
+	PATH="$$(sh tools/bootstrap.sh cargo):$$PATH" $(PY) -m tests.leaks
 
 golden: dev ## Write the golden files anew; read the difference before you commit it
 	$(PY) -m pytest -q --golden=write

@@ -25,6 +25,8 @@ SECOND_WINDOW = 3
 """The second window is so many times as long as the first: what fills up or turns over falls behind in it."""
 TURNOVERS = 2.0
 """... and so many times as long as what is full takes to replace its entries, where that is longer."""
+WHOLE_TURNOVER = 1.5
+"""A second window shorter than so many turnovers, for want of time, cannot tell them from growth."""
 LEAST_OPERATIONS = 5
 
 Body = dict[str, Any]
@@ -192,6 +194,10 @@ class Look:
     def _finish(self, values: Mapping[str, Any]) -> None:
         sites = list(values["sites"])
         self._tool.add_to(sites, self._operations)
+        if WHOLE_TURNOVER * self._turnover > self._operations[1]:
+            for site in sites:  # what turns over slowly looks so too: only who grows with it tells them apart
+                if not site.get(child.LINKED):
+                    site["confidence"] = "low"
         captures = self._tool.captures
         self._end()
         self._send(self._body("done", sites=sites, types=values["types"], capture=captures))
