@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TypeAlias
 
 from soakd import commands, inquiries, units, upkeep
 from soakd.errors import ConfigError, JournalError, PreflightError, SoakdError
@@ -62,7 +63,15 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"soakd {_version()}")
     parser.set_defaults(command=lambda _: _usage(parser))
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for add in (_add_soaking, _add_judging, _add_keeping):
+        add(subparsers)
+    return parser
 
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
+
+
+def _add_soaking(subparsers: Commands) -> None:
     init = _add(subparsers, "init", commands.init, "write a commented configuration to start from")
     init.add_argument("path", nargs="?", default="soak.toml", help="the file to write (default: %(default)s)")
 
@@ -82,6 +91,8 @@ def build_parser() -> argparse.ArgumentParser:
     check = _add(subparsers, "check", commands.check, "find everything that would stop a run, without running it")
     _add_config_options(check)
 
+
+def _add_judging(subparsers: Commands) -> None:
     judge = _add(
         subparsers, "judge", commands.judge, "judge a run again from its journal alone, or any series in a CSV"
     )
@@ -110,6 +121,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--output", metavar="FILE", help="where the HTML goes (default: report.html in the run's folder)"
     )
 
+
+def _add_keeping(subparsers: Commands) -> None:
     listing = _add(subparsers, "list", commands.list_runs, "list the runs")
     listing.add_argument("--runs", default="runs", metavar="DIR", help="the folder of runs (default: %(default)s)")
 
@@ -135,7 +148,6 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run_options(export)
     export.add_argument("--csv", action="store_true", required=True, help="comma-separated, one row a sample")
     export.add_argument("--output", metavar="FILE", help="where to (default: standard output)")
-    return parser
 
 
 def _add_config_options(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
@@ -179,9 +191,7 @@ def _add_runs_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder of runs (default: %(default)s)")
 
 
-def _add(
-    subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, command: object, text: str
-) -> argparse.ArgumentParser:
+def _add(subparsers: Commands, name: str, command: object, text: str) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     parser.set_defaults(command=command)
     return parser
