@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from soakd.analysis.growth import judge_growth
+from soakd.analysis.series import FloatArray
 from soakd.csvfile.layout import Columns, Samples
 from soakd.csvfile.mixed import leaking_part
 from soakd.csvfile.reading import read_limits, read_series
@@ -18,6 +19,8 @@ from soakd.errors import ConfigError
 __all__ = ["FIELDS", "Columns", "judge_file", "read_limits", "read_series"]
 
 FIELDS = ("id", "verdict", "growth_mb_per_h", "ci_low", "ci_high", "mdr_mb_per_h", "class")
+MOST_ZEROS = 0.01
+"""Share of samples that may be 0 in a series that passes: a process that is there has memory."""
 POOL_FROM = 4
 """Fewer series are judged faster than processes start."""
 
@@ -50,8 +53,8 @@ def _judge(job: tuple[str, Samples, float]) -> dict[str, Any]:
     t_h, segment = np.frombuffer(samples.t_h), np.frombuffer(samples.segment, dtype=np.int64)
     y = np.frombuffer(samples.y_bytes)
     growth = judge_growth(t_h, y, segment, limit=limit)
-    if growth.state == "PASS" and (mixed := leaking_part(t_h, y, segment, limit=limit)):
-        growth = replace(growth, state="INCONCLUSIVE", reason=mixed)
+    if growth.state == "PASS" and (doubt := _not_there(y) or leaking_part(t_h, y, segment, limit=limit)):
+        growth = replace(growth, state="INCONCLUSIVE", reason=doubt)
     kind = {"PASS": "flat", "INCONCLUSIVE": "undecided", "FAIL": "growth"}[growth.state]
     if growth.state == "FAIL" and samples.heap_bytes:
         heap = judge_growth(t_h, np.frombuffer(samples.heap_bytes), segment, limit=limit)
@@ -59,6 +62,14 @@ def _judge(job: tuple[str, Samples, float]) -> dict[str, Any]:
     rates = (growth.estimate, growth.low, growth.high, growth.minimum_detectable)
     numbers = (None if rate is None else float(f"{rate / 1e6:.6g}") for rate in rates)
     return dict(zip((*FIELDS, "reason"), [name, growth.state, *numbers, kind, growth.reason], strict=True))
+
+
+def _not_there(y: FloatArray) -> str:
+    """Why a series that passes may not be of a process all the time; "" where nothing says so."""
+    zeros = np.count_nonzero(y == 0.0)
+    if zeros <= MOST_ZEROS * y.size:
+        return ""
+    return f"{zeros} of {y.size} samples are 0: had the process ended? leave them out, or give --segment"
 
 
 def _limit_for(name: str, limits: Mapping[str, float] | float, path: Path) -> float:

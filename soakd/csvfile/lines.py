@@ -34,7 +34,9 @@ class Lines:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         self._text.close()
         self._raw.close()
-        if isinstance(error, OSError | EOFError | UnicodeDecodeError | csv.Error | zlib.error):
+        if isinstance(error, UnicodeDecodeError):
+            raise self.fail("is not UTF-8 text: save it as such") from error
+        if isinstance(error, OSError | EOFError | csv.Error | zlib.error):
             raise self.fail(f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
 
     def __iter__(self) -> Iterator[str]:
@@ -56,7 +58,7 @@ class Lines:
 
     def fail(self, what: str) -> ConfigError:
         """Build the error about the line that was read last."""
-        return ConfigError(f"{self.path}: line {self.number}: {what}")
+        return ConfigError(f"{self.path}: {f'line {self.number}: ' if self.number else ''}{what}")
 
 
 def read_names(lines: Lines, skip: int) -> tuple[list[str], Iterator[list[str]]]:
@@ -105,9 +107,11 @@ def find(names: Sequence[str], wanted: str | None, usual: Sequence[str], path: P
 
 def _find_usual(names: Sequence[str], usual: Sequence[str], path: Path, flag: str) -> int | None:
     lower = [name.lower() for name in names]
-    exact = next((lower.index(name) for name in usual if name in lower), None)
+    exact = next((name for name in usual if name in lower), None)
+    if exact is not None and lower.count(exact) > 1:
+        raise ConfigError(f'{path}: {flag}: {lower.count(exact)} columns are named "{exact}": give its number')
     if exact is not None:
-        return exact
+        return lower.index(exact)
     bases = [base_name(name) for name in names]
     found = [at for at, base in enumerate(bases) if base in usual]
     if len(found) > 1:

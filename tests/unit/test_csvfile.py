@@ -377,3 +377,23 @@ def test_every_series_has_its_own_limit_or_is_an_error(write: Write) -> None:
     assert judge_file(write(table(LEAK)), Columns(), limits)[0]["verdict"] == "PASS"
     with pytest.raises(ConfigError, match='no limit for series "-"'):
         judge_file(write(table(LEAK)), Columns(), {"a": 1e6})
+
+
+@pytest.mark.parametrize("there", [range(720), range(720, 1440)])
+def test_a_process_that_was_not_there_for_half_of_the_time_never_passes(write: Write, there: range) -> None:
+    cut = [(t, y if i in there else 0) for i, (t, y) in enumerate(LEAK)]
+    assert states(write(table(cut))) != {"-": "PASS"}
+    flat = [(t, y if i in there else 0) for i, (t, y) in enumerate(FLAT)]
+    row = judge_file(write(table(flat)), Columns(), LIMIT)[0]
+    assert row["verdict"] != "PASS"
+
+
+def test_a_few_samples_of_zero_hide_nothing(write: Write) -> None:
+    assert states(write(table([(t, 0 if i % 200 == 7 else y) for i, (t, y) in enumerate(FLAT)]))) == {"-": "PASS"}
+
+
+def test_a_usual_name_that_stands_twice_is_not_guessed(write: Write) -> None:
+    path = write("t_s,rss_bytes,RSS_bytes\n" + "".join(f"{t:g},{y},{2 * y}\n" for t, y in FLAT))
+    with pytest.raises(ConfigError, match='--value: 2 columns are named "rss_bytes": give its number'):
+        judge_file(path, Columns(), LIMIT)
+    assert states(path, value="3") == {"-": "PASS"}
