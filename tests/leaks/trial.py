@@ -25,6 +25,8 @@ from tests.leaks import suite
 MEASURED_OPERATIONS = 2000
 MOSTLY = 0.8
 SECONDS = 170.0
+PAUSE_S = 0.004
+"""After ten operations: some two thousand a second, as an engine under load has."""
 GATE_BYTES = 16.0
 """Less in an operation is no growth: the smallest leak of the suite is six times as large."""
 THINGS = ("fds", "threads", "tasks")
@@ -46,27 +48,28 @@ class Trial:
             if hasattr(result, "__await__"):
                 await result
             if number % 10 == 9:
-                await asyncio.sleep(0.0005)
+                await asyncio.sleep(PAUSE_S)
         self.done += count
 
     async def reading(self) -> dict[str, float]:
         """Read what a soak reads."""
+        here = {
+            "operations": self.done, "rss_bytes": rss_bytes(), "fds": open_fds(),
+            "threads": threading.active_count(), "tasks": len(asyncio.all_tasks()),
+        }  # fmt: skip
         child = ForkedChild.start(read_reachable, timeout_s=60.0)
         while (result := child.poll()) is None:
             await self.operate(10)
         assert result.values is not None, result.failure
-        return {
-            **result.values, "rss_bytes": rss_bytes(), "fds": open_fds(),
-            "threads": threading.active_count(), "tasks": len(asyncio.all_tasks()),
-        }  # fmt: skip
+        return {**here, **result.values}
 
     async def growth(self) -> dict[str, float]:
         """Return what an operation leaves behind, after as many that warm up."""
         await self.operate(MEASURED_OPERATIONS)
-        before, begun = await self.reading(), self.done
+        before = await self.reading()
         await self.operate(MEASURED_OPERATIONS)
         after = await self.reading()
-        return {name: (after[name] - before[name]) / (self.done - begun) for name in after}
+        return {name: (after[name] - before[name]) / (after["operations"] - before["operations"]) for name in after}
 
     async def look(self, route: str, operations: int, folder: str) -> dict[str, Any]:
         """Take a look, and read its captures."""
