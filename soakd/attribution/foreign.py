@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any, cast
 
 from soakd.attribution.frames import MOST_FRAMES, Frame, is_application
-from soakd.attribution.resolve import Seen
+from soakd.attribution.resolve import Key, Seen
 
 MOST_BLOCKS = 100_000
 _SIZE, _POINTER, _INT = ctypes.c_size_t, ctypes.c_void_p, ctypes.c_int
@@ -30,10 +30,6 @@ _TAKES: dict[str, tuple[Any, ...]] = {
 _FREES = ("free", "munmap")
 _GIVES = {"free": None, "munmap": _INT}
 _FAILED = (None, ctypes.c_void_p(-1).value)
-
-
-Key = tuple[str, str]
-"""File and line."""
 
 
 class ForeignCalls:
@@ -65,8 +61,8 @@ class ForeignCalls:
             _open.remove(self)
         found: dict[Key, Seen] = {}
         for size, key in list(self._blocks.values()):
-            before = found[key].size_bytes if key in found else 0
-            found[key] = Seen(before + size, self._stacks[key])
+            before = found.get(key, Seen(0, 0, ()))
+            found[key] = Seen(before.size_bytes + size, before.blocks + 1, self._stacks[key])
         self._blocks.clear()
         self._stacks.clear()
         return found
@@ -78,7 +74,7 @@ class ForeignCalls:
         stack = tuple(_stack())
         leaf = next((frame for frame in stack if is_application(frame.file)), None)
         if leaf is not None:
-            key = leaf.file, str(leaf.line)
+            key = leaf.file, leaf.line
             self._stacks.setdefault(key, stack)
             self._blocks[address] = size, key
 

@@ -14,6 +14,7 @@ from soakd.attribution.holders import KEEPS_GROWING, LEAST_GAIN
 
 MOST_KINDS = 1000
 MOST_SITES = 5
+FILES_IN, SOCKETS = "files in ", "sockets "
 MOST_THREADS = 500
 _NUMBER = re.compile(r"\d+")
 _STATES = {"01": "connected to", "0A": "listening at", "06": "closing", "08": "to be closed, to"}
@@ -29,8 +30,8 @@ def descriptors() -> Counter[str]:
             if target.startswith("socket:["):
                 sockets = _sockets() if sockets is None else sockets
                 target = sockets.get(target[8:-1], "socket")
-            if len(counts) < MOST_KINDS:
-                counts[_kind(target)] += 1
+            kinds = [_kind(target), *_group(target)]
+            counts.update(kind for kind in kinds if kind in counts or len(counts) < MOST_KINDS)
     return counts
 
 
@@ -45,6 +46,9 @@ def growing(readings: list[Counter[str]], operations: tuple[int, int]) -> list[d
         rate_1, rate_2 = gain_1 / operations[0], gain_2 / operations[1]
         if gain_1 > 0 and gain_1 + gain_2 >= LEAST_GAIN and rate_2 >= KEEPS_GROWING * rate_1:
             rates[kind] = rate_2
+    for kind in list(rates):
+        for group in _group(kind):  # one file that is opened again and again says more
+            rates.pop(group, None)
     return [
         {
             "fingerprint": fingerprint(f"descriptors {_NUMBER.sub('#', kind)}", []), "site": f"descriptors: {kind}",
@@ -92,6 +96,16 @@ def _runs(item: Any) -> str:
             return f"task {item.get_coro().__qualname__}"
         return f"thread {_NUMBER.sub('#', item.name)}"
     return type(item).__name__
+
+
+def _group(target: str) -> list[str]:
+    """Give a second, coarser kind: files of many names by their folder, peers of many ports by their host."""
+    if target.startswith("/"):
+        folder, slash, _ = target.rpartition("/")
+        return [f"{FILES_IN}{folder or slash}"]
+    if target.startswith("socket "):
+        return [f"{SOCKETS}{target.removeprefix('socket ').rpartition(':')[0]}"]
+    return []
 
 
 def _kind(target: str) -> str:

@@ -14,6 +14,7 @@ from soakd.attribution.frames import MOST_FRAMES, Frame, fingerprint, is_applica
 from soakd.attribution.holders import KEEPS_GROWING
 
 LEAST_BYTES_PER_OPERATION = 1.0
+LEAST_BLOCKS = 2
 MOST_SITES = 10
 MOST_STACK = 60
 PYTHON = (".py", ".pyx")
@@ -31,11 +32,13 @@ class Seen(NamedTuple):
     """A site in one capture."""
 
     size_bytes: int
+    blocks: int
     stack: tuple[Frame, ...]
     """Of its largest allocation, leaf first."""
 
 
-Key = tuple[str, str]
+Key = tuple[str, int]
+"""File and line."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -54,33 +57,41 @@ def read_capture(path: str) -> dict[Key, Seen]:
 
     reader = memray.FileReader(path)
     try:
-        return by_site((r.size, _stack(r)) for r in reader.get_leaked_allocation_records(merge_threads=True))
+        return by_site(
+            (r.size, r.n_allocations, _stack(r)) for r in reader.get_leaked_allocation_records(merge_threads=True)
+        )
     finally:
         reader.close()
 
 
-def by_site(records: Iterable[tuple[int, Sequence[Frame]]]) -> dict[Key, Seen]:
-    """Group allocations by site; those of nobody's application code are left out."""
+def by_site(records: Iterable[tuple[int, int, Sequence[Frame]]]) -> dict[Key, Seen]:
+    """Group allocations (bytes, blocks, stack) by site; those of nobody's application code are left out."""
     found: dict[Key, Seen] = {}
     largest: dict[Key, int] = {}
-    for size, stack in records:
+    for size, blocks, stack in records:
         leaf = next(_application(stack), None)
         python = next((frame.file for frame in stack if frame.file.endswith(PYTHON)), "")
         if leaf is None or is_harness(python):
             continue
-        key = leaf.file, leaf.function
+        key = leaf.file, leaf.line
         keeps = found[key].stack if size <= largest.get(key, -1) else tuple(stack)
         largest[key] = max(size, largest.get(key, -1))
-        found[key] = Seen(size + (found[key].size_bytes if key in found else 0), keeps)
+        before = found.get(key, Seen(0, 0, ()))
+        found[key] = Seen(size + before.size_bytes, blocks + before.blocks, keeps)
     return found
 
 
 def growing(
     first: dict[Key, Seen], second: dict[Key, Seen], operations: tuple[int, int], tool: str = "memray"
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
-    """Yield the sites whose rate lasts in the second, longer window, the heaviest first."""
+    """Yield the sites whose rate lasts in the second, longer window, the heaviest first.
+
+    One large block is no rate: a table that was moved to where it has room shows at its full size.
+    """
     rates = {}
     for key, seen in second.items():
+        if seen.blocks < LEAST_BLOCKS:
+            continue
         rate_1 = first[key].size_bytes / operations[0] if key in first else 0.0
         rate_2 = seen.size_bytes / operations[1]
         if key in first and rate_2 >= LEAST_BYTES_PER_OPERATION and rate_2 >= KEEPS_GROWING * rate_1:

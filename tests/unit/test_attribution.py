@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -68,7 +69,7 @@ def test_a_native_site_is_the_first_frame_that_is_no_allocator_and_no_plumbing()
         Frame("Objects/methodobject.c", 443, "cfunction_vectorcall"),
         Frame(APP, 42, "add"),
     ]
-    first, second = by_site([(1000, stack)]), by_site([(2000, stack), (1000, stack)])
+    first, second = by_site([(1000, 10, stack)]), by_site([(2000, 20, stack), (1000, 10, stack)])
     (site,) = growing(first, second, (10, 30))
     assert site["site"] == "engine-1.2.3/src/store.rs:10 in push, called from shop/basket.py:42 in add"
     assert site["bytes_per_operation"] == 100.0
@@ -76,7 +77,15 @@ def test_a_native_site_is_the_first_frame_that_is_no_allocator_and_no_plumbing()
 
 def test_a_native_site_that_fills_up_is_none() -> None:
     stack = [Frame(APP, 42, "add")]
-    assert list(growing(by_site([(1000, stack)]), by_site([(1500, stack)]), (10, 30))) == []
+    assert list(growing(by_site([(1000, 10, stack)]), by_site([(1500, 15, stack)]), (10, 30))) == []
+
+
+def test_a_table_that_was_moved_is_no_rate_and_does_not_hide_the_line_beside_it() -> None:
+    table, entry = [Frame("/srv/app/src/a.c", 47, "append")], [Frame("/srv/app/src/a.c", 54, "append")]
+    first = by_site([(8000, 1, table), (1440, 10, entry)])
+    second = by_site([(64000, 1, table), (4320, 30, entry)])
+    (site,) = growing(first, second, (10, 30))
+    assert (site["site"], site["bytes_per_operation"]) == ("app/src/a.c:54 in append", 144.0)
 
 
 @pytest.mark.parametrize(
@@ -373,6 +382,46 @@ def test_a_kind_of_descriptor_that_keeps_growing_is_named_and_one_that_fills_a_p
     assert site["things_per_operation"] == 0.04
 
 
+def test_files_of_many_names_are_counted_by_their_folder_and_one_name_by_itself(tmp_path: Path) -> None:
+    def opened(count: int, name: str) -> list[int]:
+        return [os.open(tmp_path / name.format(n), os.O_CREAT) for n in range(count)]
+
+    open_fds: list[int] = []
+    readings = []
+    for count, name in ((0, ""), (10, "a{}"), (0, ""), (30, "b{}")):
+        open_fds += opened(count, name)
+        readings.append(handles.descriptors())
+    (site,) = handles.growing(readings, (10, 30))
+    assert site["site"] == f"descriptors: files in {tmp_path}"
+    readings = []
+    for count, name in ((0, ""), (10, "log"), (0, ""), (30, "log")):
+        open_fds += opened(count, name)
+        readings.append(handles.descriptors())
+    (site,) = handles.growing(readings, (10, 30))
+    assert site["site"] == f"descriptors: {tmp_path}/log"
+    for fd in open_fds:
+        os.close(fd)
+
+
+def test_connections_from_many_ports_are_counted_by_the_host_of_the_peer() -> None:
+    server = socket.create_server(("127.0.0.1", 0), backlog=100)
+    ends: list[socket.socket] = []
+    readings = []
+    for count in (0, 10, 0, 30):
+        for _ in range(count):
+            with socket.create_connection(server.getsockname()) as client:
+                ends.append(server.accept()[0])
+                client.sendall(b".")
+        readings.append(handles.descriptors())
+    (site,) = handles.growing(readings, (10, 30))
+    assert site["site"] in (
+        "descriptors: sockets to be closed, to 127.0.0.1",
+        "descriptors: sockets connected to 127.0.0.1",
+    )
+    for end in [server, *ends]:
+        end.close()
+
+
 def test_what_makes_things_is_ranked_before_what_weighs_more() -> None:
     body = done(("heavy", 900.0), ("maker", 10.0))
     body["sites"][1] |= {"things_per_operation": 0.01, "runs": ["task serve"]}
@@ -403,4 +452,4 @@ def test_what_the_harness_allocates_is_no_site_of_the_engine() -> None:
     from soakd.worker import housekeeping
 
     stack = [Frame("/srv/engine/src/x.c", 131, "mem_finish"), Frame(housekeeping.__file__, 83, "_sample")]
-    assert by_site([(1000, stack)]) == {}
+    assert by_site([(1000, 10, stack)]) == {}
