@@ -29,7 +29,7 @@ from soakd.resumption import Resumption, retold, samples_before
 from soakd.rundir import RunDir
 from soakd.sdnotify import Notifier
 from soakd.service import Service, host_goes_down
-from soakd.status import RunStatus
+from soakd.status import RunStatus, recalled
 from soakd.supervisor import Supervisor
 from soakd.web.server import Controls, serve
 
@@ -90,11 +90,20 @@ class Daemon:
         loop = asyncio.get_running_loop()
         http = self.plan.config.http
         controls = Controls(token=self.run.token(), stop=self._stop_when_asked)
-        server, port = await serve(self.status, http.host, http.port, time.monotonic, controls)
+        server, port = await serve(
+            self.status, http.host, http.port, time.monotonic, controls, verdict=self.run.verdict
+        )
         self.status.served_at = f"http://{_host(http.host)}:{port}/metrics"
         self._events.serving(self.status.served_at, self.run.path)
+        try:
+            return await self._soak_and_seal(loop)
+        finally:
+            await server.cleanup("left" if self._left is not None else "ended")
+
+    async def _soak_and_seal(self, loop: asyncio.AbstractEventLoop) -> Outcome:
         self._write_first_files()
         self._retell()
+        recalling = loop.create_task(self._recall())
         journal = Journal(
             self.run.journal,
             on_commit=lambda batch: _from_thread(loop, self._publish, batch),
@@ -108,12 +117,13 @@ class Daemon:
                 await self._supervise(journal)
             journal.put(self._end_record(journal.dropped) if self._left is None else self._left_record())
         finally:
+            recalling.cancel()
             await asyncio.to_thread(journal.close)
-            await server.cleanup()
         if self._left is not None:
             return Outcome({}, self._signal, self._failure, self._left)
         async with self._service.sealing():
             verdict = await self._last_judgement()
+        self.status.apply_verdict(verdict)
         self._events.verdict(verdict)
         self._service.sealed(f"{verdict['verdict']}: {verdict['summary']}")
         return Outcome(verdict, self._signal, self._failure)
@@ -124,6 +134,17 @@ class Daemon:
             return
         self.status.fold(list(retold(self.run.journal, resumed)))
         self.status.resume(samples_before(self.run.journal))
+
+    async def _recall(self) -> None:
+        """Draw the series of the time before again, beside everything else: it is only shown."""
+        if (resumed := self._resumption) is None:
+            return
+        try:
+            past = await asyncio.to_thread(recalled, self.run.journal, self.run.run_id, resumed)
+        except JournalError as error:
+            self._events.problem("not_recalled", str(error))
+        else:
+            self.status.recall(past)
 
     def _goes_on(self, journal: Journal) -> bool:
         """Say that a run is resumed, and whether it may be."""

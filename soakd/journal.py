@@ -170,6 +170,29 @@ def read_records(path: Path, *kinds: str, engine: str | None = None) -> Iterator
             yield _record(row)
 
 
+def read_spread(path: Path, kind: str, engine: str, *, places: int, each: int) -> Iterator[Record]:
+    """Read some records of one kind from all over a run, in the order of their commit: never more than `places * each`.
+
+    A run that has no more is read whole. Of a longer one `each` records in a row are read at `places` places, as far
+    from each other as from the ends: what is read does not grow with the run.
+
+    Raises:
+        JournalError: as for `read_records`.
+    """
+    with _Reader(path) as db:
+        ends = "SELECT MIN(id), MAX(id) FROM record WHERE engine = ? AND kind = ?"
+        low, high = db.execute(ends, (engine, kind)).fetchone()
+        if low is None:
+            return
+        select = f"SELECT id, {_COLUMNS} FROM record WHERE engine = ? AND kind = ? AND id >= ? ORDER BY id LIMIT ?"  # noqa: S608
+        last = low - 1
+        for place in range(places):
+            begin = max(last + 1, low + (high - low) * place // places)
+            for number, *row in db.execute(select, (engine, kind, begin, each)).fetchall():
+                last = number
+                yield _record(tuple(row))
+
+
 def read_by_id(path: Path, ids: Iterable[int]) -> Iterator[Record]:
     """Read some records in the order of their commit; numbers that no record has are passed over.
 

@@ -27,6 +27,8 @@ SELECT MAX(id), COUNT(*) FROM record WHERE kind = 'sample' AND body NOT LIKE '%"
 """
 _TOLD = "SELECT id FROM record WHERE kind IN ('hello', 'incident', 'bye', 'server') OR (kind = 'phase' AND engine = '')"
 ENDINGS = ("crash", "exit", "hang", "start_failed")
+_SPREAD = {"sample": (2048, 8), "latency": (512, 2), "snapshot": (32, 1)}
+"""Kind -> at how many places of a run how many records in a row are read to rebuild its series."""
 MOST_TOLD = 20_000
 """So many of the last records are read again to rebuild what is shown: a storm of incidents must not delay a resume."""
 
@@ -145,9 +147,23 @@ def look_back(path: Path, at: Stamp, boot_id: str | None) -> Resumption:
 
 def retold(path: Path, resumption: Resumption) -> Iterator[Record]:
     """Yield what rebuilds the shown state of a run, on this boot's clock: few records, however long the run was."""
-    before = seams(journal.read_records(path, "phase", engine=""))
     found = journal.read_by_id(path, [*_ids(path, _TOLD)[-MOST_TOLD:], *_ids(path, _LAST_SAMPLES)])
-    for record in stitched(found, before):
+    yield from on_this_clock(path, found, resumption)
+
+
+def spread(path: Path, resumption: Resumption) -> Iterator[Record]:
+    """Yield what rebuilds the series of a run, on this boot's clock: so many records from all over it, however long."""
+    yield from on_this_clock(path, journal.read_records(path, "phase", engine=""), resumption)
+    for engine in ("", *(one.config.name for one in resumption.plan.engines)):
+        for kind, (places, each) in _SPREAD.items():
+            found = journal.read_spread(path, kind, engine, places=places, each=each)
+            yield from on_this_clock(path, found, resumption)
+
+
+def on_this_clock(path: Path, records: Iterable[Record], resumption: Resumption) -> Iterator[Record]:
+    """Yield records of a run as if this boot's clock had told their time."""
+    before = seams(journal.read_records(path, "phase", engine=""))
+    for record in stitched(records, before):
         yield _moved(record, -resumption.seam.shift_s)
 
 

@@ -5,17 +5,23 @@ bounded, however long the run and whatever engines say.
 """
 
 from soakd.status.engine import OWN_COUNTERS, EngineStatus
+from soakd.status.history import BUCKETS, History, units_of
 from soakd.status.parts import BOUNDS_S, LatencyTotals, answer_so_far, printable
+from soakd.status.recall import recalled
 from soakd.status.run import RunStatus
 from soakd.status.server import ServerStatus
 
 __all__ = [
     "BOUNDS_S",
+    "BUCKETS",
     "OWN_COUNTERS",
     "EngineStatus",
+    "History",
     "LatencyTotals",
     "RunStatus",
     "ServerStatus",
     "answer_so_far",
     "printable",
+    "recalled",
+    "units_of",
 ]

@@ -8,6 +8,8 @@ from typing import Any
 from soakd.histogram import quantile_s, unpack
 from soakd.model import may_decide
 from soakd.records import Record
+from soakd.status.heap import Heap
+from soakd.status.history import KEPT_OF_SERVER, History, of_sample, units_of
 from soakd.status.parts import (
     LONGEST_NAME,
     Chained,
@@ -37,6 +39,11 @@ ENDINGS = frozenset({"crash", "exit", "hang", "start_failed", "gave_up"})
 """Incidents after which an engine's process is no more."""
 
 RATE_SAMPLES = 6
+MOST_SITES = 20
+SITE_TEXTS = ("fingerprint", "site", "confidence")
+SITE_NUMBERS = ("bytes_per_operation", "things_per_operation", "share")
+SITE_LISTS = ("frames", "held_by", "runs")
+MOST_FRAMES = 12
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,12 +79,27 @@ class EngineStatus:
     growth_class: str | None = None
     checks: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """Check id -> the check as the verdict has it."""
+    reason: str | None = None
+    """What the judge says of its growth, in words."""
+    sites: list[dict[str, Any]] = field(default_factory=list)
+    """Where it grows: what the verdict has, or the last deep look found."""
+    twin_of: str | None = None
+    load_s: tuple[float, float] = (0.0, float("inf"))
+    """The load phase of the plan, seconds since the run's origin."""
+    history: History = field(init=False)
+    """Series, thinned."""
+    heap: Heap = field(default_factory=Heap)
+    """What its snapshots say."""
     server: ServerStatus | None = None
     """The server that the engine talks to, where soakd watches one."""
     slots: int = 0
     """Moments of the sampling grid that brought a sample."""
     _last_slot: int = 0
     _window: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=RATE_SAMPLES))
+
+    def __post_init__(self) -> None:
+        """Begin without a reading."""
+        self.history = History(self.sample_every_s)
 
     @property
     def rate_per_s(self) -> float | None:
@@ -113,7 +135,7 @@ class EngineStatus:
     def take(self, record: Record, origin_s: float | None) -> None:
         """Take in one record of this engine; `origin_s` is the run's origin, CLOCK_MONOTONIC seconds."""
         if concerns_server(record):
-            self._take_server(record)
+            self._take_server(record, origin_s)
         elif record.kind == "incident":
             self._take_incident(record)
         elif record.segment >= self.segment:  # not of a life that is over
@@ -127,8 +149,10 @@ class EngineStatus:
             "segment": self.segment, "pid": self.pid, "target_per_s": self.target_per_s,
             "rate_per_s": self.rate_per_s, "operations": self.operations, "restarts": self.restarts,
             "incidents": dict(self.incidents), "latest": dict(self.latest), "latency": dict(self.latency),
-            "state": self.state, "state_so_far": self.state_so_far, "class": self.growth_class,
-            "checks": list(self.checks.values()),
+            "state": self.state, "state_so_far": self.state_so_far, "decides": self.deciding_so_far is not None,
+            "class": self.growth_class, "reason": self.reason, "twin_of": self.twin_of,
+            "checks": list(self.checks.values()), "sites": self.sites, "heap": self.heap.as_dict(),
+            "signals": dict(units_of(self.history.signals)),
             "server": self.server.as_dict() if self.server else None,
             "probes": {
                 name: {"duration_s": self.probe_durations_s.get(name), "failures_total": int(failures.total)}
@@ -139,6 +163,9 @@ class EngineStatus:
     def apply(self, verdict: Mapping[str, Any]) -> None:
         """Take the engine's part of a verdict."""
         self.state, self.growth_class = verdict.get("verdict"), verdict.get("class")
+        self.reason = None if verdict.get("reason") is None else printable(verdict["reason"])
+        if found := verdict.get("attribution"):
+            self.sites = _sites(found)
         self.checks = checks_by_id(verdict)
 
     def _begin(self, hello: Record) -> None:
@@ -150,6 +177,7 @@ class EngineStatus:
         self.latest.clear()
         self.latency.clear()
         self._window.clear()
+        self.history.restart()
 
     def _take_living(self, record: Record, origin_s: float | None) -> None:
         body = record.body
@@ -162,9 +190,11 @@ class EngineStatus:
         elif record.kind == "sample":
             self._take_sample(record, origin_s)
         elif record.kind == "latency":
-            self._take_latency(body)
-        elif record.kind == "snapshot" and is_number(body.get("duration_s")):
-            keep(self.probe_durations_s, "snapshot", body["duration_s"])
+            self._take_latency(body, None if origin_s is None else record.at.mono_s - origin_s)
+        elif record.kind == "snapshot":
+            self._take_snapshot(record, origin_s)
+        elif record.kind == "attribution" and body.get("state") == "done" and body.get("sites"):
+            self.sites = _sites(body["sites"])
 
     def _enter(self, phase: Record) -> None:
         self.phase = printable(phase.body["name"], LONGEST_NAME)
@@ -172,7 +202,16 @@ class EngineStatus:
         if (operations := self.counters.get("operations_total")) is not None:
             self._window.append((phase.at.mono_s, operations.total))
 
-    def _take_server(self, record: Record) -> None:
+    def _take_snapshot(self, snapshot: Record, origin_s: float | None) -> None:
+        if is_number(snapshot.body.get("duration_s")):
+            keep(self.probe_durations_s, "snapshot", snapshot.body["duration_s"])
+        if origin_s is None:
+            return
+        t_s = snapshot.at.mono_s - origin_s
+        if self.load_s[0] <= t_s <= self.load_s[1]:
+            self.heap.take(snapshot.body, snapshot.segment, t_s)
+
+    def _take_server(self, record: Record, origin_s: float | None) -> None:
         """Take in what is told of the engine's server; its probes are the engine's."""
         if record.kind == "incident":
             count_incident(self.incidents, record.body["what"])
@@ -182,6 +221,8 @@ class EngineStatus:
         for name, value in record.body.items():
             if name.startswith("probe.") and is_number(value):
                 self._take_number(name, value)
+            elif origin_s is not None and record.kind == "sample" and name in KEPT_OF_SERVER and is_number(value):
+                self.history.put(f"server.{name}", record.at.mono_s - origin_s, value)
 
     def _take_incident(self, incident: Record) -> None:
         what = count_incident(self.incidents, incident.body["what"])
@@ -198,6 +239,8 @@ class EngineStatus:
                 numbers[total] = sum(numbers[part] for part in parts)
         for name, value in numbers.items():
             self._take_number(name, value)
+        if origin_s is not None:
+            of_sample(self.history, numbers, sample.at.mono_s - origin_s)
         if not inside:
             return
         if (operations := self.counters.get("operations_total")) is not None:
@@ -216,7 +259,7 @@ class EngineStatus:
         else:
             keep(self.latest, name, value)
 
-    def _take_latency(self, body: Mapping[str, Any]) -> None:
+    def _take_latency(self, body: Mapping[str, Any], t_s: float | None) -> None:
         """Add a window; those in which a forked child lived are left out, as in the verdict."""
         if body.get("window"):
             return
@@ -232,3 +275,18 @@ class EngineStatus:
         }
         if service:
             self.latency = {name: value for name, value in quantiles.items() if value is not None}
+            for name, value in self.latency.items():
+                if t_s is not None:
+                    self.history.put(name, t_s, value)
+
+
+def _sites(found: Any) -> list[dict[str, Any]]:
+    """Keep of sites what is shown, bounded and safe: names come from the engine's code."""
+    return [
+        {
+            **{key: printable(site[key]) for key in SITE_TEXTS if site.get(key) is not None},
+            **{key: float(site[key]) for key in SITE_NUMBERS if is_number(site.get(key))},
+            **{key: [printable(entry) for entry in site[key][:MOST_FRAMES]] for key in SITE_LISTS if site.get(key)},
+        }
+        for site in found[:MOST_SITES]
+    ]

@@ -7,7 +7,9 @@ from typing import Any
 from soakd.plan import EnginePlan, Plan
 from soakd.records import Record
 from soakd.status.engine import EngineStatus
+from soakd.status.history import KEPT_OF_OWN, History, units_of
 from soakd.status.parts import checks_by_id, count_incident, is_number, keep, worst
+from soakd.status.timeline import Timeline
 
 LATE_S = 2.0
 """A sample counts as missing only so long after it and the next one were due: batches take up to a second."""
@@ -40,6 +42,16 @@ class RunStatus:
         """Engine and name of a fault -> how long its last recovery took."""
         self.unreadable = 0
         """Records that could not be understood."""
+        self.own_history = History(plan.config.run.sample_every_s)
+        """The series of the daemon itself and of its host."""
+        self.timeline = Timeline()
+        self.verdicts = 0
+        """How often the judge has answered."""
+        self.ended_for: str | None = None
+        """Why the run ended, once it has."""
+        self.controls: dict[str, Any] = {}
+        self.comparisons: list[Any] = []
+        """Subject beside rival or twin, as the verdict has them."""
         self._incidents: Counter[str] = Counter()
 
     def fold(self, records: Sequence[Record]) -> None:
@@ -59,9 +71,18 @@ class RunStatus:
                 if engine.server is not None:
                     engine.server.up = False
 
+    def recall(self, past: "RunStatus") -> None:
+        """Take in the series and snapshots of the time before, as another status has them from this run's journal."""
+        self.own_history.add(past.own_history)
+        for name, engine in self.engines.items():
+            engine.history.add(past.engines[name].history)
+            engine.heap.add(past.engines[name].heap)
+
     def apply_verdict(self, verdict: Mapping[str, Any]) -> None:
         """Take what the judge wrote, so far or final."""
+        self.verdicts += 1
         self.state, self.summary = verdict.get("verdict"), verdict.get("summary")
+        self.controls, self.comparisons = verdict.get("controls") or {}, verdict.get("comparisons") or []
         self.checks = checks_by_id(verdict)
         for entry in verdict.get("engines") or ():
             if (engine := self.engines.get(entry.get("name"))) is not None:
@@ -109,19 +130,40 @@ class RunStatus:
             came += min(slots, self.engines[engine.config.name].slots)
         return came / due if due else None
 
-    def as_dict(self, now_s: float) -> dict[str, Any]:
-        """Say everything in JSON's types."""
+    def run_as_dict(self, now_s: float) -> dict[str, Any]:
+        """Say everything of the run itself in JSON's types."""
+        run = self.plan.config.run
         return {
-            "run": self.run_id, "name": self.plan.config.run.name, "phase": self.phase, "state": self.state,
+            "run": self.run_id, "name": run.name, "phase": self.phase, "state": self.state,
             "state_so_far": self.state_so_far, "summary": self.summary,
             "started_at_wall_s": self.origin_wall_s, "elapsed_s": self.elapsed_s(now_s),
             "remaining_s": self.remaining_s(now_s), "planned_s": self.plan.duration_s,
+            "ended_for": self.ended_for,
+            "phases": [{"name": p.name, "start_s": p.start_s, "end_s": p.end_s} for p in self.longest.phases],
+            "faults_planned": [
+                {"fault": fault.name, "kind": fault.kind, "target": fault.target, "at_s": fault.at_s}
+                for fault in self.plan.faults
+            ],
+            "sample_every_s": run.sample_every_s, "judge_every_s": self.plan.judge_every_s,
             "coverage_ratio": self.coverage_ratio(now_s), "last_sample_wall_s": self.last_sample_wall_s,
-            "incidents": dict(self.incidents), "own": dict(self.own), "unreadable_records": self.unreadable,
-            "engines": [engine.as_dict() for engine in self.engines.values()],
+            "incidents": dict(self.incidents), "incidents_total": self.timeline.total, "verdicts": self.verdicts,
+            "checks": list(self.checks.values()), "controls": self.controls, "comparisons": self.comparisons,
+            "own": dict(self.own), "own_signals": dict(units_of(self.own_history.signals)),
+            "unreadable_records": self.unreadable,
         }  # fmt: skip
 
+    def as_dict(self, now_s: float) -> dict[str, Any]:
+        """Say everything in JSON's types."""
+        return {**self.run_as_dict(now_s), "engines": [engine.as_dict() for engine in self.engines.values()]}
+
+    @property
+    def longest(self) -> EnginePlan:
+        """The engine of the plan that runs longest: its phases are those of the run."""
+        return max(self.plan.engines, key=lambda engine: engine.phases[-1].end_s)
+
     def _take(self, record: Record) -> None:
+        if record.kind == "incident":
+            self.timeline.take(record, self.origin_s)
         if record.kind == "sample" and record.engine:
             self.last_sample_wall_s = max(record.at.wall_s, self.last_sample_wall_s or 0.0)
         if record.engine:
@@ -129,15 +171,25 @@ class RunStatus:
                 engine.take(record, self.origin_s)
                 self._take_fault(record)
         elif record.kind == "sample":
-            for name, value in record.body.items():
-                if is_number(value):
-                    keep(self.own, name, value)
+            self._take_own(record)
         elif record.kind == "incident":
             count_incident(self._incidents, record.body["what"])
         elif record.body.get("name") == "origin":
             self.origin_s, self.origin_wall_s = float(record.body["mono_s"]), record.at.wall_s
         elif record.body.get("name") == "end":
             self.end_s = record.at.mono_s
+            self.ended_for = str(record.body.get("reason"))
+
+    def _take_own(self, sample: Record) -> None:
+        t_s = None if self.origin_s is None else sample.at.mono_s - self.origin_s
+        for name, value in sample.body.items():
+            if not is_number(value):
+                continue
+            keep(self.own, name, value)
+            if t_s is not None and name in KEPT_OF_OWN:
+                self.own_history.put(name, t_s, value)
+            elif t_s is not None and name == "cpu_s_total":
+                self.own_history.count(name, t_s, value)
 
     def _take_fault(self, incident: Record) -> None:
         """Take in a fault on purpose, where the record is of one: its name and kind are those of the plan then."""
@@ -157,5 +209,6 @@ def _new_engine(plan: EnginePlan) -> EngineStatus:
     config = plan.config
     return EngineStatus(
         name=config.name, kind=config.kind, role=config.role, target_per_s=plan.rate_per_s,
-        sample_every_s=plan.sample_every_s,
+        sample_every_s=plan.sample_every_s, twin_of=config.twin_of,
+        load_s=(plan.load.start_s, plan.load.end_s),
     )  # fmt: skip

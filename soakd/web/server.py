@@ -1,4 +1,4 @@
-"""The HTTP server of a run: `/metrics`, `/healthz`, a page that links them, and what may be asked with the run's token.
+"""The HTTP server of a run: status page, JSON interface, `/metrics`, `/healthz`, and what may be asked with its token.
 
 What only reads is for everybody who reaches the port, which is this host alone unless the configuration says otherwise.
 """
@@ -8,6 +8,7 @@ import errno
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from aiohttp import web
 
@@ -15,14 +16,15 @@ from soakd import metrics
 from soakd.errors import PreflightError
 from soakd.status import RunStatus
 from soakd.web.access import MOST_CONNECTIONS, Gate, quiet_logger
+from soakd.web.api import Api
+from soakd.web.events import Events
+from soakd.web.page import Page, obey
 
 LONGEST_LINE_BYTES = 4096
 LONGEST_HEADER_BYTES = 4096
 LARGEST_BODY_BYTES = 1024
 IDLE_S = 30.0
 LAST_ANSWER_S = 1.0
-
-PAGE = "soakd: run {run} ({name})\n\n/metrics   for Prometheus\n/healthz   ok while the daemon answers\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,20 +40,30 @@ class Controls:
 class Serving:
     """A server that answers until `cleanup`."""
 
-    def __init__(self, runner: web.AppRunner, listener: asyncio.Server) -> None:
+    def __init__(self, runner: web.AppRunner, listener: asyncio.Server, events: Events) -> None:
         self._runner = runner
         self._listener = listener
+        self._events = events
+        self._telling = asyncio.get_running_loop().create_task(events.run())
         self.port = int(listener.sockets[0].getsockname()[1])
 
-    async def cleanup(self) -> None:
-        """Answer no more."""
+    @property
+    def watchers(self) -> int:
+        """How many are told of events now."""
+        return self._events.watchers
+
+    async def cleanup(self, why: str = "ended") -> None:
+        """Tell who watches why, and answer no more."""
+        self._telling.cancel()
+        await self._events.end(why)
         self._listener.close()
         await self._runner.cleanup()
 
 
 async def serve(
-    status: RunStatus, host: str, port: int, now: Callable[[], float], controls: Controls | None = None
-) -> tuple[Serving, int]:
+    status: RunStatus, host: str, port: int, now: Callable[[], float], controls: Controls | None = None,
+    verdict: Path | None = None,
+) -> tuple[Serving, int]:  # fmt: skip
     """Serve a run until `cleanup()`.
 
     Args:
@@ -60,6 +72,7 @@ async def serve(
         port: 0 for any free one.
         now: CLOCK_MONOTONIC in seconds.
         controls: what may be asked; without it nothing may.
+        verdict: the verdict's file.
 
     Returns:
         What serves, and the port that it listens on.
@@ -69,8 +82,9 @@ async def serve(
     """
     controls = controls or Controls()
     gate = Gate(controls.token)
+    events = Events(status, now)
     runner = web.AppRunner(
-        _application(status, now, gate, controls),
+        _application(status, now, gate, controls, events, verdict),
         access_log=None, handle_signals=False, keepalive_timeout=IDLE_S, shutdown_timeout=LAST_ANSWER_S,
         max_line_size=LONGEST_LINE_BYTES, max_field_size=LONGEST_HEADER_BYTES, logger=quiet_logger(),
     )  # fmt: skip
@@ -83,26 +97,28 @@ async def serve(
     except (OSError, OverflowError) as error:
         await runner.cleanup()
         raise PreflightError(_refusal(host, port, error)) from error
-    serving = Serving(runner, listener)
+    serving = Serving(runner, listener, events)
     return serving, serving.port
 
 
-def _application(status: RunStatus, now: Callable[[], float], gate: Gate, controls: Controls) -> web.Application:
+def _application(
+    status: RunStatus, now: Callable[[], float], gate: Gate, controls: Controls, events: Events, verdict: Path | None
+) -> web.Application:
     async def show_metrics(_: web.Request) -> web.Response:
         return web.Response(body=metrics.render(status, now()), headers={"Content-Type": metrics.CONTENT_TYPE})
 
     async def show_health(_: web.Request) -> web.Response:
         return web.Response(text="ok\n")
 
-    async def show_page(_: web.Request) -> web.Response:
-        return web.Response(text=PAGE.format(run=status.run_id, name=status.plan.config.run.name))
-
     async def stop(_: web.Request) -> web.Response:
         controls.stop()
         return web.json_response({"stopping": True}, status=202)
 
     application = web.Application(client_max_size=LARGEST_BODY_BYTES, middlewares=[gate.middleware()])
-    application.router.add_get("/", show_page)
+    application.on_response_prepare.append(obey)
+    Page().add_to(application.router)
+    Api(status, now, verdict).add_to(application.router)
+    application.router.add_get("/api/v1/events", events.watch)
     application.router.add_get("/metrics", show_metrics)
     application.router.add_get("/healthz", show_health)
     application.router.add_post("/api/v1/stop", stop)

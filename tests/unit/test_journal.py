@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from soakd.errors import JournalError
-from soakd.journal import Journal, read_meta, read_records
+from soakd.journal import Journal, read_meta, read_records, read_spread
 from soakd.records import Record, Stamp
 
 
@@ -99,3 +99,18 @@ def test_nobody_else_reads_a_journal_whatever_the_umask(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert set(modes.values()) == {0o640}, modes
+
+
+@pytest.mark.parametrize(("count", "read"), [(0, 0), (1, 1), (39, 39), (40, 40), (5000, 40)])
+def test_from_all_over_a_run_no_more_is_read_than_asked_for(tmp_path: Path, count: int, read: int) -> None:
+    db = Journal(tmp_path / "run.db", on_commit=lambda batch: None, on_failure=lambda error: None)
+    for number in range(count):
+        db.put(Record(kind="sample", engine="a", segment=0, at=Stamp(0, 0, number), body={"number": number}))
+        db.put(Record(kind="sample", engine="b", segment=0, at=Stamp(0, 0, number), body={}))
+    db.close()
+    found = [record.body["number"] for record in read_spread(tmp_path / "run.db", "sample", "a", places=10, each=4)]
+    assert len(found) == read
+    assert found == sorted(set(found))
+    if count > read:
+        assert found[0] < count / 10
+        assert found[-1] > count * 8 / 10

@@ -20,6 +20,7 @@ from soakd.planfile import plan_as_dict
 from soakd.records import Record, Stamp
 from soakd.resumption import Resumption
 from soakd.rundir import RunDir
+from soakd.status import RunStatus, recalled
 from soakd.stitching import seams, stitched
 from tests.recorded import check, made_up, plan_of, stamp, verdict_of
 
@@ -169,8 +170,6 @@ def test_the_allowance_is_a_hundredth_of_the_plan_and_can_be_set() -> None:
 
 
 def test_what_is_shown_does_not_fall_back(tmp_path: Path) -> None:
-    from soakd.status import RunStatus
-
     first = until(DIED_S)
     path = written(tmp_path / "run.db", first)
     before, later = RunStatus(PLAN, "r"), RunStatus(PLAN, "r")
@@ -237,6 +236,22 @@ def assert_names_the_loss(said: str, torn: Path) -> None:
     assert str(torn) in said
     assert "lost" in said
     assert "\n" not in said
+
+
+@pytest.mark.parametrize(("clocks", "boot"), [(same, BOOT), (rebooted, "another boot")])
+def test_series_of_the_time_before_are_drawn_again(tmp_path: Path, clocks: Callable[[Stamp], Stamp], boot: str) -> None:
+    records = until(DIED_S)
+    shown = RunStatus(PLAN, "r")
+    shown.fold(records)
+    path = written(tmp_path / "run.db", records)
+    resumed = resumption.look_back(path, clocks(stamp(RESUMED_S)), boot)
+    later = RunStatus(PLAN, "r")
+    later.fold(list(resumption.retold(path, resumed)))
+    later.recall(recalled(path, "r", resumed))
+    for name, engine in shown.engines.items():
+        assert {"rss_anon_bytes", "rate_per_s"} <= set(engine.history.signals)
+        for signal in engine.history.signals:
+            assert later.engines[name].history.whole(signal) == engine.history.whole(signal), (name, signal)
 
 
 @pytest.mark.parametrize("part", ["", "-wal"])

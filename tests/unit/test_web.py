@@ -1,11 +1,13 @@
 """The HTTP server of a run."""
 
 import asyncio
+import re
 import socket
 from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
+import yarl
 
 from soakd import metrics
 from soakd.errors import PreflightError
@@ -37,16 +39,53 @@ def test_metrics_are_served_as_they_are_rendered() -> None:
     visit(visitor)
 
 
-def test_the_first_page_names_the_run_and_the_others() -> None:
+def test_the_page_needs_nothing_from_elsewhere_and_every_file_that_it_names_is_there() -> None:
     async def visitor(client: aiohttp.ClientSession, url: str) -> None:
         async with client.get(url) as answer:
+            assert (answer.status, answer.content_type) == (200, "text/html")
+            rules = answer.headers["Content-Security-Policy"]
             text = await answer.text()
-            assert answer.status == 200
-        assert "20260601-quick" in text
-        for path in ("/metrics", "/healthz"):
-            assert path in text
+        assert "default-src 'none'" in rules
+        assert "unsafe" not in rules
+        named = set(re.findall(r'(?:href|src)="([^"#][^"]*)"', text))
+        assert {"/page/main.js", "/page/uPlot.LICENSE.txt", "/metrics", "/api/v1"} <= named
+        assert not any("//" in path for path in named)
+        for path in sorted(named | await imported(client, url, "/page/main.js")):
             async with client.get(url + path) as answer:
-                assert answer.status == 200
+                assert answer.status in ((200, 404) if path == "/api/v1/verdict" else (200,)), path
+
+    visit(visitor)
+
+
+async def imported(client: aiohttp.ClientSession, url: str, path: str) -> set[str]:
+    """The modules that a module asks for, and those that they do."""
+    found, todo = set[str](), [path]
+    while todo:
+        async with client.get(url + todo.pop()) as answer:
+            assert answer.content_type == "text/javascript"
+            asked = set(re.findall(r'^import .* from "([^"]+)"', await answer.text(), re.MULTILINE))
+        todo += asked - found
+        found |= asked
+    return found
+
+
+def test_a_file_of_the_page_that_has_not_changed_is_not_sent_again() -> None:
+    async def visitor(client: aiohttp.ClientSession, url: str) -> None:
+        async with client.get(f"{url}/page/page.css") as answer:
+            etag = answer.headers["ETag"]
+        async with client.get(f"{url}/page/page.css", headers={"If-None-Match": etag}) as answer:
+            assert (answer.status, await answer.read()) == (304, b"")
+
+    visit(visitor)
+
+
+@pytest.mark.parametrize(
+    "path", ["/page/", "/page/index.py", "/page/..%2fserver.py", "/page/%2e%2e/api.py", "/page/x.js"]
+)
+def test_only_the_files_of_the_page_are_served(path: str) -> None:
+    async def visitor(client: aiohttp.ClientSession, url: str) -> None:
+        async with client.get(yarl.URL(url + path, encoded=True)) as answer:
+            assert answer.status == 404
 
     visit(visitor)
 
