@@ -90,10 +90,8 @@ class Daemon:
         loop = asyncio.get_running_loop()
         http = self.plan.config.http
         controls = Controls(token=self.run.token(), stop=self._stop_when_asked)
-        server, port = await serve(
-            self.status, http.host, http.port, time.monotonic, controls, verdict=self.run.verdict
-        )
-        self.status.served_at = f"http://{_host(http.host)}:{port}/metrics"
+        server, _ = await serve(self.status, http.host, http.port, time.monotonic, controls, verdict=self.run.verdict)
+        self.status.served_at = server.url
         self._events.serving(self.status.served_at, self.run.path)
         try:
             return await self._soak_and_seal(loop)
@@ -376,10 +374,6 @@ def _answering(plan: Plan, servers: Backends) -> dict[str, str]:
         if e.config.name in servers.servers and "url" in e.options
     }
     return {**urls, **servers.addresses}
-
-
-def _host(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _file_id(path: Path) -> tuple[int, int] | None:

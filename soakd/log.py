@@ -109,8 +109,8 @@ class EventLog:
         )  # fmt: skip
 
     def serving(self, url: str, folder: Path) -> None:
-        """Tell where the metrics are served, and where the run is written."""
-        self._log.info("serving", metrics=url, run_dir=str(folder))
+        """Tell where the page and the metrics are served, and where the run is written."""
+        self._log.info("serving", page=url, metrics=f"{url}metrics", run_dir=str(folder))
 
     def problem(self, what: str, detail: str) -> None:
         """Tell of something that went wrong inside soakd and does not end the run."""

@@ -199,7 +199,7 @@ def _below(status: RunStatus) -> list[Text]:
     if status.summary:
         lines.append(Text(printable(status.summary)))
     if status.served_at:
-        lines.append(Text(f"metrics: {status.served_at}", style="dim"))
+        lines.append(Text(f"page: {status.served_at}", style="dim"))
     for line in lines:
         line.no_wrap, line.overflow = True, "ellipsis"
     return [Text(), *lines] if lines else []

@@ -30,7 +30,7 @@ class RunStatus:
         self.own: dict[str, float] = {}
         """The daemon's own last readings."""
         self.served_at: str | None = None
-        """Where the metrics are."""
+        """Where the page is; the metrics are below it."""
         self.state: str | None = None
         """The verdict as the judge wrote it: INCOMPLETE while the run goes on."""
         self.summary: str | None = None

@@ -40,12 +40,14 @@ class Controls:
 class Serving:
     """A server that answers until `cleanup`."""
 
-    def __init__(self, runner: web.AppRunner, listener: asyncio.Server, events: Events) -> None:
+    def __init__(self, runner: web.AppRunner, listener: asyncio.Server, events: Events, host: str) -> None:
         self._runner = runner
         self._listener = listener
         self._events = events
         self._telling = asyncio.get_running_loop().create_task(events.run())
         self.port = int(listener.sockets[0].getsockname()[1])
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
+        """Where the page is; everything else is below it."""
 
     @property
     def watchers(self) -> int:
@@ -97,7 +99,7 @@ async def serve(
     except (OSError, OverflowError) as error:
         await runner.cleanup()
         raise PreflightError(_refusal(host, port, error)) from error
-    serving = Serving(runner, listener, events)
+    serving = Serving(runner, listener, events, host)
     return serving, serving.port
 
 
