@@ -106,6 +106,13 @@ def _add_judging(subparsers: Commands) -> None:
     _add_run_options(verdict)
     verdict.add_argument("--json", action="store_true", help="the file as it is")
 
+    status = _add(subparsers, "status", inquiries.status, "show how a run stands, on one screen")
+    _add_run_options(status, default="latest")
+    status.add_argument("--json", action="store_true", help="everything that is known")
+
+    top = _add(subparsers, "top", inquiries.top, "show the table of a run while it goes on; Ctrl-C leaves it alone")
+    _add_run_options(top, default="latest")
+
     diff = _add(
         subparsers, "diff", inquiries.diff, "compare two runs, leak by leak, or two moments of one run, heap by heap"
     )
@@ -180,10 +187,11 @@ def _add_csv_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--limits", metavar="FILE", help="a table of limits with the columns id,limit_mb_per_h")
 
 
-def _add_run_options(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
-    parser.add_argument(
-        "run", metavar="RUN", nargs="?" if optional else None, help='a run\'s folder, its name, or "latest"'
-    )
+def _add_run_options(
+    parser: argparse.ArgumentParser, *, optional: bool = False, default: str | None = None
+) -> None:  # fmt: skip
+    said = 'a run\'s folder, its name, or "latest"' + (" (default: %(default)s)" if default else "")
+    parser.add_argument("run", metavar="RUN", nargs="?" if optional or default else None, default=default, help=said)
     _add_runs_option(parser)
 
 

@@ -93,9 +93,12 @@ class Daemon:
         server, _ = await serve(self.status, http.host, http.port, time.monotonic, controls, verdict=self.run.verdict)
         self.status.served_at = server.url
         self._events.serving(self.status.served_at, self.run.path)
+        address = self.run.path / rundir.ADDRESS
         try:
+            rundir.write_atomically(address, f"{server.url}\n")
             return await self._soak_and_seal(loop)
         finally:
+            address.unlink(missing_ok=True)
             await server.cleanup("left" if self._left is not None else "ended")
 
     async def _soak_and_seal(self, loop: asyncio.AbstractEventLoop) -> Outcome:

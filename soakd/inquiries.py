@@ -1,16 +1,20 @@
-"""What the commands do that ask about runs: what changed, and the report. Belongs to the command line: it may print."""
+"""What the commands do that ask about runs: how they stand, what changed, the report. Belongs to the command line."""
 
 import argparse
+import contextlib
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from soakd import journal, rundir
 from soakd.diff import diff_heaps, diff_runs, differences
-from soakd.errors import ConfigError
+from soakd.errors import ConfigError, PreflightError
+from soakd.standing import Standing
 from soakd.units import format_bytes, parse_duration
 from soakd.upkeep import read_verdict
 
+TOP_EVERY_S = 1.0
 DIFF_CODES: Mapping[str, int] = {"same": 0, "new": 1, "unknown": 3}
 
 
@@ -48,6 +52,45 @@ def report(options: argparse.Namespace) -> int:
     for path in reporting.write_report(found, read_verdict(found)[1], output=output):
         print(f"{path}: {format_bytes(path.stat().st_size)}")
     return 0
+
+
+def status(options: argparse.Namespace) -> int:
+    """Show how a run stands, on one screen."""
+    from soakd.display import print_standing
+
+    standing = Standing(rundir.find(options.run, Path(options.runs)))
+    if options.json:
+        sys.stdout.write(rundir.to_json(standing.as_dict()))
+    else:
+        print_standing(standing.status, standing.now_s, _aftermath(standing))
+    return 0
+
+
+def top(options: argparse.Namespace) -> int:
+    """Show a run's table while it goes on, until it ends or somebody has seen enough."""
+    from soakd.display import LiveDisplay, print_standing
+
+    standing = Standing(rundir.find(options.run, Path(options.runs)))
+    display = LiveDisplay(screen=True)
+    if not display.shows:
+        raise PreflightError("top: needs a terminal; soakd status shows a run once, and --json for programs")
+    with contextlib.suppress(KeyboardInterrupt), display:
+        while standing.run.is_running():
+            standing.catch_up()
+            display.update(standing.status, standing.now_s)
+            time.sleep(TOP_EVERY_S)
+    standing.catch_up()
+    print_standing(standing.status, standing.now_s, _aftermath(standing))
+    return 0
+
+
+def _aftermath(standing: Standing) -> str | None:
+    """Say what there is to do about a run that nobody writes; None while its daemon lives."""
+    if standing.run.is_running():
+        return None
+    if standing.status.ended_for is None:
+        return f"no soakd writes this run: soakd run --resume {standing.run.path} goes on with it"
+    return f"ended ({standing.status.ended_for}): soakd verdict {standing.run.path} shows its verdict"
 
 
 def _moment(flag: str, text: str | None) -> float | None:

@@ -41,6 +41,7 @@ CREATE TABLE record (
 CREATE INDEX record_by_engine ON record (engine, kind);
 """
 
+_LAST = 2**63 - 1
 _COLUMNS = "kind, engine, segment, wall_s, boot_s, mono_s, body"
 _INSERT = "INSERT INTO record (kind, engine, segment, wall_s, boot_s, mono_s, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
 
@@ -191,6 +192,51 @@ def read_spread(path: Path, kind: str, engine: str, *, places: int, each: int) -
             for number, *row in db.execute(select, (engine, kind, begin, each)).fetchall():
                 last = number
                 yield _record(tuple(row))
+
+
+def read_latest(
+    path: Path, kind: str, engine: str, count: int, *, before: int | None = None, without: str = ""
+) -> list[tuple[int, Record]]:
+    """Read the last records of one kind of one engine, with their numbers, in the order of their commit.
+
+    Args:
+        path: the journal.
+        kind: of records.
+        engine: whose; "" for the run's own.
+        count: how many at most.
+        before: only records with smaller numbers.
+        without: a text that their bodies do not contain; all where it is empty.
+
+    Raises:
+        JournalError: as for `read_records`.
+    """
+    select = f"""SELECT id, {_COLUMNS} FROM record WHERE engine = ? AND kind = ? AND id < ? AND (? = '' OR
+        instr(body, ?) = 0) ORDER BY id DESC LIMIT ?"""  # noqa: S608 - columns, no values
+    with _Reader(path) as db:
+        rows = db.execute(select, (engine, kind, before or _LAST, without, without, count)).fetchall()
+    return [(number, _record(tuple(row))) for number, *row in reversed(rows)]
+
+
+def read_latest_number(path: Path) -> int:
+    """Return the number of the last record; 0 where there is none.
+
+    Raises:
+        JournalError: as for `read_records`.
+    """
+    with _Reader(path) as db:
+        return int(db.execute("SELECT COALESCE(MAX(id), 0) FROM record").fetchone()[0])
+
+
+def read_since(path: Path, number: int, most: int = 10_000) -> list[tuple[int, Record]]:
+    """Read the records after one, with their numbers, in the order of their commit.
+
+    Raises:
+        JournalError: as for `read_records`.
+    """
+    with _Reader(path) as db:
+        select = f"SELECT id, {_COLUMNS} FROM record WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - columns
+        rows = db.execute(select, (number, most)).fetchall()
+    return [(found, _record(tuple(row))) for found, *row in rows]
 
 
 def read_by_id(path: Path, ids: Iterable[int]) -> Iterator[Record]:

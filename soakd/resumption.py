@@ -164,7 +164,7 @@ def on_this_clock(path: Path, records: Iterable[Record], resumption: Resumption)
     """Yield records of a run as if this boot's clock had told their time."""
     before = seams(journal.read_records(path, "phase", engine=""))
     for record in stitched(records, before):
-        yield _moved(record, -resumption.seam.shift_s)
+        yield moved(record, -resumption.seam.shift_s)
 
 
 def samples_before(path: Path) -> Mapping[str, int]:
@@ -173,7 +173,8 @@ def samples_before(path: Path) -> Mapping[str, int]:
     return dict(journal.query(path, query))
 
 
-def _moved(record: Record, seconds: float) -> Record:
+def moved(record: Record, seconds: float) -> Record:
+    """Put a record on a clock that is so many seconds ahead."""
     at = record.at
     body = record.body
     if body.get("name") == "origin":

@@ -26,6 +26,8 @@ ENVIRONMENT = "environment.json"
 LOCK = "lock"
 SERVERS = "servers"
 """Sockets, and what servers write; gone when the run has ended."""
+ADDRESS = "address"
+"""Where the page of the run is, while its daemon lives."""
 CAPTURES = "captures"
 IMPORTS = ".imports"
 """Where workers import soakd from; gone when the run has ended."""
@@ -128,6 +130,7 @@ class RunDir:
                 tuple(f".{name}." for name in (VERDICT, CONFIG, ENVIRONMENT, JUNIT, SUMMARY, REPORT))
             ):
                 left.unlink(missing_ok=True)
+        (self.path / ADDRESS).unlink(missing_ok=True)
         for folder in (SERVERS, IMPORTS):
             shutil.rmtree(self.path / folder, ignore_errors=True)
 

@@ -18,17 +18,25 @@ from soakd.words import STYLES, control_word, leak_check, state_of, value_words
 
 LEAST_BETWEEN_S = 0.5
 UNKNOWN = "-"
+OFF_TERMINAL = 140
+"""Cells, where nobody says how many there are."""
 SHORT_STATES = {"INCONCLUSIVE": "INCONC", "INVALID": "INVAL", "INCOMPLETE": UNKNOWN}
 
 
 class LiveDisplay:
     """Shows a run while it goes on; a context manager. Where it is not enabled, or no terminal, it shows nothing."""
 
-    def __init__(self, *, enabled: bool = True, console: Console | None = None) -> None:
+    def __init__(self, *, enabled: bool = True, screen: bool = False, console: Console | None = None) -> None:
+        """Prepare to show; `screen` takes the whole terminal, and gives it back as it was."""
         self._console = console or Console()
         self._enabled = enabled and self._console.is_terminal and not self._console.is_dumb_terminal
-        self._live = Live(console=self._console, auto_refresh=False)
+        self._live = Live(console=self._console, auto_refresh=False, screen=screen and self._enabled)
         self._shown_s: float | None = None
+
+    @property
+    def shows(self) -> bool:
+        """Whether there is a terminal to show anything on."""
+        return self._enabled
 
     def __enter__(self) -> Self:
         if self._enabled:
@@ -55,6 +63,14 @@ class LiveDisplay:
             write()
         except OSError:
             self._enabled = False
+
+
+def print_standing(status: RunStatus, now_s: float, below: str | None = None, console: Console | None = None) -> None:
+    """Print how a run stands, once, and a line below; off a terminal in the width of a wide one."""
+    console = console or Console()
+    if not console.is_terminal:
+        console.width = max(console.width, OFF_TERMINAL)
+    console.print(render(status, now_s, console.width), *([Text(below)] if below else []), sep="\n")
 
 
 def render(status: RunStatus, now_s: float, width: int) -> RenderableType:
