@@ -1,5 +1,6 @@
 //! Leaks in Rust, called through ctypes: a library of its own, without a crate.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 static EVENTS: Mutex<Vec<Box<[u8]>>> = Mutex::new(Vec::new());
@@ -10,6 +11,26 @@ pub extern "C" fn record_event(size_bytes: usize) {
     let event = vec![0xA5_u8; size_bytes].into_boxed_slice(); // leak: rust_static
     if let Ok(mut events) = EVENTS.lock() {
         events.push(event);
+    }
+}
+
+static NAMES: Mutex<BTreeMap<usize, String>> = Mutex::new(BTreeMap::new());
+
+/// Keep a name for a number.
+#[no_mangle]
+pub extern "C" fn intern(number: usize) {
+    let mut name = String::with_capacity(100); // leak: rust_strings
+    name.push_str(&number.to_string());
+    if let Ok(mut names) = NAMES.lock() {
+        names.insert(number, name); // leak: rust_strings
+    }
+}
+
+/// Drop the name of a number.
+#[no_mangle]
+pub extern "C" fn forget(number: usize) {
+    if let Ok(mut names) = NAMES.lock() {
+        names.remove(&number);
     }
 }
 
