@@ -14,7 +14,7 @@ from soakd.attribution.frames import MOST_FRAMES, Frame, fingerprint, is_applica
 from soakd.attribution.holders import KEEPS_GROWING
 
 LEAST_BYTES_PER_OPERATION = 1.0
-LEAST_BLOCKS = 2
+LEAST_BLOCKS = 4
 MOST_SITES = 10
 MOST_STACK = 60
 PYTHON = (".py", ".pyx")
@@ -86,15 +86,16 @@ def growing(
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     """Yield the sites whose rate lasts in the second, longer window, the heaviest first.
 
-    One large block is no rate: a table that was moved to where it has room shows at its full size.
+    A few large blocks are no rate: a table that was moved to where it has room shows at its full size.
     """
-    rates = {}
+    rates, longer = {}, operations[1] / operations[0]
     for key, seen in second.items():
         if seen.blocks < LEAST_BLOCKS:
             continue
-        rate_1 = first[key].size_bytes / operations[0] if key in first else 0.0
-        rate_2 = seen.size_bytes / operations[1]
-        if key in first and rate_2 >= LEAST_BYTES_PER_OPERATION and rate_2 >= KEEPS_GROWING * rate_1:
+        before = first.get(key, Seen(0, 0, ()))
+        rate_1, rate_2 = before.size_bytes / operations[0], seen.size_bytes / operations[1]
+        lasts = rate_2 >= KEEPS_GROWING * rate_1 and seen.blocks >= KEEPS_GROWING * before.blocks * longer
+        if key in first and rate_2 >= LEAST_BYTES_PER_OPERATION and lasts:
             rates[key] = rate_2
     for key in sorted(rates, key=lambda key: -rates[key])[:MOST_SITES]:
         yield _site(tool, second[key].stack, rates[key])

@@ -83,7 +83,7 @@ def test_a_native_site_that_fills_up_is_none() -> None:
 def test_a_table_that_was_moved_is_no_rate_and_does_not_hide_the_line_beside_it() -> None:
     table, entry = [Frame("/srv/app/src/a.c", 47, "append")], [Frame("/srv/app/src/a.c", 54, "append")]
     first = by_site([(8000, 1, table), (1440, 10, entry)])
-    second = by_site([(64000, 1, table), (4320, 30, entry)])
+    second = by_site([(64000, 3, table), (4320, 30, entry)])
     (site,) = growing(first, second, (10, 30))
     assert (site["site"], site["bytes_per_operation"]) == ("app/src/a.c:54 in append", 144.0)
 
