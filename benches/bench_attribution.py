@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from soakd.attribution import Look
+from soakd.probes import confine
 from soakd.probes.allocator import live_native_bytes, live_python_bytes
 from soakd.probes.fork import ForkedChild
 from soakd.probes.process import open_fds, rss_bytes, threads
@@ -24,7 +25,7 @@ from soakd.probes.snapshot import take_snapshot
 
 TITLE = "an observer's own growth: what looks and snapshots leave in one process, and operations outside the windows"
 WINDOWS = SNAPSHOTS = 300
-WARM = 10
+WARM = 5
 """Looks of each route, and snapshots, before it counts: memray is imported, caches of the interpreter fill."""
 OPERATIONS = 20
 BLOCK = 2000
@@ -32,23 +33,26 @@ BLOCKS = 40
 
 
 def rows() -> Iterator[tuple[str, float, str, str]]:
-    """Give (what, value, unit, remark)."""
+    """Give (what, value, unit, remark), as it is found."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "benches.bench_attribution", folder]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    found = json.loads(done.stdout.splitlines()[-1])
-    for kind in ("native", "python", "snapshot"):
-        grown, count = found[kind], found[kind]["count"]
-        what = f"{count} snapshots" if kind == "snapshot" else f"{count} windows of the {kind} route"
-        halves = f"first half {grown['first']:+,} B, second {grown['second']:+,} B; {grown['failed']} failed"
-        yield f"live bytes after {what}", grown["live"] / 1e3, "kB", halves
-        yield (
-            f"resident bytes after {what}",
-            grown["rss"] / 1e6,
-            "MB",
-            f"fds {grown['fds']:+d}, threads +{grown['threads']}",
-        )
-    yield "an operation after all of them", found["ratio"], "x before", f"quartiles {found['quartiles']}"
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                yield from _words(json.loads(line))
+        if process.returncode != 0:
+            raise SystemExit(process.returncode)
+
+
+def _words(found: dict[str, Any]) -> Iterator[tuple[str, float, str, str]]:
+    if "ratio" in found:
+        yield "an operation after all of them", found["ratio"], "x before", f"quartiles {found['quartiles']}"
+        return
+    what = f"{found['count']} {found['what']}"
+    halves = f"first half {found['first']:+,} B, second {found['second']:+,} B; {found['failed']} failed"
+    yield f"live bytes after {what}", found["live"] / 1e3, "kB", halves
+    more = f"descriptors {found['fds']:+d}, threads {found['threads']:+d}"
+    yield f"resident bytes after {what}", found["rss"] / 1e6, "MB", more
 
 
 class Engine:
@@ -66,29 +70,31 @@ class Engine:
             self._entries.popitem(last=False)
 
 
-def main(folder: str) -> dict[str, Any]:
-    """Look, and take snapshots, in this process."""
+def main(folder: str) -> Iterator[dict[str, Any]]:
+    """Look, and take snapshots, in this process; say what is left after each kind."""
+    confine._step_back = lambda: None  # children at the bench's own priority: what they leave does not depend on it
     engine = Engine()
     for _ in range(WARM):
         for kind in ("native", "python", "snapshot"):
             _observe(kind, engine, folder)
     before = _operation_ns(engine)
-    found: dict[str, Any] = {}
     for kind, times in (("native", WINDOWS // 4), ("python", WINDOWS // 4), ("snapshot", SNAPSHOTS)):
         readings, failed = [_reading()], 0
         for half in (times // 2, times - times // 2):
             failed += sum(not _observe(kind, engine, folder) for _ in range(half))
             readings.append(_reading())
         first, middle, last = readings
-        found[kind] = {name: last[name] - first[name] for name in first} | {
+        yield {name: last[name] - first[name] for name in first} | {
             "first": middle["live"] - first["live"], "second": last["live"] - middle["live"], "failed": failed,
             "count": times if kind == "snapshot" else 2 * times,
+            "what": "snapshots" if kind == "snapshot" else f"windows of the {kind} route",
         }  # fmt: skip
     after = _operation_ns(engine)
     ratios = [b / a for a, b in zip(sorted(before), sorted(after), strict=True)]
-    found["ratio"] = statistics.median(after) / statistics.median(before)
-    found["quartiles"] = ", ".join(f"{ratios[i]:.2f}" for i in (BLOCKS // 4, 3 * BLOCKS // 4))
-    return found
+    yield {
+        "ratio": statistics.median(after) / statistics.median(before),
+        "quartiles": ", ".join(f"{ratios[i]:.2f}" for i in (BLOCKS // 4, 3 * BLOCKS // 4)),
+    }
 
 
 def _observe(kind: str, engine: Engine, folder: str) -> bool:
@@ -131,4 +137,5 @@ def _operation_ns(engine: Engine) -> list[float]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1])))
+    for found in main(sys.argv[1]):
+        print(json.dumps(found), flush=True)

@@ -6,9 +6,12 @@ and steady, in two judgements running gets a light look: forked children only, n
 """
 
 import asyncio
+import contextlib
+import errno
+import socket
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,6 +40,9 @@ FIRST_WINDOW_SHARE = 0.12
 MOST_OPERATIONS = 20_000
 ANSWER_WITHIN_S = 45.0
 WARM_UP_SHARE = 0.25
+ONE_ON_A_HOST = "\0soakd deep look"
+TURN_SHARE, ASK_AGAIN_S = 0.5, 0.2
+"""So much of a look's time is waited for another soak's look to end."""
 LOOKS_RUNNING = 2
 STEADY, SLOWS_DOWN = 0.25, 0.9
 """Growth is steady where its interval is no wider than such a part of it, and where it has not fallen below such a
@@ -170,7 +176,11 @@ class DeepLooks:
             await self._look(engine, {"route": route, "seconds": seconds}, begin_s - _now_s())
 
     async def _look(self, engine: EnginePlan, order: Mapping[str, Any], begins_in_s: float = 0.0) -> None:
-        async with self._one:
+        async with self._one, _turn_on_this_host(TURN_SHARE * order["seconds"]) as waited_s:
+            if waited_s is None:
+                self._failed(engine, order["route"], "another soak of this host was looking all the time")
+                return
+            order = {**order, "seconds": order["seconds"] - max(0.0, waited_s - begins_in_s)}
             number, self._next_id = self._next_id, self._next_id + 1
             operations = int(min(MOST_OPERATIONS, engine.rate_per_s * order["seconds"] * FIRST_WINDOW_SHARE))
             whole = {"id": number, "operations": operations, "folder": str(self._folder), **order}
@@ -241,6 +251,27 @@ def steady_growth(verdict: Verdict, name: str) -> float | None:
             if high - low <= STEADY * estimate:
                 return float(estimate)
     return None
+
+
+@contextlib.asynccontextmanager
+async def _turn_on_this_host(within_s: float) -> AsyncIterator[float | None]:
+    """Take a name that only one process of a host can have; give the seconds that it took, None where it was not free.
+
+    It is the name of a socket without a file: it goes with the process, however that ends.
+    """
+    begun_s = _now_s()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as name:
+        while True:
+            try:
+                name.bind(ONE_ON_A_HOST)
+                waited_s: float | None = _now_s() - begun_s
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE and _now_s() - begun_s < within_s:
+                    await asyncio.sleep(ASK_AGAIN_S)
+                    continue
+                waited_s = None
+            break
+        yield waited_s
 
 
 def _reload_end_s(engine: EnginePlan, origin_s: float) -> float:

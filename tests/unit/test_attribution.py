@@ -278,6 +278,29 @@ def test_a_process_that_ends_in_a_look_ends_the_wait_and_the_next_look_goes_on()
     assert [look.body["why"] for look in failed] == ["the engine's process ended during the look"] * 2
 
 
+@pytest.fixture(autouse=True)
+def host_of_our_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deeplooks, "ONE_ON_A_HOST", f"\0soakd deep look {os.getpid()}")
+
+
+def test_two_soaks_of_a_host_never_look_at_once() -> None:
+    async def scenario() -> Desk:
+        desk = Desk()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+            other.bind(deeplooks.ONE_ON_A_HOST)
+            await desk.looks._look(plan("48h").engines[0], {"route": "python", "seconds": 0.1})
+            assert desk.orders == []
+            second = asyncio.ensure_future(desk.looks._look(plan("48h").engines[0], {"route": "python", "seconds": 60}))
+            await asyncio.sleep(0)
+            assert desk.orders == []
+        await answered(desk, 1)
+        await asyncio.wait_for(second, 5.0)
+        return desk
+
+    (failed,) = asyncio.run(scenario()).records
+    assert failed.body["why"] == "another soak of this host was looking all the time"
+
+
 def test_a_worker_that_never_answers_is_a_failed_look(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deeplooks, "ANSWER_WITHIN_S", 0.01)
 
