@@ -7,6 +7,7 @@ from typing import Any
 from soakd.analysis.check import Check, round_number
 from soakd.analysis.growth import Growth
 from soakd.model import State
+from soakd.units import format_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +58,8 @@ class Answer:
         if growth.estimate is None or growth.low is None:
             return "INCONCLUSIVE", growth.reason
         if growth.state == "FAIL" and growth.low * self.span < self.resolution:
-            grown = f"{growth.estimate * self.span:,.0f} bytes of growth are below this signal's resolution"
-            return "INCONCLUSIVE", f"{grown} of {self.resolution:,.0f} bytes: soak longer"
+            grown, least = format_bytes(growth.estimate * self.span), format_bytes(self.resolution)
+            return "INCONCLUSIVE", f"grew by {grown}, less than the {least} that this signal resolves: soak longer"
         if growth.state == "FAIL" and self.too_short and self.slowing:
             return "INCONCLUSIVE", f"growth slows down, as a warm-up does; {self.too_short}"
         if growth.state == "PASS" and self.too_short:

@@ -7,6 +7,8 @@ from scipy.stats import norm
 from scipy.stats import t as student
 
 from soakd.analysis.blocks import represent, sawtooth_period
+from soakd.analysis.growth import judge_growth
+from soakd.analysis.growth_answer import Answer
 from soakd.analysis.mixture import Mixture, quantiles
 from soakd.analysis.noise import CORRELATION_TIMES, correlation, whiten
 from soakd.analysis.regression import EFFECT_SCALE, RATE_SCALE, RESOLUTION, fit, products, sweep
@@ -225,3 +227,12 @@ def test_fills_that_begin_with_the_process_end_early_or_follow_a_fall_have_no_se
     assert resumed(none, np.array([[0.3, 0.5, np.nan]]), np.array([[-20.0, 40.0, 5.0]])) == [0.0]
     fall = np.array([[np.nan, np.nan, 0.4]])
     assert resumed(fall, np.array([[0.5, 0.75, np.nan]]), np.array([[-48.0, 72.0, -9.0]])) == [0.0]
+
+
+def test_growth_below_what_a_signal_resolves_is_told_in_its_unit() -> None:
+    growth = judge_growth(np.linspace(0, 0.03, 60), 5e7 + 1e6 * np.linspace(0, 1, 60), limit=1e6)
+    answer = Answer(growth=growth, limit=1e6, unit="bytes/hour", span=0.03, resolution=4e6)
+    assert answer.state() == (
+        "INCONCLUSIVE",
+        "grew by 1MB, less than the 4MB that this signal resolves: soak longer",
+    )
