@@ -12,5 +12,5 @@ mod walk;
 mod tests;
 
 pub use error::Error;
-pub use policy::{DEFAULT_MEMORY_BYTES, Decision, Options, Policy};
+pub use policy::{DEFAULT_MEMORY_BYTES, Decision, MAX_MODULE_BYTES, Options, Policy};
 pub use regorus::Value;

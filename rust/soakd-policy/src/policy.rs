@@ -117,11 +117,6 @@ impl Policy {
         Ok(Self { engine: engine.clone(), pristine: engine, rule: rule.to_owned(), options, stack_bytes })
     }
 
-    /// The rule that is decided.
-    pub fn rule(&self) -> &str {
-        &self.rule
-    }
-
     /// Evaluate the rule for one input.
     ///
     /// # Errors

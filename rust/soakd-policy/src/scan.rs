@@ -107,10 +107,15 @@ impl Scan<'_> {
 
     fn error(&self, at: usize, message: &str) -> Error {
         let lines = self.source[..at].split(|byte| *byte == b'\n');
-        let (line, column) = lines.fold((0, 1), |(line, _), text| (line + 1, text.len() + 1));
+        let (line, column) = lines.fold((0, 1), |(line, _), text| (line + 1, characters(text) + 1));
         let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
         Error::at(self.file, number(line), number(column), message)
     }
+}
+
+/// Of UTF-8: every byte but those that go on with a character.
+fn characters(text: &[u8]) -> usize {
+    text.iter().filter(|byte| **byte & 0xC0 != 0x80).count()
 }
 
 fn is_word(byte: u8) -> bool {
@@ -126,6 +131,13 @@ mod tests {
         let source = format!("package p\n\nx := {}1{}", "[".repeat(100_000), "]".repeat(100_000));
         let error = check("deep.rego", &source).map_err(|error| error.to_string());
         assert_eq!(error, Err("deep.rego:3:31: too many literals within the first place of one another".into()));
+    }
+
+    #[test]
+    fn a_column_is_counted_in_characters() {
+        let source = format!("package p\nx := [\"äöü\", {}1", "- ".repeat(65));
+        let place = check("p.rego", &source).map_err(|error| (error.line, error.column));
+        assert_eq!(place, Err((Some(2), Some(14 + 2 * 64))));
     }
 
     #[test]

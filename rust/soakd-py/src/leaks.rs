@@ -1,5 +1,6 @@
 //! Planted leaks, for demonstrations and for the controls of a soak.
 
+use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 
 /// Allocate `size_bytes` and never give them back. The pages are written, so that they count as resident.
@@ -7,7 +8,9 @@ use pyo3::prelude::*;
 #[inline(never)]
 pub(crate) fn leak_box(size_bytes: usize) -> PyResult<()> {
     let mut block = Vec::new();
-    block.try_reserve_exact(size_bytes).map_err(|_| pyo3::exceptions::PyMemoryError::new_err("leak_box"))?;
+    block
+        .try_reserve_exact(size_bytes)
+        .map_err(|_| PyMemoryError::new_err(format!("leak_box: cannot allocate {size_bytes} bytes")))?;
     block.resize(size_bytes, 0xA5_u8);
     Box::leak(block.into_boxed_slice());
     Ok(())
