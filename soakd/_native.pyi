@@ -28,14 +28,13 @@ class Cache:
     """A bounded cache in exact order of use, with a time to live per entry. Every operation is O(1).
 
     Keys are `str`; of a subclass (an enum member, say) counts what it holds, not what it overrides. Values are
-    anything;
-    one that is in a reference cycle through the cache is collected like any other. Time is CLOCK_MONOTONIC_COARSE: an
-    entry may live one tick of the kernel (1 to 10 ms) longer than asked. An expired entry stays in memory until it is
-    looked up, evicted or swept.
+    anything; one that is in a reference cycle through the cache is collected like any other. Time is
+    CLOCK_MONOTONIC_COARSE: an entry may live one tick of the kernel (1 to 10 ms) longer than asked. An expired entry
+    stays in memory until it is looked up, evicted or swept.
 
     Args:
-        capacity: entries, from 1 to 2**31. Memory for the structure (47 bytes an entry) is taken at once, up to 2**20
-            entries; a larger cache starts there and doubles.
+        capacity: entries, from 1 to 2**31. Memory for the structure (48 bytes an entry; 64 up to 4,096 of them) is
+            taken at once, up to 2**20 entries; a larger cache starts there and doubles.
         ttl_s: seconds that an entry lives unless `set` says otherwise; None, infinity and more than 2**64 ns (584
             years): for ever.
 

@@ -184,6 +184,33 @@ class TestAHostileCaller:
         gc.collect()
         assert gone() is None
 
+    def test_whose_cycle_takes_the_place_of_a_plain_value_is_collected(self) -> None:
+        class Node:
+            def __init__(self, cache: Any) -> None:
+                self.cache = cache
+
+        for key in ("updated", "evicting"):
+            cache = Cache(1)
+            cache.set("updated", 1)
+            node = Node(cache)
+            cache.set(key, node)
+            gone = weakref.ref(node)
+            del cache, node
+            gc.collect()
+            assert gone() is None
+
+    def test_who_clears_the_cache_and_fills_it_again_has_cycles_collected(self) -> None:
+        cache = Cache(2)
+        ring: list[Any] = [cache]
+        cache.set("ring", ring)
+        cache.clear()
+        cache.set("plain", 1)
+        cache.set("set", {"anything": cache})
+        before = native.rust_bytes()
+        del cache, ring
+        gc.collect()
+        assert native.rust_bytes() < before
+
     def test_who_keeps_the_cache_keeps_the_values_in_cycles(self) -> None:
         cache = Cache(2)
         ring: list[Any] = []

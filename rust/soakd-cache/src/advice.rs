@@ -8,8 +8,8 @@ pub type Advise = fn(*const u8, usize);
 /// For callers without advice.
 pub(crate) fn no_advice(_start: *const u8, _bytes: usize) {}
 
-/// Allocations below this are nobody's business.
-const LARGE_BYTES: usize = 4 << 20;
+/// Allocations below this are nobody's business: no huge page would fit.
+const LARGE_BYTES: usize = 2 << 20;
 
 pub(crate) fn advise_spare<T>(vec: &mut Vec<T>, advise: Advise) {
     let spare: &mut [MaybeUninit<T>] = vec.spare_capacity_mut();

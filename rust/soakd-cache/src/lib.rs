@@ -229,7 +229,10 @@ impl<K, V> Cache<K, V> {
                 self.slab.touch(index);
                 self.stats.updates += 1;
                 let old = self.slab.replace(index, value, expires_at);
-                return Ok(old.map_or(Displaced::Nothing, Displaced::Updated));
+                return Ok(match old {
+                    Some(old) => Displaced::Updated(old),
+                    None => Displaced::Nothing,
+                });
             }
             Probed::Gap(gap) => gap,
         };

@@ -28,21 +28,15 @@ pub(crate) struct Cache {
 
 struct Inner {
     entries: Entries,
-    /// Values that the garbage collector has to look at. A million strings are not walked at each collection.
-    cyclic: usize,
+    /// Whether a value that can be in a cycle was set since the cache was empty: else a collection need not walk a million
+    /// strings.
+    cyclic: bool,
 }
 
 impl Inner {
     fn clear(&mut self) -> impl Iterator<Item = (Key, Py<PyAny>)> + use<> {
-        self.cyclic = 0;
+        self.cyclic = false;
         self.entries.clear()
-    }
-
-    /// Account for values that have left.
-    #[inline]
-    fn left<'a>(&mut self, values: impl IntoIterator<Item = &'a Py<PyAny>>) {
-        let cyclic = values.into_iter().filter(|value| may_be_in_a_cycle(value)).count();
-        self.cyclic = self.cyclic.saturating_sub(cyclic);
     }
 }
 
@@ -62,7 +56,7 @@ impl Cache {
                 }
                 Error::Memory => PyMemoryError::new_err(error.to_string()),
             })?;
-            let inner = GilCell::new(Inner { entries, cyclic: 0 });
+            let inner = GilCell::new(Inner { entries, cyclic: false });
             Ok(Self { inner, ttl: ttl_s.map_or(Ok(NEVER), nanoseconds)? })
         })
     }
@@ -75,10 +69,7 @@ impl Cache {
         let (found, expired) =
             self.inner.with(py, |inner| match inner.entries.get(probe.hash, now_ns, |key| probe.is(key)) {
                 Lookup::Hit(value) => (Some(value.bind(py).clone()), None),
-                Lookup::Expired(key, value) => {
-                    inner.left([&value]);
-                    (None, Some((key, value)))
-                }
+                Lookup::Expired(key, value) => (None, Some((key, value))),
                 Lookup::Miss => (None, None),
             })?;
         drop(expired);
@@ -88,20 +79,27 @@ impl Cache {
     #[pyo3(signature = (key, value, ttl_s = None))]
     fn set(&self, key: &Object<'_>, value: Py<PyAny>, ttl_s: Option<f64>) -> PyResult<()> {
         let py = key.py();
-        let ttl = ttl_s.map_or(Ok(self.ttl), nanoseconds)?;
+        let ttl = match ttl_s {
+            None => self.ttl,
+            Some(ttl_s) => nanoseconds(ttl_s)?,
+        };
         let expires_at = if ttl == NEVER { NEVER } else { now_ns().saturating_add(ttl) };
         let mut copy = None;
         let probe = Probe::new(text(key, &mut copy)?);
         let displaced = self.inner.with(py, |inner| {
-            let cyclic = usize::from(may_be_in_a_cycle(&value));
+            let kind = Kind::of(&value);
             let is_key = |key: &Key| probe.is(key);
             let displaced =
                 inner.entries.insert(probe.hash, || probe.key(), value, expires_at, is_key, Key::hash_of)?;
-            inner.cyclic += cyclic;
-            if let Displaced::Updated(value) | Displaced::Evicted(_, value) = &displaced {
-                inner.left([value]);
-            }
-            if let (Displaced::Evicted(..), Some((key, value))) = (&displaced, inner.entries.oldest()) {
+            // Where a value took the place of another of its type, nothing is new.
+            let known = match &displaced {
+                Displaced::Updated(old) | Displaced::Evicted(_, old) => Kind::of(old) == kind,
+                Displaced::Nothing => false,
+            };
+            inner.cyclic = inner.cyclic || (!known && kind.has_cycles(py));
+            if matches!(displaced, Displaced::Evicted(..))
+                && let Some((key, value)) = inner.entries.oldest()
+            {
                 // The next to go: its head is written when it does.
                 key.prefetch();
                 prefetch(value.as_ptr());
@@ -126,12 +124,11 @@ impl Cache {
         let py = key.py();
         let mut copy = None;
         let probe = Probe::new(text(key, &mut copy)?);
-        let removed = self.inner.with(py, |inner| {
-            let removed = inner.entries.remove(probe.hash, |key| probe.is(key));
-            inner.left(removed.as_ref().map(|(_, value)| value));
-            removed
-        })?;
-        Ok(removed.map(|(key, value)| [key.drop_ref(py), value.drop_ref(py)]).is_some())
+        let removed = self.inner.with(py, |inner| inner.entries.remove(probe.hash, |key| probe.is(key)))?;
+        let Some((key, value)) = removed else { return Ok(false) };
+        key.drop_ref(py);
+        value.drop_ref(py);
+        Ok(true)
     }
 
     fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
@@ -155,7 +152,6 @@ impl Cache {
         let mut removed = Vec::new();
         self.inner.with(py, |inner| {
             inner.entries.sweep(now_ns(), max_entries, Key::hash_of, &mut removed);
-            inner.left(removed.iter().map(|(_, value)| value));
         })?;
         Ok(removed.len())
     }
@@ -184,11 +180,8 @@ impl Cache {
 
     /// Values only: a key is a `str`, which cannot be in a cycle. In the order of memory, not of use.
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        let visit_all = |inner: &mut Inner| match inner.cyclic {
-            0 => Ok(()),
-            _ => inner.entries.values().try_for_each(|value| visit.call(value)),
-        };
-        self.inner.peek(visit_all).unwrap_or(Ok(()))
+        let visit_all = |inner: &mut Inner| inner.entries.values().try_for_each(|value| visit.call(value));
+        self.inner.peek(|inner| if inner.cyclic { visit_all(inner) } else { Ok(()) }).unwrap_or(Ok(()))
     }
 
     fn __clear__(&self) {
@@ -198,12 +191,24 @@ impl Cache {
     }
 }
 
-/// Whether a value can be in a reference cycle: whether its type takes part in garbage collection at all.
-#[inline]
-fn may_be_in_a_cycle(value: &Py<PyAny>) -> bool {
-    // SAFETY: `value` is a live object, so its type is too, and every caller holds the GIL.
-    let flags = unsafe { ffi::PyType_GetFlags(ffi::Py_TYPE(value.as_ptr())) };
-    flags & ffi::Py_TPFLAGS_HAVE_GC != 0
+/// The type of a value that the cache or its caller holds.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Kind(*mut ffi::PyTypeObject);
+
+impl Kind {
+    #[inline]
+    fn of(value: &Py<PyAny>) -> Self {
+        // SAFETY: `value` is a live object.
+        Self(unsafe { ffi::Py_TYPE(value.as_ptr()) })
+    }
+
+    /// Whether its values can be in a reference cycle: whether the type takes part in garbage collection at all.
+    #[inline]
+    fn has_cycles(self, _gil: Python<'_>) -> bool {
+        // SAFETY: a type lives as long as its values, and the one that this was taken from is in the cache by now.
+        let flags = unsafe { ffi::PyType_GetFlags(self.0) };
+        flags & ffi::Py_TPFLAGS_HAVE_GC != 0
+    }
 }
 
 /// A time to live in nanoseconds; more than u64 holds (584 years) is never.
