@@ -91,6 +91,8 @@ def _add_soaking(subparsers: Commands) -> None:
     check = _add(subparsers, "check", commands.check, "find everything that would stop a run, without running it")
     _add_config_options(check)
 
+    check.add_argument("--notify", action="store_true", help="send a test event to whom [notify] names")
+
 
 def _add_judging(subparsers: Commands) -> None:
     judge = _add(

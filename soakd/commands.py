@@ -6,6 +6,7 @@ import contextlib
 import csv
 import dataclasses
 import faulthandler
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -52,11 +53,27 @@ def check(options: argparse.Namespace) -> int:
         findings.append(preflight.Finding("note", f"retention: {said}"))
     findings += asyncio.run(_engine_findings(plan))
     findings += preflight.outlook(plan)
+    if options.notify:
+        findings += _try_notify(plan)
     for finding in findings:
         print(f"{finding.level:8}{finding.text}")
     errors = [finding for finding in findings if finding.level == "error"]
     print(f"{options.config}: " + (f"{len(errors)} thing(s) to mend" if errors else "ready to run"))
     return 2 if errors else 0
+
+
+def _try_notify(plan: Plan) -> list[preflight.Finding]:
+    """Send a test event to whom `[notify]` names."""
+    from soakd import notify
+
+    about = {"name": plan.config.run.name, "host": os.uname().nodename}
+    tried = asyncio.run(notify.try_channels(plan.config.notify, about))
+    if not tried:
+        return [preflight.Finding("note", "notify: nobody is to be told: there is no command and no webhook")]
+    return [
+        preflight.Finding("note" if why is None else "error", f"notify: {channel}: {why or 'the test event arrived'}")
+        for channel, why in tried.items()
+    ]
 
 
 def run(options: argparse.Namespace) -> int:

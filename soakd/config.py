@@ -17,6 +17,7 @@ from soakd.errors import ConfigError
 from soakd.faultplan import read_fault, without_strangers
 from soakd.kinds import KINDS, KindInfo, OptionInfo
 from soakd.model import Role
+from soakd.notifyplan import kept_text, read_notify
 from soakd.settings import (
     CONTROLS,
     MIXES,
@@ -84,15 +85,17 @@ def parse(
     http = _read_http(top.table("http"))
     attribution = _read_attribution(top.table("attribution"))
     retention = _read_retention(top.table("retention"))
+    notify = read_notify(top.table("notify"), text, overrides, folder)
     engines = tuple(_read_engine(table, limits, folder) for table in top.tables("engine"))
     faults = _check_faults(tuple(read_fault(table, engines) for table in top.tables("fault")), source)
     top.finish()
     _check_twins(engines, source)
     engines = _select(engines, only, source)
     return Config(
-        source=source, text=text, run=run, supervision=supervision, http=http, overrides=tuple(overrides),
+        source=source, text=kept_text(text, notify), run=run, supervision=supervision, http=http,
+        overrides=tuple(kept_text(override, notify) for override in overrides),
         faults=without_strangers(faults, engines),
-        attribution=attribution, retention=retention,
+        attribution=attribution, retention=retention, notify=notify,
         engines=_check_names(engines + _missing_controls(engines, run, limits), source),
     )  # fmt: skip
 

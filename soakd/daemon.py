@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from soakd import rundir
+from soakd import notify, rundir
 from soakd.backends import Backends
 from soakd.deeplooks import DeepLooks
-from soakd.errors import JournalError
+from soakd.errors import JournalError, SoakdError
 from soakd.faults import Faults
 from soakd.interpreters import site_packages
 from soakd.journal import Journal
@@ -76,8 +76,22 @@ class Daemon:
         self._left: str | None = None
         self._told_to_stop = False
         self._service = Service(Notifier(), self.status, time.monotonic)
+        self._notices = notify.of_run(plan, run, self.status, self._events.problem, resumed=resumption is not None)
 
     async def soak(self) -> Outcome:
+        """Run the plan to its end and tell who is to be told of it; see `_soak`."""
+        try:
+            outcome = await self._soak()
+        except SoakdError as error:
+            await self._notices.end(None, failure=str(error))
+            raise
+        if outcome.left is None:
+            async with self._service.sealing():
+                await self._notices.end(outcome.verdict, failure=outcome.failure)
+            notify.forget(self.run.path)
+        return outcome
+
+    async def _soak(self) -> Outcome:
         """Run the plan to its end, or to the first SIGINT or SIGTERM, and seal the verdict.
 
         SIGHUP, or a SIGTERM because the host goes down, leaves the run as it is, to be resumed.
@@ -203,6 +217,7 @@ class Daemon:
         async with asyncio.TaskGroup() as group:
             helpers = [
                 group.create_task(self._judge_now_and_then(supervisor)),
+                group.create_task(self._notices.run()),
                 group.create_task(self._show_progress()),
                 group.create_task(self._sample_servers(supervisor, servers)),
                 group.create_task(self._service.tell(supervisor)),
@@ -295,6 +310,7 @@ class Daemon:
     def _publish(self, batch: Sequence[Record]) -> None:
         self.status.fold(batch)
         self._events.fold(batch)
+        self._notices.fold(batch)
 
     async def _show_progress(self) -> None:
         while True:
@@ -330,6 +346,7 @@ class Daemon:
             return None
         self.status.apply_verdict(verdict)
         self._events.verdict(verdict)
+        self._notices.verdict(self.status.state_so_far, verdict)
         return verdict
 
     def _meta(self) -> dict[str, Any]:
@@ -348,6 +365,7 @@ class Daemon:
         config = self.plan.config
         self._environment = rundir.environment(Path(config.source).resolve().parent)
         rundir.write_atomically(self.run.path / rundir.CONFIG, config.text)
+        notify.keep(self.run.path, config.notify)
         rundir.write_atomically(self.run.path / rundir.ENVIRONMENT, rundir.to_json(self._environment))
         first = {
             "schema": "soakd.verdict/1", "run_id": self.run.run_id, "verdict": "INCOMPLETE",

@@ -7,6 +7,7 @@ from typing import Any
 from soakd.errors import JournalError
 from soakd.faultplan import FaultPlan
 from soakd.model import Phase
+from soakd.notifyplan import HIDDEN, without_secrets
 from soakd.plan import EnginePlan, Plan
 from soakd.settings import (
     Attribution,
@@ -15,6 +16,7 @@ from soakd.settings import (
     FaultConfig,
     Http,
     Limits,
+    Notify,
     Retention,
     Schedule,
     Supervision,
@@ -22,8 +24,11 @@ from soakd.settings import (
 
 
 def plan_as_dict(plan: Plan) -> dict[str, Any]:
-    """Write a plan with everything that it was made from."""
-    return dataclasses.asdict(plan)
+    """Write a plan with everything that it was made from; of a webhook's address only its host."""
+    fields = dataclasses.asdict(plan)
+    if plan.config.notify.webhook is not None:
+        fields["config"]["notify"]["webhook"] = without_secrets(plan.config.notify.webhook)
+    return fields
 
 
 def plan_from_dict(fields: Mapping[str, Any]) -> Plan:
@@ -54,7 +59,15 @@ def _config(fields: Mapping[str, Any]) -> Config:
         "faults": tuple(_fault_config(fault) for fault in fields.get("faults", ())),
         "attribution": Attribution(**fields.get("attribution", {})),
         "retention": Retention(**fields.get("retention", {})),
+        "notify": notify_from_dict(fields.get("notify", {})),
     })  # fmt: skip
+
+
+def notify_from_dict(fields: Mapping[str, Any]) -> Notify:
+    """Read who is told; an address that was written without its secret is none."""
+    read = Notify(**{**fields, **{name: tuple(fields[name]) for name in ("command", "on") if name in fields}})
+    hidden = read.webhook is not None and HIDDEN in read.webhook
+    return dataclasses.replace(read, webhook=None) if hidden else read
 
 
 def _engine_config(fields: Mapping[str, Any]) -> EngineConfig:

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -58,6 +59,7 @@ def check_host(plan: Plan, run_path: Path) -> Iterator[Finding]:
     yield from _check_memory(plan)
     yield from _check_processor(plan)
     yield from _check_port(plan)
+    yield from _check_notify(plan)
 
 
 def check_preparation() -> Iterator[Finding]:
@@ -232,6 +234,19 @@ def _check_port(plan: Plan) -> Iterator[Finding]:
             f"http: {http.host}:{http.port} cannot be bound: {getattr(error, 'strerror', error)}: choose another "
             "http.port (0 = any free one)",
         )
+
+
+def _check_notify(plan: Plan) -> Iterator[Finding]:
+    """Look at who is to be told; nobody is told of anything."""
+    notify = plan.config.notify
+    if notify.command and shutil.which(notify.command[0]) is None:
+        yield Finding("error", f"notify: command: {notify.command[0]}: no program of that name that may be run")
+    if notify.webhook is not None:
+        address = urlsplit(notify.webhook)
+        if address.scheme.lower() == "http" and not _is_loopback(address.hostname or ""):
+            yield Finding(
+                "warning", "notify: webhook: http:// sends its address and every event unencrypted: use https://"
+            )
 
 
 def _is_loopback(host: str) -> bool:

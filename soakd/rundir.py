@@ -35,6 +35,8 @@ TOKEN = "token"  # noqa: S105 - the name of a file
 """What a request that changes something must show; readable by the run's user alone."""
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
 """Where systemd puts a token of the administrator's, where one is given."""
+NOTIFY = "notify.json"
+"""Who is told, with the address of a webhook: readable by the run's user alone, gone when the run is sealed."""
 JUNIT = "verdict.junit.xml"
 SUMMARY = "verdict.md"
 REPORT = "report.html"
@@ -127,7 +129,7 @@ class RunDir:
         """Remove what is of use only to a living daemon: half-written files, servers' sockets, workers' imports."""
         for left in self.path.glob(".*"):
             if left.name.startswith(
-                tuple(f".{name}." for name in (VERDICT, CONFIG, ENVIRONMENT, JUNIT, SUMMARY, REPORT))
+                tuple(f".{name}." for name in (VERDICT, CONFIG, ENVIRONMENT, JUNIT, SUMMARY, REPORT, NOTIFY))
             ):
                 left.unlink(missing_ok=True)
         (self.path / ADDRESS).unlink(missing_ok=True)
@@ -198,7 +200,7 @@ def list_runs(runs: Path) -> list[RunDir]:
     return sorted(found, key=lambda run: (_created_s(run), run.run_id))
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str, *, mode: int = 0o640) -> None:
     """Replace a file so that a reader sees the old one or the new one, whole. What UTF-8 cannot carry is escaped.
 
     Raises:
@@ -212,7 +214,7 @@ def write_atomically(path: Path, text: str) -> None:
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-                os.chmod(file.name, 0o640)
+                os.chmod(file.name, mode)
                 os.replace(file.name, path)
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)

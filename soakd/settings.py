@@ -10,6 +10,8 @@ MIXES = ("standard", "read-heavy", "write-heavy", "cache-miss", "complex")
 PROFILES = ("baseline", "target", "stress", "extreme", "spike", "step")
 FAULT_KINDS = ("kill", "stop", "restart", "latency", "blackhole", "reset", "refuse", "reload-policy")
 FAULT_PLACES = ("server", "network", "worker")
+EVENTS = ("verdict", "incident", "end")
+"""What somebody may be told of."""
 CONTROLS = {"null": "control.null", "leak": "control.leak"}
 
 
@@ -156,6 +158,21 @@ class Http:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """Who is told of what happens, besides the log."""
+
+    command: tuple[str, ...] = ()
+    """A program and its arguments; it reads one event as JSON. Empty: none."""
+    webhook: str | None = field(default=None, repr=False)
+    """An address that events are posted to. A secret: it is in no copy of the configuration."""
+    on: tuple[str, ...] = EVENTS
+    timeout_s: float = 10.0
+    """For one delivery."""
+    every_s: float = 60.0
+    """Verdicts, and incidents, are told at most so often each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """A whole configuration file, checked."""
 
@@ -170,3 +187,4 @@ class Config:
     faults: tuple[FaultConfig, ...] = ()
     attribution: Attribution = Attribution()
     retention: Retention = Retention()
+    notify: Notify = Notify()

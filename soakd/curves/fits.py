@@ -77,16 +77,27 @@ def _fits(axes: Axes, check: Verdict) -> Iterator[Fit]:
     x = axes.hours if check.get("unit") == "bytes/hour" else axes.operations
     for curve in explain_growth(x, axes.y, axes.segment, limit=float(limit)):
         estimate, low, high = (float(rate) for rate in rates if rate is not None)
-        yield _fit(curve, _hours_at(axes, x, curve.x), (estimate, low, high, float(limit)))
+        aside = _aside(curve, np.interp(curve.x, x, axes.y), estimate)
+        yield _fit(curve, _hours_at(axes, x, curve.x), (estimate, low, high, float(limit)), aside)
 
 
-def _fit(curve: Curve, hours: FloatArray, rates: tuple[float, float, float, float]) -> Fit:
+def _aside(curve: Curve, y: FloatArray, rate: float) -> float:
+    """Say how far the signal lies from the values of its blocks only because it grows within each: less than a block.
+
+    What is judged of a block may be its lower or upper quarter, or the floor under a sawtooth, from which a signal is
+    farther than that.
+    """
+    aside = float(np.median(y - curve.y))
+    return aside if abs(aside) <= abs(rate) * float(np.median(np.diff(curve.x))) else 0.0
+
+
+def _fit(curve: Curve, hours: FloatArray, rates: tuple[float, float, float, float], aside: float) -> Fit:
     """Let every line begin where the one with the verdict's rate does that ends where the curve ends."""
-    since = curve.x - curve.x[0]
-    start = float(curve.fitted[-1]) - rates[0] * float(since[-1])
+    since, fitted = curve.x - curve.x[0], curve.fitted + aside
+    start = float(fitted[-1]) - rates[0] * float(since[-1])
     lines = [(start + rate * since).tolist() for rate in rates]
     return Fit(
-        t_s=(hours * 3600.0).tolist(), fitted=curve.fitted.tolist(),
+        t_s=(hours * 3600.0).tolist(), fitted=fitted.tolist(),
         long_run=lines[0], low=lines[1], high=lines[2], limit=lines[3],
     )  # fmt: skip
 

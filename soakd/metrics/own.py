@@ -34,6 +34,10 @@ FAMILIES = (
         "soakd_daemon_unreadable_records_total", "counter", (), "Records that were not understood", "never",
         lambda status, _: [((), status.unreadable)],
     ),
+    Family(
+        "soakd_notifications_total", "counter", ("channel", "outcome"), "Events that [notify] tells somebody of",
+        "before the first one", lambda status, _: [(key, count) for key, count in status.notifications.items()],
+    ),
     _own("soakd_host_memory_pressure_ratio", "host_memory_pressure_ratio", "Share of the time with a wait for memory"),
     _own("soakd_host_cpu_pressure_ratio", "host_cpu_pressure_ratio", "Share of the time with a wait for a processor"),
     _own("soakd_host_io_pressure_ratio", "host_io_pressure_ratio", "Share of the time with a wait for the disk"),

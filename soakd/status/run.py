@@ -40,6 +40,8 @@ class RunStatus:
         """Kind of a fault on purpose -> how many took place."""
         self.fault_recovery_s: dict[tuple[str, str], float] = {}
         """Engine and name of a fault -> how long its last recovery took."""
+        self.notifications: Counter[tuple[str, str]] = Counter()
+        """Channel and outcome -> how many events of [notify] came to that."""
         self.unreadable = 0
         """Records that could not be understood."""
         self.own_history = History(plan.config.run.sample_every_s)

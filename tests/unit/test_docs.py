@@ -56,7 +56,7 @@ def option_rows() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    "table", ["run", "limits", "engine", "fault", "supervision", "http", "attribution", "retention"]
+    "table", ["run", "limits", "engine", "fault", "supervision", "http", "attribution", "retention", "notify"]
 )
 def test_every_key_of_every_table_has_its_row(table: str) -> None:
     rows = re.findall(r"^\| `(\w+)` \|", section(table), re.MULTILINE)

@@ -44,6 +44,8 @@ def comparisons(verdict: Entry) -> Iterator[Html]:
         yield tag("h3", f"{other} beside {subject}")
         same = "Both were driven by the same operations." if comparison.get("same_tape") else comparison.get("note")
         yield tag("p", str(same or "Whether both were driven by the same operations is not known."), class_="meta")
+        if comparison.get("missing"):
+            yield tag("p", f"{comparison['missing']}.", class_="missing")
         heads = ("figure", subject, other, "ratio", "")
         yield table(
             heads, (_figure_row(figure) for figure in comparison.get("figures") or ()), class_="numbers compared"

@@ -1,0 +1,76 @@
+"""The `[notify]` table: who is told, of what. The address of a webhook is a secret: it is kept out of every copy."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from soakd import units
+from soakd.settings import EVENTS, Notify
+from soakd.tables import Table
+
+HIDDEN = "***"
+OVERRIDE = "notify.webhook="
+LONGEST_TIMEOUT_S = 300.0
+
+_WEBHOOK = re.compile(r"https?://[^\s\"'\\]+", re.IGNORECASE)
+
+
+def read_notify(table: Table, text: str, overrides: Sequence[str], folder: Path) -> Notify:
+    """Read the table.
+
+    Args:
+        table: the table.
+        text: the whole file, from which the webhook's address is to be taken out.
+        overrides: what the command line changes.
+        folder: where the file lies; a command with a slash in it is relative to it.
+
+    Raises:
+        ConfigError: a key is wrong.
+    """
+    command, base = table.texts("command"), Notify()
+    if command and "/" in command[0]:
+        command = (str(folder.absolute() / command[0]), *command[1:])
+    notify = Notify(
+        command=command,
+        webhook=_read_webhook(table, text, overrides),
+        on=table.texts("on") or base.on,
+        timeout_s=table.quantity("timeout", units.parse_duration, base.timeout_s, most=LONGEST_TIMEOUT_S),
+        every_s=table.quantity("every", units.parse_duration, base.every_s),
+    )
+    for name in notify.on:
+        if name not in EVENTS:
+            raise table.fail("on", f"must be of {', '.join(EVENTS)}", name)
+    table.finish()
+    return notify
+
+
+def without_secrets(url: str) -> str:
+    """Write the address of a webhook without what may be a secret: all but its host."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    plain = parts.path in ("", "/") and not parts.query and not parts.fragment and "@" not in parts.netloc
+    return url if plain else f"{parts.scheme}://{host}/{HIDDEN}"
+
+
+def kept_text(text: str, notify: Notify) -> str:
+    """Write a text of the configuration without the secret in it."""
+    return text if notify.webhook is None else text.replace(notify.webhook, without_secrets(notify.webhook))
+
+
+def _read_webhook(table: Table, text: str, overrides: Sequence[str]) -> str | None:
+    """Read an address; a message about one never shows it."""
+    url = table.text("webhook")
+    if url is None:
+        return None
+    if HIDDEN in url:
+        raise table.fail("webhook", f'this is a copy: its address was replaced by "{HIDDEN}"; give it again')
+    try:
+        sound = bool(_WEBHOOK.fullmatch(url) and urlsplit(url).hostname and urlsplit(url).port != 0)
+    except ValueError:
+        sound = False
+    if not sound:
+        raise table.fail("webhook", "must be an address such as https://host/path, without blanks")
+    if url not in text and not any(override.strip().startswith(OVERRIDE) for override in overrides):
+        raise table.fail("webhook", "write the address as it is, without escapes: it is taken out of the run's copy")
+    return url
