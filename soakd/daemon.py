@@ -127,7 +127,7 @@ class Daemon:
         try:
             if self._resumption is None:
                 journal.set_meta(self._meta())
-            self._journal_id = _file_id(self.run.journal)
+            self._journal_id = self.run.journal_id()
             if self._goes_on(journal):
                 await self._supervise(journal)
             journal.put(self._end_record(journal.dropped) if self._left is None else self._left_record())
@@ -197,7 +197,7 @@ class Daemon:
             first_lives={name: engine.next_server_life for name, engine in past.items()},
         )  # fmt: skip
         faults = self._faults = Faults(
-            self.plan, put, self.run.path / rundir.SERVERS, servers.servers, _answering(self.plan, servers)
+            self.plan, put, self.run.path / rundir.SERVERS, servers.servers, servers.answering
         )
         addresses = {**servers.addresses, **faults.addresses}
         supervisor = Supervisor(
@@ -304,7 +304,7 @@ class Daemon:
 
     def _check_journal(self) -> None:
         """Notice that the journal was deleted or replaced: SQLite goes on writing into a file without a name."""
-        if _file_id(self.run.journal) != self._journal_id:
+        if self.run.journal_id() != self._journal_id:
             self._fail(f"{self.run.journal}: deleted or replaced during the run: what was measured is lost")
 
     def _publish(self, batch: Sequence[Record]) -> None:
@@ -385,24 +385,6 @@ class Daemon:
             "records_dropped": dropped,
         }  # fmt: skip
         return Record(kind="phase", engine="", segment=self._life, at=now(), body=body)
-
-
-def _answering(plan: Plan, servers: Backends) -> dict[str, str]:
-    """Return where the server of each engine answers, private or not."""
-    urls = {
-        e.config.name: str(e.options["url"])
-        for e in plan.engines
-        if e.config.name in servers.servers and "url" in e.options
-    }
-    return {**urls, **servers.addresses}
-
-
-def _file_id(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _show_cursor() -> None:

@@ -68,6 +68,14 @@ class RunDir:
         """The SQLite file."""
         return self.path / JOURNAL
 
+    def journal_id(self) -> tuple[int, int] | None:
+        """Return what tells the SQLite file from another one of its name; None where it is gone."""
+        try:
+            found = self.journal.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
     @property
     def verdict(self) -> Path:
         """The verdict, from the first minute on."""

@@ -64,6 +64,12 @@ class Backends:
         """Engine name -> the address of its private server."""
         return {name: server.address for name, server in self.servers.items() if isinstance(server, PrivateServer)}
 
+    @property
+    def answering(self) -> dict[str, str]:
+        """Engine name -> where its server answers, private or not."""
+        engines = [engine for engine in self._plan.engines if engine.config.name in self.servers]
+        return {e.config.name: str(e.options["url"]) for e in engines if "url" in e.options} | dict(self.addresses)
+
     async def run(self) -> None:
         """Tend every server until `stop`; they are stopped one after the other, the last one first."""
         tenders = [asyncio.create_task(server.run()) for server in self.servers.values()]
