@@ -6,5 +6,5 @@ after which nothing was changed. docs/attribution.md has the score of each at fi
 a look at each and says where the true line came out.
 
 A line that allocates what leaks bears the comment `leak: NAME`, in Python, C or Rust; NAME is that of the case. Some
-have two: what is kept, and what keeps it alive.
+have two: what is kept, and what keeps it alive. The container that keeps it, where there is one, bears `keeps: NAME`.
 """

@@ -20,6 +20,8 @@ TRIAL = Path(__file__).with_name("trial.py")
 """Given as text: code without a file is nobody's application, as the worker is not."""
 WITHIN_S = 500.0
 FIRST_SHARE, AMONG = 0.9, 3
+Rank = tuple[str, bool, int | None, bool, bool]
+"""Group, healthy, rank, whether the line itself is first, whether anything was named or could not be looked at."""
 
 
 def main() -> int:
@@ -35,10 +37,11 @@ def main() -> int:
     ]  # fmt: skip
     with ThreadPoolExecutor(arguments.jobs) as pool:
         answers = pool.map(lambda entry: take(entry[1]), chosen)
-        ranks: list[tuple[str, bool, int | None, bool]] = []
+        ranks: list[Rank] = []
         for (group, case, healthy), answer in zip(chosen, answers, strict=True):
             found = rank(case, answer["sites"])
-            ranks.append((group, healthy, found, bool(answer["sites"] or answer["failures"])))
+            by_line = rank(case, answer["sites"], containers=False)
+            ranks.append((group, healthy, found, by_line == 1, bool(answer["sites"] or answer["failures"])))
             print("  ".join(_words(group, case, answer, found, healthy=healthy)), flush=True)
             if arguments.sites:
                 for site in answer["sites"]:
@@ -73,15 +76,17 @@ def _words(
     yield from (f"FAILED: {why}" for why in answer["failures"])
 
 
-def _score(ranks: list[tuple[str, bool, int | None, bool]]) -> int:
+def _score(ranks: list[Rank]) -> int:
     good = True
     for group in sorted({entry[0] for entry in ranks}):
-        leaks = [found for g, healthy, found, _ in ranks if g == group and not healthy]
-        named = [wrong for g, healthy, _, wrong in ranks if g == group and healthy]
+        leaks = [found for g, healthy, found, _, _ in ranks if g == group and not healthy]
+        lines = sum(line for g, healthy, _, line, _ in ranks if g == group and not healthy)
+        named = [wrong for g, healthy, _, _, wrong in ranks if g == group and healthy]
         first = sum(found == 1 for found in leaks)
         among = sum(found is not None and found <= AMONG for found in leaks)
         print(
-            f"{group}: true line first in {first} of {len(leaks)}, among the first {AMONG} in {among}; "
+            f"{group}: true line, or the container that keeps it, first in {first} of {len(leaks)} (the line in {lines}), "
+            f"among the first {AMONG} in {among}; "
             f"{sum(named)} of {len(named)} healthy engines were given a line or could not be looked at"
         )
         good = good and first >= FIRST_SHARE * len(leaks) and among == len(leaks) and not any(named)

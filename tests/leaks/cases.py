@@ -13,6 +13,7 @@ BY_THEIR_TEXT = {"rust_box": ("rust/soakd-py/src/leaks.rs", "block.try_reserve_e
 """Where a comment would change what is compiled."""
 _OWN = re.compile(r"leaks/|engines/planted/|leaks\.(c|rs):|creference\.c:")
 _MARK = re.compile(r"leak: ([\w, -]+)")
+_KEEPS = re.compile(r"^\s*(?:self\.)?(\w+)\b.*# keeps: (\w+)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +63,29 @@ def _marks() -> Iterator[tuple[Line, list[str]]]:
                         yield Line(file=path.name, number=number), names
 
 
-def rank(case: Case, sites: list[Mapping[str, Any]]) -> int | None:
+@cache
+def true_holders() -> Mapping[str, str]:
+    """Return the marked container of every case that has one: the name of the variable that keeps what leaks."""
+    found = {}
+    for place in PLACES:
+        for path in sorted((ROOT / place).rglob("*.py")):
+            for line in path.read_text(encoding="utf-8").splitlines():
+                if (mark := _KEEPS.match(line)) is not None:
+                    found[mark[2]] = mark[1]
+    return found
+
+
+def rank(case: Case, sites: list[Mapping[str, Any]], *, containers: bool = True) -> int | None:
     """Return where the true site stands among those named, 1 for the first; None where it is not there.
 
-    It is true where the allocation itself, or the call that led to it directly, is at a marked line.
+    It is true where the allocation itself, or the call that led to it directly, is at a marked line; with `containers`
+    also where it is the marked container, by its variable.
     """
+    holder = re.escape(true_holders().get(case.name, "")) if containers else ""
     for number, site in enumerate(sites, 1):
         if case.named is not None and case.named in site["site"]:
+            return number
+        if holder and site["tool"] == "holders" and re.search(rf"[`.]{holder}`", site["site"]):
             return number
         if any(_is_at(line, text) for text in _places(site) for line in true_lines().get(case.name, [])):
             return number

@@ -20,7 +20,7 @@ AsyncOperation = Callable[[], Coroutine[Any, Any, None]]
 
 def kept_exceptions() -> Operation:
     """Keep what was raised, for a report that nobody reads: traceback, frames, and what their variables hold."""
-    errors: list[Exception] = []
+    errors: list[Exception] = []  # keeps: kept_exceptions
     numbers = itertools.count()
 
     def parse(text: str) -> int:
@@ -41,7 +41,7 @@ _user: contextvars.ContextVar[dict[str, str] | None] = contextvars.ContextVar("u
 
 def context_variables() -> Operation:
     """Run each request in a context of its own, and keep the contexts."""
-    contexts: list[contextvars.Context] = []
+    contexts: list[contextvars.Context] = []  # keeps: context_variables
     numbers = itertools.count()
 
     def handle() -> None:
@@ -73,7 +73,7 @@ def callbacks() -> AsyncOperation:
 
 def generators() -> Operation:
     """Begin to read pages, and never go on."""
-    readers: list[Generator[bytes, None, None]] = []
+    readers: list[Generator[bytes, None, None]] = []  # keeps: generators
 
     def pages() -> Generator[bytes, None, None]:
         page = bytes(300)  # leak: generators
@@ -114,7 +114,7 @@ def rust_static() -> Operation:
 
 def python_mappings() -> Operation:
     """Map memory for every tenth request, and keep it."""
-    buffers: list[mmap.mmap] = []
+    buffers: list[mmap.mmap] = []  # keeps: python_mappings
     numbers = itertools.count()
 
     def operation() -> None:

@@ -26,7 +26,7 @@ AsyncOperation = Callable[[], Coroutine[Any, Any, None]]
 
 def sorted_events() -> Operation:
     """Insert into a sorted list, in the middle of it."""
-    events: list[tuple[float, str]] = []
+    events: list[tuple[float, str]] = []  # keeps: sorted_events
     numbers = itertools.count()
 
     def operation() -> None:
@@ -39,7 +39,7 @@ def sorted_events() -> Operation:
 
 def new_classes() -> Operation:
     """Make a class per request; a registry of handlers keeps it."""
-    handlers: dict[str, type] = {}
+    handlers: dict[str, type] = {}  # keeps: new_classes
     numbers = itertools.count()
 
     def operation() -> None:
@@ -85,7 +85,7 @@ def linked_nodes() -> Operation:
 
 def large_buffers() -> Operation:
     """Keep the body of each request: more than Python's own allocator takes."""
-    bodies: list[bytearray] = []
+    bodies: list[bytearray] = []  # keeps: large_buffers
 
     def operation() -> None:
         bodies.append(bytearray(3000))  # leak: large_buffers

@@ -31,7 +31,7 @@ class Metrics:
     __slots__ = ("counts",)
 
     def __init__(self) -> None:
-        self.counts: dict[tuple[str, str], int] = {}
+        self.counts: dict[tuple[str, str], int] = {}  # keeps: labels
 
     def count(self, path: str, user: str) -> None:
         labels = path, f"user={user}"  # leak: labels
@@ -130,7 +130,7 @@ def c_growing_array() -> Operation:
 def shared_memory() -> Operation:
     """Map a file for every tenth request, write to it and keep it mapped."""
     folder = Path(tempfile.mkdtemp())
-    kept: list[mmap.mmap] = []
+    kept: list[mmap.mmap] = []  # keeps: shared_memory
     numbers = itertools.count()
 
     def operation() -> None:

@@ -108,7 +108,7 @@ async def main(name: str) -> dict[str, Any]:
     todo = [case.route] if case.route else (["python", "native"] if healthy else chosen)
     with tempfile.TemporaryDirectory() as folder:
         bodies = [await trial.look(route, case.operations, f"{folder}/captures") for route in todo]
-    sites = sorted((s for body in bodies for s in body["sites"]), key=_weight)
+    sites = sorted((s for body in bodies for s in body.get("sites", [])), key=_weight)
     failures = [body["why"] for body in bodies if body["state"] != "done"]
     return {"case": name, "growth": growth, "routes": chosen, "looked": todo, "failures": failures, "sites": sites}
 

@@ -23,7 +23,7 @@ AsyncOperation = Callable[[], Coroutine[Any, Any, None]]
 class Registry:
     """Knows every session that ever was, by its number."""
 
-    sessions: ClassVar[dict[int, "Registry"]] = {}
+    sessions: ClassVar[dict[int, "Registry"]] = {}  # keeps: class_registry
 
     def __init__(self, number: int) -> None:
         self.user = f"user number {number}"  # leak: class_registry
@@ -38,7 +38,7 @@ def class_registry() -> Operation:
 
 def default_groups() -> Operation:
     """Ask a defaultdict about what is not there, which puts it there."""
-    groups: defaultdict[str, list[int]] = defaultdict(list)
+    groups: defaultdict[str, list[int]] = defaultdict(list)  # keeps: default_groups
     numbers = itertools.count()
 
     def operation() -> None:
@@ -50,7 +50,7 @@ def default_groups() -> Operation:
 
 def partials() -> Operation:
     """Put what is to be done at exit on a list, with its arguments."""
-    at_exit: list[functools.partial[int]] = []
+    at_exit: list[functools.partial[int]] = []  # keeps: partials
 
     def operation() -> None:
         payload = bytes(250)  # leak: partials
@@ -124,7 +124,7 @@ def far_timers() -> AsyncOperation:
 
 def async_generators() -> AsyncOperation:
     """Take the first row of an answer and keep the cursor open."""
-    cursors: list[AsyncGenerator[bytes, None]] = []
+    cursors: list[AsyncGenerator[bytes, None]] = []  # keeps: async_generators
 
     async def rows() -> AsyncGenerator[bytes, None]:
         row = bytes(220)  # leak: async_generators
@@ -141,7 +141,7 @@ def async_generators() -> AsyncOperation:
 
 def iterators() -> Operation:
     """Zip and map over what is never read to its end."""
-    open_iterators: list[Iterator[Any]] = []
+    open_iterators: list[Iterator[Any]] = []  # keeps: iterators
 
     def operation() -> None:
         numbers = [*range(20)]  # leak: iterators
