@@ -113,7 +113,8 @@ def growing(first: Census, second: Census, operations: tuple[int, int]) -> list[
         middle = second[address].length
         gain_1, gain_2 = middle - (first[address].length if address in first else 0), length - middle
         rate_1, rate_2 = gain_1 / operations[0], gain_2 / operations[1]
-        if gain_1 > 0 and gain_1 + gain_2 >= LEAST_GAIN and rate_2 >= KEEPS_GROWING * rate_1:
+        lasts = gain_1 > 0 and gain_1 + gain_2 >= LEAST_GAIN and rate_2 >= KEEPS_GROWING * rate_1
+        if lasts and _still_has(item, second[address].last):
             newest = _newest(item)
             found.append(Growing(item, rate_2, newest, _weight(newest)))
     found.sort(key=lambda g: -g.per_operation * g.bytes_per_entry)
@@ -203,6 +204,11 @@ def _added(container: Any, last: int) -> int:
         return 0
     backwards = (dict if isinstance(container, dict) else list if isinstance(container, list) else deque).__reversed__
     return next((number for number, entry in enumerate(backwards(container)) if id(entry) == last), 0)
+
+
+def _still_has(container: Any, last: int) -> bool:
+    """Tell whether what was the last entry is there still: what is emptied and filled again leaks nothing."""
+    return not last or isinstance(container, set) or _added(container, last) > 0
 
 
 def _weight(newest: list[Any]) -> float:

@@ -85,7 +85,7 @@ def _score(ranks: list[Rank]) -> int:
         first = sum(found == 1 for found in leaks)
         among = sum(found is not None and found <= AMONG for found in leaks)
         print(
-            f"{group}: true line, or the container that keeps it, first in {first} of {len(leaks)} (the line in {lines}), "
+            f"{group}: the true line or container first in {first} of {len(leaks)}, the line itself in {lines}, "
             f"among the first {AMONG} in {among}; "
             f"{sum(named)} of {len(named)} healthy engines were given a line or could not be looked at"
         )

@@ -1,4 +1,4 @@
-"""Leaks that were written when what `later` had shown was mended too; nothing was changed after them."""
+"""Leaks that were written when what `later` had shown was mended too."""
 
 import asyncio
 import bisect
