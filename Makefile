@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help build soak test check lint fix bench planted leaks golden lock clean bootstrap dev
+.PHONY: help build soak test check lint fix bench planted leaks kills golden lock clean bootstrap dev
 
 PY := .venv/bin/python
 # Found when a recipe runs, after bootstrap: a fresh machine has neither when make starts.
@@ -54,6 +54,9 @@ planted: dev ## Soak planted leaks and their twins on three seeds, at three size
 
 leaks: dev ## Look at planted leaks of every kind and at healthy engines, and say where the true line came out: 20 minutes
 	PATH="$$(sh tools/bootstrap.sh cargo):$$PATH" $(PY) -m tests.leaks
+
+kills: dev ## Kill the daemon 50 times, workers 50 times, a server 20 times, and say what was seen: a quarter of an hour
+	SOAKD_KILLS=50 $(PY) -m pytest -q -s tests/integration/test_killed.py
 
 golden: dev ## Write the golden files anew; read the difference before you commit it
 	$(PY) -m pytest -q --golden=write

@@ -68,6 +68,7 @@ class Journal:
         """
         self.dropped = 0
         self._given = self._committed = 0
+        self._finishing = False
         self._on_commit = on_commit
         self._on_failure = on_failure
         self._queue: queue.Queue[Record | None] = queue.Queue(QUEUE_LENGTH)
@@ -106,9 +107,21 @@ class Journal:
         except sqlite3.Error as error:
             raise JournalError(f"{self._path}: cannot be written: {error}") from error
 
+    def finish(self) -> bool:
+        """Commit what is queued, and take no more; returns whether that is done. Never waits: ask again."""
+        if not self._finishing:
+            try:
+                self._queue.put_nowait(None)
+            except queue.Full:
+                return False
+            self._finishing = True
+        return not self._thread.is_alive()
+
     def close(self) -> None:
         """Commit what is queued and close the file."""
-        self._queue.put(None)
+        if not self._finishing:
+            self._finishing = True
+            self._queue.put(None)
         self._thread.join()
         self._db.close()
 

@@ -13,6 +13,16 @@ from soakd.rundir import RunDir
 VERDICT_CODES = (0, 1, 3, 4)
 
 
+def wait_without_threads() -> None:
+    """Let asyncio wait for children through the kernel, as from Python 3.12 on; before, it takes a thread for each."""
+    if sys.version_info < (3, 12):
+        with contextlib.suppress(OSError):  # an old kernel
+            os.close(os.pidfd_open(os.getpid()))
+            watcher = asyncio.PidfdChildWatcher()
+            watcher.attach_loop(asyncio.get_running_loop())
+            asyncio.set_child_watcher(watcher)
+
+
 async def run_judge(run: RunDir, *, live: bool) -> dict[str, Any]:
     """Run the judge as a user would, and read what it wrote.
 
@@ -21,11 +31,14 @@ async def run_judge(run: RunDir, *, live: bool) -> dict[str, Any]:
     """
     arguments = ["-m", "soakd", "judge", str(run.path), "--quiet", *(["--live"] if live else [])]
     arguments += ["--parent", str(os.getpid())]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *arguments,
-        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, start_new_session=True,
-        env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *arguments,
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, start_new_session=True,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+    except (OSError, RuntimeError, MemoryError) as error:  # asyncio waits for a child in a thread of its own
+        raise JournalError(f"the judge cannot be started: {getattr(error, 'strerror', None) or error}") from error
     try:
         _, stderr = await process.communicate()
     finally:

@@ -47,8 +47,15 @@ def read_proportional(process: psutil.Process) -> dict[str, float]:
 
 
 def memory_available_bytes() -> float:
-    """Read what the host could give without swapping: MemAvailable. Microseconds of work."""
-    return float(psutil.virtual_memory().available)
+    """Read what the host could give without swapping: MemAvailable. Microseconds of work.
+
+    Raises:
+        ProbeError: it cannot be read: no file descriptor is left.
+    """
+    try:
+        return float(psutil.virtual_memory().available)
+    except OSError as error:
+        raise ProbeError(f"memory of the host: {error}") from error
 
 
 def memory_total_bytes() -> float:

@@ -327,9 +327,10 @@ class Supervisor:
         while True:
             self._notice_standstill()
             self.on_round()
-            available = self._memory_available()
-            if available < self._memory_reserve:
-                break
+            with contextlib.suppress(ProbeError):  # what cannot be read ends nothing
+                available = self._memory_available()
+                if available < self._memory_reserve:
+                    break
             await asyncio.sleep(WATCH_EVERY_S)
         self.ended_for = "memory_reserve"
         detail = (
@@ -358,11 +359,11 @@ class Supervisor:
             body = processes.read(process)
             if proportional:
                 body |= processes.read_proportional(process)
+            if not engine:
+                body |= {"memory_available_bytes": self._memory_available(), **self._host_reading, **self._own}
+                body["memory_reserve_bytes"] = self._memory_reserve
         except ProbeError:
-            return  # the process is gone; its tender says so
-        if not engine:
-            body |= {"memory_available_bytes": self._memory_available(), **self._host_reading, **self._own}
-            body["memory_reserve_bytes"] = self._memory_reserve
+            return  # the process is gone, as its tender says; or no file descriptor is left, as an incident says
         body["probe.outside.duration_s"] = round(time.perf_counter() - started_s, 6)
         self._sink(_record("sample", engine, segment, {"source": "outside", **body}))
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from soakd.analysis.faults import read_faults
-from soakd.analysis.interruptions import DAEMON_GAP, ends_of_lives
+from soakd.analysis.interruptions import DAEMON_GAP, ends_of_lives, standstills
 from soakd.analysis.readings import LATEST_S, Columns, is_number, once, text
 from soakd.analysis.rules import BYTE_SIGNALS
 from soakd.analysis.rundata import ENDINGS, EngineData, LatencyWindow, Life, RunData, in_order
@@ -70,6 +70,7 @@ def assemble(plan: Plan, records: Iterable[Record]) -> RunData:
     engines = [builders[e.config.name].build(e, origin_s, run.end, resumed) for e in plan.engines]
     faults = read_faults(plan, engines, origin_s)
     for engine in engines:
+        engine.standstills = standstills(run.incidents, origin_s)
         engine.faults = tuple(fault for fault in faults if fault.took_place and engine.name in fault.touches)
     times = [float(series.t_s[-1]) for e in engines for series in e.series.values() if len(series)]
     mine = own.build(plan.engines[0], origin_s)

@@ -9,8 +9,10 @@ from soakd.analysis.check import Check, round_number
 from soakd.analysis.readings import is_number
 from soakd.analysis.rundata import EngineData, RunData, Series
 from soakd.plan import longest_gap_s
+from soakd.records import Record
 from soakd.stitching import Seam
 
+STANDSTILL = "standstill"
 DAEMON_GAP = "daemon_gap"
 """The incident, and what ended the lives of that moment."""
 
@@ -41,16 +43,28 @@ def ends_of_lives(seams: Sequence[Seam], engine: str, *, server: bool = False) -
     return ends
 
 
+def standstills(incidents: Sequence[Record], origin_s: float | None) -> tuple[tuple[float, float], ...]:
+    """Return from when to when soakd itself stood still, in seconds since the origin."""
+    if origin_s is None:
+        return ()
+    told = [i for i in incidents if i.body.get("what") == STANDSTILL and is_number(i.body.get("seconds"))]
+    ends = [(i.at.mono_s - origin_s, float(i.body["seconds"])) for i in told]
+    return tuple((end_s - seconds, end_s) for end_s, seconds in ends)
+
+
 def served(data: EngineData, counter: Series) -> tuple[float, float]:
     """Return what a counter gained while a daemon was there and no fault was on, and in how many seconds.
 
-    A step from one daemon to the next is left out whole: the counter begins again in it, and so does the load.
+    A step from one daemon to the next is left out whole: the counter begins again in it, and so does the load. So is a
+    step in which soakd stood still: whatever stopped it may have stopped the load.
     """
     if len(counter) < 2:
         return 0.0, 0.0
     steps, seconds, later = np.diff(counter.y), np.diff(counter.t_s), counter.segment[1:]
     gained = np.where(np.diff(counter.segment) != 0, counter.y[1:], steps)
     across = data.in_a_fault(counter.t_s[:-1], counter.t_s[1:])
+    for from_s, until_s in data.standstills:
+        across |= (counter.t_s[:-1] <= until_s) & (counter.t_s[1:] >= from_s)
     for first in data.daemon_seams:
         across |= (counter.segment[:-1] < first) & (later >= first)
     return float(np.sum(gained[~across])), float(np.sum(seconds[~across]))

@@ -210,6 +210,8 @@ class EngineData:
     """The faults on purpose that touched it and took place."""
     daemon_seams: tuple[int, ...] = ()
     """The first segments of daemons that resumed the run: nobody watched, or loaded, the engine before each."""
+    standstills: tuple[tuple[float, float], ...] = ()
+    """From when to when soakd itself stood still, in seconds since the origin."""
 
     @property
     def name(self) -> str:

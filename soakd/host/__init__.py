@@ -5,6 +5,8 @@ can in order. Where the kernel does not tell (no /proc/pressure, no steal) a rea
 it.
 """
 
+import contextlib
+import errno
 import os
 import resource
 import shutil
@@ -54,7 +56,7 @@ class HostReader:
         """Return what can be read: shares of the time since the last reading, bytes, counts. Milliseconds of work."""
         now_s = time.monotonic()
         totals = {f"pressure.{name}": total for name, total in self._pressures()} | dict(self._processors())
-        totals["ours"] = self._ours_s()
+        totals |= self._ours()
         gained = {name: total - self._before.get(name, total) for name, total in totals.items()}
         seconds, self._before, self._before_s = now_s - self._before_s, totals, now_s
         found = {
@@ -64,8 +66,9 @@ class HostReader:
         }
         if (all_s := gained.get("all", 0.0)) > 0:
             found["host_steal_ratio"] = max(0.0, gained["steal"] / all_s)
-            found["host_others_ratio"] = max(0.0, min(1.0, (gained["busy"] - gained["ours"]) / all_s))
-        found["daemon_fds_ratio"] = self._me.num_fds() / resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+            if "ours" in gained:
+                found["host_others_ratio"] = max(0.0, min(1.0, (gained["busy"] - gained["ours"]) / all_s))
+        found |= self._descriptors()
         oom_kills = self._oom_kills()
         return {name: round(value, 4) for name, value in found.items()} | self.disk() | oom_kills
 
@@ -96,15 +99,22 @@ class HostReader:
         busy = user + nice + system + irq + softirq
         yield from (("busy", busy), ("steal", steal), ("all", busy + idle + iowait + steal))
 
-    def _ours_s(self) -> float:
+    def _ours(self) -> dict[str, float]:
         """Processor seconds of the daemon and all below it, those that have ended included."""
         total = 0.0
-        for process in (self._me, *self._me.children(recursive=True)):
-            try:
-                total += sum(process.cpu_times()[:4])
-            except psutil.Error:
-                continue
-        return total
+        try:
+            for process in (self._me, *self._me.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):
+                    total += sum(process.cpu_times()[:4])
+        except OSError:  # psutil lets it through: no file descriptor is left
+            return {}
+        return {"ours": total}
+
+    def _descriptors(self) -> dict[str, float]:
+        try:
+            return {"daemon_fds_ratio": self._me.num_fds() / resource.getrlimit(resource.RLIMIT_NOFILE)[0]}
+        except OSError as error:  # not one is left to count them with
+            return {"daemon_fds_ratio": 1.0} if error.errno == errno.EMFILE else {}
 
     def _oom_kills(self) -> dict[str, float]:
         try:

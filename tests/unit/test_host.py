@@ -4,6 +4,7 @@ Clocks, steal and pressure are faked here; the full disk is a real one.
 """
 
 import asyncio
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -107,7 +108,7 @@ def test_pressure_and_steal_are_shares_of_the_time_between_two_readings(
 ) -> None:
     clock = iter([100.0, 110.0])
     monkeypatch.setattr("soakd.host.time.monotonic", lambda: next(clock))
-    monkeypatch.setattr(HostReader, "_ours_s", lambda self: 0.0)
+    monkeypatch.setattr(HostReader, "_ours", lambda self: {"ours": 0.0})
     ticks = os.sysconf("SC_CLK_TCK")
     (tmp_path / "pressure").mkdir()
 
@@ -124,6 +125,20 @@ def test_pressure_and_steal_are_shares_of_the_time_between_two_readings(
     found = reader.read()
     assert found.pop("daemon_fds_ratio") < 1
     assert found == {"host_memory_pressure_ratio": 0.2, "host_steal_ratio": 0.1, "host_others_ratio": 0.25}
+
+
+def test_a_host_that_cannot_be_read_for_want_of_descriptors_has_none_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    reader = HostReader(tmp_path)
+    monkeypatch.setattr(reader._me, "num_fds", refused)
+    monkeypatch.setattr(reader._me, "children", refused)
+    found = reader.read()
+    assert found["daemon_fds_ratio"] == 1.0
+    assert "host_others_ratio" not in found
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@
 
 import pytest
 
+from soakd.records import Record
 from soakd.report.markdown import markdown
-from tests.recorded import Story, check, judged, plan_of
+from tests.recorded import Story, check, judged, made_up, plan_of, stamp, verdict_of
 
 PLAN = plan_of(
     run='controls_off = ["null", "leak"]',
@@ -79,3 +80,24 @@ def test_nothing_that_an_engine_says_can_write_markdown() -> None:
     lines = markdown(verdict).splitlines()
     assert [line for line in lines if line.startswith("# ")] == ["# soakd: FAIL"]
     assert not any("<b>" in line or "| a | b |" in line for line in lines)
+
+
+def test_a_standstill_of_soakd_itself_is_no_slowness_of_an_engine() -> None:
+    """Ten seconds in which everything was stopped: the operations that were due in them are nobody's fault."""
+    plan, rate = plan_of(), 1000
+
+    def operations(t_s: float) -> float:
+        load = next(engine for engine in plan.engines if engine.config.name == "mine").load
+        seen_s = min(max(0.0, t_s - load.start_s), load.duration_s)
+        return rate * (seen_s - min(10.0, max(0.0, t_s - 60.0)))
+
+    def was_told(record: Record) -> bool:
+        return record.kind != "sample" or not stamp(60.0).mono_s < record.at.mono_s < stamp(70.0).mono_s
+
+    stopped = made_up(plan, {"mine": Story(operations=operations)})
+    detail = {"what": "standstill", "detail": "soakd itself did not run for 10.0s", "seconds": 10.0}
+    incident = Record(kind="incident", engine="", segment=0, at=stamp(70.0), body=detail)
+    kept = [record for record in stopped if was_told(record)]
+    blamed, spared = verdict_of(plan, kept), verdict_of(plan, [*kept, incident])
+    assert check(blamed, "mine", "rate.achieved")["verdict"] == "FAIL"
+    assert check(spared, "mine", "rate.achieved")["verdict"] == "PASS"
