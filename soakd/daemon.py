@@ -19,7 +19,7 @@ from soakd.errors import JournalError, SoakdError
 from soakd.faults import Faults
 from soakd.interpreters import site_packages
 from soakd.journal import Journal
-from soakd.judging import run_judge, wait_without_threads
+from soakd.judging import run_judge
 from soakd.log import EventLog
 from soakd.plan import Plan
 from soakd.planfile import plan_as_dict
@@ -36,7 +36,6 @@ from soakd.web.server import Controls, serve
 JUDGE_CPU_SHARE = 0.05
 """The live judge may take so much of one core."""
 PROGRESS_EVERY_S = 1.0
-FINISH_EVERY_S = 0.02
 
 
 @dataclass(slots=True)
@@ -103,7 +102,6 @@ class Daemon:
             JournalError: the run's files cannot be written.
         """
         loop = asyncio.get_running_loop()
-        wait_without_threads()
         http = self.plan.config.http
         controls = Controls(token=self.run.token(), stop=self._stop_when_asked)
         server, _ = await serve(self.status, http.host, http.port, time.monotonic, controls, verdict=self.run.verdict)
@@ -136,7 +134,7 @@ class Daemon:
             journal.put(self._end_record(journal.dropped) if self._left is None else self._left_record())
         finally:
             recalling.cancel()
-            await _finished(journal)
+            await journal.ended()
         if self._left is not None:
             return Outcome({}, self._signal, self._failure, self._left)
         async with self._service.sealing():
@@ -388,13 +386,6 @@ class Daemon:
             "records_dropped": dropped,
         }  # fmt: skip
         return Record(kind="phase", engine="", segment=self._life, at=now(), body=body)
-
-
-async def _finished(journal: Journal) -> None:
-    """Wait until a journal is whole; without a thread that waits, for a daemon out of memory has none left."""
-    while not journal.finish():  # noqa: ASYNC110 - it ends in a thread
-        await asyncio.sleep(FINISH_EVERY_S)
-    journal.close()
 
 
 def _show_cursor() -> None:

@@ -5,6 +5,7 @@ so that nothing that was ever shown can be missing from the file. Write-ahead lo
 lets `kill -9` lose the batch in flight and nothing else.
 """
 
+import asyncio
 import contextlib
 import json
 import os
@@ -23,6 +24,7 @@ from soakd.records import Record, Stamp
 SCHEMA_VERSION = 1
 BATCH_S = 1.0
 QUEUE_LENGTH = 50_000
+END_EVERY_S = 0.02
 CACHE_KIB = 256
 """Pages that SQLite keeps: it appends. Its 2 MB by default fill in minutes, and are growth of soakd's own till then."""
 
@@ -107,15 +109,17 @@ class Journal:
         except sqlite3.Error as error:
             raise JournalError(f"{self._path}: cannot be written: {error}") from error
 
-    def finish(self) -> bool:
-        """Commit what is queued, and take no more; returns whether that is done. Never waits: ask again."""
-        if not self._finishing:
+    async def ended(self) -> None:
+        """Commit what is queued and close the file; no thread waits, for a daemon out of memory gets none."""
+        while not self._finishing:
             try:
                 self._queue.put_nowait(None)
+                self._finishing = True
             except queue.Full:
-                return False
-            self._finishing = True
-        return not self._thread.is_alive()
+                await asyncio.sleep(END_EVERY_S)
+        while self._thread.is_alive():  # noqa: ASYNC110 - it ends in a thread
+            await asyncio.sleep(END_EVERY_S)
+        self._db.close()
 
     def close(self) -> None:
         """Commit what is queued and close the file."""

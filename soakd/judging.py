@@ -13,7 +13,7 @@ from soakd.rundir import RunDir
 VERDICT_CODES = (0, 1, 3, 4)
 
 
-def wait_without_threads() -> None:
+def _wait_without_threads() -> None:
     """Let asyncio wait for children through the kernel, as from Python 3.12 on; before, it takes a thread for each."""
     if sys.version_info < (3, 12):
         with contextlib.suppress(OSError):  # an old kernel
@@ -31,6 +31,7 @@ async def run_judge(run: RunDir, *, live: bool) -> dict[str, Any]:
     """
     arguments = ["-m", "soakd", "judge", str(run.path), "--quiet", *(["--live"] if live else [])]
     arguments += ["--parent", str(os.getpid())]
+    _wait_without_threads()
     try:
         process = await asyncio.create_subprocess_exec(
             sys.executable, *arguments,
