@@ -54,8 +54,16 @@ class Visit:
         self.page.wait_for_function(condition, arg=argument, timeout=within_ms)
 
     def drawn(self) -> None:
-        """Wait until engines have their cards, and the first of them its charts."""
-        self.page.wait_for_selector(".card .u-wrap canvas")
+        """Wait until engines have their cards, and the first of them its charts, which come when it is looked at."""
+        self.page.wait_for_selector(".card")
+        self.look_at(".card:first-child")
+        self.page.wait_for_selector(".card:first-child .u-wrap canvas")
+
+    def look_at(self, selector: str) -> None:
+        """Scroll to an element."""
+        self.page.evaluate(
+            "selector => document.querySelector(selector).scrollIntoView({behavior: 'instant'})", selector
+        )
 
     def _heard(self, said: Any) -> None:
         if said.type in ("error", "warning"):

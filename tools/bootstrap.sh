@@ -3,7 +3,7 @@
 #
 #   tools/bootstrap.sh            check, install what is missing; silent when all is there
 #   tools/bootstrap.sh --check    check only, install nothing
-#   tools/bootstrap.sh tests      install the servers that integration tests start; where that cannot be done, go on
+#   tools/bootstrap.sh tests      install the servers and the browser that integration tests start; where that cannot be done, go on
 #   tools/bootstrap.sh python     print the Python to build with
 #   tools/bootstrap.sh cargo      print the directory of the cargo to build with
 #
@@ -120,6 +120,7 @@ install_for_tests() {
     command -v promtool >/dev/null && command -v prometheus >/dev/null || wanted="$wanted prometheus"
     command -v prometheus-alertmanager >/dev/null && command -v amtool >/dev/null || wanted="$wanted prometheus-alertmanager"
     command -v redis-server >/dev/null || wanted="$wanted redis-server"
+    command -v chromium >/dev/null || command -v google-chrome >/dev/null || wanted="$wanted chromium"
     [ -n "$wanted" ] || return 0
     if ! command -v apt-get >/dev/null || ! find_root; then
         say "Some integration tests will be skipped; as root: apt-get install -y --no-install-recommends$wanted"

@@ -116,6 +116,7 @@ def test_its_numbers_go_on_while_the_soak_runs(soak: Soak, browser: Any) -> None
         visit.wait("() => /^[1-9][\\d,]*$/.test([...document.querySelectorAll('#engine-session-store .facts div')]"
                    ".find(row => row.innerText.startsWith('Operations')).querySelector('dd').innerText)")  # fmt: skip
         label = f"{HEALTHY} .chart:nth-child(2) .plot"
+        visit.look_at(label)
         visit.wait("selector => / B|kB|MB/.test(document.querySelector(selector).getAttribute('aria-label'))", label)
         assert visit.complaints == []
 

@@ -124,8 +124,11 @@ def test_root_installs_the_servers_that_tests_start_and_only_what_is_missing(mac
     machine.has("redis-server", "exit 0")
     machine.has_apt()
     result = machine.bootstrap("tests")
-    assert (result.returncode, result.stderr) == (0, "Installing for the tests: prometheus prometheus-alertmanager\n")
-    assert machine.said.read_text(encoding="utf-8").strip().endswith("--no-remove prometheus-alertmanager")
+    assert (result.returncode, result.stderr) == (
+        0,
+        "Installing for the tests: prometheus prometheus-alertmanager chromium\n",
+    )
+    assert machine.said.read_text(encoding="utf-8").strip().endswith("--no-remove chromium")
 
 
 def test_without_root_tests_are_skipped_and_not_refused(machine: Machine) -> None:
@@ -133,7 +136,7 @@ def test_without_root_tests_are_skipped_and_not_refused(machine: Machine) -> Non
     result = machine.bootstrap("tests", uid=1000)
     assert result.returncode == 0
     assert (
-        "as root: apt-get install -y --no-install-recommends prometheus prometheus-alertmanager redis-server\n"
+        "as root: apt-get install -y --no-install-recommends prometheus prometheus-alertmanager redis-server chromium\n"
         in result.stderr
     )
     assert not machine.said.exists()
