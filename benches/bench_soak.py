@@ -4,12 +4,15 @@ The subject runs at a rate it cannot reach: what it completes is its throughput.
 drifts, ratios within a pair drift less.
 """
 
+import contextlib
 import json
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,26 +60,48 @@ def rows() -> Iterator[tuple[str, float, str, str]]:
     )
 
 
-def _soak(duration: str, sample: str, collect: str) -> tuple[float, dict[str, Any]]:
+Beside = Callable[[str, threading.Event], None]
+"""What goes on beside a soak: called with the address of its page, until the event is set."""
+
+
+def throughput(duration: str, sample: str, collect: str, beside: Beside | None = None) -> float:
+    """Return operations a second in the load phase."""
+    return _soak(duration, sample, collect, beside)[0]
+
+
+def _soak(duration: str, sample: str, collect: str, beside: Beside | None = None) -> tuple[float, dict[str, Any]]:
     """Return operations a second in the load phase, and the daemon's own figures."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "soak.toml"
         path.write_text(CONFIG.format(duration=duration, sample=sample, collect=collect), encoding="utf-8")
-        command = [
-            sys.executable,
-            "-m",
-            "soakd",
-            "run",
-            str(path),
-            "--run-dir",
-            f"{folder}/out",
-            "--log-level",
-            "error",
-        ]
-        subprocess.run(command, check=False, capture_output=True, timeout=300)
+        out = ["--run-dir", f"{folder}/out", "--log-level", "error"]
+        soak = subprocess.Popen(
+            [sys.executable, "-m", "soakd", "run", str(path), *out],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        with _going_on(soak, Path(folder) / "out" / "address", beside):
+            soak.wait(300)
         verdict = json.loads((Path(folder) / "out" / "verdict.json").read_text(encoding="utf-8"))
         checks = {check["id"]: check for check in verdict["engines"][0]["checks"]}
         own = [r for r in read_records(Path(folder) / "out" / "run.db", "sample") if not r.engine]
     first, last = own[len(own) // 4], own[-1]
     cpu = (last.body["cpu_s_total"] - first.body["cpu_s_total"]) / (last.at.mono_s - first.at.mono_s)
     return checks["rate.achieved"]["achieved_per_second"], {"rss_bytes": last.body["rss_bytes"], "cpu_ratio": cpu}
+
+
+@contextlib.contextmanager
+def _going_on(soak: subprocess.Popen[bytes], address: Path, beside: Beside | None) -> Iterator[None]:
+    """Let something go on beside a soak, from when it has a page."""
+    if beside is None:
+        yield
+        return
+    while soak.poll() is None and not address.exists():
+        time.sleep(0.05)
+    over = threading.Event()
+    thread = threading.Thread(target=beside, args=(address.read_text(encoding="utf-8").strip(), over))
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

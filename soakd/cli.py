@@ -90,6 +90,7 @@ def _add_soaking(subparsers: Commands) -> None:
 
     check = _add(subparsers, "check", commands.check, "find everything that would stop a run, without running it")
     _add_config_options(check)
+    check.add_argument("--json", action="store_true", help="what was found, for programs")
 
     check.add_argument("--notify", action="store_true", help="send a test event to whom [notify] names")
 
@@ -102,6 +103,7 @@ def _add_judging(subparsers: Commands) -> None:
     _add_csv_options(judge)
     judge.add_argument("--live", action="store_true", help="the run goes on: what is known so far")
     judge.add_argument("--parent", type=int, help=argparse.SUPPRESS)  # the daemon that it ends with
+    judge.add_argument("--json", action="store_true", help="print the verdict file instead of a table")
     judge.add_argument("--quiet", action="store_true", help="write the files, print nothing")
 
     verdict = _add(subparsers, "verdict", commands.verdict, "show the verdict of a run")
@@ -133,7 +135,8 @@ def _add_judging(subparsers: Commands) -> None:
 
 def _add_keeping(subparsers: Commands) -> None:
     listing = _add(subparsers, "list", commands.list_runs, "list the runs")
-    listing.add_argument("--runs", default="runs", metavar="DIR", help="the folder of runs (default: %(default)s)")
+    _add_runs_option(listing)
+    listing.add_argument("--json", action="store_true", help="the same, for programs")
 
     install = _add(subparsers, "install-units", commands.install_units, "write the systemd units for this environment")
     install.add_argument("--print", action="store_true", help="show them, write nothing")

@@ -55,9 +55,13 @@ def check(options: argparse.Namespace) -> int:
     findings += preflight.outlook(plan)
     if options.notify:
         findings += _try_notify(plan)
+    errors = [finding for finding in findings if finding.level == "error"]
+    if options.json:
+        told = [{"level": finding.level, "text": finding.text} for finding in findings]
+        sys.stdout.write(rundir.to_json({"config": options.config, "ready": not errors, "findings": told}))
+        return 2 if errors else 0
     for finding in findings:
         print(f"{finding.level:8}{finding.text}")
-    errors = [finding for finding in findings if finding.level == "error"]
     print(f"{options.config}: " + (f"{len(errors)} thing(s) to mend" if errors else "ready to run"))
     return 2 if errors else 0
 
@@ -173,7 +177,9 @@ def _judge_run(options: argparse.Namespace) -> int:
     result = judging.judge(found, live=options.live)
     if not options.live:
         report.write(result, found)
-    if not options.quiet:
+    if options.json:
+        sys.stdout.write(rundir.to_json(result))
+    elif not options.quiet:
         _show(result, found)
     return CODES[result["verdict"]]
 
@@ -240,8 +246,15 @@ def install_units(options: argparse.Namespace) -> int:
 
 def list_runs(options: argparse.Namespace) -> int:
     """List the runs, oldest first, each with its verdict."""
-    for found in rundir.list_runs(Path(options.runs)):
-        state, words = _state_of(found)
+    runs = [(found, *_state_of(found)) for found in rundir.list_runs(Path(options.runs))]
+    if options.json:
+        told = [
+            {"run": found.run_id, "path": str(found.path), "state": state, "summary": words}
+            for found, state, words in runs
+        ]
+        sys.stdout.write(rundir.to_json({"runs": told}))
+        return 0
+    for found, state, words in runs:
         print(f"{found.run_id:40}  {state:13} {words}")
     return 0
 

@@ -162,3 +162,28 @@ def test_top_on_a_terminal_ends_with_the_run_and_leaves_its_last_state(tmp_path:
     assert process.wait(60) == 0
     assert b"mine" in shown
     assert b"ended (completed)" in shown
+
+
+def test_programs_may_ask_every_command_that_shows_something(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = written(tmp_path / "run", made_up(PLAN))
+    (run.path / rundir.CONFIG).write_text("", encoding="utf-8")
+    assert main(["judge", "--json", str(run.path)]) in (0, 1, 3, 4)
+    judged = json.loads(capsys.readouterr().out)
+    assert main(["verdict", "--json", str(run.path)]) in (0, 1, 3, 4)
+    assert json.loads(capsys.readouterr().out) == judged
+    assert main(["list", "--json", "--runs", str(tmp_path)]) == 0
+    (listed,) = json.loads(capsys.readouterr().out)["runs"]
+    assert (listed["run"], listed["state"], listed["summary"]) == ("run", judged["verdict"], judged["summary"])
+
+
+def test_check_tells_programs_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "soak.toml"
+
+    engine = '[[engine]]\nname = "a"\nkind = "python"\nfactory = "no_such:make"\n'
+    config.write_text(f'[run]\nduration = "3min"\nsample_every = "1s"\n{engine}', encoding="utf-8")
+    assert main(["check", "--json", str(config), "--runs", str(tmp_path)]) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert told["ready"] is False
+    assert any(found["level"] == "error" and "no_such" in found["text"] for found in told["findings"])

@@ -19,7 +19,7 @@ export class Chart {
     this.group = group;
     this.data = null;
     this.plot = null;
-    this.box = h("div", { class: "plot", tabindex: "0", role: "img", onkeydown: (event) => this.key(event) });
+    this.box = h("div", { class: "plot", tabindex: "0", role: "img", "aria-label": `${spec.title}: no reading yet`, onkeydown: (event) => this.key(event) });
     this.box.chart = this;
     this.empty = h("div", { class: "empty" }, "no reading yet");
     this.values = spec.lines.map(() => h("b", null, UNKNOWN));
