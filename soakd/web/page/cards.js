@@ -197,7 +197,7 @@ function intervalPicture(check) {
   const x = (value) => 4 + (292 * (value - least)) / (most - least || 1);
   const mark = (value, name, stroke) => [
     s("line", { x1: x(value), x2: x(value), y1: 4, y2: 18, stroke, "stroke-width": 1.5 }),
-    s("text", { x: Math.min(282, Math.max(14, x(value))), y: 28, "text-anchor": "middle", "font-size": 9.5, fill: "var(--dim)" }, name)];
+    s("text", { x: Math.min(282, Math.max(name.length > 1 ? 14 : 6, x(value))), y: 28, "text-anchor": "middle", "font-size": 9.5, fill: "var(--dim)" }, name)];
   return s("svg", { class: "interval", viewBox: "0 0 300 30", preserveAspectRatio: "xMidYMid meet", role: "img",
     "aria-label": `estimate ${estimate(check)}, limit ${inWords(limit, check.unit)}` },
     s("line", { x1: 4, x2: 296, y1: 11, y2: 11, stroke: "var(--line)", "stroke-width": 2 }),

@@ -30,7 +30,7 @@ export class Instrument {
     remake(this.controls, controls.map((engine) => [engine.name, shownState(engine), leakCheck(engine)]), () => controls.length ? h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Controls" }, h("table", null,
       h("thead", null, h("tr", null, h("th", { scope: "col" }, "Control"), h("th", { scope: "col", class: "left" }, "So far"), h("th", { scope: "col" }, "Growth"), h("th", { scope: "col" }, "Limit"))),
       h("tbody", null, controls.map((engine) => h("tr", null,
-        h("td", null, engine.name, h("span", { class: "sub" }, TASKS[engine.kind] ?? engine.kind)),
+        h("td", null, engine.name, h("span", { class: "sub wrap-text narrow" }, TASKS[engine.kind] ?? engine.kind)),
         h("td", { class: "left" }, badge(shownState(engine))), h("td", null, estimate(leakCheck(engine))), h("td", null, inWords(leakCheck(engine)?.limit, leakCheck(engine)?.unit))))))) : h("p", { class: "dim" }, "This run has no control."));
     remake(this.checks, run.checks, () => h("table", null, h("tbody", null, run.checks.map((check) => h("tr", null,
       h("td", null, check.id, check.reason ? h("span", { class: "sub wrap-text" }, check.reason) : null), h("td", null, badge(stateOf(check))))))));
