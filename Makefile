@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help build soak test check lint fix bench planted leaks kills golden lock clean bootstrap dev
+.PHONY: help build wheel soak test check lint fix bench planted leaks kills golden lock clean bootstrap dev
 
 PY := .venv/bin/python
 # Found when a recipe runs, after bootstrap: a fresh machine has neither when make starts.
@@ -21,6 +21,10 @@ help: ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1 \2/p' Makefile | while read -r target text; do printf '  make %-7s %s\n' "$$target" "$$text"; done
 
 build: bootstrap .venv/.built ## Build soakd into .venv/bin/soakd; only what changed
+
+wheel: bootstrap .venv/.locked ## Build a wheel to install elsewhere, into dist/
+	@$(IN_VENV) maturin build --quiet --release --locked --out dist
+	@ls dist
 
 soak: build ## Soak the embedded engines for three minutes, no server needed (configs/quick.toml)
 	@.venv/bin/soakd run configs/quick.toml
@@ -55,7 +59,7 @@ planted: dev ## Soak planted leaks and their twins on three seeds, at three size
 leaks: dev ## Look at planted leaks of every kind and at healthy engines, and say where the true line came out: 20 minutes
 	PATH="$$(sh tools/bootstrap.sh cargo):$$PATH" $(PY) -m tests.leaks
 
-kills: dev ## Kill the daemon 50 times, workers 50 times, a server 20 times, and say what was seen: a quarter of an hour
+kills: dev ## Kill the daemon 50 times, workers 50 times, a server 20 and 100 times, and say what was seen: 20 minutes
 	SOAKD_KILLS=50 $(PY) -m pytest -q -s tests/integration/test_killed.py
 
 golden: dev ## Write the golden files anew; read the difference before you commit it

@@ -122,6 +122,7 @@ def _resume(run: RunDir, options: argparse.Namespace) -> int:
         _refuse(asyncio.run(_resume_findings(resumed, found)))
     except PreflightError as error:
         print(f"soakd: {error}\nsoakd: {found.path}: left unfinished; mend that, and resume it", file=sys.stderr)
+        found.unlock()
         return LEFT
     return _soak(resumed.plan, found, options, resumed)
 

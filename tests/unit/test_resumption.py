@@ -4,6 +4,7 @@ import dataclasses
 import json
 import random
 import shutil
+import socket
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from soakd import journal, resumption, rundir
+from soakd import cli, journal, resumption, rundir
 from soakd.analysis.assemble import assemble
 from soakd.analysis.verdict import make_verdict
 from soakd.errors import JournalError, PreflightError
@@ -305,3 +306,24 @@ def test_restarts_before_a_long_healthy_life_are_forgiven_by_a_resume_too(tmp_pa
     again = [*story, incident("mine", 30, 2, "crash"), incident("mine", 31, 3, "restart"), hello("mine", 32, 3)]
     after_it = written(tmp_path / "again.db", again, plan)
     assert resumption.look_back(after_it, stamp(40), BOOT).engines["mine"].restarts == 1
+
+
+def test_what_has_to_be_mended_is_said_before_a_resume_and_the_run_stays_unfinished(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        plan = plan_of(run=f"[http]\nport = {port}")
+        folder = tmp_path / "run"
+        folder.mkdir()
+        path = written(folder / "run.db", until(DIED_S), plan)
+        config = tmp_path / "soak.toml"
+        config.write_text(plan.config.text.replace('"3min"', '"5min"'), encoding="utf-8")
+        assert cli.main(["run", str(config), "--resume", str(folder)]) == 75
+    said = capsys.readouterr().err
+    assert "changed since the run began (run.duration): it goes on as it began" in said
+    assert f"127.0.0.1:{port} cannot be bound" in said
+    assert "left unfinished; mend that, and resume it" in said
+    assert not resumption.is_sealed(path)
