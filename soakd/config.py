@@ -33,6 +33,7 @@ from soakd.settings import (
     Supervision,
 )
 from soakd.tables import Table
+from soakd.waiverfile import read_waivers
 
 LONGEST_RUN_S = 366 * 86400.0
 
@@ -79,7 +80,9 @@ def parse(
     if duration is not None:
         _replace_duration(raw, duration)
     top = Table(raw, source)
-    run = _read_run(top.table("run"), Path(source).stem)
+    run_table = top.table("run")
+    waivers = run_table.text("waivers")
+    run = _read_run(run_table, Path(source).stem)
     limits = _read_limits(top.table("limits"), Limits())
     supervision = _read_supervision(top.table("supervision"))
     http = _read_http(top.table("http"))
@@ -96,8 +99,15 @@ def parse(
         overrides=tuple(kept_text(override, notify) for override in overrides),
         faults=without_strangers(faults, engines),
         attribution=attribution, retention=retention, notify=notify,
+        waivers=() if waivers is None else read_waivers(_within(folder, waivers)),
         engines=_check_names(engines + _missing_controls(engines, run, limits), source),
     )  # fmt: skip
+
+
+def _within(folder: Path, name: str) -> Path:
+    """Take a relative path from the configuration's folder, and show one that lies in the working folder as such."""
+    path = folder / name
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _read_run(table: Table, stem: str) -> Schedule:

@@ -20,6 +20,7 @@ from soakd.settings import (
     Retention,
     Schedule,
     Supervision,
+    Waiver,
 )
 
 
@@ -58,6 +59,7 @@ def _config(fields: Mapping[str, Any]) -> Config:
         "overrides": tuple(fields["overrides"]),
         "faults": tuple(_fault_config(fault) for fault in fields.get("faults", ())),
         "attribution": Attribution(**fields.get("attribution", {})),
+        "waivers": tuple(_waiver(waiver) for waiver in fields.get("waivers", ())),
         "retention": Retention(**fields.get("retention", {})),
         "notify": notify_from_dict(fields.get("notify", {})),
     })  # fmt: skip
@@ -68,6 +70,10 @@ def notify_from_dict(fields: Mapping[str, Any]) -> Notify:
     read = Notify(**{**fields, **{name: tuple(fields[name]) for name in ("command", "on") if name in fields}})
     hidden = read.webhook is not None and HIDDEN in read.webhook
     return dataclasses.replace(read, webhook=None) if hidden else read
+
+
+def _waiver(fields: Mapping[str, Any]) -> Waiver:
+    return Waiver(**{**fields, "checks": tuple(fields["checks"])})
 
 
 def _engine_config(fields: Mapping[str, Any]) -> EngineConfig:

@@ -8,8 +8,10 @@ import math
 import os
 import shutil
 import socket
+import time
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -121,6 +123,7 @@ def outlook(plan: Plan) -> Iterator[Finding]:
     """Say from when on a leak at the limit becomes visible, and what a run of this length cannot show."""
     yield from _nothing_judged(plan)
     yield from _controls_off(plan)
+    yield from _waivers(plan, time.time() + plan.duration_s)
     for engine in plan.engines:
         if engine.config.is_judged:
             yield Finding("note", f"{engine.config.name}: {_visible_from(engine)}")
@@ -134,6 +137,20 @@ def _nothing_judged(plan: Plan) -> Iterator[Finding]:
 def _controls_off(plan: Plan) -> Iterator[Finding]:
     for name in plan.config.run.controls_off:
         yield Finding("warning", f"controls_off: without the {name} control nothing shows that soakd works: INVALID")
+
+
+def _waivers(plan: Plan, ends_s: float) -> Iterator[Finding]:
+    """Say of a waiver that it will not hold: it lapses before the end, or its engine is not there."""
+    last = datetime.fromtimestamp(ends_s, UTC).date().isoformat()
+    names = [engine.config.name for engine in plan.engines]
+    for waiver in plan.config.waivers:
+        if waiver.expires < last:
+            text = f"expires on {waiver.expires}, and the run ends on {last}: it will not hold"
+            yield Finding("warning", f'waiver "{waiver.name}": {text}')
+        elif waiver.engine is not None and waiver.engine not in names:
+            yield Finding("note", f'waiver "{waiver.name}": no engine "{waiver.engine}" in this run')
+        else:
+            yield Finding("note", f'waiver "{waiver.name}": holds until {waiver.expires}: {waiver.reason}')
 
 
 def _visible_from(engine: EnginePlan) -> str:

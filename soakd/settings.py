@@ -115,6 +115,28 @@ class FaultConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Waiver:
+    """One known leak, as `waivers.toml` lists it."""
+
+    name: str
+    reason: str
+    expires: str
+    """The last day on which it holds, RFC 3339, UTC."""
+    fingerprint: str | None = None
+    """Of the site; where it is None, `engine` and `checks` say what is known."""
+    engine: str | None = None
+    """Beside a fingerprint: only in this engine."""
+    checks: tuple[str, ...] = ()
+    package: str | None = None
+    versions: str | None = None
+    """For which releases of `package` it holds, in the engine's environment: a range such as ">=1.2,<1.3"."""
+    at_most: float | None = None
+    """The most growth that it lists, in `at_most_unit`; None for what is measured at the site."""
+    at_most_unit: str | None = None
+    """bytes/hour, bytes/operation, bytes or count."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Supervision:
     """When a worker is given up on."""
 
@@ -186,5 +208,7 @@ class Config:
     overrides: tuple[str, ...] = ()
     faults: tuple[FaultConfig, ...] = ()
     attribution: Attribution = Attribution()
+    waivers: tuple[Waiver, ...] = ()
+    """What `run.waivers` lists: known leaks, which fail no verdict."""
     retention: Retention = Retention()
     notify: Notify = Notify()

@@ -11,7 +11,7 @@ MOST_DECIMALS = 2
 
 STYLES = {
     "PASS": "green", "FAIL": "bold red", "INVALID": "bold magenta", "INCOMPLETE": "dim", "INCONCLUSIVE": "yellow",
-    "flat": "green", "caught": "green", "GROWS": "bold red", "MISSED": "bold red",
+    "waived": "yellow", "flat": "green", "caught": "green", "GROWS": "bold red", "MISSED": "bold red",
 }  # fmt: skip
 CONTROL_WORDS = {
     "control.null": {"PASS": "flat", "FAIL": "GROWS"},

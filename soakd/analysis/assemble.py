@@ -79,7 +79,7 @@ def assemble(plan: Plan, records: Iterable[Record]) -> RunData:
         incidents=once(run.incidents), origin=run.origin, end=run.end, last_s=max(times, default=0.0),
         last_wall_s=max((b.last_wall_s for b in builders.values() if b.last_wall_s), default=None),
         clocks=_clocks(clocks), unreadable=mine.unreadable + run.unreadable,
-        contradictions=tuple(run.contradictions()), seams=resumed, faults=faults,
+        contradictions=tuple(run.contradictions()), seams=resumed, faults=faults, packages=run.packages(),
     )  # fmt: skip
 
 
@@ -93,6 +93,7 @@ class _Run:
         self._origins: list[Record] = []
         self._ends: list[Record] = []
         self.resumed: list[Record] = []
+        self._packages: list[Record] = []
 
     @property
     def origin(self) -> Record | None:
@@ -113,6 +114,15 @@ class _Run:
         if self.strangers:
             yield f"records of engines that its plan does not have: {', '.join(sorted(self.strangers))}"
 
+    def packages(self) -> dict[str, list[dict[str, str]]]:
+        """Return the packages of each engine, once for each time that they were read."""
+        found: dict[str, list[dict[str, str]]] = {}
+        for record in once(self._packages):
+            for environment in record.body["environments"]:
+                for name in environment["engines"]:
+                    found.setdefault(name, []).append(environment["packages"])
+        return found
+
     @property
     def origin_s(self) -> float | None:
         return float(self.origin.body["mono_s"]) if self.origin else None
@@ -123,6 +133,11 @@ class _Run:
         elif record.body.get("name") == "origin":
             if is_number(record.body.get("mono_s"), LATEST_S):
                 self._origins.append(record)
+            else:
+                self.unreadable += 1
+        elif record.body.get("name") == "packages":
+            if _are_packages(record.body.get("environments")):
+                self._packages.append(record)
             else:
                 self.unreadable += 1
         elif record.body.get("name") == "resumed":
@@ -224,6 +239,17 @@ def _is_sound(record: Record) -> bool:
     if type(record.body) is not dict or type(record.segment) is not int:
         return False
     return record.kind in READ_BY_NUMBER or _is_json(record.body)
+
+
+def _are_packages(environments: Any) -> bool:
+    """Tell whether a record says which packages the environments of engines have."""
+    return isinstance(environments, list) and all(
+        isinstance(each, dict)
+        and isinstance(each.get("engines"), list)
+        and isinstance(each.get("packages"), dict)
+        and all(isinstance(word, str) for word in (*each["engines"], *each["packages"].values()))
+        for each in environments
+    )
 
 
 def _is_json(body: Mapping[str, Any]) -> bool:

@@ -303,6 +303,8 @@ class RunData:
     """Every fault of the plan, and what became of it."""
     contradictions: tuple[str, ...] = ()
     """What the records of the run say that cannot all be true, in words."""
+    packages: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
+    """Engine -> package -> version, once for each time that its environment was read."""
 
 
 def running_total(counter: Series) -> FloatArray:

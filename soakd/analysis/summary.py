@@ -10,15 +10,30 @@ from soakd.analysis.rules import LEAST_HOURS
 from soakd.analysis.rundata import EngineData, RunData
 from soakd.analysis.server_words import LEAK
 from soakd.analysis.sites import site_words
+from soakd.analysis.waivers import hidden_words
 from soakd.model import DECIDING_ROLES, State
 from soakd.units import format_duration, format_rate
 
 
 def summary(
     state: State, run: RunData, checks: Mapping[str, Sequence[Check]], run_checks: Sequence[Check],
+    classes: Mapping[str, Class], outlook: Outlook, *, waived: str = "",
+) -> str:  # fmt: skip
+    """Write the one sentence that a reader takes away: the first finding of the state that was reached.
+
+    What is waived is part of it, whatever the state.
+    """
+    aside = f"; known and waived: {waived}" if waived else ""
+    if state == "PASS" and waived:
+        over = f"{_names(judged_engines(run))} over {format_duration(run.plan.duration_s)}"
+        return f"no leak, crash or breach of a limit that is not known in {over}{aside}"
+    return _sentence(state, run, checks, run_checks, classes, outlook) + aside
+
+
+def _sentence(
+    state: State, run: RunData, checks: Mapping[str, Sequence[Check]], run_checks: Sequence[Check],
     classes: Mapping[str, Class], outlook: Outlook,
 ) -> str:  # fmt: skip
-    """Write the one sentence that a reader takes away: the first finding of the state that was reached."""
     judged = judged_engines(run)
     if state == "PASS":
         return f"no leak, crash or breach of a limit in {_names(judged)} over {format_duration(run.plan.duration_s)}"
@@ -41,10 +56,13 @@ def visibility(run: RunData, checks: Mapping[str, Sequence[Check]], harness: str
     """Say what a run of this length could have seen, what of it is soakd's own, and what it could not have seen."""
     judged = judged_engines(run)
     for data in judged:
-        leak = next((c for c in deciding_checks(data, checks) if c.id.startswith("growth.")), None)
+        deciding = [c for c in deciding_checks(data, checks) if c.id.startswith("growth.")]
+        waived = any("waived" in c.more and c.id.startswith("growth.") for c in checks[data.name])
+        leak = next(iter(deciding), None) if not waived else None
         least = leak.more.get("minimum_detectable") if leak else None
         if leak is not None and least is not None:
             yield f"{_judged_part(data)}: a leak of {_rate_words(least, leak, data)} would have been seen"
+        yield from hidden_words(data, checks[data.name])
     if harness is not None:
         yield harness
     longest_s = max((data.plan.load.duration_s for data in judged), default=0.0)

@@ -25,6 +25,7 @@ from soakd.analysis.server_words import CALM, LEAK, classify_server, describe_se
 from soakd.analysis.service_checks import check_service, level_difference
 from soakd.analysis.sites import attribution, looks
 from soakd.analysis.summary import summary, visibility
+from soakd.analysis.waivers import apply_waivers, waived_words
 from soakd.model import State
 
 SCHEMA = "soakd.verdict/1"
@@ -50,23 +51,24 @@ def make_verdict(
     checks = {engine.name: _check_engine(engine, outlook, memory) for engine in run.engines}
     for engine in run.engines if run.faults else ():
         checks[engine.name] += [as_of(outlook, check) for check in check_faults(engine, run)]
+    unwaived, (checks, fates, known) = checks, apply_waivers(run, checks)
     controls = judge_controls(run, checks)
     own = check_observer(run, outlook)
     run_checks = [*check_judged(run), check_controls(controls, outlook), *check_run_evidence(run, outlook), own]
     decided = [c.verdict for engine in run.engines for c in deciding_checks(engine, checks)]
     state = worst([*decided, *(c.verdict for c in run_checks if c.decides), *_ending(run, running)])
-    clients = {e.name: classify(e, checks[e.name]) for e in run.engines}
-    servers = {e.name: classify_server(e, clients[e.name], checks[e.name]) for e in run.engines}
+    clients = {e.name: classify(e, unwaived[e.name]) for e in run.engines}
+    servers = {e.name: classify_server(e, clients[e.name], unwaived[e.name]) for e in run.engines}
     classes = {name: _of_both(client, servers[name]) for name, client in clients.items()}
     taken = observer(run, own, checks)
     return {
         "schema": SCHEMA,
         "run_id": meta["run_id"],
         "verdict": state,
-        "summary": summary(state, run, checks, run_checks, classes, outlook),
+        "summary": summary(state, run, checks, run_checks, classes, outlook, waived=waived_words(fates)),
         "visibility": list(visibility(run, checks, harness_words(taken))),
         "run": _run(run, meta, outlook),
-        "engines": [_engine(e, checks[e.name], classes[e.name], servers[e.name]) for e in run.engines],
+        "engines": [_engine(e, checks[e.name], classes[e.name], servers[e.name], known) for e in run.engines],
         "checks": [check.as_dict() for check in run_checks],
         **({} if running else _compared(run, checks)),
         "controls": controls,
@@ -74,7 +76,7 @@ def make_verdict(
         "incidents": _incidents(run),
         "faults": describe_faults(run),
         "exclusions": exclusions(run),
-        "waivers": [],
+        "waivers": fates,
         "artifacts": list(artifacts),
     }
 
@@ -125,7 +127,10 @@ def _of_both(client: Class, server: Class | None) -> Class:
     return server if server is not None and server.name == LEAK and client.name in CALM else client
 
 
-def _engine(data: EngineData, checks: Sequence[Check], found: Class, server: Class | None) -> dict[str, Any]:
+def _engine(
+    data: EngineData, checks: Sequence[Check], found: Class, server: Class | None,
+    known: Mapping[tuple[str, str], str],
+) -> dict[str, Any]:  # fmt: skip
     config = data.plan.config
     servers = describe_server(data, server, checks)
     return {
@@ -139,7 +144,9 @@ def _engine(data: EngineData, checks: Sequence[Check], found: Class, server: Cla
         "segments": [life.as_dict() for life in data.lives],
         **({"servers": [servers]} if servers else {}),
         "checks": [check.as_dict() for check in checks],
-        "attribution": attribution(data, checks),
+        "attribution": [
+            {**site, "known": known.get((data.name, site["fingerprint"]))} for site in attribution(data, checks)
+        ],
         **({"looks": ended} if (ended := looks(data)) else {}),
     }  # fmt: skip
 

@@ -22,6 +22,8 @@ from soakd.words import STYLES, control_word, leak_check, limit_words, value_wor
 RUN = "run"
 """Stands in the engines' column for checks of the run as a whole."""
 INFORMATIONAL = "informational"
+WAIVED = "waived"
+"""In place of the state of a check that fails and is known."""
 INDENT = "  "
 LONGEST_TEXT = 4000
 
@@ -91,6 +93,10 @@ def _row(engine: Mapping[str, Any], check: Mapping[str, Any], *, is_leak_check: 
     if role == "control" and not is_leak_check:  # a control answers one question; else only what broke is news
         decides, minor = False, state == "PASS" or check_id.startswith(("growth.", "latency."))
     note = printable(check.get("reason") or "")
+    if "waived" in check:
+        return Row(
+            printable(engine.get("name")), check_id, WAIVED, value_words(check), limit_words(check), note, minor=False
+        )
     if not decides:
         note = f"{INFORMATIONAL}; {note}" if note else INFORMATIONAL
     word = (control_word(str(engine.get("kind")), state) if is_leak_check else None) or state

@@ -1,4 +1,4 @@
-"""Where engines grow, as lines: one a site, and one a deep look that failed."""
+"""Where engines grow, as lines: one a site, one a deep look that failed, one a waiver that was of no use."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,6 +18,11 @@ def site_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
         for look in engine.get("looks") or ():
             if look.get("state") == "failed":
                 yield f"{name}: a deep look ({printable(look.get('route'))}) failed: {printable(look.get('why') or '')}"
+    for fate in verdict.get("waivers") or ():
+        if fate.get("state") != "used":
+            why = [each.get("why") for each in fate.get("beyond") or ()] + [fate.get("why")]
+            told = "; ".join(printable(reason, 1000) for reason in why if reason)
+            yield f"waiver {printable(fate.get('name'))} is {printable(fate.get('state'))}: {told}"
 
 
 def _facts(site: Mapping[str, Any]) -> str:
@@ -26,4 +31,5 @@ def _facts(site: Mapping[str, Any]) -> str:
     facts += [f"{site['things_per_operation']:.3g}/op"] if "things_per_operation" in site else []
     facts += [f"runs {printable(name)}" for name in (site.get("runs") or ())[:1]]
     facts += [f"kept in {printable(holder)}" for holder in (site.get("held_by") or ())[:1]]
+    facts += [f"known: {printable(site['known'])}"] if site.get("known") else []
     return f": {', '.join(facts)}" if facts else ""

@@ -27,6 +27,16 @@ def _checks(status: RunStatus, _: float) -> Values:
     )
 
 
+def _waived(status: RunStatus, _: float) -> Values:
+    """Checks that fail and decide nothing, because what grows is known."""
+    return [
+        ((engine.name, check_id), 1.0)
+        for engine in status.engines.values()
+        for check_id, check in engine.checks.items()
+        if "waived" in check
+    ]
+
+
 def _incidents(status: RunStatus, _: float) -> Values:
     """Every kind is there from the first scrape on, so that Prometheus sees the first incident as an increase."""
     counts = Counter(dict.fromkeys(sorted(INCIDENTS), 0))
@@ -48,6 +58,10 @@ FAMILIES = (
         "soakd_check_state", "gauge", ("engine", "check", "state"),
         "1 for the present answer of a check: what it says so far while the run goes on", "before the judge has looked",
         _checks,
+    ),
+    Family(
+        "soakd_check_waived", "gauge", ("engine", "check"),
+        "1 for a check that fails, or has so far, by growth that a waiver lists", "where nothing is waived", _waived,
     ),
     Family(
         "soakd_verdict_state", "gauge", ("state",), "1 for the verdict of the run, INCOMPLETE while it goes on",

@@ -16,12 +16,29 @@ def junit(verdict: Mapping[str, Any]) -> str:
     suites = ET.Element("testsuites", name=f"soakd {verdict['run_id']}")
     for engine in verdict.get("engines", []):
         _add_suite(suites, engine["name"], engine["checks"], engine["role"])
+    if fates := verdict.get("waivers"):
+        _add_waivers(suites, fates)
     whole = {"id": "verdict", "verdict": verdict["verdict"], "reason": verdict["summary"]}
     _add_suite(suites, "run", [*verdict.get("checks", []), whole])
     for count in ("tests", "failures", "errors", "skipped"):
         suites.set(count, str(sum(int(suite.get(count, "0")) for suite in suites)))
     ET.indent(suites)
     return _xml_text(ET.tostring(suites, encoding="unicode", xml_declaration=True)) + "\n"
+
+
+def _add_waivers(suites: ET.Element, fates: Sequence[Mapping[str, Any]]) -> None:
+    """Write what became of every waiver: passed where it was of use, else skipped with the reason. None fails."""
+    suite = ET.SubElement(suites, "testsuite", name="waivers")
+    for fate in fates:
+        case = ET.SubElement(suite, "testcase", classname="soakd.waivers", name=fate["name"])
+        if fate["state"] != "used":
+            why = [each["why"] for each in fate.get("beyond", [])] + [fate.get("why", "")]
+            message = f"{fate['state']}: {'; '.join(filter(None, why))} (expires {fate['expires']})"
+            ET.SubElement(case, "skipped", message=message)
+    suite.set("tests", str(len(fates)))
+    suite.set("failures", "0")
+    suite.set("errors", "0")
+    suite.set("skipped", str(sum(fate["state"] != "used" for fate in fates)))
 
 
 def _xml_text(text: str) -> str:

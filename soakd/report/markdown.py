@@ -61,6 +61,7 @@ def _lines(verdict: Mapping[str, Any]) -> Iterator[str]:
         yield ""
         yield from table(verdict["checks"])
         yield ""
+    yield from waivers(verdict.get("waivers", []))
     for comparison in verdict.get("comparisons", []):
         yield from compared(comparison)
         yield ""
@@ -92,6 +93,22 @@ def sites(engine: Mapping[str, Any]) -> Iterator[str]:
             yield ""
 
 
+def waivers(fates: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Write what became of every waiver as a Markdown table."""
+    if not fates:
+        return
+    yield "## Waivers"
+    yield ""
+    yield "| waiver | state | of | reason | expires | why |"
+    yield "|---|---|---|---|---|---|"
+    for fate in fates:
+        places = [f"{each['engine']} {each['check']}" for each in (*fate.get("covers", []), *fate.get("beyond", []))]
+        why = [each["why"] for each in fate.get("beyond", [])] + ([fate["why"]] if "why" in fate else [])
+        cells = (fate["name"], fate["state"], ", ".join(places), fate["reason"], fate["expires"], "; ".join(why))
+        yield f"| {' | '.join(plain(cell) or '-' for cell in cells)} |"
+    yield ""
+
+
 def compared(comparison: Mapping[str, Any]) -> Iterator[str]:
     """Write a rival or twin beside its subject as a Markdown table."""
     subject, other = comparison["subject"], comparison["other"]
@@ -114,7 +131,7 @@ def table(checks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield "| check | verdict | measured | limit | why |"
     yield "|---|---|---|---|---|"
     for check in checks:
-        aside = " (informational)" if check.get("informational") else ""
+        aside = " (known)" if "waived" in check else " (informational)" if check.get("informational") else ""
         reason = plain(check.get("reason", ""))
         cells = (
             plain(check["id"]) + aside,

@@ -100,6 +100,7 @@ ONLY_ON_A_HOST_OF_ITS_OWN = {"SoakdRateLow", "SoakdCoverageLow", "SoakdCpuHigh"}
 """Alerts that speak of the time that a soak gets: tests share their host with others."""
 ONLY_WHERE_SOMETHING_GROWS = ("soakd_engine_time_to_limit_seconds",)
 RIGHTLY_ABSENT = (
+    "soakd_check_waived",
     *NEVER_IN_THIS_RUN, *ONLY_WHERE_SOMETHING_GROWS, *ONLY_WITH_FAULTS,
     *(() if Path("/proc/pressure/cpu").exists() else ("soakd_host_cpu_pressure_", "soakd_host_memory_pressure_",
                                                       "soakd_host_io_pressure_")),
