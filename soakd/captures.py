@@ -51,9 +51,26 @@ async def read_captures(python: str | None, captures: Sequence[Mapping[str, Any]
         {"sites": [...]}, or {"state": "failed", "why": ...}.
     """
     arguments = [str(part) for capture in captures for part in (capture["path"], capture["operations"])]
+    return await _ask(python, "soakd.attribution.resolve", arguments)
+
+
+async def read_stacks(python: str | None, path: Path) -> dict[str, Any]:
+    """Read the whole stacks of one capture, for a flame graph.
+
+    Args:
+        python: the engine's interpreter; None for soakd's own.
+        path: the capture.
+
+    Returns:
+        {"stacks": [{"frames", "bytes"}]}, frames root first, or {"state": "failed", "why": ...}.
+    """
+    return await _ask(python, "soakd.attribution.flames", [str(path)])
+
+
+async def _ask(python: str | None, module: str, arguments: Sequence[str]) -> dict[str, Any]:
     with import_folder() as imports:
         process = await asyncio.create_subprocess_exec(
-            "nice", "-n", NICENESS, python or sys.executable, "-P", "-m", "soakd.attribution.resolve", *arguments,
+            "nice", "-n", NICENESS, python or sys.executable, "-P", "-m", module, *arguments,
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             env=dict(worker_environment(python, imports)),
         )  # fmt: skip

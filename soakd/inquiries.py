@@ -9,8 +9,13 @@ from pathlib import Path
 
 from soakd import journal, rundir
 from soakd.diff import diff_heaps, diff_runs, differences
+<<<<<<< HEAD
 from soakd.errors import ConfigError, PreflightError
 from soakd.standing import Standing
+=======
+from soakd.errors import ConfigError, JournalError
+from soakd.flames import collect
+>>>>>>> c9974f1 (flamegraph: the bytes that survive as a page of inline SVG, from captures or sites)
 from soakd.units import format_bytes, parse_duration
 from soakd.upkeep import read_verdict
 
@@ -54,6 +59,7 @@ def report(options: argparse.Namespace) -> int:
     return 0
 
 
+<<<<<<< HEAD
 def status(options: argparse.Namespace) -> int:
     """Show how a run stands, on one screen."""
     from soakd.display import print_standing
@@ -93,6 +99,27 @@ def _aftermath(standing: Standing) -> str | None:
     return f"ended ({standing.status.ended_for}): soakd verdict {standing.run.path} shows its verdict"
 
 
+=======
+def flamegraph(options: argparse.Namespace) -> int:
+    """Write the flame graphs of a run as one page."""
+    from soakd.report import flamegraph as graphs
+
+    run = rundir.find(options.run, Path(options.runs))
+    flames = collect(run, options.engine)
+    if not flames:
+        of = f"engine {options.engine}" if options.engine else "any engine"
+        raise JournalError(f"{run.path}: no deep look has named anything that grows in {of}: there is nothing to draw")
+    path = Path(options.output) if options.output else run.path / rundir.FLAMES
+    title = f"{run.run_id}: {options.engine}" if options.engine else run.run_id
+    rundir.write_atomically(path, graphs.page(title, flames))
+    for flame in flames:
+        if flame.note:
+            print(f"soakd: {flame.engine}: {flame.note}: drawn from the sites that were named", file=sys.stderr)
+    print(f"wrote {path}")
+    return 0
+
+
+>>>>>>> c9974f1 (flamegraph: the bytes that survive as a page of inline SVG, from captures or sites)
 def _moment(flag: str, text: str | None) -> float | None:
     try:
         return None if text is None else parse_duration(text)

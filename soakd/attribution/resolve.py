@@ -58,7 +58,7 @@ def read_capture(path: str) -> dict[Key, Seen]:
     reader = memray.FileReader(path)
     try:
         return by_site(
-            (r.size, r.n_allocations, _stack(r)) for r in reader.get_leaked_allocation_records(merge_threads=True)
+            (r.size, r.n_allocations, stack_of(r)) for r in reader.get_leaked_allocation_records(merge_threads=True)
         )
     finally:
         reader.close()
@@ -118,11 +118,17 @@ def _application(stack: Sequence[Frame]) -> Iterator[Frame]:
         if frame.file.endswith(PYTHON):
             if is_application(frame.file):
                 yield frame
-        elif frame.file and not _PLUMBING.search(frame.file) and not _ALLOCATORS.match(frame.function):
+        elif frame.file and not is_plumbing(frame):
             yield frame
 
 
-def _stack(record: Any) -> tuple[Frame, ...]:
+def is_plumbing(frame: Frame) -> bool:
+    """Tell whether a native frame is an allocator's, a runtime's or the interpreter's."""
+    return bool(_PLUMBING.search(frame.file) or _ALLOCATORS.match(frame.function))
+
+
+def stack_of(record: Any) -> tuple[Frame, ...]:
+    """Return the stack of an allocation, leaf first; Python and native frames where the capture has both."""
     try:
         steps = record.hybrid_stack_trace(max_stacks=MOST_STACK)
     except (NotImplementedError, ValueError):
