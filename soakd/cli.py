@@ -187,6 +187,14 @@ def _add_inquiries(subparsers: "argparse._SubParsersAction[argparse.ArgumentPars
     )
     _add_run_options(flames)
     flames.add_argument("--engine", metavar="NAME", help="only this engine")
+    snapshot = _add(
+        subparsers, "snapshot", inquiries.snapshot, "take a heap snapshot of a run that goes on, or look deeper"
+    )
+    snapshot.add_argument("run", metavar="RUN|PID", help='a run\'s folder, its name, "latest", or the pid of a worker')
+    snapshot.add_argument("--engine", metavar="NAME", help="only this engine (default: all but the controls)")
+    snapshot.add_argument("--deep", action="store_true", help="which containers, or lines, grow: takes a minute")
+    snapshot.add_argument("--json", action="store_true", help="the whole answer")
+    _add_runs_option(snapshot)
     flames.add_argument("--output", metavar="FILE", help="where to (default: flamegraph.html in the run's folder)")
 
 

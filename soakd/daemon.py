@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from soakd import notify, rundir
+from soakd.asked import Asked
 from soakd.backends import Backends
 from soakd.deeplooks import DeepLooks
 from soakd.errors import JournalError, SoakdError
@@ -70,6 +71,7 @@ class Daemon:
         self._backends: Backends | None = None
         self._faults: Faults | None = None
         self._looks: DeepLooks | None = None
+        self._asked = Asked(plan)
         self._one_judge = asyncio.Lock()
         self._journal_id: tuple[int, int] | None = None
         self._life = 0
@@ -104,7 +106,7 @@ class Daemon:
         """
         loop = asyncio.get_running_loop()
         http = self.plan.config.http
-        controls = Controls(token=self.run.token(), stop=self._stop_when_asked)
+        controls = Controls(token=self.run.token(), stop=self._stop_when_asked, snapshot=self._asked.snapshot)
         server, _ = await serve(self.status, http.host, http.port, time.monotonic, controls, verdict=self.run.verdict)
         self.status.served_at = server.url
         self._events.serving(self.status.served_at, self.run.path)
@@ -191,6 +193,7 @@ class Daemon:
             journal.put(record)
             if self._looks is not None:
                 self._looks.note(record)
+            self._asked.note(record)
 
         resumed = self._resumption
         past = {} if resumed is None else resumed.engines
@@ -211,6 +214,9 @@ class Daemon:
             self.plan, order=supervisor.tell, sink=put, judge=self._judge_so_far,
             folder=self.run.path.resolve() / rundir.CAPTURES,
         )  # fmt: skip
+        self._asked.connect(
+            supervisor.tell, lambda name: looks.ask(name, supervisor.origin_s or 0.0), supervisor.started
+        )
         self._supervisor = supervisor
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -83,7 +83,7 @@ class DeepLooks:
         """The growth of each engine in the judgements running in which it was too much."""
         self._suspected: set[str] = set()
         self._last: Verdict | None = None
-        self._light: asyncio.Task[None] | None = None
+        self._light: asyncio.Task[Mapping[str, Any]] | None = None
 
     def _lead_s(self, end_s: float) -> float:
         return min(max(LEAST_LEAD_S, LEAD * self.judge_took_s), MOST_LEAD * end_s)
@@ -159,6 +159,30 @@ class DeepLooks:
                 self._light = asyncio.get_running_loop().create_task(self._look(engine, order))
                 return
 
+    async def ask(self, name: str, origin_s: float) -> Mapping[str, Any]:
+        """Take a look because somebody asks: a light one in the load phase, whose memory is judged.
+
+        Args:
+            name: of an engine of the plan.
+            origin_s: when the run began, on CLOCK_MONOTONIC.
+
+        Returns:
+            The body of the look's last record; its `state` is "failed" with `why` where it could not be taken.
+        """
+        engine = next(each for each in self._plan.engines if each.config.name == name)
+        at_s, reload = _now_s() - origin_s, _reload(engine)
+        if self._one.locked():
+            return {"state": "failed", "why": "another look is under way: one at a time on a host"}
+        if not self._within_budget():
+            return {"state": "failed", "why": "the budget of looks for this hour is used up (attribution.per_hour)"}
+        if engine.load.start_s <= at_s < engine.load.end_s:
+            seconds = min(LIGHT_LOOK_S, engine.load.end_s - at_s)
+            return await self._look(engine, {"route": "python", "seconds": seconds, "light": True})
+        if reload.start_s <= at_s < reload.end_s:
+            seconds = min(LIGHT_LOOK_S, SHARE_OF_REST * (reload.end_s - at_s))
+            return await self._look(engine, {"route": "python", "seconds": seconds})
+        return {"state": "failed", "why": "no operations are performed now: a look needs the load or the reload phase"}
+
     def close(self) -> None:
         """End what is under way."""
         if self._light is not None:
@@ -175,12 +199,20 @@ class DeepLooks:
         else:
             await self._look(engine, {"route": route, "seconds": seconds}, begin_s - _now_s())
 
+<<<<<<< HEAD
     async def _look(self, engine: EnginePlan, order: Mapping[str, Any], begins_in_s: float = 0.0) -> None:
         async with self._one, _turn_on_this_host(TURN_SHARE * order["seconds"]) as waited_s:
             if waited_s is None:
                 self._failed(engine, order["route"], "another soak of this host was looking all the time")
                 return
             order = {**order, "seconds": order["seconds"] - max(0.0, waited_s - begins_in_s)}
+=======
+    async def _look(
+        self, engine: EnginePlan, order: Mapping[str, Any], begins_in_s: float = 0.0
+    ) -> Mapping[str, Any]:  # fmt: skip
+        """Order a look and wait for its answer; returns the body of its last record."""
+        async with self._one:
+>>>>>>> 9642491 (snapshot: on demand, of a run that goes on, through its HTTP interface)
             number, self._next_id = self._next_id, self._next_id + 1
             operations = int(min(MOST_OPERATIONS, engine.rate_per_s * order["seconds"] * FIRST_WINDOW_SHARE))
             whole = {"id": number, "operations": operations, "folder": str(self._folder), **order}
@@ -189,9 +221,10 @@ class DeepLooks:
             self._looked_at = engine.config.name
             try:
                 if not self._order(engine.config.name, {"deep": whole}):
-                    self._failed(engine, order["route"], "the engine's process is not running")
-                    return
-                await self._take(engine, order["route"], answer, begins_in_s + order["seconds"] + ANSWER_WITHIN_S)
+                    return self._failed(engine, order["route"], "the engine's process is not running")
+                return await self._take(
+                    engine, order["route"], answer, begins_in_s + order["seconds"] + ANSWER_WITHIN_S
+                )
             finally:
                 del self._answers[number]
                 self._looked_at = None
@@ -199,25 +232,25 @@ class DeepLooks:
 
     async def _take(
         self, engine: EnginePlan, route: str, answer: "asyncio.Future[Record]", within_s: float
-    ) -> None:  # fmt: skip
+    ) -> Mapping[str, Any]:  # fmt: skip
         try:
             record = await asyncio.wait_for(answer, within_s)
         except TimeoutError:
-            self._failed(engine, route, f"no answer within {within_s:.0f}s")
-            return
+            return self._failed(engine, route, f"no answer within {within_s:.0f}s")
         except ProbeError as error:
-            self._failed(engine, route, str(error))
-            return
-        if record.body.get("capture"):
-            found = await self._read(engine.config.python, record.body["capture"])
-            body = merged(record.body, found)
+            return self._failed(engine, route, str(error))
+        body = record.body
+        if body.get("capture"):
+            body = merged(body, await self._read(engine.config.python, body["capture"]))
             self._sink(Record(kind="attribution", engine=record.engine, segment=record.segment, at=now(), body=body))
+        return body
 
-    def _failed(self, engine: EnginePlan, route: str, why: str) -> None:
+    def _failed(self, engine: EnginePlan, route: str, why: str) -> Mapping[str, Any]:
         at = now()
         body = {"id": 0, "route": route, "state": "failed", "why": why, "from_mono_s": at.mono_s,
                 "until_mono_s": at.mono_s, "operations": [], "sites": [], "capture": []}  # fmt: skip
         self._sink(Record(kind="attribution", engine=engine.config.name, segment=0, at=at, body=body))
+        return body
 
     def _within_budget(self) -> bool:
         while self._begun_s and self._begun_s[0] < _now_s() - HOUR_S:

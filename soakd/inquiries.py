@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from soakd import journal, rundir
+from soakd import journal, remote, rundir
 from soakd.diff import diff_heaps, diff_runs, differences
 <<<<<<< HEAD
 from soakd.errors import ConfigError, PreflightError
@@ -119,7 +119,28 @@ def flamegraph(options: argparse.Namespace) -> int:
     return 0
 
 
+<<<<<<< HEAD
 >>>>>>> c9974f1 (flamegraph: the bytes that survive as a page of inline SVG, from captures or sites)
+=======
+def snapshot(options: argparse.Namespace) -> int:
+    """Have a run that goes on take heap snapshots, or deep looks, and show them."""
+    from soakd.display import snapshots as lines
+
+    run, engine = remote.find(options.run, Path(options.runs))
+    names = [options.engine or engine] if options.engine or engine else remote.engines_of(run)
+    answers = [remote.ask(run, str(name), deep=options.deep) for name in names]
+    if options.json:
+        sys.stdout.write(rundir.to_json({"run_id": run.run_id, "engines": answers}))
+        return 0
+    for number, answer in enumerate(answers):
+        if number:
+            print()
+        for line in lines.snapshot_lines(answer):
+            print(line)
+    return 0
+
+
+>>>>>>> 9642491 (snapshot: on demand, of a run that goes on, through its HTTP interface)
 def _moment(flag: str, text: str | None) -> float | None:
     try:
         return None if text is None else parse_duration(text)

@@ -65,6 +65,9 @@ class Children:
         self._is_snapshot = False
         self._forked_at_s = 0.0
         self._body: dict[str, Any] | None = None
+        self._asked: int | None = None
+        self._answers: int | None = None
+        """The number of the request that the present snapshot answers."""
         self._values: dict[str, float] = {}
 
     @property
@@ -76,6 +79,8 @@ class Children:
         """Fork the child that is due, reachable before snapshot where both are; say whether there is one now."""
         if self.alive:
             return True
+        if self._asked is not None:
+            return self._start_asked(now_s)
         cadence = self._reachable if self._reachable.due_s <= self._snapshot.due_s else self._snapshot
         if now_s < cadence.due_s:
             return False
@@ -91,6 +96,19 @@ class Children:
         cadence.went(now_s, fork_s)
         return self.alive
 
+    def ask(self, number: int) -> None:
+        """Take a snapshot as soon as no other child lives; its body has `asked`, the number."""
+        self._asked = number
+
+    def _start_asked(self, now_s: float) -> bool:
+        self._answers, self._asked = self._asked, None
+        self._is_snapshot, self._forked_at_s = True, now_s
+        try:
+            self._child = self._fork()
+        except (ProbeError, OSError, ValueError) as error:
+            self._fail(self._snapshot, str(error))
+        return self.alive
+
     def poll(self, now_s: float) -> dict[str, Any] | None:
         """Look after the child; give the body of a finished, failed or skipped snapshot, once."""
         if self._child is not None:
@@ -102,6 +120,8 @@ class Children:
                 self._child = None
                 self._take(result)
         body, self._body = self._body, None
+        if body is not None and self._answers is not None:
+            body["asked"], self._answers = self._answers, None
         return body
 
     def hand_over(self, values: dict[str, float]) -> None:

@@ -84,6 +84,10 @@ class ProbeSet:
         """Fork the child that is due, if any; True if there is now one to `poll_child`. Cheap when none is due."""
         return self._children.start_if_due(now_s)
 
+    def ask_for_snapshot(self, number: int) -> None:
+        """Take a heap snapshot out of turn, whose body has `asked`, the number."""
+        self._children.ask(number)
+
     def poll_child(self, now_s: float) -> dict[str, Any] | None:
         """Look after the child without waiting; end a snapshot that keeps reachable bytes from being read.
 

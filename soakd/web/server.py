@@ -15,6 +15,7 @@ from aiohttp import web
 from soakd import metrics
 from soakd.errors import PreflightError
 from soakd.status import RunStatus
+from soakd.web import snapshots
 from soakd.web.access import MOST_CONNECTIONS, Gate, quiet_logger
 from soakd.web.api import Api
 from soakd.web.events import Events
@@ -35,6 +36,8 @@ class Controls:
     """Who shows it may ask; None: nobody."""
     stop: Callable[[], None] = lambda: None
     """End the run in order; asked again it does nothing more."""
+    snapshot: snapshots.Take = snapshots.refuse
+    """Take a heap snapshot of an engine, or a deep look at it."""
 
 
 class Serving:
@@ -124,6 +127,7 @@ def _application(
     application.router.add_get("/metrics", show_metrics)
     application.router.add_get("/healthz", show_health)
     application.router.add_post("/api/v1/stop", stop)
+    application.router.add_post(snapshots.PATH, snapshots.handler(controls.snapshot))
     return application
 
 

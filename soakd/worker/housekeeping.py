@@ -126,6 +126,8 @@ class Housekeeping:
                 self.stopping = True
             elif "fault" in order:
                 self._mind_fault(order["fault"], mono_s)
+            elif "snapshot" in order:
+                self._probes.ask_for_snapshot(int(order["snapshot"]))
             elif "deep" in order:
                 self._deep.order(order["deep"])
             elif "reload_policy" in order and self._reload_policy is not None:

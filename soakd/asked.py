@@ -1,0 +1,81 @@
+"""Heap snapshots and deep looks that somebody asks for while the run goes on. Knows workers by orders and records."""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from soakd.plan import Plan
+from soakd.records import Record
+
+WITHIN_S = 60.0
+"""A niced child of a busy host takes its time."""
+
+Answer = tuple[int, Mapping[str, Any]]
+"""A status as HTTP has them, and what is said."""
+Order = Callable[[str, Mapping[str, Any]], bool]
+Look = Callable[[str], Awaitable[Mapping[str, Any]]]
+
+
+class Asked:
+    """Passes requests on to the workers, one for each engine at a time, and waits for their answers."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._ways: tuple[Order, Look, asyncio.Event] | None = None
+        self._numbers = itertools.count(1)
+        self._waiting: dict[str, tuple[int, asyncio.Future[Mapping[str, Any]]]] = {}
+
+    def connect(self, order: Order, look: Look, started: asyncio.Event) -> None:
+        """Take what sends an order to the worker of an engine, what takes a deep look, and what says that they run."""
+        self._ways = order, look, started
+
+    def note(self, record: Record) -> None:
+        """Take note of what a worker says."""
+        number, answer = self._waiting.get(record.engine, (0, None))
+        if answer is None or answer.done():
+            return
+        if record.kind == "snapshot" and record.body.get("asked") == number:
+            answer.set_result(record.body)
+        elif record.kind in ("hello", "bye"):
+            answer.set_result({"skipped": "the engine's process ended meanwhile"})
+
+    async def snapshot(self, name: str, deep: bool) -> Answer:
+        """Take a heap snapshot of an engine, or with `deep` a look at it.
+
+        Returns:
+            200 with {"engine", "snapshot": the body of its record} or {"engine", "look": likewise}; 404 where there is
+            no such engine, 409 where it cannot be done now, 503 where it failed, each with {"error"}.
+        """
+        engine = next((each for each in self._plan.engines if each.config.name == name), None)
+        if engine is None:
+            names = ", ".join(each.config.name for each in self._plan.engines)
+            return 404, {"error": f'no engine "{name}"; engines: {names}'}
+        if self._ways is None or not self._ways[2].is_set():
+            return 409, {"error": "the engines do not run yet"}
+        order, look, _ = self._ways
+        if deep:
+            body = await look(name)
+            if body.get("state") != "done":
+                return 503, {"error": f"{name}: {body.get('why')}"}
+            return 200, {"engine": name, "look": body}
+        if engine.snapshot_every_s is None:
+            return 409, {"error": f"{name}: no snapshots are taken of it (run.snapshot_every, or collect_every = off)"}
+        if name in self._waiting:
+            return 409, {"error": f"{name}: a snapshot is being taken"}
+        return await self._take(name, order)
+
+    async def _take(self, name: str, order: Order) -> Answer:
+        number, answer = next(self._numbers), asyncio.get_running_loop().create_future()
+        self._waiting[name] = number, answer
+        try:
+            if not order(name, {"snapshot": number}):
+                return 409, {"error": f"{name}: its process is not running"}
+            body = await asyncio.wait_for(answer, WITHIN_S)
+        except TimeoutError:
+            return 503, {"error": f"{name}: no snapshot within {WITHIN_S:.0f}s"}
+        finally:
+            del self._waiting[name]
+        if "skipped" in body:
+            return 503, {"error": f"{name}: no snapshot: {body['skipped']}"}
+        return 200, {"engine": name, "snapshot": body}
