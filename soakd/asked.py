@@ -2,8 +2,8 @@
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from soakd.plan import Plan
 from soakd.records import Record
@@ -13,8 +13,23 @@ WITHIN_S = 60.0
 
 Answer = tuple[int, Mapping[str, Any]]
 """A status as HTTP has them, and what is said."""
-Order = Callable[[str, Mapping[str, Any]], bool]
-Look = Callable[[str], Awaitable[Mapping[str, Any]]]
+
+
+class Workers(Protocol):
+    """Sends orders to workers."""
+
+    origin_s: float | None
+    """When the run began, on CLOCK_MONOTONIC; None before."""
+
+    def tell(self, name: str, order: Mapping[str, Any]) -> bool:
+        """Send an order to the worker of an engine; False where there is none."""
+
+
+class Looks(Protocol):
+    """Takes deep looks."""
+
+    async def ask(self, name: str, origin_s: float) -> Mapping[str, Any]:
+        """Take a look, and return the body of its last record."""
 
 
 class Asked:
@@ -22,13 +37,13 @@ class Asked:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._ways: tuple[Order, Look, asyncio.Event] | None = None
+        self._ways: tuple[Workers, Looks] | None = None
         self._numbers = itertools.count(1)
         self._waiting: dict[str, tuple[int, asyncio.Future[Mapping[str, Any]]]] = {}
 
-    def connect(self, order: Order, look: Look, started: asyncio.Event) -> None:
-        """Take what sends an order to the worker of an engine, what takes a deep look, and what says that they run."""
-        self._ways = order, look, started
+    def connect(self, workers: Workers, looks: Looks) -> None:
+        """Take who sends orders to the workers, and who takes deep looks."""
+        self._ways = workers, looks
 
     def note(self, record: Record) -> None:
         """Take note of what a worker says."""
@@ -51,11 +66,11 @@ class Asked:
         if engine is None:
             names = ", ".join(each.config.name for each in self._plan.engines)
             return 404, {"error": f'no engine "{name}"; engines: {names}'}
-        if self._ways is None or not self._ways[2].is_set():
+        if self._ways is None or (origin_s := self._ways[0].origin_s) is None:
             return 409, {"error": "the engines do not run yet"}
-        order, look, _ = self._ways
+        workers, looks = self._ways
         if deep:
-            body = await look(name)
+            body = await looks.ask(name, origin_s)
             if body.get("state") != "done":
                 return 503, {"error": f"{name}: {body.get('why')}"}
             return 200, {"engine": name, "look": body}
@@ -63,13 +78,13 @@ class Asked:
             return 409, {"error": f"{name}: no snapshots are taken of it (run.snapshot_every, or collect_every = off)"}
         if name in self._waiting:
             return 409, {"error": f"{name}: a snapshot is being taken"}
-        return await self._take(name, order)
+        return await self._take(name, workers)
 
-    async def _take(self, name: str, order: Order) -> Answer:
+    async def _take(self, name: str, workers: Workers) -> Answer:
         number, answer = next(self._numbers), asyncio.get_running_loop().create_future()
         self._waiting[name] = number, answer
         try:
-            if not order(name, {"snapshot": number}):
+            if not workers.tell(name, {"snapshot": number}):
                 return 409, {"error": f"{name}: its process is not running"}
             body = await asyncio.wait_for(answer, WITHIN_S)
         except TimeoutError:

@@ -110,7 +110,6 @@ def _add_judging(subparsers: Commands) -> None:
     _add_run_options(verdict)
     verdict.add_argument("--json", action="store_true", help="the file as it is")
 
-<<<<<<< HEAD
     status = _add(subparsers, "status", inquiries.status, "show how a run stands, on one screen")
     _add_run_options(status, default="latest")
     status.add_argument("--json", action="store_true", help="everything that is known")
@@ -132,9 +131,8 @@ def _add_judging(subparsers: Commands) -> None:
     report.add_argument(
         "--output", metavar="FILE", help="where the HTML goes (default: report.html in the run's folder)"
     )
-=======
-    _add_inquiries(subparsers)
->>>>>>> c9974f1 (flamegraph: the bytes that survive as a page of inline SVG, from captures or sites)
+
+    _add_drawings(subparsers)
 
 
 def _add_keeping(subparsers: Commands) -> None:
@@ -166,27 +164,14 @@ def _add_keeping(subparsers: Commands) -> None:
     export.add_argument("--output", metavar="FILE", help="where to (default: standard output)")
 
 
-def _add_inquiries(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    diff = _add(
-        subparsers, "diff", inquiries.diff, "compare two runs, leak by leak, or two moments of one run, heap by heap"
-    )
-    diff.add_argument("run", metavar="RUN", nargs="+", help='one or two of: a run\'s folder, its name, or "latest"')
-    diff.add_argument("--from", metavar="D", help="compare the heap of one run from D after its origin, such as 6h")
-    diff.add_argument("--to", metavar="D", help="to D (default: from the begin to the end of the load phase)")
-    diff.add_argument("--json", action="store_true", help="the whole comparison")
-    _add_runs_option(diff)
-
-    report = _add(subparsers, "report", inquiries.report, "write a run's report: one HTML file, Markdown and JUnit")
-    _add_run_options(report)
-    report.add_argument(
-        "--output", metavar="FILE", help="where the HTML goes (default: report.html in the run's folder)"
-    )
-
+def _add_drawings(subparsers: Commands) -> None:
     flames = _add(
         subparsers, "flamegraph", inquiries.flamegraph, "draw where the bytes that survive come from, as one HTML file"
     )
     _add_run_options(flames)
     flames.add_argument("--engine", metavar="NAME", help="only this engine")
+    flames.add_argument("--output", metavar="FILE", help="where to (default: flamegraph.html in the run's folder)")
+
     snapshot = _add(
         subparsers, "snapshot", inquiries.snapshot, "take a heap snapshot of a run that goes on, or look deeper"
     )
@@ -195,7 +180,6 @@ def _add_inquiries(subparsers: "argparse._SubParsersAction[argparse.ArgumentPars
     snapshot.add_argument("--deep", action="store_true", help="which containers, or lines, grow: takes a minute")
     snapshot.add_argument("--json", action="store_true", help="the whole answer")
     _add_runs_option(snapshot)
-    flames.add_argument("--output", metavar="FILE", help="where to (default: flamegraph.html in the run's folder)")
 
 
 def _add_config_options(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:

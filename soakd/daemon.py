@@ -22,7 +22,7 @@ from soakd.interpreters import site_packages
 from soakd.journal import Journal
 from soakd.judging import run_judge
 from soakd.log import EventLog
-from soakd.packages import packages_of
+from soakd.packages import record_packages
 from soakd.plan import Plan
 from soakd.planfile import plan_as_dict
 from soakd.processes import cpu_of_children_s, now
@@ -214,9 +214,7 @@ class Daemon:
             self.plan, order=supervisor.tell, sink=put, judge=self._judge_so_far,
             folder=self.run.path.resolve() / rundir.CAPTURES,
         )  # fmt: skip
-        self._asked.connect(
-            supervisor.tell, lambda name: looks.ask(name, supervisor.origin_s or 0.0), supervisor.started
-        )
+        self._asked.connect(supervisor, looks)
         self._supervisor = supervisor
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -230,7 +228,7 @@ class Daemon:
                 group.create_task(self._sample_servers(supervisor, servers)),
                 group.create_task(self._service.tell(supervisor)),
                 group.create_task(looks.run(supervisor)),
-                group.create_task(self._record_packages(put)),
+                group.create_task(record_packages(self.plan, self._life, put)),
                 group.create_task(self._break_things(supervisor, faults)),
             ]
             tender = group.create_task(servers.run())
@@ -248,10 +246,6 @@ class Daemon:
                 await asyncio.wait([tender])
                 for helper in helpers:
                     helper.cancel()
-
-    async def _record_packages(self, put: Callable[[Record], None]) -> None:
-        """Say which packages the engines have, once."""
-        put(await packages_of(self.plan, self._life))
 
     async def _sample_servers(self, supervisor: Supervisor, servers: Backends) -> None:
         """Sample servers from when workers are."""

@@ -199,20 +199,14 @@ class DeepLooks:
         else:
             await self._look(engine, {"route": route, "seconds": seconds}, begin_s - _now_s())
 
-<<<<<<< HEAD
-    async def _look(self, engine: EnginePlan, order: Mapping[str, Any], begins_in_s: float = 0.0) -> None:
-        async with self._one, _turn_on_this_host(TURN_SHARE * order["seconds"]) as waited_s:
-            if waited_s is None:
-                self._failed(engine, order["route"], "another soak of this host was looking all the time")
-                return
-            order = {**order, "seconds": order["seconds"] - max(0.0, waited_s - begins_in_s)}
-=======
     async def _look(
         self, engine: EnginePlan, order: Mapping[str, Any], begins_in_s: float = 0.0
     ) -> Mapping[str, Any]:  # fmt: skip
         """Order a look and wait for its answer; returns the body of its last record."""
-        async with self._one:
->>>>>>> 9642491 (snapshot: on demand, of a run that goes on, through its HTTP interface)
+        async with self._one, _turn_on_this_host(TURN_SHARE * order["seconds"]) as waited_s:
+            if waited_s is None:
+                return self._failed(engine, order["route"], "another soak of this host was looking all the time")
+            order = {**order, "seconds": order["seconds"] - max(0.0, waited_s - begins_in_s)}
             number, self._next_id = self._next_id, self._next_id + 1
             operations = int(min(MOST_OPERATIONS, engine.rate_per_s * order["seconds"] * FIRST_WINDOW_SHARE))
             whole = {"id": number, "operations": operations, "folder": str(self._folder), **order}

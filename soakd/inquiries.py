@@ -9,13 +9,9 @@ from pathlib import Path
 
 from soakd import journal, remote, rundir
 from soakd.diff import diff_heaps, diff_runs, differences
-<<<<<<< HEAD
-from soakd.errors import ConfigError, PreflightError
-from soakd.standing import Standing
-=======
-from soakd.errors import ConfigError, JournalError
+from soakd.errors import ConfigError, JournalError, PreflightError
 from soakd.flames import collect
->>>>>>> c9974f1 (flamegraph: the bytes that survive as a page of inline SVG, from captures or sites)
+from soakd.standing import Standing
 from soakd.units import format_bytes, parse_duration
 from soakd.upkeep import read_verdict
 
@@ -59,7 +55,6 @@ def report(options: argparse.Namespace) -> int:
     return 0
 
 
-<<<<<<< HEAD
 def status(options: argparse.Namespace) -> int:
     """Show how a run stands, on one screen."""
     from soakd.display import print_standing
@@ -99,7 +94,6 @@ def _aftermath(standing: Standing) -> str | None:
     return f"ended ({standing.status.ended_for}): soakd verdict {standing.run.path} shows its verdict"
 
 
-=======
 def flamegraph(options: argparse.Namespace) -> int:
     """Write the flame graphs of a run as one page."""
     from soakd.report import flamegraph as graphs
@@ -119,9 +113,6 @@ def flamegraph(options: argparse.Namespace) -> int:
     return 0
 
 
-<<<<<<< HEAD
->>>>>>> c9974f1 (flamegraph: the bytes that survive as a page of inline SVG, from captures or sites)
-=======
 def snapshot(options: argparse.Namespace) -> int:
     """Have a run that goes on take heap snapshots, or deep looks, and show them."""
     from soakd.display import snapshots as lines
@@ -140,7 +131,6 @@ def snapshot(options: argparse.Namespace) -> int:
     return 0
 
 
->>>>>>> 9642491 (snapshot: on demand, of a run that goes on, through its HTTP interface)
 def _moment(flag: str, text: str | None) -> float | None:
     try:
         return None if text is None else parse_duration(text)

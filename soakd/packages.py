@@ -8,7 +8,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from soakd.interpreters import import_folder, worker_environment
@@ -32,16 +32,14 @@ print("soakd:" + json.dumps(found))
 """
 
 
-async def packages_of(plan: Plan, life: int) -> Record:
-    """Read the environments of all engines, each once, and make the record of them.
+async def record_packages(plan: Plan, life: int, sink: Callable[[Record], None]) -> None:
+    """Read the environments of all engines, each once, and record them.
 
     Args:
         plan: of the run.
         life: of the daemon.
-
-    Returns:
-        A `phase` record named "packages": `environments`, each {"engines", "packages": {name: version}}; one that could
-        not be read has `why` in place of its packages.
+        sink: takes a `phase` record named "packages": `environments`, each {"engines", "packages": {name: version}}, or
+            with `why` where they could not be read.
     """
     engines: dict[tuple[str | None, tuple[str, ...]], list[str]] = {}
     for engine in plan.engines:
@@ -49,7 +47,7 @@ async def packages_of(plan: Plan, life: int) -> Record:
     found = await asyncio.gather(*(_installed(*environment) for environment in engines))
     environments = [{"engines": names, **said} for names, said in zip(engines.values(), found, strict=True)]
     body = {"name": "packages", "environments": environments}
-    return Record(kind="phase", engine="", segment=life, at=now(), body=body)
+    sink(Record(kind="phase", engine="", segment=life, at=now(), body=body))
 
 
 async def _installed(python: str | None, path: tuple[str, ...]) -> Mapping[str, Any]:

@@ -66,7 +66,7 @@ def ask(run: RunDir, engine: str, *, deep: bool) -> dict[str, Any]:
         hint = f"soakd diff {run.path} --from D --to D compares the snapshots that it has"
         raise JournalError(f"{run.path}: is not running: nothing can be asked of it; {hint}")
     try:
-        address = (run.path / rundir.ADDRESS).read_text(encoding="utf-8").strip()
+        address = (run.path / rundir.ADDRESS).read_text(encoding="utf-8").strip().rstrip("/")
     except OSError as error:
         raise JournalError(f"{run.path}: says no address: it has not begun, or is just ending") from error
     request = urllib.request.Request(  # noqa: S310 - the address is the daemon's own

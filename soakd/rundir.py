@@ -167,19 +167,6 @@ class RunDir:
             raise JournalError(f"{path}: a token has at least {LEAST_TOKEN} characters")
         return token
 
-    def say_where(self, host: str | None, port: int) -> None:
-        """Write where the run's HTTP interface answers, for commands on this host; with None it answers no more.
-
-        Raises:
-            JournalError: the file cannot be written.
-        """
-        path = self.path / ADDRESS
-        if host is None:
-            path.unlink(missing_ok=True)
-            return
-        local = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-        write_atomically(path, f"http://{f'[{local}]' if ':' in local else local}:{port}\n")
-
     def is_running(self) -> bool:
         """Tell whether some daemon holds the run now."""
         try:
