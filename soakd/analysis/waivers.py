@@ -21,6 +21,7 @@ from soakd.analysis.rundata import EngineData, RunData, running_total
 from soakd.analysis.sites import attribution
 from soakd.settings import Waiver
 from soakd.waiverfile import WAIVABLE
+from soakd.words import quantity_words
 
 Checks = dict[str, list[Check]]
 HOLDERS = "holders"
@@ -112,7 +113,7 @@ def hidden_words(data: EngineData, checks: Sequence[Check]) -> Iterator[str]:
     """Say what a waiver may hide: growth beside the known leak that keeps below what is listed."""
     for check in checks:
         if "waived" in check.more and check.id.startswith("growth."):
-            up_to = f"{check.more['waived_up_to']:.3g} {check.unit}"
+            up_to = quantity_words(check.more["waived_up_to"], check.unit)
             yield (
                 f"{data.name}: {check.id} is waived up to {up_to}: "
                 "another leak that keeps below that together with the known one would not have been seen"
@@ -221,7 +222,8 @@ def _listed(
         if others is not None:
             return up_to, others
     if top > up_to:
-        return up_to, f"it may be {top:.4g} {check.unit}, {up_to:.4g} are listed{_advice(named)}"
+        words = quantity_words(top, check.unit), quantity_words(up_to, check.unit)
+        return up_to, f"it may be {words[0]}, {words[1]} are listed{_advice(named)}"
     return up_to, None
 
 

@@ -87,7 +87,7 @@ def test_it_is_said_in_the_sentence_the_markdown_junit_and_at_the_end_of_a_run()
     verdict = judged(BY_SITE, waiver(name="old", fingerprint=OTHER, expires="2026-12-31"), grows=LEAK)
     assert verdict["summary"].startswith("no leak, crash or breach of a limit that is not known in mine over 3min")
     assert "known and waived: mine: growth.reachable_bytes, growth.rss_anon_bytes (msgpack" in verdict["summary"]
-    assert any("is waived up to 114" in line for line in verdict["visibility"])
+    assert any("is waived up to 114 B/op" in line for line in verdict["visibility"])
     text = markdown(verdict)
     assert "| growth.reachable\\_bytes (known) | **FAIL** |" in text
     assert "| old | expired | - | msgpack keeps what it unpacks | 2026-12-31 | no site of this fingerprint" in text
@@ -138,7 +138,7 @@ def test_two_known_leaks_add_up_and_a_container_is_not_counted_beside_the_line_t
     records = [look((PRINT, 98.0), (OTHER, 97.0))]
     records[0].body["sites"][1]["tool"] = "holders"
     verdict = judged(*both, grows=per_operation(150), sites=(), records=records)
-    assert "114 are listed" in check(verdict, "mine", "growth.reachable_bytes")["reason"]
+    assert "114 B/op are listed" in check(verdict, "mine", "growth.reachable_bytes")["reason"]
 
 
 def test_a_leak_of_an_engine_is_known_up_to_a_rate_in_the_unit_of_each_check() -> None:
