@@ -20,7 +20,7 @@ from soakd.errors import JournalError, SoakdError
 from soakd.faults import Faults
 from soakd.interpreters import site_packages
 from soakd.journal import Journal
-from soakd.judging import run_judge
+from soakd.judging import first_verdict, run_judge
 from soakd.log import EventLog
 from soakd.packages import record_packages
 from soakd.plan import Plan
@@ -188,12 +188,10 @@ class Daemon:
         def put(record: Record) -> None:
             if not record.engine and self._life:
                 record = dataclasses.replace(record, segment=self._life)  # it tells whose clock it was read on
-            if self._faults is not None:
-                self._faults.note(record)
             journal.put(record)
-            if self._looks is not None:
-                self._looks.note(record)
-            self._asked.note(record)
+            for watcher in (self._faults, self._looks, self._asked):
+                if watcher is not None:
+                    watcher.note(record)
 
         resumed = self._resumption
         past = {} if resumed is None else resumed.engines
@@ -374,11 +372,7 @@ class Daemon:
         rundir.write_atomically(self.run.path / rundir.CONFIG, config.text)
         notify.keep(self.run.path, config.notify)
         rundir.write_atomically(self.run.path / rundir.ENVIRONMENT, rundir.to_json(self._environment))
-        first = {
-            "schema": "soakd.verdict/1", "run_id": self.run.run_id, "verdict": "INCOMPLETE",
-            "summary": "the run has just begun", "engines": [], "checks": [],
-        }  # fmt: skip
-        rundir.write_atomically(self.run.verdict, rundir.to_json(first))
+        rundir.write_atomically(self.run.verdict, rundir.to_json(first_verdict(self.run.run_id)))
 
     def _left_record(self) -> Record:
         body = {"name": "left", "reason": self._left}

@@ -52,3 +52,11 @@ async def run_judge(run: RunDir, *, live: bool) -> dict[str, Any]:
     except OSError as error:
         raise JournalError(f"{run.verdict}: cannot be read: {error.strerror}") from error
     return written
+
+
+def first_verdict(run_id: str) -> dict[str, Any]:
+    """Return what the verdict file says before anything was judged."""
+    return {
+        "schema": "soakd.verdict/1", "run_id": run_id, "verdict": "INCOMPLETE",
+        "summary": "the run has just begun", "engines": [], "checks": [],
+    }  # fmt: skip

@@ -45,7 +45,7 @@ def told(stack: Sequence[Frame]) -> tuple[str, ...]:
     """Write a stack, which is leaf first, root first and without what is nobody's code."""
     kept = [_name(frame) for frame in reversed(stack) if not _is_nobodys(frame)]
     merged = [name for name, _ in groupby(kept)]
-    return tuple(merged) if merged != [NO_SYMBOLS] else (HARNESS,)
+    return (HARNESS,) if merged in ([], [NO_SYMBOLS]) else tuple(merged)
 
 
 def _name(frame: Frame) -> str:
