@@ -9,8 +9,6 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PLACES = ("tests/leaks", "soakd/engines/planted")
-BY_THEIR_TEXT = {"rust_box": ("rust/soakd-py/src/leaks.rs", "block.try_reserve_exact(size_bytes)")}
-"""Where a comment would change what is compiled."""
 _OWN = re.compile(r"leaks/|engines/planted/|leaks\.(c|rs):|creference\.c:")
 _MARK = re.compile(r"leak: ([\w, -]+)")
 _KEEPS = re.compile(r"^\s*(?:self\.)?(\w+)\b.*# keeps: (\w+)")
@@ -26,7 +24,7 @@ class Case:
     route: str | None = None
     """Where it is not chosen by what grows."""
     named: str | None = None
-    """What names it where no line can: a kind of descriptor."""
+    """What names it where no marked line can: a kind of descriptor, a function of what was compiled before."""
     operations: int = 500
     """In the first window."""
 
@@ -50,10 +48,6 @@ def true_lines() -> Mapping[str, list[Line]]:
 
 
 def _marks() -> Iterator[tuple[Line, list[str]]]:
-    for name, (file, part) in BY_THEIR_TEXT.items():
-        lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
-        number = next(number for number, text in enumerate(lines, 1) if part in text)
-        yield Line(file=Path(file).name, number=number), [name]
     for place in PLACES:
         for path in sorted((ROOT / place).rglob("*")):
             if path.suffix in (".py", ".c", ".rs"):

@@ -136,7 +136,7 @@ CASES = [
     Case(name="descriptor", factory=f"{PLANTED}fd_leak", options={"every": 5}, named="descriptors: /dev/null"),
     Case(name="ctypes_malloc", factory=f"{PLANTED}malloc_leak"),
     Case(name="ctypes_mmap", factory=f"{PLANTED}mmap_leak", options={"bytes_per_operation": 400}),
-    Case(name="rust_box", factory=f"{PLANTED}rust_box_leak"),
+    Case(name="rust_box", factory=f"{PLANTED}rust_box_leak", named=" in leak_box, called from soakd/engines/planted/"),
     Case(name="pyo3_reference", factory=f"{PLANTED}pyo3_reference_leak"),
     *(
         Case(name=name, factory=HERE + name)
