@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 
-PARTS = ("driver", "sample", "attribution", "soak", "native", "rivals", "growth", "judge", "page")
+PARTS = ("driver", "sample", "attribution", "soak", "native", "rivals", "growth", "judge", "report", "page")
 
 
 def main(names: Sequence[str]) -> int:

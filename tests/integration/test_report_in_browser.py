@@ -1,24 +1,55 @@
-import shutil
-import subprocess
+"""The report as its readers open it: from a disk, in a real browser, with whatever theme and screen they have."""
+
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from soakd import reporting
+from tests.browser import Visit, chromium, needs_chromium, violations
 from tests.recorded import Story, per_operation
-from tests.written import recorded_run, verdict_of
+from tests.written import recorded_run, snapshot, verdict_of
+
+pytestmark = needs_chromium
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on this host")
-def test_a_browser_without_a_network_shows_it(tmp_path: Path) -> None:
-    leaking = recorded_run(tmp_path / "run", mine=Story(python=per_operation(100), restarts=(60.0,)))
-    [html, *_] = reporting.write_report(leaking, verdict_of(leaking), output=tmp_path / "report.html")
-    command = [
-        "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--dump-dom",
-        "--host-resolver-rules=MAP * ~NOTFOUND", "--proxy-server=127.0.0.1:9", "--enable-logging=stderr", "--v=0",
-        f"--user-data-dir={tmp_path / 'profile'}", html.as_uri(),
-    ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert "What happened when" in done.stdout, done.stderr[-2000:]
-    assert done.stdout.count("<svg") > 20
-    assert [line for line in done.stderr.splitlines() if ":CONSOLE" in line] == []
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    told = {"what": "operation_error", "detail": "boom", "traceback": "Traceback\n  File x"}
+    story = Story(python=per_operation(100), restarts=(60.0,), incidents=[(30.0, told)])
+    snapshots = [snapshot(t_s, 10 + int(t_s)) for t_s in range(70, 131, 10)]
+    run = recorded_run(tmp_path_factory.mktemp("report") / "run", more=snapshots, mine=story)
+    return reporting.write_report(run, verdict_of(run), output=None)[0]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_it_asks_for_nothing_complains_of_nothing_and_passes_axe(browser: Any, report: Path, theme: str) -> None:
+    with Visit(browser, report.as_uri(), theme=theme) as visit:
+        assert re.match(r"FAIL\s+mine: ", visit.text("h1"))
+        assert visit.page.locator("svg.chart").count() >= 10
+        assert violations(visit.page) == []
+        assert visit.requests == [report.as_uri()]
+        assert visit.complaints == []
+
+
+@pytest.mark.parametrize("width", [390, 1280, 1920])
+def test_it_is_as_wide_as_its_screen(browser: Any, report: Path, width: int) -> None:
+    with Visit(browser, report.as_uri(), width=width) as visit:
+        assert visit.page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_it_prints_without_cutting_a_table_or_a_chart(browser: Any, report: Path) -> None:
+    with Visit(browser, report.as_uri(), width=700) as visit:
+        visit.page.emulate_media(media="print")
+        cut = "[...document.querySelectorAll('.scroll, pre')].filter((e) => e.scrollWidth > e.clientWidth + 2).length"
+        assert visit.page.evaluate(cut) == 0
+        assert visit.page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert visit.page.pdf(prefer_css_page_size=True)[:5] == b"%PDF-"

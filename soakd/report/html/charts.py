@@ -76,7 +76,7 @@ def judged_charts(subject: Subject) -> Iterator[Html]:
         check = _growth_check(subject, signal)
         if check is not None and signal in subject.curves.levels:
             note = join([state_badge(check.get("verdict")), " ", growth_words(check)])
-            yield _judged(subject, signal, check, f"{TITLES[signal]}, change since the load began", note)
+            yield _judged(subject, signal, check, TITLES[signal], note)
 
 
 def control_chart(subject: Subject, note: Html) -> Html | None:
@@ -157,7 +157,7 @@ def _judged(subject: Subject, signal: str, check: Mapping[str, Any], title: str,
     steep = any(fit.limit[-1] - fit.limit[0] > MOST_STEEP * max(height, 1.0) for fit in fits)
     traces = [
         Trace(name="interval of the rate", style="fan", pieces=[_between(fit, level) for fit in fits], counts=False),
-        Trace(name=NAMES[signal], style="c1", pieces=seen),
+        Trace(name=f"{NAMES[signal]}, change since the load began", style="c1 wide", pieces=seen),
         Trace(name="without its cache entries", style="c2", pieces=[_change(p, level, subject.load) for p in rest]),
         Trace(name="fitted, with transients", style="fit", pieces=[_lined(f.t_s, f.fitted, level) for f in fits]),
         Trace(name="long-run rate", style="long", pieces=[_lined(f.t_s, f.long_run, level) for f in fits]),

@@ -37,7 +37,11 @@ def matrix(engines: Sequence[Entry], anchors: Mapping[str, str]) -> Html:
     """Write a row an engine and a column a family of checks; rows of rivals are informational."""
     families = [f for f in FAMILIES if any(_of_family(e, f) for e in engines)]
     rows = ([_linked(engine, anchors), *(_family_cell(engine, family) for family in families)] for engine in engines)
-    return table(["engine", *families], rows, class_="matrix")
+    drawn = table(["engine", *families], rows, class_="matrix")
+    if not any(engine.get("role") == "rival" for engine in engines):
+        return drawn
+    said = "Outlined: informational. Rivals are shown, and fail nobody's release."
+    return join([drawn, tag("p", said, class_="meta")])
 
 
 def checks_table(checks: Sequence[Entry]) -> Html:
