@@ -12,18 +12,18 @@ import sys
 import tempfile
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from soakd.attribution import Look
-from soakd.probes import confine
 from soakd.probes.allocator import live_native_bytes, live_python_bytes
 from soakd.probes.fork import ForkedChild
 from soakd.probes.process import open_fds, rss_bytes, threads
 from soakd.probes.snapshot import take_snapshot
 
 TITLE = "an observer's own growth: what looks and snapshots leave in one process, and operations outside the windows"
+KINDS = ("native", "python", "snapshot")
 WINDOWS = SNAPSHOTS = 300
 WARM = 5
 """Looks of each route, and snapshots, before it counts: memray is imported, caches of the interpreter fill."""
@@ -70,15 +70,15 @@ class Engine:
             self._entries.popitem(last=False)
 
 
-def main(folder: str) -> Iterator[dict[str, Any]]:
+def main(folder: str, kinds: Sequence[str] = KINDS) -> Iterator[dict[str, Any]]:
     """Look, and take snapshots, in this process; say what is left after each kind."""
-    confine._step_back = lambda: None  # children at the bench's own priority: what they leave does not depend on it
     engine = Engine()
     for _ in range(WARM):
-        for kind in ("native", "python", "snapshot"):
+        for kind in kinds:
             _observe(kind, engine, folder)
     before = _operation_ns(engine)
-    for kind, times in (("native", WINDOWS // 4), ("python", WINDOWS // 4), ("snapshot", SNAPSHOTS)):
+    for kind in kinds:
+        times = SNAPSHOTS if kind == "snapshot" else WINDOWS // 4
         readings, failed = [_reading()], 0
         for half in (times // 2, times - times // 2):
             failed += sum(not _observe(kind, engine, folder) for _ in range(half))
@@ -100,14 +100,14 @@ def main(folder: str) -> Iterator[dict[str, Any]]:
 def _observe(kind: str, engine: Engine, folder: str) -> bool:
     """Take a look of two windows, or a snapshot; say whether it came to its end."""
     if kind == "snapshot":
-        child = ForkedChild.start(take_snapshot)
+        child = ForkedChild.start(take_snapshot, niceness=0)
         while (result := child.poll()) is None:
             time.sleep(0.002)
         return result.values is not None
     states: list[str] = []
     order = {"id": 1, "route": kind, "operations": OPERATIONS, "seconds": 60.0, "folder": folder}
     look = Look(
-        order, "engine", fork=lambda job, prepare: ForkedChild.start(job, prepare=prepare, timeout_s=60.0),
+        order, "engine", fork=lambda job, prepare: ForkedChild.start(job, prepare=prepare, timeout_s=60.0, niceness=0),
         live_bytes=lambda: live_native_bytes() + live_python_bytes(), send=lambda body: states.append(body["state"]),
     )  # fmt: skip
     while not look.done:
@@ -137,5 +137,5 @@ def _operation_ns(engine: Engine) -> list[float]:
 
 
 if __name__ == "__main__":
-    for found in main(sys.argv[1]):
+    for found in main(sys.argv[1], sys.argv[2:] or KINDS):
         print(json.dumps(found), flush=True)

@@ -66,7 +66,7 @@ class _Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
 
 
-def settle(result_fd: int, parent_pid: int, timeout_s: float) -> None:
+def settle(result_fd: int, parent_pid: int, timeout_s: float, niceness: int) -> None:
     """Turn a fresh fork into a process of its own, before it does anything else; its signals come in blocked.
 
     It dies with the thread that forked it, and by SIGALRM shortly after `timeout_s` should nobody watch.
@@ -79,7 +79,7 @@ def settle(result_fd: int, parent_pid: int, timeout_s: float) -> None:
     signal.alarm(int(timeout_s) + 2)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     _forget_hooks()
-    _step_back()
+    _step_back(niceness)
 
 
 def shut_the_doors(result_fd: int) -> str:
@@ -123,10 +123,10 @@ def _forget_hooks() -> None:
     gc.callbacks.clear()
 
 
-def _step_back() -> None:
+def _step_back(niceness: int) -> None:
     """Leave processor and memory to the parent: niced, first to go when memory runs out, no core file."""
     with suppress(OSError):
-        os.nice(10)
+        os.nice(niceness)
     with suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
         file.write(b"1000")
     with suppress(OSError, ValueError):

@@ -24,6 +24,7 @@ from soakd.errors import ProbeError
 from soakd.probes import confine
 
 Job = Callable[[], Mapping[str, Any]]
+NICENESS = 10
 MOST_RESULT_BYTES = 4_000_000
 _CHUNK_BYTES = 65_536
 _KILL_WAIT_S = 5.0
@@ -61,7 +62,9 @@ class ForkedChild:
         self._result: Result | None = None
 
     @classmethod
-    def start(cls, job: Job, *, prepare: Callable[[], None] | None = None, timeout_s: float = 30.0) -> "ForkedChild":
+    def start(
+        cls, job: Job, *, prepare: Callable[[], None] | None = None, timeout_s: float = 30.0, niceness: int = NICENESS
+    ) -> "ForkedChild":  # fmt: skip
         """Fork, and return at once.
 
         Call it from a thread that outlives the child, best the main one: the child dies with it (prctl(2),
@@ -71,6 +74,7 @@ class ForkedChild:
             job: runs in the child, confined; its values must be fit for JSON.
             prepare: runs in the child before the doors are shut, for imports that the job needs.
             timeout_s: after which `poll` kills the child.
+            niceness: how far it stands back behind the process that it was copied from.
 
         Raises:
             ProbeError: the system gives no further process, memory or file descriptor.
@@ -82,7 +86,9 @@ class ForkedChild:
             raise ProbeError(f"no pipe for a forked child: {error}") from error
         try:
             os.set_blocking(pipe, False)
-            return cls._fork(job, prepare, timeout_s, pipe, write_end)
+            return cls._fork(
+                functools.partial(_be_the_child, job, prepare, timeout_s, niceness), timeout_s, pipe, write_end
+            )
         except OSError as error:
             os.close(pipe)
             raise ProbeError(f"cannot fork: {error}") from error
@@ -91,7 +97,7 @@ class ForkedChild:
 
     @classmethod
     def _fork(
-        cls, job: Job, prepare: Callable[[], None] | None, timeout_s: float, pipe: int, write_end: int
+        cls, be_the_child: Callable[[int, int], NoReturn], timeout_s: float, pipe: int, write_end: int
     ) -> "ForkedChild":
         parent_pid, collects = os.getpid(), gc.isenabled()
         gc.disable()
@@ -101,7 +107,7 @@ class ForkedChild:
             begun_ns = time.thread_time_ns()  # what a busy host takes meanwhile is not the cost of forking
             pid = os.fork()
             if pid == 0:
-                _be_the_child(job, prepare, timeout_s, write_end, parent_pid)
+                be_the_child(write_end, parent_pid)
             child = cls(pid, pipe, (time.thread_time_ns() - begun_ns) / 1e9, timeout_s)
         finally:
             if collects:
@@ -184,11 +190,11 @@ def _pipe() -> tuple[int, int]:
 
 
 def _be_the_child(
-    job: Job, prepare: Callable[[], None] | None, timeout_s: float, pipe: int, parent_pid: int
+    job: Job, prepare: Callable[[], None] | None, timeout_s: float, niceness: int, pipe: int, parent_pid: int
 ) -> NoReturn:
     try:
         gc.disable()
-        confine.settle(pipe, parent_pid, timeout_s)
+        confine.settle(pipe, parent_pid, timeout_s, niceness)
         rest = memoryview(_do(job, prepare, pipe))
         while rest:
             rest = rest[os.write(pipe, rest) :]

@@ -7,12 +7,12 @@ from soakd.attribution import Child, Look
 from soakd.errors import ProbeError
 from soakd.model import LOADED_PHASES, PhaseName
 from soakd.probes import allocator, process
-from soakd.probes.fork import ForkedChild
+from soakd.probes.fork import NICENESS, ForkedChild
 from soakd.probes.timing import Absent
 from soakd.worker.pipes import RecordPipe
 
 CHILD_WITHIN_S = 90.0
-"""A niced child gets little of a busy host."""
+"""A child gets little of a busy host."""
 
 
 class DeepLooks:
@@ -44,7 +44,12 @@ class DeepLooks:
             if self._order is None or phase not in LOADED_PHASES or self._too_early(phase):
                 return
             order, self._order = self._order, None
-            self._look = Look(order, self._engine, fork=_fork, live_bytes=_live_bytes, send=self._send)
+            # In the reload phase no growth is judged, and time is short; in the load phase the engine comes first.
+            niceness = NICENESS if order.get("light") else 0
+            self._look = Look(
+                order, self._engine, fork=lambda job, prepare: _fork(job, prepare, niceness),
+                live_bytes=_live_bytes, send=self._send,
+            )  # fmt: skip
         self._look.step(mono_s, operations)
         if self._look.done:
             self._look = None
@@ -63,11 +68,11 @@ class DeepLooks:
         self._records.send("attribution", body)
 
 
-def _fork(job: Callable[[], Mapping[str, Any]], prepare: Callable[[], None] | None) -> Child:
+def _fork(job: Callable[[], Mapping[str, Any]], prepare: Callable[[], None] | None, niceness: int) -> Child:
     short = process.memory_short_for_a_fork()
     if short is not None:
         raise ProbeError(short)
-    return ForkedChild.start(job, prepare=prepare, timeout_s=CHILD_WITHIN_S)
+    return ForkedChild.start(job, prepare=prepare, timeout_s=CHILD_WITHIN_S, niceness=niceness)
 
 
 def _live_bytes() -> int:
