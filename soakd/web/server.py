@@ -123,7 +123,7 @@ def _application(
     application.on_response_prepare.append(obey)
     Page().add_to(application.router)
     Api(status, now, verdict).add_to(application.router)
-    application.router.add_get("/api/v1/events", events.watch)
+    application.router.add_get("/api/v1/events", events.watch, allow_head=False)
     application.router.add_get("/metrics", show_metrics)
     application.router.add_get("/healthz", show_health)
     application.router.add_post("/api/v1/stop", stop)

@@ -221,3 +221,14 @@ def test_every_resource_is_documented() -> None:
     text = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`GET (/api/v1[^` ?]*)", text))
     assert {path.partition("?")[0] for path in RESOURCES.values()} | {"/api/v1"} == named
+
+
+def test_a_question_for_the_head_of_the_events_takes_no_place_among_the_watchers() -> None:
+    async def run() -> None:
+        serving, port = await serve(status_in_load(), "127.0.0.1", 0, lambda: ORIGIN_S + 60.0)
+        async with aiohttp.ClientSession() as client, client.head(f"http://127.0.0.1:{port}/api/v1/events") as answer:
+            assert answer.status == 405
+            assert serving.watchers == 0
+        await serving.cleanup()
+
+    asyncio.run(run())
