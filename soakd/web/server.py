@@ -16,7 +16,7 @@ from soakd import metrics
 from soakd.errors import PreflightError
 from soakd.status import RunStatus
 from soakd.web import snapshots
-from soakd.web.access import MOST_CONNECTIONS, Gate, quiet_logger
+from soakd.web.access import Gate, quiet_logger
 from soakd.web.api import Api
 from soakd.web.events import Events
 from soakd.web.page import Page, obey
@@ -25,6 +25,8 @@ LONGEST_LINE_BYTES = 4096
 LONGEST_HEADER_BYTES = 4096
 LARGEST_BODY_BYTES = 1024
 IDLE_S = 30.0
+AT_ONCE = 16
+"""So many connections are taken in one round of the loop, before it is known that they are too many."""
 LAST_ANSWER_S = 1.0
 
 
@@ -97,7 +99,7 @@ async def serve(
     assert runner.server is not None
     try:
         listener = await asyncio.get_running_loop().create_server(
-            gate.bounded(runner.server), host, port, backlog=MOST_CONNECTIONS
+            gate.bounded(runner.server), host, port, backlog=AT_ONCE
         )
     except (OSError, OverflowError) as error:
         await runner.cleanup()
