@@ -6,6 +6,7 @@ import dataclasses
 import ipaddress
 import math
 import os
+import resource
 import shutil
 import socket
 import time
@@ -45,6 +46,8 @@ MISSES = 0.3
 """Share of the operations of `authorize` that reach a policy, roundly."""
 ROW_BYTES = 450
 WORKER_BYTES = 60e6
+OWN_DESCRIPTORS, DESCRIPTORS_AN_ENGINE = 240, 8
+"""Of the daemon: its own files, the visitors of its port, pipes to each worker. Engines bring their own needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,7 @@ def check_host(plan: Plan, run_path: Path) -> Iterator[Finding]:
     """Look at the host: folder, disk, memory, processor, port. Nothing is started or left behind."""
     yield from _check_folder(plan, run_path)
     yield from _check_memory(plan)
+    yield from _check_descriptors(plan)
     yield from _check_processor(plan)
     yield from _check_port(plan)
     yield from _check_notify(plan)
@@ -207,6 +211,13 @@ def _check_memory(plan: Plan) -> Iterator[Finding]:
             f"memory: {format_bytes(free)} available, about {format_bytes(needed + reserve)} wanted: "
             "stop other programs",
         )
+
+
+def _check_descriptors(plan: Plan) -> Iterator[Finding]:
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    needed = OWN_DESCRIPTORS + DESCRIPTORS_AN_ENGINE * len(plan.engines)
+    if allowed != resource.RLIM_INFINITY and allowed < needed:
+        yield Finding("error", f"file descriptors: {allowed} allowed, {needed} needed: ulimit -n {needed} or more")
 
 
 def _check_processor(plan: Plan) -> Iterator[Finding]:

@@ -1,14 +1,17 @@
 """What of a host is not prepared for a soak, on hosts made of files; each finding names what mends it."""
 
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from soakd import preflight
 from soakd.host.preparation import heavy_processes, unprepared
 from tests.booted import wait_for
+from tests.recorded import plan_of
 
 
 def host(folder: Path, files: dict[str, str]) -> Path:
@@ -89,3 +92,13 @@ def test_a_busy_program_is_seen() -> None:
     finally:
         busy.kill()
         busy.wait()
+
+
+def test_too_few_descriptors_are_refused_before_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (64, 64))
+    found = [finding for finding in preflight.check_host(plan_of(), tmp_path) if "descriptors" in finding.text]
+    assert [(finding.level, finding.text) for finding in found] == [
+        ("error", "file descriptors: 64 allowed, 264 needed: ulimit -n 264 or more")
+    ]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1024, 4096))
+    assert [f for f in preflight.check_host(plan_of(), tmp_path) if "descriptors" in f.text] == []
