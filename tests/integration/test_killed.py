@@ -263,11 +263,25 @@ def test_each_kill_of_a_server_is_an_incident(folder: Path) -> None:
         (pid,) = servers(daemon) - killed
         os.kill(pid, signal.SIGKILL)
         killed.add(pid)
-    wait_for(lambda: len(answers(soak.run)) == len(killed), 120, "a server that answers after each kill")
+    wait_for(lambda: ends(soak.run) == len(killed) and answers_again(soak.run), 120, "a server that answers again")
     assert soak.stop() == 143
     assert soak.incidents("server_crash") + soak.incidents("server_start_failed") == len(killed) == SERVER_KILLS
     assert_no_contradiction(soak.verdict())
     tell("server", len(killed), soak, answers(soak.run))
+
+
+def told_of_the_server(run: Path) -> list[str]:
+    told = [str(r.body["what"]) for r in journal.read_records(run / "run.db", "incident", engine="redis")]
+    return [what for what in told if what.startswith("server_")]
+
+
+def ends(run: Path) -> int:
+    """How often the server ended: a kill while it starts is an end too."""
+    return sum(what in ("server_crash", "server_start_failed") for what in told_of_the_server(run))
+
+
+def answers_again(run: Path) -> bool:
+    return told_of_the_server(run)[-1:] == ["server_recovered"]
 
 
 def answers(run: Path) -> list[float]:
