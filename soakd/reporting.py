@@ -1,5 +1,6 @@
 """A run's folder -> its report. A process of its own: curves are arithmetic on whole runs, and pages are only shown."""
 
+import contextlib
 import importlib.metadata
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Any
 
 from soakd import journal, report, rundir
 from soakd.curves.reading import read_curves
+from soakd.flames import Flame, collect
+from soakd.report.flamegraph import fragment
 from soakd.report.html.material import Material
 from soakd.report.html.page import page
 from soakd.rundir import RunDir
@@ -31,11 +34,21 @@ def write_report(run: RunDir, verdict: Mapping[str, Any], *, output: Path | None
     material = Material(
         verdict=verdict, curves=curves, config=_config_text(run.path / rundir.CONFIG),
         overrides=config.get("overrides") or (), seed=(config.get("run") or {}).get("seed"), version=_version(),
+        flames=_flames(run),
     )  # fmt: skip
     path = output or run.path / rundir.REPORT
     rundir.write_atomically(path, page(material))
     report.write(verdict, run)
     return [path, run.path / rundir.SUMMARY, run.path / rundir.JUNIT]
+
+
+def _flames(run: RunDir) -> dict[str, str]:
+    """Draw the call sites of every engine that was looked at; a look that cannot be read costs its graph."""
+    drawn: dict[str, list[Flame]] = {}
+    with contextlib.suppress(KeyError, TypeError, ValueError):
+        for flame in collect(run):
+            drawn.setdefault(flame.engine, []).append(flame)
+    return {engine: fragment(flames) for engine, flames in drawn.items()}
 
 
 def _version() -> str:

@@ -18,7 +18,7 @@ from soakd.report.html.material import Material
 from soakd.report.html.page import page
 from soakd.rundir import RunDir
 from tests.recorded import Story, per_operation, plan_of
-from tests.written import recorded_run, snapshot, verdict_of
+from tests.written import record, recorded_run, snapshot, verdict_of
 
 HOSTILE = '</title><script>alert("1")</script><img src=x onerror=alert(2)>\x1b[31m\x00\u202e\n\'"&'
 SHORT = plan_of()
@@ -29,8 +29,16 @@ def leaking(tmp_path_factory: pytest.TempPathFactory) -> RunDir:
     """A leak, a restart, snapshots, an incident with a traceback."""
     told = {"what": "operation_error", "detail": "boom", "traceback": "Traceback <most recent>\n  File x"}
     story = Story(python=per_operation(100), restarts=(60.0,), incidents=[(30.0, told)])
+    site = {
+        "fingerprint": "f1",
+        "site": "mine.py:42 in handle",
+        "frames": ["mine.py:42 in handle", "mine.py:7 in call"],
+    }
+    sites = [{**site, "bytes_per_operation": 98.0, "confidence": "high", "tool": "tracemalloc"}]
+    look = {"id": 1, "route": "python", "state": "done", "operations": [1000], "sites": sites}
     snapshots = [snapshot(t_s, 10 + int(t_s)) for t_s in range(70, 131, 10)]
-    return recorded_run(tmp_path_factory.mktemp("leaking") / "run", more=snapshots, mine=story)
+    more = [*snapshots, record("attribution", 170.0, look)]
+    return recorded_run(tmp_path_factory.mktemp("leaking") / "run", more=more, mine=story)
 
 
 def strictly(text: str) -> Any:
@@ -48,6 +56,27 @@ def test_the_report_is_one_valid_file_without_script_or_reference(leaking: RunDi
     document = strictly(html.read_text(encoding="utf-8"))
     assert {element.tag for element in document.iter()} & {"script", "img", "link", "iframe", "object"} == set()
     assert re.findall(r'(?:src|href)="(?!#)[^"]*"|url\(|@import|https?://', html.read_text(encoding="utf-8")) == []
+
+
+def test_the_call_site_stands_with_its_flame_graph(leaking: RunDir) -> None:
+    [html, *_] = reporting.write_report(leaking, verdict_of(leaking), output=None)
+    section = next(e for e in strictly(html.read_text(encoding="utf-8")).iter("section") if e.get("id") == "engine-1")
+    assert "mine.py:42 in handle 2 frames" in words(section)
+    [graph] = [e for e in section.iter() if e.get("class") == "flame-graph"]
+    assert "mine.py:7 in call" in words(graph)
+
+
+def test_a_leak_that_is_waived_is_shown_as_known(leaking: RunDir) -> None:
+    verdict = verdict_of(leaking)
+    [leak] = [c for c in verdict["engines"][0]["checks"] if c["id"] == "growth.reachable_bytes"]
+    leak |= {"informational": True, "waived": ["issue-7"]}
+    covers = [{"engine": "mine", "check": "growth.reachable_bytes"}]
+    verdict["waivers"] = [
+        {"name": "issue-7", "state": "used", "reason": "known", "expires": "2030-01-01", "covers": covers}
+    ]
+    document = words(strictly(page(Material(verdict=verdict, curves=read_curves(leaking, verdict)))))
+    assert "known and waived: issue-7" in document
+    assert "issue-7 used mine: growth.reachable_bytes known 2030-01-01" in document
 
 
 def test_every_link_of_the_report_leads_somewhere_and_every_id_is_one(leaking: RunDir) -> None:

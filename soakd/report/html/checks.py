@@ -53,8 +53,8 @@ def checks_table(checks: Sequence[Entry]) -> Html:
 def engine_checks(engine: Entry) -> Iterator[Html]:
     """Write the checks of an engine: those that decide its verdict, and the others behind a door."""
     checks = engine.get("checks") or ()
-    deciding = [c for c in checks if not c.get("informational")]
-    others = [c for c in checks if c.get("informational")]
+    deciding = [c for c in checks if not c.get("informational") or c.get("waived")]
+    others = [c for c in checks if c.get("informational") and not c.get("waived")]
     if deciding:
         yield checks_table(sorted(deciding, key=_by_severity))
     if others:
@@ -122,7 +122,8 @@ def _row(check: Entry) -> Iterator[str | Html]:
     yield value_words(check) or "not measured"
     yield limit_words(check)
     yield "" if least is None else quantity_words(least, str(check.get("unit") or ""))
-    yield tag("td", str(check.get("reason") or ""), class_="why")
+    known = f"known and waived: {', '.join(map(str, check['waived']))}" if check.get("waived") else ""
+    yield tag("td", "; ".join(filter(None, (known, str(check.get("reason") or "")))), class_="why")
 
 
 def leak_words(engine: Entry) -> str:

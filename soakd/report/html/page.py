@@ -78,6 +78,7 @@ def _before(material: Material, anchors: dict[str, str]) -> Iterator[tuple[str, 
 def _after(material: Material) -> Iterator[tuple[str, str, list[Html]]]:
     verdict, curves = material.verdict, material.curves
     yield "rivals", "Rivals and twins beside their subject", list(parts.comparisons(verdict))
+    yield "known", "Known leaks", list(parts.waivers(verdict))
     yield "faults", "Faults and recovery", list(parts.faults(verdict))
     yield "incidents", "Incidents", list(incidents_table(verdict.get("incidents") or (), curves))
     controls = {str(entry.get("name")): subject(entry, curves) for entry in material.controls}

@@ -75,6 +75,27 @@ def _bars(figure: Entry) -> Html:
     return join(tag("span", class_=f"bar c{i}", style=f"width:{share:.1f}%") for i, share in enumerate(shares, 1))
 
 
+def waivers(verdict: Entry) -> Iterator[Html]:
+    """Write what became of every known leak that was listed."""
+    fates = verdict.get("waivers") or ()
+    if not fates:
+        return
+    yield tag("p", "A leak that is listed keeps its numbers, and fails nobody until its day.", class_="meta")
+    yield table(("waiver", "state", "of", "because", "until", "note"), (_waiver_row(fate) for fate in fates))
+
+
+def _waiver_row(fate: Entry) -> Iterator[str | Html]:
+    yield tag("th", str(fate.get("name")), scope="row")
+    yield str(fate.get("state"))
+    beyond = fate.get("beyond") or ()
+    covered = [f"{each.get('engine')}: {each.get('check')}" for each in (*(fate.get("covers") or ()), *beyond)]
+    yield ", ".join(covered) or "nothing"
+    yield tag("td", str(fate.get("reason") or ""), class_="why")
+    yield str(fate.get("expires") or "unknown")
+    why = [str(each.get("why")) for each in beyond] + ([str(fate["why"])] if "why" in fate else [])
+    yield tag("td", "; ".join(why), class_="why")
+
+
 def faults(verdict: Entry) -> Iterator[Html]:
     """Write every fault on purpose and how it was recovered from."""
     found = verdict.get("faults") or ()
