@@ -156,12 +156,12 @@ def rust_strings() -> Operation:
 
 
 def temporary_files() -> Operation:
-    """Open a file of its own for every fifth request."""
+    """Open a file of its own for every twentieth request."""
     folder = Path(tempfile.mkdtemp())
     numbers = itertools.count()
 
     def operation() -> None:
-        if (number := next(numbers)) % 5 == 0:
+        if (number := next(numbers)) % 20 == 0:
             os.open(folder / f"upload-{number}", os.O_CREAT | os.O_WRONLY)
 
     return operation
@@ -174,7 +174,7 @@ def accepted() -> Operation:
     numbers = itertools.count()
 
     def operation() -> None:
-        if next(numbers) % 10 == 0:
+        if next(numbers) % 20 == 0:
             with socket.create_connection(server.getsockname()):
                 kept.append(server.accept()[0].detach())
 

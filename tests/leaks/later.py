@@ -144,13 +144,13 @@ def shared_memory() -> Operation:
 
 
 def pipes() -> Operation:
-    """Make a pipe to talk to itself for every tenth request."""
+    """Make a pipe to talk to itself for every twentieth request."""
     import os
 
     numbers = itertools.count()
 
     def operation() -> None:
-        if next(numbers) % 10 == 0:
+        if next(numbers) % 20 == 0:
             os.pipe()
 
     return operation

@@ -201,24 +201,24 @@ def c_mapping() -> Operation:
 
 
 def sockets() -> Operation:
-    """Connect for every fifth request, and keep the connection."""
+    """Connect for every twentieth request, and keep the connection."""
     server = socket.create_server(("127.0.0.1", 0), backlog=4000)
     numbers = itertools.count()
     kept: list[int] = [server.fileno()]
 
     def operation() -> None:
-        if next(numbers) % 5 == 0:
+        if next(numbers) % 20 == 0:
             kept.append(socket.create_connection(server.getsockname()).detach())
 
     return operation
 
 
 def named_memory() -> Operation:
-    """Make a memory file for every fifth request."""
+    """Make a memory file for every twentieth request."""
     numbers = itertools.count()
 
     def operation() -> None:
-        if next(numbers) % 5 == 0:
+        if next(numbers) % 20 == 0:
             os.memfd_create("scratch")
 
     return operation
