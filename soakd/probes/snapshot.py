@@ -50,8 +50,8 @@ def take_snapshot() -> dict[str, Any]:
 
     Returns:
         `method` ("pympler" or "types"), `objects`, `bytes` (sums of sys.getsizeof), `types`: the 30 largest by bytes
-        as {type, count, bytes}; `containers`: the 20 longest as {type, length, id} and, where it is an attribute of
-        a module, name. An object has the same id in every fork.
+        as {type, count, bytes}; `containers`: the 20 longest as {type, length, id, bytes}, without what they hold, and,
+        where it is an attribute of a module, name. An object has the same id in every fork.
     """
     gc.collect()
     method, histogram = _by_pympler() or ("types", _by_type(gc.get_objects()))
@@ -118,13 +118,12 @@ def _type_name(kind: type) -> str:
 
 def _longest_containers(objects: list[Any]) -> list[dict[str, Any]]:
     seen: set[int] = set()
-    entries = ((length, id(item), type(item)) for item, length in _lengths(_with_untracked(objects, seen)))
-    longest = heapq.nlargest(TOP_CONTAINERS, entries, key=lambda entry: entry[0])
-    names = _module_attributes({address for _, address, _ in longest})
+    longest = heapq.nlargest(TOP_CONTAINERS, _lengths(_with_untracked(objects, seen)), key=lambda entry: entry[1])
+    names = _module_attributes({id(item) for item, _ in longest})
     return [
-        {"type": _type_name(kind)[:_NAME_LENGTH], "length": length, "id": address}
-        | ({"name": names[address][:_NAME_LENGTH]} if address in names else {})
-        for length, address, kind in longest
+        {"type": _type_name(type(item))[:_NAME_LENGTH], "length": length, "id": id(item), "bytes": _size(item)}
+        | ({"name": names[id(item)][:_NAME_LENGTH]} if id(item) in names else {})
+        for item, length in longest
     ]
 
 

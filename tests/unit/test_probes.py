@@ -463,4 +463,5 @@ def test_the_longest_containers_are_named_even_where_the_collector_does_not_trac
     finally:
         HOARD.clear()
     assert len(longest) == 20
+    assert longest[0].pop("bytes") > 200_000
     assert longest[0] == {"type": "dict", "length": 200_000, "id": id(HOARD), "name": f"{__name__}.HOARD"}
