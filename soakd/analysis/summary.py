@@ -13,6 +13,7 @@ from soakd.analysis.sites import site_words
 from soakd.analysis.waivers import hidden_words
 from soakd.model import DECIDING_ROLES, State
 from soakd.units import format_duration, format_rate
+from soakd.words import quantity_words
 
 
 def summary(
@@ -87,7 +88,9 @@ def _finding(data: EngineData, check: Check, classes: Mapping[str, Class], *, so
         return f"{data.name}: {words}, limit {limit_words(check)}" + (f": {kind}" if kind else "") + site
     if family == "growth" and check.verdict == "FAIL":
         return f"{data.name}: {classes[data.name].sentence}{site_words(data, check)}"
-    number = "" if check.estimate is None else f" {check.estimate:g} {check.unit}, limit {check.limit:g}"
+    number = "" if check.estimate is None else f" {quantity_words(check.estimate, check.unit)}"
+    if number and check.limit is not None:
+        number += f", limit {quantity_words(check.limit, check.unit)}"
     return f"{data.name}: {check.id}{number}" + (f": {check.reason}" if check.reason else "")
 
 

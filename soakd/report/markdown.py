@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from soakd.units import format_bytes, format_count, format_duration, format_latency, format_rate
+from soakd.units import format_duration
+from soakd.words import figure_name, figure_words, limit_words, ratio_words, value_words
 
 MARKS = {
     "PASS": "pass",
@@ -121,9 +122,8 @@ def compared(comparison: Mapping[str, Any]) -> Iterator[str]:
     yield f"| figure | {subject} | {other} | ratio |"
     yield "|---|---|---|---|"
     for figure in comparison["figures"]:
-        sides = (number(figure.get(side), figure) for side in ("subject", "other"))
-        ratio = f"{figure['ratio']:.3g}x" if "ratio" in figure else "-"
-        yield f"| {figure['id'].replace('_', ' ').replace('cpu', 'CPU')} | {' | '.join(sides)} | {ratio} |"
+        sides = (figure_words(figure, side) for side in ("subject", "other"))
+        yield f"| {figure_name(figure)} | {' | '.join(sides)} | {ratio_words(figure) or '-'} |"
 
 
 def table(checks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
@@ -136,42 +136,8 @@ def table(checks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         cells = (
             plain(check["id"]) + aside,
             MARKS[check["verdict"]],
-            measured(check),
-            number(check.get("limit"), check),
+            value_words(check) or "-",
+            limit_words(check) or "-",
             reason,
         )
         yield f"| {' | '.join(cells)} |"
-
-
-def measured(check: Mapping[str, Any]) -> str:
-    """Write an estimate with its interval, in its unit."""
-    if check.get("estimate") is None:
-        return "-"
-    interval = ""
-    if check.get("low") is not None and check.get("high") is not None:
-        interval = f" [{number(check['low'], check)}, {number(check['high'], check)}]"
-    return number(check["estimate"], check) + interval
-
-
-def number(value: float | None, check: Mapping[str, Any]) -> str:
-    """Write one number in the unit of its check."""
-    if value is None:
-        return "-"
-    unit = check.get("unit", "")
-    match unit:
-        case "bytes/hour":
-            return format_rate(value)
-        case "bytes/operation":
-            return f"{value:.3g} B/op"
-        case "bytes/entry":
-            return f"{format_bytes(value)}/entry"
-        case "operations/second":
-            return f"{format_count(round(value) if abs(value) >= 100 else value)}/s"
-        case "bytes":
-            return format_bytes(value)
-        case "seconds":
-            return format_latency(value)
-        case "ratio" | "ratio/run":
-            return f"{value:.2%}"
-        case _:
-            return f"{value:g} {unit}".strip()

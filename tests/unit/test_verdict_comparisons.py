@@ -164,7 +164,7 @@ def test_where_nothing_is_compared_the_file_says_nothing() -> None:
 def test_the_end_of_a_run_and_its_summary_show_what_is_compared() -> None:
     plan = plan_with(CACHES)
     verdict = verdict_of(plan, made_up(plan, {"ours": ours(), "theirs": theirs()}))
-    assert "| service p95 | 20.1us | 301us | 15x |" in markdown(verdict)
+    assert "| service p95 | 20.1 us | 301 us | 15x |" in markdown(verdict)
     plain = shown(verdict, 200, terminal=False)
     assert re.search(
         r"^theirs beside ours  memory per entry  (299|30\d) B/entry  beside \S+ B/entry  [23]", plain, re.MULTILINE
