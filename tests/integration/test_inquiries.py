@@ -1,0 +1,135 @@
+"""What may be asked of a run while it goes on, and afterwards: in real processes."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from soakd import journal
+from soakd.errors import JournalError
+
+pytestmark = [pytest.mark.integration, pytest.mark.soak]
+
+CONFIG = """
+[run]
+name = "asked"
+duration = "10min"
+sample_every = "500ms"
+snapshot_every = "5s"
+controls_off = ["leak", "null"]
+waivers = "waivers.toml"
+[[engine]]
+name = "shop"
+kind = "python"
+factory = "shop:make"
+path = ["."]
+rate = 200
+"""
+SHOP = """
+SEEN = []
+
+def make():
+    def operation(op):
+        SEEN.append(b"x" * 100 + op.key.encode())
+    return operation
+"""
+WAIVERS = """
+[[waiver]]
+engine = "shop"
+check = "growth.reachable_bytes"
+at_most = "1GB/h"
+package = "aiohttp"
+versions = ">=3"
+reason = "it keeps what it sees"
+expires = 2099-12-31
+"""
+WITHIN_S = 240.0
+
+
+def soakd(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "soakd", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=WITHIN_S)
+
+
+def read(folder: Path, *kinds: str) -> list[dict[str, Any]]:
+    try:
+        return [dict(record.body) for record in journal.read_records(folder / "run" / "run.db", *kinds)]
+    except JournalError:
+        return []
+
+
+def wait_for(folder: Path, *kinds: str, count: int = 1) -> list[dict[str, Any]]:
+    give_up_s = time.monotonic() + WITHIN_S
+    while len(found := read(folder, *kinds)) < count:
+        assert time.monotonic() < give_up_s, (folder / "log").read_text()
+        time.sleep(0.2)
+    return found
+
+
+@pytest.fixture(scope="module")
+def going(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A run that goes on, in a folder of its own."""
+    folder = tmp_path_factory.mktemp("asked")
+    for name, text in (("soak.toml", CONFIG), ("shop.py", SHOP), ("waivers.toml", WAIVERS)):
+        (folder / name).write_text(text)
+    with open(folder / "log", "wb") as log:
+        daemon = psutil.Popen(
+            [sys.executable, "-m", "soakd", "run", "soak.toml", "--run-dir", "run"],
+            cwd=folder, stdout=log, stderr=log, env=os.environ,
+        )  # fmt: skip
+    try:
+        wait_for(folder, "snapshot")
+        yield folder
+    finally:
+        daemon.terminate()
+        daemon.wait(WITHIN_S)
+
+
+def test_a_snapshot_of_a_run_that_goes_on_is_taken_and_stands_in_its_journal(going: Path) -> None:
+    done = soakd(going, "snapshot", "run", "--json")
+    assert done.returncode == 0, done.stderr
+    (answer,) = json.loads(done.stdout)["engines"]
+    assert answer["engine"] == "shop"
+    assert any(row["type"] == "list" for row in answer["snapshot"]["types"])
+    asked = [body for body in read(going, "snapshot") if body.get("asked") == answer["snapshot"]["asked"]]
+    assert len(asked) == 1
+
+
+def test_the_pid_of_a_worker_finds_its_run_and_its_engine(going: Path) -> None:
+    (hello,) = wait_for(going, "hello")
+    done = soakd(going, "snapshot", str(hello["pid"]))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("shop: ")
+    assert "container" in done.stdout
+
+
+def test_without_the_token_nothing_is_taken_and_an_engine_that_is_not_there_is_said(going: Path) -> None:
+    address = (going / "run" / "address").read_text().strip().rstrip("/")
+    request = urllib.request.Request(f"{address}/api/v1/engines/shop/snapshot", data=b"{}", method="POST")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=WITHIN_S)
+    assert refused.value.code == 401
+    refused.value.close()
+    done = soakd(going, "snapshot", "run", "--engine", "nobody")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert 'no engine "nobody"; engines: shop' in done.stderr
+
+
+def test_the_journal_has_the_packages_of_the_engine_and_the_waivers(going: Path) -> None:
+    give_up_s = time.monotonic() + WITHIN_S
+    while not (told := [body for body in read(going, "phase") if body.get("name") == "packages"]):
+        assert time.monotonic() < give_up_s
+        time.sleep(0.2)
+    (environment,) = told[0]["environments"]
+    assert environment["engines"] == ["shop"]
+    assert "aiohttp" in environment["packages"]
+    (waiver,) = journal.read_meta(going / "run" / "run.db")["plan"]["config"]["waivers"]
+    assert (waiver["at_most"], waiver["at_most_unit"]) == (pytest.approx(1e9), "bytes/hour")
