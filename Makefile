@@ -9,8 +9,6 @@ PY := .venv/bin/python
 # Found when a recipe runs, after bootstrap: a fresh machine has neither when make starts.
 RUST_PATH = PATH="$$(sh tools/bootstrap.sh cargo):$$PATH" PYO3_PYTHON="$(CURDIR)/$(PY)"
 IN_VENV = VIRTUAL_ENV="$(CURDIR)/.venv" PATH="$(CURDIR)/.venv/bin:$$(sh tools/bootstrap.sh cargo):$$PATH"
-# One with the soaks, which want the host to themselves, one with everything else (tests/conftest.py).
-TWO_AT_A_TIME := -q -n 2 --dist loadgroup --no-loadscope-reorder
 # The binding crate is tested from Python: its tests would need libpython at link time.
 PURE_CRATES := --workspace --exclude soakd-py
 
@@ -29,10 +27,11 @@ test: dev ## Run every test, Rust and Python, unit to integration
 	@sh tools/bootstrap.sh tests
 	@sh tools/get-opa.sh
 	$(RUST_PATH) cargo test --locked --quiet $(PURE_CRATES)
-	$(PY) -m pytest $(TWO_AT_A_TIME)
+	$(PY) -m pytest -q -n 2 --dist loadfile tests/unit tests/property
+	$(PY) -m pytest -v tests/integration # one after another: soaks want the host to themselves
 
 check: lint ## Format, lint, types, import contracts and the fast tests
-	$(PY) -m pytest $(TWO_AT_A_TIME) -m "not integration and not slow" tests/unit tests/property
+	$(PY) -m pytest -q -n 2 --dist loadfile -m "not integration and not slow" tests/unit tests/property
 
 lint: dev ## Format, lint, types and import contracts, without a test
 	.venv/bin/ruff format --check .

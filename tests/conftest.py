@@ -22,13 +22,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where golden files are written, run only the tests that have one. Never two soaks at once: they come first, and
-    share one of xdist's workers; a file's other tests share one too, for the sake of what is built once a file."""
-    items.sort(key=lambda item: item.get_closest_marker("soak") is None)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group("soak" if item.get_closest_marker("soak") else item.path.name))
+    """Where golden files are written, run only the tests that have one."""
     if config.getoption("--golden") == "write":
         others = [item for item in items if "golden" not in getattr(item, "fixturenames", ())]
         config.hook.pytest_deselected(items=others)

@@ -13,7 +13,7 @@ from tests.booted import wait_for
 from tests.integration.test_prometheus import free_port
 from tests.soaking import Soak, soaks_in
 
-pytestmark = [pytest.mark.integration, pytest.mark.soak]
+pytestmark = pytest.mark.integration
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "CONNECT", "get", "BREW", "G\x01T")
 PATHS = (

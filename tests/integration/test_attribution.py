@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import ROOT
 from tests.looking import PROGRAM, look
 
-pytestmark = [pytest.mark.integration, pytest.mark.soak]
+pytestmark = pytest.mark.integration
 
 OBJECTS, NATIVE = "soakd/engines/planted/objects.py", "soakd/engines/planted/native.py"
 

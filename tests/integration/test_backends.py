@@ -23,7 +23,7 @@ from soakd.plan import Plan, make_plan
 from soakd.records import Record
 from tests.servers import free_port, on_a_loop, opa_binary, opa_server, redis_server
 
-pytestmark = [pytest.mark.integration, pytest.mark.soak]
+pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[2]
 POLICIES = ROOT / "configs" / "policies"

@@ -18,7 +18,7 @@ from soakd import journal
 from tests.booted import ROOT, wait_for
 from tests.soaking import Soak, soaks_in
 
-pytestmark = [pytest.mark.integration, pytest.mark.soak]
+pytestmark = pytest.mark.integration
 
 CGROUPS = (Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup"))
 CAP_DAC_OVERRIDE, PR_CAPBSET_DROP = 1, 24

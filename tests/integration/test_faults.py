@@ -28,7 +28,7 @@ from soakd.records import Record
 from soakd.settings import Supervision
 from tests.servers import on_a_loop, opa_binary
 
-pytestmark = [pytest.mark.integration, pytest.mark.soak]
+pytestmark = pytest.mark.integration
 
 POLICIES = Path(__file__).parents[2] / "configs" / "policies"
 SOON_S = 30.0

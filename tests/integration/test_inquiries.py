@@ -16,7 +16,7 @@ import pytest
 from soakd import journal
 from soakd.errors import JournalError
 
-pytestmark = [pytest.mark.integration, pytest.mark.soak]
+pytestmark = pytest.mark.integration
 
 CONFIG = """
 [run]

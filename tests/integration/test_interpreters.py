@@ -16,7 +16,7 @@ import pytest
 from soakd import journal
 from tests.environments import install, new_environment, other_cpythons, site_packages_of, wheel
 
-pytestmark = [pytest.mark.integration, pytest.mark.soak]
+pytestmark = pytest.mark.integration
 
 ENGINES = Path(__file__).parents[1] / "engines"
 GREETER = 'RELEASE = {release}\n\ndef greet(name):\n    return "{word} " + name\n'

@@ -36,7 +36,6 @@ from tests.dashboards import (
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.soak,
     pytest.mark.skipif(
         not (shutil.which("prometheus") and shutil.which("promtool")),
         reason="prometheus and promtool are not on PATH (Debian: apt-get install prometheus)",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.soak]
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 SERVER = Path(__file__).parents[1] / "engines" / "policy_server.py"
 SOAK = """

@@ -18,7 +18,7 @@ from tests.booted import wait_for
 from tests.browser import Visit, chromium, needs_chromium, violations
 from tests.showing import ORIGIN_S, record, status_in_load, verdict_final, verdict_so_far
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.soak, needs_chromium]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, needs_chromium]
 
 SOAK = """
 [run]
