@@ -73,6 +73,10 @@ def safe(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     return {key: _safe(value, key) for key, value in event.items()}
 
 
+RUN_EVENTS = {"origin": "started", "resumed": "resumed", "left": "left", "end": "ended"}
+"""How the log calls the phases of the run as a whole; what else is recorded beside them is no event."""
+
+
 class EventLog:
     """Turns records, verdicts and the passing of time into events. Bounded: it remembers kinds, not events."""
 
@@ -136,11 +140,9 @@ class EventLog:
     def _tell_phase(self, record: Record) -> None:
         """Tell of a phase when the first engine enters it; engines and lives that follow pass through it unsaid."""
         name = str(record.body.get("name"))
-        if record.engine == "":
+        if record.engine == "" and name in RUN_EVENTS:
             self._tell_held_back()
-            self._log.info(
-                {"origin": "started", "resumed": "resumed", "left": "left"}.get(name, "ended"), **_reason(record)
-            )
+            self._log.info(RUN_EVENTS[name], **_reason(record))
         elif name in PHASES and name not in self._phases:
             self._phases.add(name)
             self._log.info("phase", phase=name)
