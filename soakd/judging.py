@@ -32,6 +32,7 @@ async def run_judge(run: RunDir, *, live: bool) -> dict[str, Any]:
     arguments = ["-m", "soakd", "judge", str(run.path), "--quiet", *(["--live"] if live else [])]
     arguments += ["--parent", str(os.getpid())]
     _wait_without_threads()
+    before = _written(run)
     try:
         process = await asyncio.create_subprocess_exec(
             sys.executable, *arguments,
@@ -45,13 +46,23 @@ async def run_judge(run: RunDir, *, live: bool) -> dict[str, Any]:
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
-    if process.returncode not in VERDICT_CODES:
+    # A Python that fails before soakd's own code runs ends with 1 too: only a verdict that was written now is one.
+    if process.returncode not in VERDICT_CODES or _written(run) == before:
         raise JournalError(f"the judge failed: {stderr.decode(errors='replace').strip()[-500:]}")
     try:
         written: dict[str, Any] = json.loads(run.verdict.read_text(encoding="utf-8"))
     except OSError as error:
         raise JournalError(f"{run.verdict}: cannot be read: {error.strerror}") from error
     return written
+
+
+def _written(run: RunDir) -> tuple[int, int] | None:
+    """Tell one verdict file from the next: it is replaced, never written over."""
+    try:
+        found = run.verdict.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def first_verdict(run_id: str) -> dict[str, Any]:
