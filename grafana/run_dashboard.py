@@ -204,7 +204,9 @@ def _own() -> list[Panel]:
     return [
         lines("Memory of the daemon", "It judges itself as well: growth here is soakd's own.", "decbytes",
               [(f"soakd_daemon_resident_memory_bytes{{{RUN}}}", "resident"),
-               (f"soakd_daemon_resident_anonymous_memory_bytes{{{RUN}}}", "anonymous")], 8),
+               (f"soakd_daemon_resident_anonymous_memory_bytes{{{RUN}}}", "anonymous"),
+               (f"sum(soakd_daemon_live_bytes{{{RUN}}})", "live"),
+               (f"soakd_daemon_reachable_bytes{{{RUN}}}", "reachable")], 8),
         lines("Processor of the daemon", "Cores; the judge's runs are processes of their own.", "short",
               [(f"rate(soakd_daemon_cpu_seconds_total{{{RUN}}}[$__rate_interval])", "daemon")], 8),
         lines("Handles of the daemon", "Open file descriptors and threads.", "short",

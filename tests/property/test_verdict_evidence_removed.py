@@ -44,6 +44,9 @@ MAY_MISS = {
     },
     DAEMON: LABELS | dict.fromkeys(
         ("rss_bytes", "rss_anon_bytes", "cpu_s_total"), "what soakd takes decides from two hours of load on"
+    ) | dict.fromkeys(
+        ("live_python_bytes", "live_native_bytes", "reachable_python_bytes", "reachable_native_bytes"),
+        "shown; of soakd's own memory the whole is judged",
     ),
 }  # fmt: skip
 KINDS_THAT_MAY_MISS = {

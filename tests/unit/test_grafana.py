@@ -178,7 +178,7 @@ def test_everything_that_is_exported_is_shown_or_watched() -> None:
     unused = {family.name for family in FAMILIES if family.name not in text}
     assert unused == {
         "soakd_build_info", "soakd_run_start_timestamp_seconds", "soakd_backend_info", "soakd_backend_swap_bytes",
-        "soakd_backend_restarts_total",
+        "soakd_backend_restarts_total", "soakd_notifications_total",
     }  # fmt: skip
 
 
