@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from soakd.plan import Plan
@@ -45,8 +45,12 @@ class Asked:
         """Take who sends orders to the workers, and who takes deep looks."""
         self._ways = workers, looks
 
-    def note(self, record: Record) -> None:
-        """Take note of what a worker says."""
+    def fold(self, batch: Sequence[Record]) -> None:
+        """Take note of what workers said, once it is in the journal: nothing is answered that could be lost."""
+        for record in batch:
+            self._note(record)
+
+    def _note(self, record: Record) -> None:
         number, answer = self._waiting.get(record.engine, (0, None))
         if answer is None or answer.done():
             return

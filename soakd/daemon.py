@@ -186,15 +186,14 @@ class Daemon:
 
     async def _supervise(self, journal: Journal) -> None:
         def put(record: Record) -> None:
-            if not record.engine and self._life:
-                record = dataclasses.replace(record, segment=self._life)  # it tells whose clock it was read on
+            if not record.engine and self._life:  # the segment tells whose clock it was read on
+                record = dataclasses.replace(record, segment=self._life)
             journal.put(record)
-            for watcher in (self._faults, self._looks, self._asked):
+            for watcher in (self._faults, self._looks):
                 if watcher is not None:
                     watcher.note(record)
 
-        resumed = self._resumption
-        past = {} if resumed is None else resumed.engines
+        past = resumed.engines if (resumed := self._resumption) else {}
         servers = self._backends = Backends(
             self.plan, put, self.run.path / rundir.SERVERS,
             first_lives={name: engine.next_server_life for name, engine in past.items()},
@@ -316,6 +315,7 @@ class Daemon:
         self.status.fold(batch)
         self._events.fold(batch)
         self._notices.fold(batch)
+        self._asked.fold(batch)
 
     async def _show_progress(self) -> None:
         while True:

@@ -47,7 +47,7 @@ class Desk:
         return self._look
 
     def says(self, kind: Kind, body: Mapping[str, Any], engine: str = "mine") -> None:
-        self.asked.note(Record(kind=kind, engine=engine, segment=0, at=stamp(20.0), body=body))
+        self.asked.fold([Record(kind=kind, engine=engine, segment=0, at=stamp(20.0), body=body)])
 
 
 def answered(desk: Desk, *told: tuple[Kind, Mapping[str, Any]], name: str = "mine") -> tuple[int, Any]:
