@@ -16,18 +16,18 @@ pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     told = {"what": "operation_error", "detail": "boom", "traceback": "Traceback\n  File x"}
     story = Story(python=per_operation(100), restarts=(60.0,), incidents=[(30.0, told)])
     snapshots = [snapshot(t_s, 10 + int(t_s)) for t_s in range(70, 131, 10)]
     run = recorded_run(tmp_path_factory.mktemp("report") / "run", more=snapshots, mine=story)
     return reporting.write_report(run, verdict_of(run), output=None)[0]
+
+
+@pytest.fixture(scope="module")
+def browser(report: Path) -> Iterator[Any]:  # opened after it: its loop runs from then on
+    with chromium() as found:
+        yield found
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
