@@ -15,7 +15,6 @@ pytestmark = pytest.mark.integration
     ("name", "tool"),
     [
         ("ctypes_malloc", "ctypes"), ("ctypes_mmap", "ctypes"), ("c_malloc", "memray"), ("rust_static", "memray"),
-        ("callbacks", "tracemalloc"), ("sockets", "descriptors"),
     ],
 )  # fmt: skip
 def test_the_true_line_comes_first(name: str, tool: str) -> None:

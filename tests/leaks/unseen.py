@@ -201,14 +201,15 @@ def c_mapping() -> Operation:
 
 
 def sockets() -> Operation:
-    """Connect for every twentieth request, and keep the connection."""
-    server = socket.create_server(("127.0.0.1", 0), backlog=4000)
+    """Connect for every hundredth request, and keep the connection, both ends of it: a full backlog would wait."""
+    server = socket.create_server(("127.0.0.1", 0))
     numbers = itertools.count()
     kept: list[int] = [server.fileno()]
 
     def operation() -> None:
-        if next(numbers) % 20 == 0:
+        if next(numbers) % 100 == 0:
             kept.append(socket.create_connection(server.getsockname()).detach())
+            kept.append(server.accept()[0].detach())
 
     return operation
 
