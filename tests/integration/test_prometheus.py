@@ -99,7 +99,7 @@ ONLY_ON_A_HOST_OF_ITS_OWN = {"SoakdRateLow", "SoakdCoverageLow", "SoakdCpuHigh"}
 """Alerts that speak of the time that a soak gets: tests share their host with others."""
 ONLY_WHERE_SOMETHING_GROWS = ("soakd_engine_time_to_limit_seconds",)
 RIGHTLY_ABSENT = (
-    "soakd_check_waived",
+    "soakd_check_waived", "soakd_notifications_total",  # neither waivers nor [notify] in this configuration
     *NEVER_IN_THIS_RUN, *ONLY_WHERE_SOMETHING_GROWS, *ONLY_WITH_FAULTS,
     *(() if Path("/proc/pressure/cpu").exists() else ("soakd_host_cpu_pressure_", "soakd_host_memory_pressure_",
                                                       "soakd_host_io_pressure_")),
