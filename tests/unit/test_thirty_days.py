@@ -17,7 +17,8 @@ pytestmark = pytest.mark.slow
 
 DAY_S = 86400
 EVERY_S = 300
-DAYS, SETTLED_AFTER = 30, 3
+DAYS, SETTLED_AFTER = 30, 6
+"""The series that are drawn have filled their stretches and their rings by then; from then on they only get coarser."""
 MOST_GROWN_BYTES = 100_000
 """Dictionaries that are rebuilt, free lists: no record is as small as a five hundredth of a sample."""
 
