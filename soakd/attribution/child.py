@@ -9,6 +9,7 @@ from typing import Any
 
 from soakd.attribution import allocations, handles, holders, typecounts
 from soakd.attribution.frames import MOST_FRAMES, Frame, fingerprint, is_application
+from soakd.attribution.gains import Gain
 from soakd.attribution.hooks import Hooks
 
 MOST_SITES = 10
@@ -110,9 +111,9 @@ def _lasting(
     """Return the rates of the second window, per operation, where they are no less than most of the first's."""
     rates = {}
     for key, count in present.items():
-        rate_1, rate_2 = before.get(key, 0) / operations[0], (count - before.get(key, 0)) / operations[1]
-        if rate_2 >= least and rate_2 >= holders.KEEPS_GROWING * rate_1:
-            rates[key] = rate_2
+        gain = Gain(before.get(key, 0), count - before.get(key, 0), operations)
+        if gain.per_operation >= least and gain.lasts:
+            rates[key] = gain.per_operation
     return rates
 
 

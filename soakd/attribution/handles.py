@@ -10,7 +10,8 @@ from typing import Any
 
 from soakd.attribution import allocations
 from soakd.attribution.frames import fingerprint
-from soakd.attribution.holders import KEEPS_GROWING, LEAST_GAIN
+from soakd.attribution.gains import between
+from soakd.attribution.holders import LEAST_GAIN
 
 MOST_KINDS = 1000
 MOST_SITES = 5
@@ -36,16 +37,11 @@ def descriptors() -> Counter[str]:
 
 
 def growing(readings: list[Counter[str]], operations: tuple[int, int]) -> list[dict[str, Any]]:
-    """Return the kinds of descriptors that became more in both windows, at a rate that lasts.
-
-    `readings` were taken before and after the first window, and before and after the second.
-    """
+    """Return the kinds of descriptors that became more in both windows, at a rate that lasts."""
     rates = {}
-    for kind, count in readings[3].items():
-        gain_1, gain_2 = readings[1][kind] - readings[0][kind], count - readings[2][kind]
-        rate_1, rate_2 = gain_1 / operations[0], gain_2 / operations[1]
-        if gain_1 > 0 and gain_1 + gain_2 >= LEAST_GAIN and rate_2 >= KEEPS_GROWING * rate_1:
-            rates[kind] = rate_2
+    for kind, gain in between(readings, operations):
+        if gain.first > 0 and gain.total >= LEAST_GAIN and gain.lasts:
+            rates[kind] = gain.per_operation
     for kind in list(rates):
         for group in _group(kind):  # one file that is opened again and again says more
             rates.pop(group, None)

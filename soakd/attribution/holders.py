@@ -27,12 +27,12 @@ from types import (
 )  # fmt: skip
 from typing import Any, NamedTuple
 
+from soakd.attribution.gains import Gain
+
 MOST_COUNTED = 60_000
 """Containers in one census, the longest ones: 1.3 MB of text."""
 LEAST_GAIN = 3
 LEAST_FULL = 32
-KEEPS_GROWING = 0.67
-"""What grew in the second window at less than this share of its first rate was filling, not leaking."""
 MOST_NAMED = 5
 MOST_DEPTH = 5
 _SAMPLE = 16
@@ -111,12 +111,11 @@ def growing(first: Census, second: Census, operations: tuple[int, int]) -> list[
         if address not in second:
             continue
         middle = second[address].length
-        gain_1, gain_2 = middle - (first[address].length if address in first else 0), length - middle
-        rate_1, rate_2 = gain_1 / operations[0], gain_2 / operations[1]
-        lasts = gain_1 > 0 and gain_1 + gain_2 >= LEAST_GAIN and rate_2 >= KEEPS_GROWING * rate_1
+        gain = Gain(middle - (first[address].length if address in first else 0), length - middle, operations)
+        lasts = gain.first > 0 and gain.total >= LEAST_GAIN and gain.lasts
         if lasts and _still_has(item, second[address].last):
             newest = _newest(item)
-            found.append(Growing(item, rate_2, newest, _weight(newest)))
+            found.append(Growing(item, gain.per_operation, newest, _weight(newest)))
     found.sort(key=lambda g: -g.per_operation * g.bytes_per_entry)
     return found[:MOST_NAMED]
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from soakd.attribution.frames import fingerprint
-from soakd.attribution.holders import KEEPS_GROWING
+from soakd.attribution.gains import between
 
 LEAST_BYTES_PER_OPERATION = 16.0
 LEAST_GAIN_BYTES = 262_144
@@ -37,17 +37,12 @@ def resident() -> Counter[str]:
 
 
 def growing(readings: list[Counter[str]], operations: tuple[int, int]) -> list[dict[str, Any]]:
-    """Return the names whose resident bytes became more in both windows, at a rate that lasts.
-
-    `readings` were taken before and after the first window, and before and after the second.
-    """
+    """Return the names whose resident bytes became more in both windows, at a rate that lasts."""
     rates = {}
-    for name, size in readings[3].items():
-        gain_1, gain_2 = readings[1][name] - readings[0][name], size - readings[2][name]
-        rate_1, rate_2 = gain_1 / operations[0], gain_2 / operations[1]
-        lasts = gain_1 > 0 and gain_2 >= LEAST_GAIN_BYTES and rate_2 >= KEEPS_GROWING * rate_1
-        if lasts and rate_2 >= LEAST_BYTES_PER_OPERATION:
-            rates[name] = rate_2
+    for name, gain in between(readings, operations):
+        enough = gain.second >= LEAST_GAIN_BYTES and gain.per_operation >= LEAST_BYTES_PER_OPERATION
+        if gain.first > 0 and enough and gain.lasts:
+            rates[name] = gain.per_operation
     return [
         {
             "fingerprint": fingerprint(f"mapping {name}", []), "site": f"mapping: {name}", "frames": [],

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from soakd.attribution.frames import MOST_FRAMES, Frame, fingerprint, is_application, is_harness, real_place
-from soakd.attribution.holders import KEEPS_GROWING
+from soakd.attribution.gains import Gain
 
 LEAST_BYTES_PER_OPERATION = 1.0
 LEAST_BLOCKS = 4
@@ -88,15 +88,15 @@ def growing(
 
     A few large blocks are no rate: a table that was moved to where it has room shows at its full size.
     """
-    rates, longer = {}, operations[1] / operations[0]
+    rates = {}
     for key, seen in second.items():
         if seen.blocks < LEAST_BLOCKS:
             continue
         before = first.get(key, Seen(0, 0, ()))
-        rate_1, rate_2 = before.size_bytes / operations[0], seen.size_bytes / operations[1]
-        lasts = rate_2 >= KEEPS_GROWING * rate_1 and seen.blocks >= KEEPS_GROWING * before.blocks * longer
-        if key in first and rate_2 >= LEAST_BYTES_PER_OPERATION and lasts:
-            rates[key] = rate_2
+        size = Gain(before.size_bytes, seen.size_bytes, operations)
+        lasts = size.lasts and Gain(before.blocks, seen.blocks, operations).lasts
+        if key in first and size.per_operation >= LEAST_BYTES_PER_OPERATION and lasts:
+            rates[key] = size.per_operation
     for key in sorted(rates, key=lambda key: -rates[key])[:MOST_SITES]:
         yield _site(tool, second[key].stack, rates[key])
 

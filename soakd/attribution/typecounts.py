@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from soakd.attribution.holders import KEEPS_GROWING
+from soakd.attribution.gains import Gain
 
 MOST_OBJECTS = 500_000
 MOST_TYPES, MOST_GROWING = 200, 5
@@ -47,10 +47,10 @@ def growing(
     found = []
     for name, (count, size) in third.items():
         (_, size_1), (count_2, size_2) = first.get(name, (0, 0)), second.get(name, (0, 0))
-        rate_1, rate_2 = (size_2 - size_1) / operations[0], (size - size_2) / operations[1]
-        if rate_2 >= LEAST_BYTES_PER_OPERATION and rate_1 > 0 and rate_2 >= KEEPS_GROWING * rate_1:
-            each = (count - count_2) / operations[1]
-            found.append({"type": name, "per_operation": round(each, 4), "bytes_per_operation": round(rate_2, 1)})
+        gain = Gain(size_2 - size_1, size - size_2, operations)
+        if gain.first > 0 and gain.per_operation >= LEAST_BYTES_PER_OPERATION and gain.lasts:
+            each, rate = (count - count_2) / operations[1], gain.per_operation
+            found.append({"type": name, "per_operation": round(each, 4), "bytes_per_operation": round(rate, 1)})
     return sorted(found, key=lambda entry: -entry["bytes_per_operation"])[:MOST_GROWING]
 
 
