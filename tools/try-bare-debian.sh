@@ -42,7 +42,10 @@ chroot "$ROOT" chown -R "$user" /soakd
 unshare --mount --pid --fork --kill-child --propagation private sh -euc '
     user=$1 home=$2; shift 2
     mount -t proc proc "$ROOT/proc"
-    mount -t tmpfs tmpfs "$ROOT/dev/shm" 2>/dev/null || { mkdir -p "$ROOT/dev/shm"; mount -t tmpfs tmpfs "$ROOT/dev/shm"; }
+    mkdir -p "$ROOT/dev/shm" "$ROOT/dev/pts"
+    mount -t tmpfs tmpfs "$ROOT/dev/shm"
+    mount -t devpts -o newinstance,ptmxmode=0666,mode=620 devpts "$ROOT/dev/pts"
+    ln -sf pts/ptmx "$ROOT/dev/ptmx"
     for target; do
         echo "=== make $target"
         started=$(date +%s) status=0
