@@ -28,7 +28,7 @@ test: dev ## Run every test, Rust and Python, unit to integration
 	@sh tools/get-opa.sh
 	$(RUST_PATH) cargo test --locked --quiet $(PURE_CRATES)
 	$(PY) -m pytest -q -n 2 --dist loadfile tests/unit tests/property
-	$(PY) -m pytest -v tests/integration # one after another: soaks want the host to themselves
+	$(PY) -m pytest -v --durations=20 tests/integration # one after another: soaks want the host to themselves
 
 check: lint ## Format, lint, types, import contracts and the fast tests
 	$(PY) -m pytest -q -n 2 --dist loadfile -m "not integration and not slow" tests/unit tests/property

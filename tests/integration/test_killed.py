@@ -25,7 +25,7 @@ from tests.booted import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-KILLS = int(os.environ.get("SOAKD_KILLS", "10"))
+KILLS = int(os.environ.get("SOAKD_KILLS", "6"))
 SERVER_KILLS = min(KILLS, 20)
 KINDS = ("hello", "phase", "sample", "latency", "incident", "bye", "snapshot", "server")
 CONFIG = """
