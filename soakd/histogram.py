@@ -13,6 +13,9 @@ OCTAVE = 1 << OCTAVE_BITS
 MAX_NS = (1 << 40) - 1
 BUCKETS = (40 - OCTAVE_BITS + 1) * OCTAVE
 
+COLUMNS = "~"
+"""Before a packed histogram whose steps come first and then its counts: a tenth less than pairs of them."""
+
 Histogram = Mapping[int, int]
 """Bucket index -> count; buckets without a value are absent."""
 
@@ -50,39 +53,47 @@ def decode_sparse(data: bytes) -> dict[int, int]:
     Raises:
         ValueError: the bytes end in the middle of a pair or leave the layout.
     """
-    numbers, number, shift = [], 0, 0
-    for byte in data:
-        number |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            numbers.append(number)
-            number, shift = 0, 0
-    if shift or len(numbers) % 2:
-        raise ValueError("histogram cut short")
-    counts, bucket = {}, 0
-    for step, count in zip(numbers[::2], numbers[1::2], strict=True):
-        bucket += step
-        if bucket >= BUCKETS:
-            raise ValueError(f"histogram bucket {bucket} outside the layout")
-        counts[bucket] = count
-    return counts
+    numbers = _varints(data)
+    return _counts(numbers[::2], numbers[1::2])
 
 
-def pack(sparse: bytes) -> str:
-    """Compress a sparse histogram to text fit for a JSON record."""
-    return base64.b64encode(zlib.compress(sparse, 6)).decode("ascii")
+def pack(sparse: bytes, octave_bits: int = OCTAVE_BITS) -> str:
+    """Compress a sparse histogram to text fit for a JSON record.
+
+    Args:
+        sparse: what `encode_sparse`, or the native recorder, wrote.
+        octave_bits: 2**octave_bits buckets an octave are kept apart; each counts in the highest of those that it is
+            put together with, so that quantiles remain upper bounds.
+
+    Raises:
+        ValueError: not a sparse histogram.
+    """
+    rest = (1 << OCTAVE_BITS - octave_bits) - 1
+    counts: dict[int, int] = {}
+    for bucket, count in decode_sparse(sparse).items():
+        counts[bucket | rest] = counts.get(bucket | rest, 0) + count
+    steps, numbers, last = bytearray(), bytearray(), 0
+    for bucket, count in counts.items():
+        _append_varint(steps, bucket - last)
+        _append_varint(numbers, count)
+        last = bucket
+    return COLUMNS + base64.b64encode(zlib.compress(bytes(steps + numbers), 9)).decode("ascii")
 
 
 def unpack(text: str) -> dict[int, int]:
-    """Read what `pack` wrote.
+    """Read what `pack` wrote, today's or an older one's: that had each count beside its step.
 
     Raises:
         ValueError: not a packed histogram.
     """
+    columns = text.removeprefix(COLUMNS)
     try:
-        return decode_sparse(zlib.decompress(base64.b64decode(text, validate=True)))
+        data = zlib.decompress(base64.b64decode(columns, validate=True))
     except zlib.error as error:
         raise ValueError(f"not a packed histogram: {error}") from error
+    numbers = _varints(data)
+    half = len(numbers) // 2
+    return _counts(numbers[:half], numbers[half:]) if columns != text else _counts(numbers[::2], numbers[1::2])
 
 
 def merge(histograms: Iterable[Histogram]) -> dict[int, int]:
@@ -112,3 +123,26 @@ def _append_varint(out: bytearray, number: int) -> None:
         out.append(number & 0x7F | 0x80)
         number >>= 7
     out.append(number)
+
+
+def _varints(data: bytes) -> list[int]:
+    numbers, number, shift = [], 0, 0
+    for byte in data:
+        number |= (byte & 0x7F) << shift
+        shift += 7
+        if byte < 0x80:
+            numbers.append(number)
+            number, shift = 0, 0
+    if shift or len(numbers) % 2:
+        raise ValueError("histogram cut short")
+    return numbers
+
+
+def _counts(steps: Iterable[int], numbers: Iterable[int]) -> dict[int, int]:
+    counts, bucket = {}, 0
+    for step, count in zip(steps, numbers, strict=True):
+        bucket += step
+        if bucket >= BUCKETS:
+            raise ValueError(f"histogram bucket {bucket} outside the layout")
+        counts[bucket] = count
+    return counts

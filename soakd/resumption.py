@@ -18,12 +18,13 @@ from soakd.records import Record, Stamp
 from soakd.stitching import Seam, seams, stitched
 
 _HIGHEST = """
-SELECT engine, kind = 'server' OR (kind = 'sample' AND body LIKE '%"source":"server"%')
+SELECT engine, kind = 'server' OR (kind = 'sample' AND COALESCE(said, body) LIKE '%"source":"server"%')
     OR (kind = 'incident' AND body LIKE '%"what":"server\\_%' ESCAPE '\\') AS of_a_server, MAX(segment)
-FROM record WHERE engine != '' GROUP BY 1, 2
+FROM told WHERE engine != '' GROUP BY 1, 2
 """
 _LAST_SAMPLES = """
-SELECT MAX(id), COUNT(*) FROM record WHERE kind = 'sample' AND body NOT LIKE '%"source":%' GROUP BY engine, segment
+SELECT MAX(id), COUNT(*) FROM told WHERE kind = 'sample' AND COALESCE(said, body) NOT LIKE '%"source":%'
+GROUP BY engine, segment
 """
 _TOLD = "SELECT id FROM record WHERE kind IN ('hello', 'incident', 'bye', 'server') OR (kind = 'phase' AND engine = '')"
 ENDINGS = ("crash", "exit", "hang", "start_failed")
@@ -169,7 +170,8 @@ def on_this_clock(path: Path, records: Iterable[Record], resumption: Resumption)
 
 def samples_before(path: Path) -> Mapping[str, int]:
     """Count the samples of each engine, over all its lives."""
-    query = """SELECT engine, COUNT(*) FROM record WHERE kind = 'sample' AND body NOT LIKE '%"source":%' GROUP BY 1"""
+    query = """SELECT engine, COUNT(*) FROM told
+        WHERE kind = 'sample' AND COALESCE(said, body) NOT LIKE '%"source":%' GROUP BY 1"""
     return dict(journal.query(path, query))
 
 

@@ -17,8 +17,14 @@ from soakd.worker.pipes import ControlPipe, RecordPipe, now
 NS = 1_000_000_000
 CONTROL_EVERY_S = 0.1
 CHILD_POLL_S = 0.02
-TIMINGS_EVERY = 6
+DULL_EVERY = 6
+"""Samples from one that has everything to the next: a minute where there is one every ten seconds."""
 SLOW_PROBE_S = 1e-3
+OCTAVE_BITS = {"service": 7, "response": 5, "lateness": 4}
+"""Buckets an octave that are journalled, as powers of two: what is judged most is kept to 1 %, response to 3 %, and
+lateness, which is only asked whether it is beyond 10 ms, to 7 %."""
+OBSERVED_BITS = dict.fromkeys(OCTAVE_BITS, 3)
+"""Of operations beside a forked child: no quantile of them is judged or shown, they are counted."""
 MOST_FINDINGS = 20
 """Findings of an engine that are sent in one life: a second bound, for records that nobody reads are growth too."""
 TOTALS = ("operations_total", "errors_total", "dropped_total", "skipped_total")
@@ -179,7 +185,7 @@ class Housekeeping:
 
     def _sample(self, mono_s: float) -> None:
         self._send_findings()
-        body: dict[str, Any] = self._without_dull_timings(self._probes.sample(mono_s))
+        body: dict[str, Any] = self._without_the_dull(self._probes.sample(mono_s))
         body.update(self._running_totals())
         body["phase"] = self.phase.name if self.phase else None
         if self._deep.disturbs:
@@ -188,12 +194,15 @@ class Housekeeping:
             body["records_dropped_total"] = self._records.dropped
         self._records.send("sample", body)
 
-    def _without_dull_timings(self, readings: Mapping[str, float]) -> dict[str, float]:
-        """Keep how long quick probes took only now and then: it would be a third of the journal."""
+    def _without_the_dull(self, readings: Mapping[str, float]) -> dict[str, float]:
+        """Keep only now and then what nobody judges by: collections, and how long quick probes took.
+
+        It would be a third of the journal.
+        """
         self._samples += 1
-        if self._samples % TIMINGS_EVERY == 1:
+        if self._samples % DULL_EVERY == 1:
             return dict(readings)
-        return {k: v for k, v in readings.items() if not k.endswith(".duration_s") or v >= SLOW_PROBE_S}
+        return {name: value for name, value in readings.items() if not _is_dull(name, value)}
 
     def _running_totals(self) -> dict[str, float]:
         driver = self.driver
@@ -203,7 +212,8 @@ class Housekeeping:
         self._totals = self._running_totals()  # type: ignore[assignment]
 
     def _send_latency(self, mono_s: float) -> None:
-        for lane, (service, response, lateness) in self._lanes.take():
+        for lane, taken in self._lanes.take():
+            kept = OBSERVED_BITS if lane == "window" else OCTAVE_BITS
             self._records.send(
                 "latency",
                 {
@@ -211,12 +221,16 @@ class Housekeeping:
                     "window": lane == "window",
                     **({} if self._fault is None else {"fault": self._fault.name}),
                     "from_mono_s": round(self._latency_from_s, 6),
-                    "service": histogram.pack(service),
-                    "response": histogram.pack(response),
-                    "lateness": histogram.pack(lateness),
+                    **{
+                        what: histogram.pack(each, bits) for (what, bits), each in zip(kept.items(), taken, strict=True)
+                    },
                 },
             )
         self._latency_from_s = mono_s
+
+
+def _is_dull(name: str, value: float) -> bool:
+    return name.startswith("gc_") or (name.endswith(".duration_s") and value < SLOW_PROBE_S)
 
 
 def _next_due_s(due_s: float, every_s: float, mono_s: float) -> float:

@@ -1,3 +1,7 @@
+import base64
+import zlib
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,9 +30,42 @@ def test_what_was_packed_is_what_is_unpacked(counts: dict[int, int]) -> None:
     assert histogram.unpack(histogram.pack(sparse)) == counts
 
 
-@pytest.mark.parametrize(
-    "text", ["", "!!!", "AAAA", histogram.pack(b"\x80"), histogram.pack(b"\x01"), histogram.pack(b"\xff\xff\x7f\x01")]
-)
+@given(st.dictionaries(st.integers(0, histogram.BUCKETS - 1), st.integers(1, 1 << 40), max_size=50))
+def test_what_an_older_soakd_packed_is_still_read(counts: dict[int, int]) -> None:
+    assert histogram.unpack(as_before(histogram.encode_sparse(sorted(counts.items())))) == counts
+
+
+@pytest.mark.parametrize("octave_bits", [6, 4, 3])
+@given(counts=st.dictionaries(st.integers(0, histogram.BUCKETS - 1), st.integers(1, 1 << 40), min_size=1, max_size=50))
+def test_what_is_put_together_is_counted_as_often_and_never_as_less_than_it_was(
+    octave_bits: int, counts: dict[int, int]
+) -> None:
+    kept = histogram.unpack(histogram.pack(histogram.encode_sparse(sorted(counts.items())), octave_bits))
+    assert sum(kept.values()) == sum(counts.values())
+    for q in (0.01, 0.5, 0.95, 1.0):
+        before, after = histogram.quantile_s(counts, q), histogram.quantile_s(kept, q)
+        assert before is not None
+        assert after is not None
+        assert before <= after <= before * (1 + 2.0**-octave_bits) + 1e-9 * 2 ** (7 - octave_bits)
+
+
+def as_before(sparse: bytes) -> str:
+    """Pack as soakd did when a histogram had each count beside its step."""
+    return base64.b64encode(zlib.compress(sparse, 6)).decode("ascii")
+
+
+def in_columns(data: bytes) -> str:
+    return f"~{as_before(data)}"
+
+
+@pytest.mark.parametrize("packed", [as_before, in_columns])
+@pytest.mark.parametrize("data", [b"\x80", b"\x01", b"\xff\xff\x7f\x01"])
+def test_a_histogram_that_is_cut_or_leaves_the_layout_is_an_error(packed: Callable[[bytes], str], data: bytes) -> None:
+    with pytest.raises(ValueError, match="histogram"):
+        histogram.unpack(packed(data))
+
+
+@pytest.mark.parametrize("text", ["", "~", "!!!", "AAAA", "~AAAA"])
 def test_a_damaged_histogram_is_an_error_not_a_number(text: str) -> None:
     with pytest.raises(ValueError, match=r"histogram|base64|padding"):
         histogram.unpack(text)

@@ -1,13 +1,25 @@
+import gzip
+import json
 import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from soakd.errors import JournalError
-from soakd.journal import Journal, read_meta, read_records, read_spread
-from soakd.records import Record, Stamp
+from soakd.journal import Journal, headings, query, read_latest, read_meta, read_records, read_spread
+from soakd.judge import judge
+from soakd.records import KINDS, Record, Stamp
+from soakd.rundir import RunDir
+from tests.conftest import GOLDEN
+
+BODIES: list[dict[str, Any]] = [
+    {"source": "outside", "rss_bytes": 4096 * n, "cpu_s_total": n / 8} if n % 2 else {"tasks": n, "phase": "load"}
+    for n in range(50)
+]
+"""Samples of two sources."""
 
 
 def record(n: int, engine: str = "mine", kind: str = "sample") -> Record:
@@ -68,7 +80,7 @@ def test_a_journal_of_another_version_is_refused_by_its_number(tmp_path: Path) -
     with sqlite3.connect(tmp_path / "run.db") as db:
         db.execute("UPDATE meta SET value = '99' WHERE key = 'schema_version'")
     db.close()
-    with pytest.raises(JournalError, match="journal version 99, this soakd reads version 1"):
+    with pytest.raises(JournalError, match="journal version 99, this soakd reads versions 1 and 2"):
         read_meta(tmp_path / "run.db")
 
 
@@ -114,3 +126,83 @@ def test_from_all_over_a_run_no_more_is_read_than_asked_for(tmp_path: Path, coun
     if count > read:
         assert found[0] < count / 10
         assert found[-1] > count * 8 / 10
+
+
+def samples(bodies: Sequence[dict[str, Any]]) -> list[Record]:
+    return [
+        Record(kind="sample", engine="mine", segment=0, at=Stamp(n, n, n), body=body) for n, body in enumerate(bodies)
+    ]
+
+
+def kept(path: Path, records: Sequence[Record]) -> None:
+    journal = opened(path)
+    for each in records:
+        journal.put(each)
+    journal.close()
+
+
+def test_names_that_samples_have_in_common_are_written_once(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    kept(path, samples(BODIES))
+    assert [record.body for record in read_records(path, "sample")] == BODIES
+    assert query(path, "SELECT COUNT(*) FROM heading") == [(2,)]
+    assert query(path, "SELECT body FROM record WHERE id = 2") == [("[4096,0.125]",)]
+    own = read_latest(path, "sample", "mine", 50, without='"source":')
+    assert [record.body for _, record in own] == BODIES[::2]
+
+
+def test_anybodys_sqlite_reads_whole_samples(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    kept(path, [*samples(BODIES), record(1, kind="incident")])
+    rows = query(path, "SELECT body FROM readable ORDER BY id")
+    assert [json.loads(body) for (body,) in rows] == [*BODIES, {"n": 1}]
+
+
+def test_a_journal_that_is_written_on_keeps_its_headings(tmp_path: Path) -> None:
+    path = tmp_path / "run.db"
+    for _ in range(2):
+        kept(path, samples(BODIES))
+    assert [record.body for record in read_records(path, "sample")] == [*BODIES, *BODIES]
+    assert query(path, "SELECT COUNT(*) FROM heading") == [(2,)]
+
+
+def test_an_engine_whose_counters_have_ever_new_names_does_not_fill_the_headings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(headings, "MOST", 3)
+    path, bodies = tmp_path / "run.db", [{"phase": "load", f"counter.of-{n}": n} for n in range(8)]
+    kept(path, samples(bodies))
+    assert [record.body for record in read_records(path, "sample")] == bodies
+    assert query(path, "SELECT COUNT(*) FROM heading") == [(3,)]
+
+
+@pytest.fixture
+def first_version(tmp_path: Path) -> RunDir:
+    """A journal as soakd wrote it before there were headings: three minutes of an engine that leaks."""
+    run = RunDir(tmp_path / "first")
+    run.path.mkdir()
+    with sqlite3.connect(run.journal) as db:
+        db.executescript(gzip.decompress((GOLDEN / "journal-1.sql.gz").read_bytes()).decode())
+    db.close()
+    return run
+
+
+def test_a_journal_of_the_first_version_is_judged_as_one_of_today(first_version: RunDir, tmp_path: Path) -> None:
+    today = RunDir(tmp_path / "today")
+    today.path.mkdir()
+    journal = opened(today.journal)
+    journal.set_meta({key: value for key, value in read_meta(first_version.journal).items() if key != "schema_version"})
+    for each in read_records(first_version.journal, *sorted(KINDS)):
+        journal.put(each)
+    journal.close()
+    verdict = judge(first_version, live=False)
+    assert verdict["verdict"] == "FAIL"
+    assert "mine" in verdict["summary"]
+    assert {**judge(today, live=False), "artifacts": []} == {**verdict, "artifacts": []}
+
+
+def test_a_journal_of_the_first_version_goes_on_as_it_began(first_version: RunDir) -> None:
+    before = list(read_records(first_version.journal, "sample"))
+    kept(first_version.journal, samples(BODIES))
+    assert list(read_records(first_version.journal, "sample")) == [*before, *samples(BODIES)]
+    assert read_meta(first_version.journal)["schema_version"] == 1

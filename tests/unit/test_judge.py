@@ -85,7 +85,7 @@ def test_a_journal_of_another_version_is_a_clear_error(tmp_path: Path, capsys: p
         db.execute("UPDATE meta SET value = '99' WHERE key = 'schema_version'")
     db.close()
     assert cli.main(["judge", str(run.path), "--quiet"]) == 2
-    assert "journal version 99, this soakd reads version 1" in capsys.readouterr().err
+    assert "journal version 99, this soakd reads versions 1 and 2" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,66 @@
+"""What samples of one kind have in common, written once: the names of their values, and whose they are.
+
+Two thirds of a sample's JSON are names that the sample before had too. The journal keeps each set of names once, as a
+heading, and of a sample its values in that order. What is read back is what was written.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+MOST = 1000
+"""Sets of names in one journal: an engine whose counters have ever new names is written in full beyond that."""
+CONSTANTS = ("source", "server")
+"""Texts that every sample of one source repeats. A heading has them as the body of a sample would."""
+
+
+class Headings:
+    """The headings of one journal, by their text; numbers count from 1."""
+
+    def __init__(self, known: Iterable[tuple[int, str]] = ()) -> None:
+        self._numbers = {text: number for number, text in known}
+
+    def split(self, body: Mapping[str, Any]) -> tuple[int | None, str, str]:
+        """Take a body apart.
+
+        Returns:
+            The number of its heading, the heading where it is a new one or "", and its values as JSON; None, "" and
+            the whole body where there are enough headings.
+
+        Raises:
+            ValueError: the body holds NaN or an infinity, which JSON does not have.
+        """
+        constants = {name: body[name] for name in CONSTANTS if name in body}
+        names = [name for name in body if name not in constants]
+        text = compact({"constants": constants, "names": names})
+        number, new = self._numbers.get(text), ""
+        if number is None:
+            if len(self._numbers) >= MOST:
+                return None, "", compact(body)
+            number, new = len(self._numbers) + 1, text
+            self._numbers[text] = number
+        return number, new, compact([body[name] for name in names])
+
+
+def joined(heading: str | None, body: Any) -> Any:
+    """Return the body that was taken apart; what does not fit its heading is returned as it is."""
+    if heading is None or type(body) is not list:
+        return body
+    constants, names = _parsed(heading)
+    return {**constants, **dict(zip(names, body, strict=True))} if len(names) == len(body) else body
+
+
+def compact(value: Any) -> str:
+    """Write JSON without blanks.
+
+    Raises:
+        ValueError: it holds NaN or an infinity.
+    """
+    return json.dumps(value, separators=(",", ":"), allow_nan=False)
+
+
+@lru_cache(maxsize=MOST)
+def _parsed(heading: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    parts = json.loads(heading)
+    return parts["constants"], tuple(parts["names"])
