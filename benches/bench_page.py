@@ -98,17 +98,25 @@ def _timed(make: Callable[[], bytes]) -> tuple[float, int]:
     return statistics.median(took) * 1e3, len(make())
 
 
+_INSIDE = (
+    "live_python_bytes", "live_native_bytes", "operations_total", "errors_total", "dropped_total", "python_blocks",
+    "gc_count_0", "rust_bytes", "counter.entries", "counter.hits", "probe.fork.duration_s", "phase",
+)  # fmt: skip
+_OUTSIDE = (
+    "rss_bytes", "rss_anon_bytes", "swap_bytes", "fds", "threads", "cpu_s_total", "probe.outside.duration_s",
+)  # fmt: skip
+_HEADINGS = [
+    (1, json.dumps({"constants": {}, "names": _INSIDE})),
+    (2, json.dumps({"constants": {"source": "outside"}, "names": _OUTSIDE})),
+]
 _FILL = """
 WITH RECURSIVE slot(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM slot WHERE n + 1 < {slots})
-INSERT INTO record (kind, engine, segment, wall_s, boot_s, mono_s, body)
-SELECT 'sample', engine.name, 0, {wall} + n * {every}, n * {every}, {origin} + n * {every},
-    CASE part.source WHEN 0 THEN json_object('live_python_bytes', 8000000 + n, 'live_native_bytes', 3200000,
-        'operations_total', n * 1000, 'errors_total', 0, 'dropped_total', 0, 'python_blocks', 253362, 'gc_count_0', 239,
-        'rust_bytes', 209792, 'counter.entries', 10000,
-        'counter.hits', n, 'probe.fork.duration_s', 0.00196, 'phase', 'load')
-    ELSE json_object('source', 'outside', 'rss_bytes', 46829568, 'rss_anon_bytes', 33476608, 'swap_bytes', 0, 'fds', 5,
-        'threads', 1, 'cpu_s_total', n * 0.1, 'probe.outside.duration_s', 0.000179) END
-FROM slot, (SELECT value AS name FROM json_each('{names}')) AS engine, (SELECT 0 AS source UNION ALL SELECT 1) AS part
+INSERT INTO record (kind, engine, segment, wall_s, boot_s, mono_s, heading, body)
+SELECT 'sample', engine.name, 0, {wall} + n * {every}, n * {every}, {origin} + n * {every}, part.heading,
+    CASE part.heading WHEN 1 THEN json_array(
+        8000000 + n, 3200000, n * 1000, 0, 0, 253362, 239, 209792, 10000, n, 0.00196, 'load'
+    ) ELSE json_array(46829568, 33476608, 0, 5, 1, n * 0.1, 0.000179) END
+FROM slot, (SELECT value AS name FROM json_each('{names}')) AS engine, (SELECT 1 AS heading UNION ALL SELECT 2) AS part
 """
 
 
@@ -125,6 +133,7 @@ def _from_disk(plan: Plan) -> Iterator[tuple[str, float, str, str]]:
         slots = int(DAYS * 86400 / EVERY_S)
         with contextlib.closing(sqlite3.connect(run.journal)) as filled, filled:
             filled.execute("PRAGMA synchronous = OFF")
+            filled.executemany("INSERT INTO heading VALUES (?, ?)", _HEADINGS)
             filled.execute(
                 _FILL.format(slots=slots, every=EVERY_S, wall=1.78e9, origin=ORIGIN_S, names=json.dumps(names))
             )

@@ -1,7 +1,8 @@
 """The layout of a latency histogram: one description for the recorder that fills it and the judge that reads it.
 
-Log-linear, 128 buckets an octave: a value is known to better than 1 %. Values are nanoseconds below 2**40 (18
-minutes), which makes 4,352 buckets. The native recorder in `rust/soakd-py` uses the same layout; a test compares them.
+Log-linear, 128 buckets an octave: a value is known to better than 1 %, unless it is packed more coarsely. Values are
+nanoseconds below 2**40 (18 minutes), which makes 4,352 buckets. The native recorder in `rust/soakd-py` uses the same
+layout; a test compares them.
 """
 
 import base64
