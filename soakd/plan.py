@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -21,6 +21,8 @@ LEAST_SAMPLES = 40
 CONTROL_LEAK_TOTAL_BYTES = 200e6
 """The leak control may cost the host so much over a whole run; its rate is lowered until it does not."""
 CONTROL_RATE_PER_S = 1000.0
+LEAKS = frozenset({"bytes_per_operation", "bytes_per_hour"})
+"""The leak control's options for how much; where neither is given it is twice the strictest limit."""
 
 GAP_SHARE, LEAST_GAP_S = 0.01, 120.0
 
@@ -153,8 +155,10 @@ def _plan_engine(config: Config, engine: EngineConfig) -> EnginePlan:
     rate = engine.rate_per_s or PROFILE_RATES[engine.profile]
     options: dict[str, Any] = dict(engine.options)
     if KINDS[engine.kind].default_role == "control":
-        if engine.kind == "control.leak":
-            options = dict(strictest_leak(_strictest(config))) | options
+        if engine.kind == "control.leak" and not options.keys() & LEAKS:
+            strictest = _strictest(config)
+            options |= strictest_leak(strictest)
+            engine = _judged_by(engine, strictest)
         rate = engine.rate_per_s or _control_rate(run.duration_s, options)
     phases = phases_of(run.duration_s) if run.duration_s else phases_for_operations(run.operations or 1, rate)
     load_s = phases[1].duration_s
@@ -178,6 +182,15 @@ def _strictest(config: Config) -> Limits:
     if per_operation:
         return min(per_operation, key=lambda limits: limits.growth_per_operation_bytes or math.inf)
     return min(judged, key=lambda limits: limits.growth_rate_bytes_per_h or math.inf)
+
+
+def _judged_by(engine: EngineConfig, limits: Limits) -> EngineConfig:
+    """Give a control the growth limits that it leaks twice of: by laxer ones it would seem not to be caught."""
+    own = replace(
+        engine.limits, growth_rate_bytes_per_h=limits.growth_rate_bytes_per_h,
+        growth_per_operation_bytes=limits.growth_per_operation_bytes,
+    )  # fmt: skip
+    return replace(engine, limits=own)
 
 
 def _control_rate(duration_s: float | None, options: Mapping[str, Any]) -> float:

@@ -50,6 +50,20 @@ def test_the_leak_control_leaks_twice_the_strictest_limit_in_its_own_unit() -> N
     assert per_operation.options == {"bytes_per_operation": 32.0}
 
 
+def test_the_leak_control_is_judged_by_the_limit_that_it_leaks_twice_of() -> None:
+    """By the run's own, laxer one it would not be caught, and the run be INVALID."""
+    own = 'rate = 100\nlimits = { growth_per_operation = "6B" }\n'
+    text = '[run]\nduration = "10min"\nsample_every = "1s"\n[limits]\ngrowth_per_operation = "16B"\n'
+    text += f'[[engine]]\nname = "lax"\nkind = "cache.native"\n[[engine]]\nname = "mine"\nkind = "cache.native"\n{own}'
+    control = make_plan(config.parse(text, source="soak.toml", folder=Path.cwd())).engines[-1]
+    assert control.options == {"bytes_per_operation": 12.0}
+    assert control.config.limits.growth_per_operation_bytes == 6.0
+    given = '[[engine]]\nname = "leak"\nkind = "control.leak"\noptions = { bytes_per_hour = 3e6 }\n'
+    control = make_plan(config.parse(text + given, source="soak.toml", folder=Path.cwd())).engines[2]
+    assert control.options == {"bytes_per_hour": 3e6}
+    assert control.config.limits.growth_per_operation_bytes == 16.0
+
+
 def test_the_leak_control_never_fills_the_host() -> None:
     plan = make_plan(engine('growth_per_operation = "16B"', 'duration = "7d"\nsample_every = "10s"'))
     control = plan.engines[-1]
