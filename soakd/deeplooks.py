@@ -11,7 +11,7 @@ import errno
 import socket
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,16 +21,8 @@ from soakd.model import Phase
 from soakd.plan import EnginePlan, Plan
 from soakd.processes import now
 from soakd.records import Record
+from soakd.suspicion import Verdict, routes, steady_growth
 
-Verdict = Mapping[str, Any]
-
-ROUTES: Mapping[str, tuple[str, ...]] = {
-    "python_leak": ("python",), "native_leak": ("native",), "mixed_leak": ("native", "python"),
-    "backlog": ("python",), "private_allocator": ("native",),
-    "fd_leak": ("handles",), "thread_leak": ("handles",), "task_leak": ("handles",),
-}  # fmt: skip
-"""By the class of growth. What is not here is no leak of the process, or not known well enough."""
-GROWTH = ("growth.", "total_growth.")
 LEAD, LEAST_LEAD_S, MOST_LEAD = 2.5, 1.0, 0.2
 """The judgement that decides is begun so many times its usual length before the load phase ends: at least a second, at
 most so much of the run so far. What a short reload phase has is needed for the look."""
@@ -44,12 +36,12 @@ ONE_ON_A_HOST = "\0soakd deep look"
 TURN_SHARE, ASK_AGAIN_S = 0.5, 0.2
 """So much of a look's time is waited for another soak's look to end."""
 LOOKS_RUNNING = 2
-STEADY, SLOWS_DOWN = 0.25, 0.9
-"""Growth is steady where its interval is no wider than such a part of it, and where it has not fallen below such a
-part of what it was in the judgement before."""
+SLOWS_DOWN = 0.9
+"""Growth that has fallen below such a part of what it was in the judgement before bends, and is a warm-up."""
 LIFE, ENDS = ("hello", "bye"), ("restart", "gave_up")
 """Records and incidents of an engine by which its process is known to be gone, and the look with it."""
 HOUR_S = 3600.0
+NEVER_FORKED = "collect_every is off: its process is never forked"
 
 
 Read = Callable[[str | None, Sequence[Mapping[str, Any]]], Awaitable[dict[str, Any]]]
@@ -84,6 +76,8 @@ class DeepLooks:
         self._suspected: set[str] = set()
         self._last: Verdict | None = None
         self._light: asyncio.Task[Mapping[str, Any]] | None = None
+        self._due = False
+        """What fails is about to be looked at, or being so: nobody else has a turn."""
 
     def _lead_s(self, end_s: float) -> float:
         return min(max(LEAST_LEAD_S, LEAD * self.judge_took_s), MOST_LEAD * end_s)
@@ -117,6 +111,7 @@ class DeepLooks:
         On a busy host, or in a short run, a judgement may take as long as the reload phase.
         """
         fresh = asyncio.ensure_future(self._judge())
+        self._due = True
         try:
             begins_s = origin_s + min(_reload(engine).start_s for engine in engines)
             await asyncio.wait({fresh}, timeout=max(0.0, begins_s - _now_s()))
@@ -127,6 +122,7 @@ class DeepLooks:
             if (verdict := await fresh) is not None:
                 await self._look_at(engines, verdict, origin_s, looked)
         finally:
+            self._due = False
             fresh.cancel()
 
     async def _look_at(
@@ -141,13 +137,14 @@ class DeepLooks:
     def consider(self, verdict: Verdict, origin_s: float) -> None:
         """Suspect engines by a judgement so far; one that grows twice running gets a light look."""
         self._last = verdict
-        if not self._plan.config.attribution.enabled or (self._light is not None and not self._light.done()):
+        if not self._plan.config.attribution.enabled or self._one.locked():
             return
         for engine in self._plan.engines:
             name, load = engine.config.name, engine.load
             at_s = time.monotonic() - origin_s
             early = at_s < load.start_s + WARM_UP_SHARE * load.duration_s
-            grows = None if early or at_s >= load.end_s - LIGHT_LOOK_S else steady_growth(verdict, name)
+            late, is_forked = at_s >= load.end_s - LIGHT_LOOK_S, engine.collect_every_s is not None
+            grows = steady_growth(verdict, name) if is_forked and not early and not late else None
             seen = self._grew.setdefault(name, [])
             if grows is None or grows < SLOWS_DOWN * max(seen, default=0.0):
                 seen.clear()
@@ -171,7 +168,9 @@ class DeepLooks:
         """
         engine = next(each for each in self._plan.engines if each.config.name == name)
         at_s, reload = _now_s() - origin_s, _reload(engine)
-        if self._one.locked():
+        if engine.collect_every_s is None:
+            return {"state": "failed", "why": NEVER_FORKED}
+        if self._one.locked() or (self._due and at_s >= engine.load.end_s):
             return {"state": "failed", "why": "another look is under way: one at a time on a host"}
         if not self._within_budget():
             return {"state": "failed", "why": "the budget of looks for this hour is used up (attribution.per_hour)"}
@@ -192,7 +191,9 @@ class DeepLooks:
         reload = _reload(engine)
         begin_s = max(_now_s(), origin_s + reload.start_s)
         seconds = min(LONGEST_LOOK_S, SHARE_OF_REST * (origin_s + reload.end_s - begin_s) / left)
-        if seconds <= 0:
+        if engine.collect_every_s is None:
+            self._failed(engine, route, NEVER_FORKED)
+        elif seconds <= 0:
             self._failed(engine, route, "no time was left in the reload phase")
         elif not self._within_budget():
             self._failed(engine, route, "the budget of looks for this hour is used up (attribution.per_hour)")
@@ -202,11 +203,15 @@ class DeepLooks:
     async def _look(
         self, engine: EnginePlan, order: Mapping[str, Any], begins_in_s: float = 0.0
     ) -> Mapping[str, Any]:  # fmt: skip
-        """Order a look and wait for its answer; returns the body of its last record."""
-        async with self._one, _turn_on_this_host(TURN_SHARE * order["seconds"]) as waited_s:
-            if waited_s is None:
+        """Order a look and wait for its answer; returns the body of its last record. Waiting shortens it."""
+        begun_s = _now_s()
+        async with self._one, _turn_on_this_host(TURN_SHARE * order["seconds"]) as is_ours:
+            if not is_ours:
                 return self._failed(engine, order["route"], "another soak of this host was looking all the time")
-            order = {**order, "seconds": order["seconds"] - max(0.0, waited_s - begins_in_s)}
+            order = {**order, "seconds": order["seconds"] - max(0.0, _now_s() - begun_s - begins_in_s)}
+            if order["seconds"] <= 0.0:
+                return self._failed(engine, order["route"], "another look took all the time that there was")
+            begins_in_s = max(0.0, begins_in_s - (_now_s() - begun_s))
             number, self._next_id = self._next_id, self._next_id + 1
             operations = int(min(MOST_OPERATIONS, engine.rate_per_s * order["seconds"] * FIRST_WINDOW_SHARE))
             whole = {"id": number, "operations": operations, "folder": str(self._folder), **order}
@@ -252,53 +257,25 @@ class DeepLooks:
         return len(self._begun_s) < self._plan.config.attribution.per_hour
 
 
-def routes(verdict: Verdict, name: str) -> Iterator[str]:
-    """Yield the routes that fit what grows in an engine; none where nothing does, and none for a control."""
-    engine = next((e for e in verdict.get("engines") or () if e.get("name") == name), None)
-    if engine is None or engine.get("role") == "control":
-        return
-    failing = [c for c in engine.get("checks") or () if "FAIL" in (c.get("verdict"), c.get("so_far"))]
-    if any(str(check.get("id")).startswith(GROWTH) for check in failing):
-        yield from ROUTES.get(str(engine.get("class")), ())
-
-
-def steady_growth(verdict: Verdict, name: str) -> float | None:
-    """Return how much an engine grows where that is a leak so far, and steady; None where it is not.
-
-    The interval of a straight line is narrow; that of a warm-up, which bends, is as wide as the growth itself.
-    """
-    if not any(routes(verdict, name)):
-        return None
-    engine = next(e for e in verdict["engines"] if e.get("name") == name)
-    for check in engine["checks"]:
-        if str(check.get("id")).startswith(GROWTH) and "FAIL" in (check.get("verdict"), check.get("so_far")):
-            estimate, low, high = (check.get(part) for part in ("estimate", "low", "high"))
-            if estimate is None or low is None or high is None:
-                return 0.0  # descriptors, threads and tasks are counted
-            if high - low <= STEADY * estimate:
-                return float(estimate)
-    return None
-
-
 @contextlib.asynccontextmanager
-async def _turn_on_this_host(within_s: float) -> AsyncIterator[float | None]:
-    """Take a name that only one process of a host can have; give the seconds that it took, None where it was not free.
+async def _turn_on_this_host(within_s: float) -> AsyncIterator[bool]:
+    """Take a name that only one process of a host can have; say whether it was free in time.
 
     It is the name of a socket without a file: it goes with the process, however that ends.
     """
-    begun_s = _now_s()
+    give_up_s = _now_s() + within_s
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as name:
         while True:
             try:
                 name.bind(ONE_ON_A_HOST)
-                waited_s: float | None = _now_s() - begun_s
+                is_ours = True
             except OSError as error:
-                if error.errno == errno.EADDRINUSE and _now_s() - begun_s < within_s:
+                if error.errno == errno.EADDRINUSE and _now_s() < give_up_s:
                     await asyncio.sleep(ASK_AGAIN_S)
                     continue
-                waited_s = None
+                is_ours = False
             break
-        yield waited_s
+        yield is_ours
 
 
 def _reload_end_s(engine: EnginePlan, origin_s: float) -> float:

@@ -26,6 +26,17 @@ INCIDENTS = frozenset({
 NOT_FOR_ENGINES = INCIDENTS | {"sleep", "clock_step", "findings_failed"}
 
 
+def are_packages(environments: Any) -> bool:
+    """Tell whether what a record says are the packages of engines' environments."""
+    return isinstance(environments, list) and all(
+        isinstance(each, dict)
+        and isinstance(each.get("engines"), list)
+        and isinstance(each.get("packages"), dict)
+        and all(isinstance(word, str) for word in (*each["engines"], *each["packages"].values()))
+        for each in environments
+    )
+
+
 def is_reserved(what: str) -> bool:
     """Tell whether an incident of this name is soakd's to tell of, so that the verdict may believe it."""
     return what in NOT_FOR_ENGINES or what.startswith("server_")

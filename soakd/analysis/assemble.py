@@ -17,10 +17,10 @@ from soakd.analysis.readings import LATEST_S, Columns, is_number, once, text
 from soakd.analysis.rules import BYTE_SIGNALS
 from soakd.analysis.rundata import ENDINGS, EngineData, LatencyWindow, Life, RunData, in_order
 from soakd.analysis.servers import ServerBuilder
-from soakd.analysis.sites import is_look
+from soakd.analysis.sites import is_look, stretches
 from soakd.histogram import unpack
 from soakd.plan import EnginePlan, Plan
-from soakd.records import Record
+from soakd.records import Record, are_packages
 from soakd.stitching import Seam, seams
 
 SUMS = {
@@ -136,7 +136,7 @@ class _Run:
             else:
                 self.unreadable += 1
         elif record.body.get("name") == "packages":
-            if _are_packages(record.body.get("environments")):
+            if are_packages(record.body.get("environments")):
                 self._packages.append(record)
             else:
                 self.unreadable += 1
@@ -193,11 +193,13 @@ class _Builder:
             return EngineData(plan=plan, incidents=once(self._incidents), unreadable=self.unreadable)
         windows = list(self._windows(origin_s))
         marks, incidents, name = once(self._marks), once(self._incidents), plan.config.name
+        looks = once(self._looks)
         return EngineData(
             plan=plan, series=self._columns.series(origin_s), latency=windows, incidents=incidents,
             lives=list(_lives(marks, incidents, ends_of_lives(resumed, name))),
             server=self._server.build(origin_s, incidents, end, ends_of_lives(resumed, name, server=True)),
-            looks=once(self._looks), snapshots=len(self._snapshots), unreadable=self.unreadable,
+            looks=looks, looked_s=tuple(sorted(set(stretches(looks, origin_s)))),
+            snapshots=len(self._snapshots), unreadable=self.unreadable,
             daemon_seams=tuple(seam.segments.get(name, 0) for seam in resumed),
         )  # fmt: skip
 
@@ -239,17 +241,6 @@ def _is_sound(record: Record) -> bool:
     if type(record.body) is not dict or type(record.segment) is not int:
         return False
     return record.kind in READ_BY_NUMBER or _is_json(record.body)
-
-
-def _are_packages(environments: Any) -> bool:
-    """Tell whether a record says which packages the environments of engines have."""
-    return isinstance(environments, list) and all(
-        isinstance(each, dict)
-        and isinstance(each.get("engines"), list)
-        and isinstance(each.get("packages"), dict)
-        and all(isinstance(word, str) for word in (*each["engines"], *each["packages"].values()))
-        for each in environments
-    )
 
 
 def _is_json(body: Mapping[str, Any]) -> bool:

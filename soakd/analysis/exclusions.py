@@ -16,7 +16,7 @@ def exclusions(run: RunData) -> list[dict[str, Any]]:
     return [
         *(entry for engine in run.engines for entry in (*_windows(engine), *_short_lives(engine))),
         *(entry for engine in judged for entry in _warm_up(engine)),
-        *(entry for engine in judged for entry in _faults(engine)),
+        *(entry for engine in judged for entry in (*_faults(engine), *_looks(engine))),
     ]
 
 
@@ -69,6 +69,13 @@ def _faults(data: EngineData) -> Iterator[dict[str, Any]]:
         windows = [(f.from_s, f.until_s) for f in data.faults if f.name == name and f.from_s is not None]
         seconds = sum((data.plan.load.end_s if until is None else until) - begun for begun, until in windows)
         yield _entry(data, "trends", f"fault {name}", len(windows), seconds, _done_in(data, windows))
+
+
+def _looks(data: EngineData) -> Iterator[dict[str, Any]]:
+    """Deep looks, on suspicion or on demand: the achieved rate is judged without them."""
+    if windows := data.looks_in(data.in_load("operations_total")):
+        seconds = sum(until_s - from_s for from_s, until_s in windows)
+        yield _entry(data, "rate", "a deep look was under way", len(windows), seconds, _done_in(data, windows))
 
 
 def _done_in(data: EngineData, windows: Sequence[tuple[float, float | None]]) -> float:

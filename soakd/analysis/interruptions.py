@@ -56,14 +56,14 @@ def served(data: EngineData, counter: Series) -> tuple[float, float]:
     """Return what a counter gained while a daemon was there and no fault was on, and in how many seconds.
 
     A step from one daemon to the next is left out whole: the counter begins again in it, and so does the load. So is a
-    step in which soakd stood still: whatever stopped it may have stopped the load.
+    step in which soakd stood still: whatever stopped it may have stopped the load. So is a deep look.
     """
     if len(counter) < 2:
         return 0.0, 0.0
     steps, seconds, later = np.diff(counter.y), np.diff(counter.t_s), counter.segment[1:]
     gained = np.where(np.diff(counter.segment) != 0, counter.y[1:], steps)
     across = data.in_a_fault(counter.t_s[:-1], counter.t_s[1:])
-    for from_s, until_s in data.standstills:
+    for from_s, until_s in (*data.standstills, *data.looks_in(counter)):
         across |= (counter.t_s[:-1] <= until_s) & (counter.t_s[1:] >= from_s)
     for first in data.daemon_seams:
         across |= (counter.segment[:-1] < first) & (later >= first)

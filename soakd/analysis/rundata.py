@@ -19,6 +19,8 @@ from soakd.stitching import Seam
 
 ENDINGS = ("crash", "exit", "hang", "start_failed")
 """Incidents that end a life."""
+MOST_LOOKED_AT = 0.5
+"""Share of a series' time: where looks took more of it, what is left would say little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +214,8 @@ class EngineData:
     """The first segments of daemons that resumed the run: nobody watched, or loaded, the engine before each."""
     standstills: tuple[tuple[float, float], ...] = ()
     """From when to when soakd itself stood still, in seconds since the origin."""
+    looked_s: tuple[tuple[float, float], ...] = ()
+    """From when to when each look was under way, likewise."""
 
     @property
     def name(self) -> str:
@@ -247,6 +251,16 @@ class EngineData:
         for from_s, until_s in self.fault_windows():
             inside |= (series.t_s >= from_s) & (series.t_s <= until_s)
         return series if not np.any(inside) else Series(series.t_s[~inside], series.y[~inside], series.segment[~inside])
+
+    def looks_in(self, series: Series) -> list[tuple[float, float]]:
+        """Return from when to when looks were under way while a series was read; none where they left too little."""
+        if len(series) < 2:
+            return []
+        begun_s, ended_s = float(series.t_s[0]), float(series.t_s[-1])
+        windows = [(max(begun_s, from_s), min(ended_s, until_s)) for from_s, until_s in self.looked_s]
+        windows = [(from_s, until_s) for from_s, until_s in windows if from_s < until_s]
+        whole_s = sum(until_s - from_s for from_s, until_s in windows)
+        return windows if whole_s <= MOST_LOOKED_AT * (ended_s - begun_s) else []
 
     def fault_windows(self, *on: str) -> Iterator[tuple[float, float]]:
         """Yield from when to when faults were on and recovered from, of all places or of some."""

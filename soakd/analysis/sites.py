@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from soakd.analysis.check import Check, round_number
-from soakd.analysis.readings import is_number
+from soakd.analysis.readings import LATEST_S, is_number
 from soakd.analysis.rundata import EngineData
 from soakd.records import Record
 
@@ -33,6 +33,15 @@ def is_look(body: Mapping[str, Any]) -> bool:
         and (site.get("bytes_per_operation") is None or is_number(site["bytes_per_operation"]))
         for site in sites
     )
+
+
+def stretches(looks: Sequence[Record], origin_s: float) -> Iterator[tuple[float, float]]:
+    """Yield from when to when each look was under way, in seconds since the origin."""
+    for look in looks:
+        begun: Any = look.body.get("from_mono_s")
+        ended: Any = look.body.get("until_mono_s")
+        if look.body["state"] != "begun" and is_number(begun, LATEST_S) and is_number(ended, LATEST_S):
+            yield begun - origin_s, ended - origin_s
 
 
 def attribution(data: EngineData, checks: Sequence[Check]) -> list[dict[str, Any]]:
@@ -130,9 +139,8 @@ def _optional(look: Record) -> Iterator[tuple[str, Any]]:
         yield "operations", [n for n in operations if is_number(n)]
     if types := [entry for entry in body.get("types") or () if _is_type(entry)]:
         yield "types", types[:MOST_SITES]
-    begun, ended = body.get("from_mono_s"), body.get("until_mono_s")
-    if begun is not None and ended is not None and is_number(begun) and is_number(ended):
-        yield "seconds", round(max(0.0, ended - begun), 3)
+    for from_s, until_s in stretches([look], 0.0):
+        yield "seconds", round(max(0.0, until_s - from_s), 3)
 
 
 def _is_type(entry: object) -> bool:

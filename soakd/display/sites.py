@@ -30,6 +30,8 @@ def _facts(site: Mapping[str, Any]) -> str:
     facts += [f"{site['bytes_per_operation']:.3g} B/op"] if "bytes_per_operation" in site else []
     facts += [f"{site['things_per_operation']:.3g}/op"] if "things_per_operation" in site else []
     facts += [f"runs {printable(name)}" for name in (site.get("runs") or ())[:1]]
-    facts += [f"kept in {printable(holder)}" for holder in (site.get("held_by") or ())[:1]]
+    facts += [
+        f"kept in {printable(holder)}" for holder in (site.get("held_by") or ())[:1] if holder != site.get("site")
+    ]
     facts += [f"known: {printable(site['known'])}"] if site.get("known") else []
     return f": {', '.join(facts)}" if facts else ""

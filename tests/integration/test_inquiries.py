@@ -14,14 +14,17 @@ import psutil
 import pytest
 
 from soakd import journal
+from soakd.analysis.assemble import assemble
+from soakd.analysis.exclusions import exclusions
 from soakd.errors import JournalError
+from soakd.planfile import plan_from_dict
 
 pytestmark = pytest.mark.integration
 
 CONFIG = """
 [run]
 name = "asked"
-duration = "10min"
+duration = "8min"
 sample_every = "500ms"
 snapshot_every = "5s"
 controls_off = ["leak", "null"]
@@ -31,7 +34,7 @@ name = "shop"
 kind = "python"
 factory = "shop:make"
 path = ["."]
-rate = 200
+rate = 5000
 """
 SHOP = """
 SEEN = []
@@ -111,6 +114,26 @@ def test_the_pid_of_a_worker_finds_its_run_and_its_engine(going: Path) -> None:
     assert "container" in done.stdout
 
 
+def test_a_look_on_demand_has_its_turn_and_leaves_the_judgement_alone(going: Path) -> None:
+    give_up_s = time.monotonic() + WITHIN_S
+    while not any(body["phase"] == "load" for body in read(going, "sample") if "phase" in body):
+        assert time.monotonic() < give_up_s
+        time.sleep(0.2)
+    command = [sys.executable, "-m", "soakd", "snapshot", "run", "--deep", "--json"]
+    with subprocess.Popen(command, cwd=going, stdout=subprocess.PIPE, text=True) as asking:
+        wait_for(going, "attribution")
+        second = soakd(going, "snapshot", "run", "--deep")
+        told, _ = asking.communicate(timeout=WITHIN_S)
+    assert second.returncode != 0
+    assert "another look is under way: one at a time on a host" in second.stderr
+    assert asking.returncode == 0
+    (answer,) = json.loads(told)["engines"]
+    look = answer["look"]
+    assert look["light"] is True
+    assert "`shop.SEEN`" in look["sites"][0]["site"]
+    assert [body["state"] for body in read(going, "attribution")] == ["begun", "done"]
+
+
 def test_without_the_token_nothing_is_taken_and_an_engine_that_is_not_there_is_said(going: Path) -> None:
     address = (going / "run" / "address").read_text().strip().rstrip("/")
     request = urllib.request.Request(f"{address}/api/v1/engines/shop/snapshot", data=b"{}", method="POST")
@@ -133,3 +156,14 @@ def test_the_journal_has_the_packages_of_the_engine_and_the_waivers(going: Path)
     assert "aiohttp" in environment["packages"]
     (waiver,) = journal.read_meta(going / "run" / "run.db")["plan"]["config"]["waivers"]
     assert (waiver["at_most"], waiver["at_most_unit"]) == (pytest.approx(1e9), "bytes/hour")
+
+
+def test_a_look_on_demand_is_left_out_of_the_rate_that_is_judged(going: Path) -> None:
+    look = next(body for body in read(going, "attribution") if body["state"] == "done")
+    path = going / "run" / "run.db"
+    plan = plan_from_dict(journal.read_meta(path)["plan"])
+    give_up_s = time.monotonic() + WITHIN_S
+    while not (left_out := [e for e in exclusions(assemble(plan, journal.read_records(path))) if e["what"] == "rate"]):
+        assert time.monotonic() < give_up_s  # there, once the load phase is twice as long as the look
+        time.sleep(1.0)
+    assert left_out[0]["seconds"] == pytest.approx(look["until_mono_s"] - look["from_mono_s"], abs=0.01)

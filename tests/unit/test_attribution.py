@@ -18,10 +18,11 @@ from soakd.analysis.sites import attribution, is_look, looks, site_words
 from soakd.attribution import handles, mappings, typecounts
 from soakd.attribution.frames import Frame, fingerprint, is_application, is_harness, module_of, real_place
 from soakd.attribution.resolve import by_site, growing
-from soakd.deeplooks import DeepLooks, routes
+from soakd.deeplooks import DeepLooks
 from soakd.display.sites import site_lines
 from soakd.records import Record
 from soakd.report.markdown import sites
+from soakd.suspicion import routes
 from tests.showing import plan, record
 
 FOLDER = Path("captures")
@@ -299,6 +300,99 @@ def test_two_soaks_of_a_host_never_look_at_once() -> None:
 
     (failed,) = asyncio.run(scenario()).records
     assert failed.body["why"] == "another soak of this host was looking all the time"
+
+
+def test_who_asks_takes_turns_with_suspicions_and_spends_the_budget_of_the_same_hour() -> None:
+    async def scenario() -> tuple[Desk, Mapping[str, Any], Mapping[str, Any]]:
+        desk = Desk()
+        day = asyncio.get_running_loop().time() - 86400
+        asked = asyncio.ensure_future(desk.looks.ask("cache-rust", day))
+        await asyncio.sleep(0)
+        again = await desk.looks.ask("cache-rust", day)
+        for _ in range(3):
+            desk.looks.consider(verdict("python_leak", "FAIL"), day)
+            await asyncio.sleep(0)
+        assert len(desk.orders) == 1
+        await answered(desk, 1)
+        await asyncio.wait_for(asked, 5.0)
+        for _ in range(2):
+            desk.looks.consider(verdict("python_leak", "FAIL"), day)
+        await answered(desk, 2)
+        assert desk.looks._light is not None
+        await asyncio.wait_for(desk.looks._light, 5.0)
+        per_hour = plan("48h").config.attribution.per_hour
+        desk.looks._begun_s.extend([asyncio.get_running_loop().time()] * (per_hour - 2))
+        return desk, again, await desk.looks.ask("cache-rust", day)
+
+    desk, again, spent = asyncio.run(scenario())
+    assert again["why"] == "another look is under way: one at a time on a host"
+    assert spent["why"].startswith("the budget of looks for this hour is used up")
+    assert [order["deep"]["light"] for _, order in desk.orders] == [True, True]
+
+
+def test_who_asks_in_the_reload_phase_stands_back_behind_what_fails() -> None:
+    async def scenario() -> tuple[Desk, Mapping[str, Any]]:
+        desk = Desk()
+        never = asyncio.Event()
+
+        async def late() -> None:
+            await never.wait()
+
+        desk.looks._judge = late
+        engine = plan("48h").engines[0]
+        reload = next(phase for phase in engine.phases if phase.name == "reload")
+        origin_s = asyncio.get_running_loop().time() - reload.start_s - 1.0
+        looking = asyncio.ensure_future(desk.looks._look_at_what_fails([engine], origin_s))
+        await asyncio.sleep(0)
+        refused = await desk.looks.ask("cache-rust", origin_s)
+        never.set()
+        await asyncio.wait_for(looking, 5.0)
+        asked = asyncio.ensure_future(desk.looks.ask("cache-rust", origin_s))
+        await answered(desk, 1)
+        await asyncio.wait_for(asked, 5.0)
+        return desk, refused
+
+    desk, refused = asyncio.run(scenario())
+    assert refused["why"] == "another look is under way: one at a time on a host"
+    ((_, order),) = desk.orders
+    assert "light" not in order["deep"]
+
+
+def test_an_engine_that_is_never_forked_is_never_looked_at() -> None:
+    async def scenario() -> tuple[Desk, Mapping[str, Any]]:
+        desk = Desk()
+        engines = tuple(replace(engine, collect_every_s=None) for engine in desk.looks._plan.engines)
+        desk.looks._plan = replace(desk.looks._plan, engines=engines)
+        day = asyncio.get_running_loop().time() - 86400
+        for _ in range(2):
+            desk.looks.consider(verdict("python_leak", "FAIL"), day)
+            await asyncio.sleep(0)
+        await desk.looks._look_in_reload(engines[0], "native", day, 1)
+        return desk, await desk.looks.ask("cache-rust", day)
+
+    desk, asked = asyncio.run(scenario())
+    assert desk.orders == []
+    assert [look.body["why"] for look in desk.records] == [asked["why"]]
+    assert asked["why"] == "collect_every is off: its process is never forked"
+
+
+def test_what_is_waited_for_a_turn_is_taken_off_the_look_s_time() -> None:
+    async def scenario() -> Desk:
+        desk = Desk()
+        engine = plan("48h").engines[0]
+        async with desk.looks._one:
+            late = asyncio.ensure_future(desk.looks._look(engine, {"route": "python", "seconds": 1e-6}))
+            long = asyncio.ensure_future(desk.looks._look(engine, {"route": "python", "seconds": 50.0}))
+            await asyncio.sleep(0.01)
+        await asyncio.wait_for(late, 5.0)
+        await answered(desk, 1)
+        await asyncio.wait_for(long, 5.0)
+        return desk
+
+    desk = asyncio.run(scenario())
+    assert [look.body["why"] for look in desk.records] == ["another look took all the time that there was"]
+    ((_, order),) = desk.orders
+    assert order["deep"]["seconds"] <= 50.0 - 0.01
 
 
 def test_a_worker_that_never_answers_is_a_failed_look(monkeypatch: pytest.MonkeyPatch) -> None:

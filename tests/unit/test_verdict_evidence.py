@@ -10,7 +10,19 @@ import jsonschema
 import pytest
 
 from soakd.records import Record
-from tests.recorded import Level, Story, check, judged, made_up, per_hour, per_operation, plan_of, verdict_of
+from tests.recorded import (
+    MONO_S,
+    Level,
+    Story,
+    check,
+    judged,
+    made_up,
+    per_hour,
+    per_operation,
+    plan_of,
+    stamp,
+    verdict_of,
+)
 from tests.unit.test_verdict_schema import SCHEMA
 
 SHORT = plan_of()
@@ -171,6 +183,32 @@ def test_every_exclusion_says_how_much_it_removed() -> None:
     short = judged(SHORT, mine=Story(restarts=(138.0,)))["exclusions"]
     assert any(e["what"] == "growth" and "segment 1 is too short" in e["why"] for e in short)
     assert [e["why"] for e in judged(SHORT)["exclusions"]] == ["warm-up"]
+
+
+def test_operations_that_a_deep_look_held_up_are_nobodys_fault_and_are_said() -> None:
+    begun_s, ended_s = 60.0, 90.0
+    held_up = Story(operations=lambda t_s: 1000.0 * (t_s - max(0.0, min(t_s, ended_s) - begun_s)))
+
+    def with_looks(*stretches: tuple[float, float]) -> Any:
+        bodies = [
+            {"state": "done", "route": "python", "light": True, "from_mono_s": MONO_S + from_s,
+             "until_mono_s": MONO_S + until_s} for from_s, until_s in stretches
+        ]  # fmt: skip
+        looks = [
+            Record(kind="attribution", engine="mine", segment=0, at=stamp(ended_s), body={**body, "id": number})
+            for number, body in enumerate(bodies)
+        ]
+        return verdict_of(SHORT, [*made_up(SHORT, {"mine": held_up}), *looks])
+
+    unlooked, looked = with_looks(), with_looks((begun_s, ended_s))
+    assert check(unlooked, "mine", "rate.achieved")["verdict"] == "FAIL"
+    assert check(looked, "mine", "rate.achieved")["verdict"] == "PASS"
+    (entry,) = [e for e in looked["exclusions"] if e["what"] == "rate"]
+    assert (entry["why"], entry["windows"], entry["seconds"]) == ("a deep look was under way", 1, 30.0)
+    jsonschema.validate(looked, SCHEMA)
+    always = with_looks((0.0, 170.0))
+    assert check(always, "mine", "rate.achieved")["verdict"] == "FAIL"
+    assert [e for e in always["exclusions"] if e["what"] == "rate"] == []
 
 
 def test_a_run_that_goes_on_says_when_its_limits_would_be_reached() -> None:

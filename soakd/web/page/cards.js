@@ -216,7 +216,7 @@ function siteList(sites) {
       isNumber(site.things_per_operation) && `${figures(site.things_per_operation)}/op`,
       site.confidence && `confidence ${site.confidence}`,
       site.runs?.[0] && `runs ${site.runs[0]}`,
-      site.held_by?.[0] && `kept in ${site.held_by[0]}`,
+      site.held_by?.[0] && site.held_by[0] !== site.site && `kept in ${site.held_by[0]}`,
     ].filter(Boolean).join(" · ")),
     site.frames?.length > 1 ? h("div", { class: "frames mono" }, site.frames.slice(0, 4).join("  ←  ")) : null)));
 }

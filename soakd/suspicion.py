@@ -1,0 +1,44 @@
+"""What a judgement says of looking deeper: which routes fit what grows, and whether it grows steadily. Pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Verdict = Mapping[str, Any]
+
+ROUTES: Mapping[str, tuple[str, ...]] = {
+    "python_leak": ("python",), "native_leak": ("native",), "mixed_leak": ("native", "python"),
+    "backlog": ("python",), "private_allocator": ("native",),
+    "fd_leak": ("handles",), "thread_leak": ("handles",), "task_leak": ("handles",),
+}  # fmt: skip
+"""By the class of growth. What is not here is no leak of the process, or not known well enough."""
+GROWTH = ("growth.", "total_growth.")
+STEADY = 0.25
+"""Growth is steady where its interval is no wider than such a part of it."""
+
+
+def routes(verdict: Verdict, name: str) -> Iterator[str]:
+    """Yield the routes that fit what grows in an engine; none where nothing does, and none for a control."""
+    engine = next((e for e in verdict.get("engines") or () if e.get("name") == name), None)
+    if engine is None or engine.get("role") == "control":
+        return
+    failing = [c for c in engine.get("checks") or () if "FAIL" in (c.get("verdict"), c.get("so_far"))]
+    if any(str(check.get("id")).startswith(GROWTH) for check in failing):
+        yield from ROUTES.get(str(engine.get("class")), ())
+
+
+def steady_growth(verdict: Verdict, name: str) -> float | None:
+    """Return how much an engine grows where that is a leak so far, and steady; None where it is not.
+
+    The interval of a straight line is narrow; that of a warm-up, which bends, is as wide as the growth itself.
+    """
+    if not any(routes(verdict, name)):
+        return None
+    engine = next(e for e in verdict["engines"] if e.get("name") == name)
+    for check in engine["checks"]:
+        if str(check.get("id")).startswith(GROWTH) and "FAIL" in (check.get("verdict"), check.get("so_far")):
+            estimate, low, high = (check.get(part) for part in ("estimate", "low", "high"))
+            if estimate is None or low is None or high is None:
+                return 0.0  # descriptors, threads and tasks are counted
+            if high - low <= STEADY * estimate:
+                return float(estimate)
+    return None
