@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from soakd import journal, remote, rundir
-from soakd.diff import diff_heaps, diff_runs, differences
+from soakd.diff import changed_packages, diff_heaps, diff_runs, differences
 from soakd.errors import ConfigError, JournalError, PreflightError
 from soakd.flames import collect
 from soakd.standing import Standing
@@ -34,6 +34,8 @@ def diff(options: argparse.Namespace) -> int:
     else:
         before, after = runs
         unlike = differences(journal.read_meta(before.journal), journal.read_meta(after.journal))
+        environments = [journal.read_records(run.journal, "hello", "phase") for run in (before, after)]
+        unlike["packages"] = changed_packages(*environments)
         result = diff_runs(read_verdict(before)[1], read_verdict(after)[1], unlike)
         text = lines.run_lines(result)
     if options.json:

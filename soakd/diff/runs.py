@@ -28,7 +28,7 @@ def diff_runs(before: Verdict, after: Verdict, unlike: Mapping[str, Any]) -> dic
     Args:
         before: the content of the one's `verdict.json`.
         after: of the other's, the one that is asked about.
-        unlike: what `differences` found in their plans and environments.
+        unlike: what `differences` found in their plans and environments, and `changed_packages` in their packages.
 
     Returns:
         `answer`: "new" where the second has a leak, a failing check or faster growth that the first has not;

@@ -15,6 +15,9 @@ ANSWERS = {
 STATES = {
     "new": "new leak", "same": "same leak", "gone": "gone", "unknown": "cannot tell", "suspected": "suspected only",
 }  # fmt: skip
+DIFFERENCES = {
+    "plan": "not asked for the same", "environment": "not in the same place", "packages": "not of the same releases",
+}  # fmt: skip
 SHOWN = 12
 """Rows of types, and of containers, of one engine; --json has all."""
 MOST_DIFFERENCES = 20
@@ -44,14 +47,18 @@ def heap_lines(result: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _unlike(differences: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
-    for what, words in (("plan", "not asked for the same"), ("environment", "not in the same place")):
+    for what, words in DIFFERENCES.items():
         found = differences.get(what, [])
         if found:
             yield f"{words}:"
         for each in found[:MOST_DIFFERENCES]:
-            yield f"  {printable(each['key'])}: {_given(each['from'])} -> {_given(each['to'])}"
+            yield f"  {_whose(each)}{printable(each['key'])}: {_given(each['from'])} -> {_given(each['to'])}"
         if len(found) > MOST_DIFFERENCES:
             yield f"  and {len(found) - MOST_DIFFERENCES} more"
+
+
+def _whose(each: Mapping[str, Any]) -> str:
+    return f"{', '.join(map(printable, each['engines']))}: " if "engines" in each else ""
 
 
 def _given(value: object) -> str:

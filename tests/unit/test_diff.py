@@ -11,7 +11,7 @@ import pytest
 from soakd import cli, journal, rundir
 from soakd.analysis.assemble import assemble
 from soakd.analysis.verdict import make_verdict
-from soakd.diff import diff_heaps, diff_runs, differences
+from soakd.diff import changed_packages, diff_heaps, diff_runs, differences
 from soakd.display.differences import heap_lines, run_lines
 from soakd.errors import JournalError
 from soakd.plan import Plan
@@ -135,6 +135,32 @@ def test_plans_and_environments_that_differ_are_said_and_an_engine_of_one_run_is
     fewer = dataclasses.replace(PLAN, engines=PLAN.engines[1:])
     assert differences(meta(PLAN), meta(fewer))["plan"] == [{"key": "engine.mine", "from": "present", "to": None}]
     assert differences(meta(PLAN), meta(PLAN)) == {"plan": [], "environment": []}
+
+
+def installed(python: str, packages: dict[str, str] | None, *engines: str) -> list[Record]:
+    hellos = [
+        Record(kind="hello", engine=name, segment=0, at=stamp(0.0), body={"pid": 7, "python": python})
+        for name in engines
+    ]  # fmt: skip
+    body = {"name": "packages", "environments": [{"engines": list(engines), "packages": packages or {}}]}
+    return [*hellos, Record(kind="phase", engine="", segment=0, at=stamp(1.0), body=body)]
+
+
+def test_packages_and_interpreters_that_changed_are_said_with_the_engines_that_have_them() -> None:
+    shop = {"aiohttp": "3.9.1", "attrs": "23.1", "gone": "1.0"}
+    before = [*installed("3.11.7", shop, "a", "b"), *installed("3.11.7", {"redis": "5.0"}, "c", "left")]
+    now = {"aiohttp": "3.10.0", "attrs": "23.1", "Brand-New": "0.1"}
+    after = [*installed("3.12.1", now, "a", "b"), *installed("3.11.7", None, "c"), *installed("3.13.0", {}, "new")]
+    found = changed_packages(before, after)
+    assert [(each["engines"], each["key"], each["from"], each["to"]) for each in found] == [
+        (["a", "b"], "interpreter", "3.11.7", "3.12.1"), (["a", "b"], "aiohttp", "3.9.1", "3.10.0"),
+        (["a", "b"], "Brand-New", None, "0.1"), (["a", "b"], "gone", "1.0", None),
+        (["c"], "packages", "1 recorded", None),
+    ]  # fmt: skip
+    lines = list(run_lines(diff_runs(HEALTHY, HEALTHY, {"packages": found})))
+    assert lines[2:4] == ["not of the same releases:", "  a, b: interpreter: 3.11.7 -> 3.12.1"]
+    assert "  a, b: gone: 1.0 -> -" in lines
+    assert changed_packages(before, before) == []
 
 
 def snapshot(t_s: float, grown: int, *, segment: int = 0, method: str = "pympler", rank: bool = True) -> Record:
