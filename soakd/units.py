@@ -1,7 +1,8 @@
 """Quantities as people write them, and the base units that soakd keeps: seconds, bytes, operations.
 
 `parse_*` read configuration and command lines, `format_*` write for people. Decimal prefixes are powers of ten
-(1 MB = 1e6 bytes), binary ones powers of two (1 MiB = 2**20 bytes); both are read, decimal ones are written.
+(1 MB = 1e6 bytes), binary ones powers of two (1 MiB = 2**20 bytes); both are read, decimal ones are written. A number
+and its unit are written apart, as in the tables of `words`; only durations are written as configurations have them.
 """
 
 import math
@@ -58,7 +59,7 @@ def format_duration(seconds: float) -> str:
     if seconds == 0:
         return "0s"
     if seconds < 1:
-        return format_latency(seconds)
+        return format_latency(seconds).replace(" ", "")
     if seconds < 10 and seconds != round(seconds):
         return f"{seconds:.1f}s"
     whole = round(seconds)
@@ -70,27 +71,27 @@ def format_duration(seconds: float) -> str:
 
 
 def format_latency(seconds: float) -> str:
-    """Write a latency with three significant digits: "2.1us", "840us", "1.2ms", "3.4s"."""
+    """Write a latency with three significant digits: "2.1 us", "840 us", "1.2 ms", "3.4 s"."""
     for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
         if abs(seconds) >= factor:
-            return f"{_three_digits(seconds / factor)}{unit}"
-    return f"{_three_digits(seconds / 1e-9)}ns" if seconds else "0s"
+            return f"{_three_digits(seconds / factor)} {unit}"
+    return f"{_three_digits(seconds / 1e-9)} ns" if seconds else "0 s"
 
 
 def format_bytes(count: float) -> str:
-    """Write bytes with three significant digits and a decimal prefix: "41.2MB", "512B"."""
+    """Write bytes with three significant digits and a decimal prefix: "41.2 MB", "512 B"."""
     for factor, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if abs(count) >= factor * 0.9995:
-            return f"{_three_digits(count / factor)}{unit}"
-    return f"{_three_digits(count)}B"
+            return f"{_three_digits(count / factor)} {unit}"
+    return f"{_three_digits(count)} B"
 
 
 def format_rate(per_hour: float) -> str:
-    """Write bytes per hour in MB/h, the unit in which limits are discussed: "3.10MB/h"."""
+    """Write bytes per hour in MB/h, the unit in which limits are discussed: "3.10 MB/h"."""
     megabytes = per_hour / 1e6
     if abs(megabytes) >= 100:
-        return f"{megabytes:.0f}MB/h"
-    return f"{megabytes:.2f}MB/h" if abs(megabytes) < 10 else f"{megabytes:.1f}MB/h"
+        return f"{megabytes:.0f} MB/h"
+    return f"{megabytes:.2f} MB/h" if abs(megabytes) < 10 else f"{megabytes:.1f} MB/h"
 
 
 def format_count(number: float) -> str:

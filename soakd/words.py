@@ -44,7 +44,7 @@ def limit_words(check: Mapping[str, Any]) -> str:
 
 
 def figure_words(figure: Mapping[str, Any], side: str) -> str:
-    """Write one side of a compared figure: "21us", "2,000/s"; "-" where it was not measured."""
+    """Write one side of a compared figure: "21 us", "2,000/s"; "-" where it was not measured."""
     value, unit = _number(figure.get(side)), str(figure.get("unit") or "")
     if value is None:
         return "-"

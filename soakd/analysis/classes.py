@@ -74,7 +74,7 @@ def classify(data: EngineData, checks: Sequence[Check]) -> Class:
 
 
 def growth_words(signal: str, check: Check | None) -> str:
-    """Write "reachable memory grows 3.10MB/h [2.90, 3.30] = 431 B per operation"."""
+    """Write "reachable memory grows 3.10 MB/h [2.90, 3.30] = 431 B per operation"."""
     words = SIGNAL_WORDS.get(signal, signal)
     if check is None or check.estimate is None or check.low is None or check.high is None:
         return f"{words}: {check.reason if check else 'not measured'}"

@@ -85,7 +85,7 @@ def render(status: RunStatus, now_s: float, width: int) -> RenderableType:
         cell = _cells(engine, narrow=layout.narrow)
         table.add_row(*(cell[name] for name in layout.widths), style="" if engine.role in DECIDING else "dim")
         if engine.server is not None:
-            cell = _server_cells(engine, engine.server)
+            cell = _server_cells(engine, engine.server, narrow=layout.narrow)
             table.add_row(*(cell.get(name, "") for name in layout.widths), style="dim")
     return Group(_header(status, now_s, width), Text(), table, *_below(status))
 
@@ -134,24 +134,24 @@ def _cells(engine: EngineStatus, *, narrow: bool) -> dict[str, Text | str]:
         "engine": Text(engine.name),
         "rate": _rate(engine, narrow=narrow),
         "errors": _errors(engine.errors, narrow=narrow),
-        "p99": UNKNOWN if p99_s is None else format_latency(p99_s),
-        "RSS": _bytes(latest.get("rss_bytes")),
-        "live": _bytes(latest.get("live_bytes")),
-        "reachable": _bytes(latest.get("reachable_bytes")),
+        "p99": UNKNOWN if p99_s is None else _fitting(format_latency(p99_s), narrow),
+        "RSS": _bytes(latest.get("rss_bytes"), narrow),
+        "live": _bytes(latest.get("live_bytes"), narrow),
+        "reachable": _bytes(latest.get("reachable_bytes"), narrow),
         "growth so far": (value_words(check) if check else "") or UNKNOWN,
         "so far": _state(engine, narrow=narrow),
     }
 
 
-def _server_cells(engine: EngineStatus, server: ServerStatus) -> dict[str, Text | str]:
+def _server_cells(engine: EngineStatus, server: ServerStatus, *, narrow: bool) -> dict[str, Text | str]:
     """Write the server that an engine talks to below it: its memory, and how it is where it does not answer."""
     latest = server.latest if server.up else {}
     check = next((engine.checks[name] for name in SERVER_CHECKS if name in engine.checks), None)
     return {
         "engine": Text(f"  {server.kind}"),
         "rate": "" if server.up else Text("starting" if server.up is None else "down", style="bold red"),
-        "RSS": _bytes(latest.get("rss_bytes")),
-        "live": _bytes(latest.get("live_bytes")),
+        "RSS": _bytes(latest.get("rss_bytes"), narrow),
+        "live": _bytes(latest.get("live_bytes"), narrow),
         "growth so far": value_words(check) if check else "",
     }
 
@@ -226,8 +226,16 @@ def _clock(seconds: float) -> str:
     return format_duration(float(int(seconds)))
 
 
-def _bytes(count: float | None) -> str:
-    return UNKNOWN if count is None else format_bytes(count)
+def _bytes(count: float | None, narrow: bool) -> str:
+    return UNKNOWN if count is None else _fitting(format_bytes(count), narrow)
+
+
+def _fitting(words: str, narrow: bool) -> str:
+    """Leave a number of "41.2 MB" two digits where its column has six cells: "41 MB", "1.2 MB"."""
+    number, unit = words.split()
+    if not narrow or "." not in number:
+        return words
+    return f"{float(number):.{1 if abs(float(number)) < 9.95 else 0}f} {unit}"
 
 
 def _short_number(number: float) -> str:

@@ -56,7 +56,7 @@ def test_a_worker_that_the_kernel_kills_for_want_of_memory_is_told_of_as_that(
     assert soak.finish() == 1, soak.said
     crashes = [i for i in soak.incidents() if i["what"] == "crash"]
     assert crashes, soak.incidents()
-    assert all("SIGKILL, out of memory: killed by the kernel at the limit of 150MB" in c["detail"] for c in crashes)
+    assert all("SIGKILL, out of memory: killed by the kernel at the limit of 150 MB" in c["detail"] for c in crashes)
     told = [r.body for r in journal.read_records(soak.run / "run.db", "incident", engine="mine")]
     assert {body.get("out_of_memory") for body in told if body["what"] == "crash"} == {"cgroup"}
     assert "out of memory" in soak.check("stability.crashes")["reason"]

@@ -152,8 +152,8 @@ def test_who_has_the_token_may_ask_in_the_right_words(
 
 def test_an_answer_is_shown_in_lines() -> None:
     lines = list(snapshot_lines({"engine": "mine", "snapshot": HEAP}))
-    assert lines[0] == "mine: 600 objects, 9kB (counted by pympler, in 200ms)"
-    assert any("8kB  bytes  500 objects" in line for line in lines)
+    assert lines[0] == "mine: 600 objects, 9 kB (counted by pympler, in 200ms)"
+    assert any("8 kB  bytes  500 objects" in line for line in lines)
     assert any("500  list shop.seen" in line for line in lines)
     held = "list `seen` of a shop.Basket"
     site = {"site": held, "bytes_per_operation": 191.0, "tool": "holders", "held_by": [held]}

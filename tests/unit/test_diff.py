@@ -213,7 +213,7 @@ def test_types_and_containers_that_grew_are_shown_with_bytes_and_counts_from_the
     (container,) = mine["containers"]
     assert (container["grew_length"], container["to_length"], container["grew_bytes"]) == (70, 200, 560)
     lines = list(heap_lines({"engines": [mine]}))
-    assert any("+7kB" in line and "shop.Basket" in line and "+70 objects" in line for line in lines)
+    assert any("+7 kB" in line and "shop.Basket" in line and "+70 objects" in line for line in lines)
     assert any("+70 entries" in line and "`seen` of a shop.Basket" in line for line in lines)
 
 

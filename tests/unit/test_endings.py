@@ -40,7 +40,7 @@ def test_a_kill_in_its_memory_cgroup_is_told_with_the_limit(tmp_path: Path, vers
     assert kills.since() == {}
     kernel.count(1, 1)
     assert kills.since() == {
-        "out_of_memory": "cgroup", "words": "out of memory: killed by the kernel at the limit of 64MB",
+        "out_of_memory": "cgroup", "words": "out of memory: killed by the kernel at the limit of 64 MB",
     }  # fmt: skip
 
 

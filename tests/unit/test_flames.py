@@ -76,7 +76,7 @@ def test_one_call_can_be_reached_by_tab_and_the_heaviest_leaves_stand_in_a_table
     markup = fragment([flame(*STACKS)])
     assert markup.count('tabindex="0"') == 1
     rows = re.findall(r"<tr><td>(.*?)</td><td>(.*?)</td><td>(.*?)</td></tr>", markup)
-    assert rows[0] == ("shop.py:27 in add", "75B/op", "75.0%")
+    assert rows[0] == ("shop.py:27 in add", "75 B/op", "75.0%")
     assert len(rows) == 3
 
 

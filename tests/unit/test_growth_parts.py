@@ -234,5 +234,5 @@ def test_growth_below_what_a_signal_resolves_is_told_in_its_unit() -> None:
     answer = Answer(growth=growth, limit=1e6, unit="bytes/hour", span=0.03, resolution=4e6)
     assert answer.state() == (
         "INCONCLUSIVE",
-        "grew by 1MB, less than the 4MB that this signal resolves: soak longer",
+        "grew by 1 MB, less than the 4 MB that this signal resolves: soak longer",
     )

@@ -176,7 +176,7 @@ def test_before_the_start_there_is_no_progress() -> None:
 def test_progress_says_how_every_engine_does() -> None:
     with capture_logs() as told:
         EventLog().progress(status_in_load(), ORIGIN_S + 60.0)
-    assert told[0]["engines"]["control-leak"] == "up, 976/s, 0 errors, p99 12us, rss 41.2MB, FAIL"
+    assert told[0]["engines"]["control-leak"] == "up, 976/s, 0 errors, p99 12 us, rss 41.2 MB, FAIL"
     assert (told[0]["phase"], told[0]["remaining_s"], told[0]["coverage_ratio"]) == ("load", 120, 1.0)
 
 
@@ -187,7 +187,7 @@ def test_progress_says_how_the_server_of_an_engine_does() -> None:
         EventLog().progress(status, ORIGIN_S + 60.0)
         status.fold([incident("cache-python", "server_hang")])
         EventLog().progress(status, ORIGIN_S + 60.0)
-    assert "redis rss 14.2MB" in told[0]["engines"]["cache-python"]
+    assert "redis rss 14.2 MB" in told[0]["engines"]["cache-python"]
     assert "redis down" in told[1]["engines"]["cache-python"]
 
 

@@ -60,8 +60,8 @@ def test_durations_are_written_in_at_most_two_units(seconds: float, text: str) -
 
 
 def test_numbers_are_written_with_three_digits_and_a_unit() -> None:
-    assert units.format_bytes(41_234_567) == "41.2MB"
-    assert units.format_bytes(512) == "512B"
-    assert units.format_latency(0.00084) == "840us"
-    assert units.format_rate(3.1e6) == "3.10MB/h"
+    assert units.format_bytes(41_234_567) == "41.2 MB"
+    assert units.format_bytes(512) == "512 B"
+    assert units.format_latency(0.00084) == "840 us"
+    assert units.format_rate(3.1e6) == "3.10 MB/h"
     assert units.format_count(1234567) == "1,234,567"

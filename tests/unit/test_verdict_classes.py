@@ -54,7 +54,7 @@ def test_a_class_is_named_in_words_by_the_signals_that_show_it(story: Story, kin
 
 def test_a_leak_is_told_in_the_words_of_its_part() -> None:
     reason = judged(DAY, mine=Story(native=per_hour(3e6)))["engines"][0]["reason"]
-    assert reason.startswith("reachable native memory grows 3.00MB/h [")
+    assert reason.startswith("reachable native memory grows 3.00 MB/h [")
     assert "B per operation; the Python heap is flat: a leak in native code" in reason
 
 

@@ -36,7 +36,7 @@ def of(server: ServerStory, **more: Any) -> Story:
 
 @pytest.mark.parametrize(
     ("plan", "leaks", "words"),
-    [(JUDGED, LEAKS, "200 B per operation"), (JUDGED_DAY, TWICE_A_DAY, "2.00MB/h")],
+    [(JUDGED, LEAKS, "200 B per operation"), (JUDGED_DAY, TWICE_A_DAY, "2.00 MB/h")],
     ids=["per operation", "per hour"],
 )
 def test_a_judged_server_that_leaks_fails_and_its_client_is_said_to_be_flat(
