@@ -75,6 +75,8 @@ def parse(
         raw = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{source}: not TOML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{source}: not TOML: brackets within brackets, too deep to read") from error
     for override in overrides:
         _apply_override(raw, override)
     if duration is not None:
@@ -236,6 +238,8 @@ def _read_engine(table: Table, limits: Limits, folder: Path) -> EngineConfig:
         options=_read_options(table, info, folder),
         limits=_read_limits(table.table("limits"), _limits_for(kind, limits)),
     )  # fmt: skip
+    if engine.role == "control" and kind not in CONTROLS.values():  # nobody asks whether a control leaks
+        raise table.fail("role", f'"control" is for {" and ".join(CONTROLS.values())}: soakd itself', engine.role)
     if info.needs_factory and engine.factory is None:
         raise table.fail("factory", f'kind "{kind}" needs factory = "package.module:make"')
     if not info.needs_factory and engine.factory is not None:

@@ -177,7 +177,11 @@ def _visible_from(engine: EnginePlan) -> str:
 
 
 def _check_folder(plan: Plan, run_path: Path, left_ratio: float = 1.0) -> Iterator[Finding]:
-    folder = next(path for path in (run_path, *run_path.absolute().parents) if path.exists())
+    try:
+        folder = next(path for path in (run_path, *run_path.absolute().parents) if path.exists())
+    except OSError as error:  # a name that is too long
+        yield Finding("error", f"{run_path}: cannot be a folder: {error.strerror}: choose another one with --run-dir")
+        return
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         yield Finding("error", f"{folder}: not a folder that can be written: choose another one with --run-dir")
         return

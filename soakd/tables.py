@@ -1,6 +1,7 @@
 """Reading a TOML table key by key, so that every error names its place and no key goes unread."""
 
 import difflib
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -137,10 +138,8 @@ class Table:
             return []
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             raise self.fail(key, f"must be an array of tables: [[{key}]]", value)
-        return [
-            Table(item, f'{self.place}: {key} "{item["name"]}"' if "name" in item else f"{self.place}: {key} {i + 1}")
-            for i, item in enumerate(value)
-        ]
+        names = [quoted(str(item["name"])) if "name" in item else str(i) for i, item in enumerate(value, 1)]
+        return [Table(item, f"{self.place}: {key} {name}") for item, name in zip(value, names, strict=True)]
 
     def finish(self) -> None:
         """Refuse what nobody asked for.
@@ -152,10 +151,15 @@ class Table:
             near = difflib.get_close_matches(key, self._known, n=1)
             hint = f' (did you mean "{near[0]}"?)' if near else ""
             raise ConfigError(
-                f'{self.place}: unknown key "{key}"{hint}; known keys: {", ".join(sorted(set(self._known)))}'
+                f"{self.place}: unknown key {quoted(key)}{hint}; known keys: {', '.join(sorted(set(self._known)))}"
             )
 
 
 def shown(value: object) -> str:
     """Write a given value as the user wrote it."""
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return quoted(value) if isinstance(value, str) else str(value)
+
+
+def quoted(text: str) -> str:
+    """Write a text on one line, whatever is in it."""
+    return f'"{text}"' if text.isprintable() else json.dumps(text)

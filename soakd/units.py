@@ -49,7 +49,10 @@ def parse_growth_rate(text: str) -> float:
     size, slash, per = text.partition("/")
     if not slash or per.strip() not in SECONDS:
         raise ValueError(f'expected growth per time such as "1MB/h", got "{text}"')
-    return parse_size(size) / SECONDS[per.strip()] * 3600.0
+    rate = parse_size(size) / SECONDS[per.strip()] * 3600.0
+    if not math.isfinite(rate):
+        raise ValueError(f'expected growth per time such as "1MB/h", got "{text}"')
+    return rate
 
 
 def format_duration(seconds: float) -> str:

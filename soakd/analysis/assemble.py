@@ -13,8 +13,7 @@ import numpy as np
 
 from soakd.analysis.faults import read_faults
 from soakd.analysis.interruptions import DAEMON_GAP, ends_of_lives, standstills
-from soakd.analysis.readings import LATEST_S, Columns, is_number, once, text
-from soakd.analysis.rules import BYTE_SIGNALS
+from soakd.analysis.readings import LATEST_S, Columns, is_number, is_reading, once, text
 from soakd.analysis.rundata import ENDINGS, EngineData, LatencyWindow, Life, RunData, in_order
 from soakd.analysis.servers import ServerBuilder
 from soakd.analysis.sites import is_look, stretches
@@ -38,13 +37,6 @@ READ_BY_NUMBER = ("sample", "latency")
 """Kinds of which every reading is looked at by itself."""
 DECLARED = {"capacity_entries": 1e12, "bytes_per_entry": 1e9, "capacity_bytes": 1e12}
 """What an engine may say of its capacity, and the most that is believed: what no host could hold is no bound."""
-NEVER_NEGATIVE = frozenset(
-    {
-        *BYTE_SIGNALS, "fds", "threads", "tasks", "cpu_s_total",
-        "operations_total", "errors_total", "dropped_total", "skipped_total",
-    }
-)  # fmt: skip
-"""Below 0 a reader broke."""
 LATENCIES = ("service", "response", "lateness")
 
 
@@ -211,7 +203,7 @@ class _Builder:
         for name, value in body.items():
             if name in NOT_NUMBERS or name.endswith(NOT_KEPT):
                 continue
-            if is_number(value) and not (value < 0 and name in NEVER_NEGATIVE):
+            if is_reading(name, value):
                 self._columns.add(name, forked_s if name.startswith("reachable_") else mono_s, value, segment)
             else:
                 self.unreadable += 1
@@ -238,7 +230,9 @@ def _is_sound(record: Record) -> bool:
     """Tell whether a record has a place in time, and a body that can be shown."""
     if not all(is_number(seconds, LATEST_S) for seconds in record.at) or not is_number(record.segment):
         return False
-    if type(record.body) is not dict or type(record.segment) is not int:
+    if type(record.body) is not dict or type(record.segment) is not int or record.at.wall_s < 0.0:
+        return False
+    if record.kind == "incident" and text(record.body.get("what")) is None:
         return False
     return record.kind in READ_BY_NUMBER or _is_json(record.body)
 

@@ -54,8 +54,9 @@ def longest_standstill(axes: Axes) -> float:
     if not hours or not operations:
         return 1.0
     done, time = (axes.operations - axes.operations[0]) / operations, (axes.hours - axes.hours[0]) / hours
-    edges = np.searchsorted(done, np.linspace(0.0, 1.0, 101)[1:-1])
-    return float(np.max(np.diff(np.concatenate(([0.0], time[edges], [1.0])))))
+    # Between two readings operations went on as they did on average: where nothing was read, nothing stood still.
+    edges = np.interp(np.linspace(0.0, 1.0, 101)[1:-1], done, time)
+    return float(np.max(np.diff(np.concatenate(([0.0], edges, [1.0])))))
 
 
 def axes_of(data: EngineData, series: Series) -> Axes:

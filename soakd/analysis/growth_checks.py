@@ -91,9 +91,10 @@ def hourly_answer(data: EngineData, series: Series, limit: float, resolution: fl
     span = _span(hours)
     too_short = f"too short: {limit / 1e6:g} MB/h needs at least {LEAST_HOURS:g} h of load, {span:.2g} h were seen"
     axes = axes_of(data, series)
+    still = _standing_still(axes) if len(axes.y) else ""  # soakd itself does no operations
     return Answer(
         growth=growth, limit=limit, unit="bytes/hour", span=span, resolution=resolution,
-        too_short=too_short if span < LEAST_HOURS else "", slowing=_slows_down(series),
+        too_short=too_short if span < LEAST_HOURS else still, slowing=_slows_down(series),
         other=over_the_other(axes, growth, hourly=True, limit=limit), explained_by=explained_by(axes, growth),
     )  # fmt: skip
 
@@ -123,9 +124,9 @@ def operation_answer(data: EngineData, series: Series, limit: float, resolution:
 
 
 def _standing_still(axes: Axes) -> str:
-    """A rate per operation says nothing of a time without operations."""
+    """A time without operations is no load: no rate of it, over operations or over time, passes."""
     share = longest_standstill(axes)
-    still = f"operations stood still for {share:.0%} of the load phase: a rate per operation needs them to go on"
+    still = f"operations stood still for {share:.0%} of the load phase: growth under load was not seen then"
     return still if share > STOOD_STILL else ""
 
 

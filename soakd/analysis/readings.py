@@ -6,11 +6,19 @@ from itertools import groupby
 
 import numpy as np
 
+from soakd.analysis.rules import BYTE_SIGNALS
 from soakd.analysis.rundata import Series, in_order
 from soakd.records import Record
 
 MOST = 1e18
 """No host has an exabyte, and no counter of a run comes so far."""
+NEVER_NEGATIVE = frozenset(
+    {
+        *BYTE_SIGNALS, "fds", "threads", "tasks", "cpu_s_total",
+        "operations_total", "errors_total", "dropped_total", "skipped_total",
+    }
+)  # fmt: skip
+"""Below 0 a reader broke."""
 LATEST_S = 1e11
 """A moment later than the year 5000 was read off no clock."""
 
@@ -60,6 +68,11 @@ class Column:
 def is_number(value: object, most: float = MOST) -> bool:
     """Tell whether a reading is a finite number that something could have been read as."""
     return type(value) in (int, float) and -most <= value <= most  # type: ignore[operator]
+
+
+def is_reading(name: str, value: object) -> bool:
+    """Tell whether a reading of a signal can be one."""
+    return is_number(value) and not (name in NEVER_NEGATIVE and value < 0)  # type: ignore[operator]
 
 
 def once(records: Sequence[Record]) -> list[Record]:

@@ -340,7 +340,8 @@ def rfc3339(wall_s: float | None) -> str | None:
 def describe(records: Sequence[Record]) -> list[dict[str, Any]]:
     """Write incidents for the verdict file, in the order in which they happened."""
     return [
-        {"at_wall_s": round(r.at.wall_s, 3), "engine": r.engine or None, "segment": r.segment, **r.body}
+        {"at_wall_s": round(r.at.wall_s, 3), "engine": r.engine or None, "segment": r.segment}
+        | {name: value for name, value in r.body.items() if name not in ("at_wall_s", "engine", "segment")}
         for r in sorted(records, key=in_order)
     ]
 

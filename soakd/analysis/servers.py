@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from soakd.analysis.interruptions import DAEMON_GAP
-from soakd.analysis.readings import Columns, is_number, once, text
+from soakd.analysis.readings import Columns, is_number, is_reading, once, text
 from soakd.analysis.rundata import Life, Outage, ServerData
 from soakd.records import Record
 
@@ -50,7 +50,7 @@ class ServerBuilder:
         for name, value in record.body.items():
             if name in NOT_NUMBERS or name.endswith(".duration_s"):
                 continue
-            if is_number(value):
+            if is_reading(name, value):
                 self._columns.add(name, record.at.mono_s, value, record.segment)
             else:
                 self.unreadable += 1

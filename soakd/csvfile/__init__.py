@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from soakd.analysis.growth import judge_growth
-from soakd.analysis.series import FloatArray
+from soakd.analysis.series import FloatArray, IntArray
+from soakd.analysis.series import read_series as read_lives
 from soakd.csvfile.layout import Columns, Samples
 from soakd.csvfile.mixed import leaking_part
 from soakd.csvfile.reading import read_limits, read_series
@@ -21,6 +22,8 @@ __all__ = ["FIELDS", "Columns", "judge_file", "read_limits", "read_series"]
 FIELDS = ("id", "verdict", "growth_mb_per_h", "ci_low", "ci_high", "mdr_mb_per_h", "class")
 MOST_ZEROS = 0.01
 """Share of samples that may be 0 in a series that passes: a process that is there has memory."""
+LEAST_JUDGED = 0.5
+"""Share of the time that lives long enough for a rate must make up in a series that passes, as in a run."""
 POOL_FROM = 4
 """Fewer series are judged faster than processes start."""
 
@@ -53,7 +56,7 @@ def _judge(job: tuple[str, Samples, float]) -> dict[str, Any]:
     t_h, segment = np.frombuffer(samples.t_h), np.frombuffer(samples.segment, dtype=np.int64)
     y = np.frombuffer(samples.y_bytes)
     growth = judge_growth(t_h, y, segment, limit=limit)
-    if growth.state == "PASS" and (doubt := _not_there(y) or leaking_part(t_h, y, segment, limit=limit)):
+    if growth.state == "PASS" and (doubt := _doubt(t_h, y, segment, limit)):
         growth = replace(growth, state="INCONCLUSIVE", reason=doubt)
     kind = {"PASS": "flat", "INCONCLUSIVE": "undecided", "FAIL": "growth"}[growth.state]
     if growth.state == "FAIL" and samples.heap_bytes:
@@ -62,6 +65,17 @@ def _judge(job: tuple[str, Samples, float]) -> dict[str, Any]:
     rates = (growth.estimate, growth.low, growth.high, growth.minimum_detectable)
     numbers = (None if rate is None else float(f"{rate / 1e6:.6g}") for rate in rates)
     return dict(zip((*FIELDS, "reason"), [name, growth.state, *numbers, kind, growth.reason], strict=True))
+
+
+def _doubt(t_h: FloatArray, y: FloatArray, segment: IntArray, limit: float) -> str:
+    """Why a series that passes does not; "" where nothing speaks against it."""
+    return _not_there(y) or _short_lives(t_h, y, segment) or leaking_part(t_h, y, segment, limit=limit)
+
+
+def _short_lives(t_h: FloatArray, y: FloatArray, segment: IntArray) -> str:
+    """A process that restarts all the time may leak in every life: one long life does not speak for the others."""
+    judged = sum(life.duration for life in read_lives(t_h, y, segment).segments) / float(np.ptp(t_h))
+    return "" if judged >= LEAST_JUDGED else f"lives that are long enough for a rate make up {judged:.0%} of the time"
 
 
 def _not_there(y: FloatArray) -> str:

@@ -15,6 +15,8 @@ from soakd.csvfile.lines import Lines, find, number, read_names
 from soakd.errors import ConfigError
 
 ONE_GROUP = "-"
+MOST_LIMIT = 1e100
+"""MB/h beyond all memory; its squares are numbers still."""
 CONFLICTS = 1.5
 """Different values a moment from which on a series is two."""
 
@@ -39,17 +41,18 @@ def read_limits(path: Path) -> dict[str, float]:
     """Read a table with the columns `id` and `limit_mb_per_h`; bytes per hour by id.
 
     Raises:
-        ConfigError: a column is missing, or a limit is not a number above 0.
+        ConfigError: a column is missing, a limit is not a number above 0, or an id has two.
     """
-    limits = {}
+    limits: dict[str, float] = {}
     with Lines(path) as lines:
         names, rows = read_names(lines, skip=0)
         name_at, limit_at = (find(names, wanted, (), path, "--limits") for wanted in ("id", "limit_mb_per_h"))
         for row in rows:
-            limit = number(row[limit_at], lines)
-            if limit <= 0:
-                raise lines.fail(f"a limit must be above 0, got {limit:g}")
-            limits[row[name_at]] = limit * 1e6
+            limit, name = number(row[limit_at], lines), row[name_at]
+            if not 0.0 < limit <= MOST_LIMIT:
+                raise lines.fail(f"a limit must be above 0 and at most {MOST_LIMIT:g}, got {limit:g}")
+            if limits.setdefault(name, limit * 1e6) != limit * 1e6:
+                raise lines.fail(f'id "{name}" has another limit above: which of the two?')
     return limits
 
 

@@ -187,7 +187,7 @@ class _Reader:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
         self._db.close()
-        if isinstance(error, sqlite3.Error | ValueError):
+        if isinstance(error, sqlite3.Error | ValueError | RecursionError):
             raise JournalError(f"{self._path}: damaged: {error}") from error
 
 

@@ -123,12 +123,13 @@ def test_an_occupied_port_is_found_before_the_start(tmp_path: Path) -> None:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_a_run_directory_below_a_file_is_refused(tmp_path: Path) -> None:
+def test_a_run_directory_that_cannot_be_one_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p.rego").write_text("package p\n\nallow := true\n", encoding="utf-8")
     (tmp_path / "soak.toml").write_text(POLICY, encoding="utf-8")
-    done = soakd("run", "soak.toml", "--run-dir", "p.rego/run", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "not a folder that can be written: choose another one with --run-dir" in done.stderr
+    for folder, why in (("p.rego/run", "not a folder that can be written"), ("x" * 300, "File name too long")):
+        done = soakd("run", "soak.toml", "--run-dir", folder, cwd=tmp_path)
+        assert done.returncode == 2
+        assert f"{why}: choose another one with --run-dir" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,11 @@ def test_a_minimal_file_gets_the_defaults_of_the_design_and_both_controls() -> N
         (('[run]', '[limits]\nerror_ratio = 10\n[run]'), 'limits: error_ratio: must be at most 1, got 10'),
         (('rate = 100', 'mix = "blend"'), 'mix: must be one of standard, read-heavy'),
         (('[run]', '[run]\ncontrols_off = ["zero"]'), 'controls_off: must be of null, leak, got "zero"'),
+        (('rate = 100', 'role = "control"'), 'role: "control" is for control.null and control.leak'),
+        (('name = "mine"', r'name = "a\nb"'), r'engine "a\nb": name: must be given: letters'),
+        (('rate = 100', r'"a\nb" = 1'), r'unknown key "a\nb"; known keys:'),
+        (('rate = 100', f'rate = {"[" * 5000}{"]" * 5000}'), 'soak.toml: not TOML: brackets within brackets'),
+        (('[run]', '[limits]\ngrowth_rate = "1e300MB/ns"\n[run]'), 'growth_rate: expected growth per time'),
     ],
 )  # fmt: skip
 def test_one_error_names_file_place_rule_and_what_was_given(change: tuple[str, str], message: str) -> None:

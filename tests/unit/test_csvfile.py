@@ -362,6 +362,8 @@ def test_pidstat_output_is_read_below_its_first_line_with_its_headers_repeated(w
         ("id,limit_mb_per_h\na,-1\n", "line 2: a limit must be above 0"),
         ("id,limit_mb_per_h\na,1\nb,none\n", 'line 3: "none" is not a number'),
         ("id,limit_mb_per_h\na,nan\n", "is not a finite number"),
+        ("id,limit_mb_per_h\na,1e303\n", "line 2: a limit must be above 0 and at most 1e+100, got 1e+303"),
+        ("id,limit_mb_per_h\na,1\na,100\n", 'line 3: id "a" has another limit above: which of the two?'),
         ("", "is empty"),
     ],
 )
@@ -372,7 +374,7 @@ def test_limits_that_cannot_be_read_are_errors(write: Write, text: str, message:
 
 
 def test_every_series_has_its_own_limit_or_is_an_error(write: Write) -> None:
-    limits = read_limits(write("id,limit_mb_per_h,note\n-,5,x\n"))
+    limits = read_limits(write("id,limit_mb_per_h,note\n-,5,x\n-,5,the same again\n"))
     assert limits == {"-": 5e6}
     assert judge_file(write(table(LEAK)), Columns(), limits)[0]["verdict"] == "PASS"
     with pytest.raises(ConfigError, match='no limit for series "-"'):
@@ -386,6 +388,17 @@ def test_a_process_that_was_not_there_for_half_of_the_time_never_passes(write: W
     flat = [(t, y if i in there else 0) for i, (t, y) in enumerate(FLAT)]
     row = judge_file(write(table(flat)), Columns(), LIMIT)[0]
     assert row["verdict"] != "PASS"
+
+
+def test_a_process_that_restarts_all_the_time_does_not_pass_for_one_life_that_was_long_enough(write: Write) -> None:
+    """It leaks 50 MB/h in lives of an hour, which are too short for a rate, after four hours that were flat."""
+    begun_s = 4 * 3600.0
+    rows = [(t, y, 0 if t < begun_s else 1 + int((t - begun_s) // 3600)) for t, y in FLAT]
+    loop = [(t, y + int(50e6 * ((t - begun_s) % 3600.0) / 3600.0) * (life > 0), life) for t, y, life in rows]
+    text = "t_s,rss_bytes,pid\n" + "".join(f"{t:g},{y},{life}\n" for t, y, life in loop)
+    row = judge_file(write(text), Columns(segment="pid"), LIMIT)[0]
+    assert row["verdict"] == "INCONCLUSIVE"
+    assert row["reason"] == "lives that are long enough for a rate make up 17% of the time"
 
 
 def test_a_few_samples_of_zero_hide_nothing(write: Write) -> None:

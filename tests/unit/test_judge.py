@@ -100,8 +100,11 @@ def test_a_record_that_was_meddled_with_makes_the_run_invalid(tmp_path: Path, bo
     json.dumps(verdict, allow_nan=False)
 
 
-def test_a_record_that_is_no_json_is_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("body", ['{"operations_total": ', "[" * 20_000, "1" * 5000], ids=["cut", "deep", "long"])
+def test_a_record_that_is_no_json_is_a_clear_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], body: str
+) -> None:
     run = recorded_run(tmp_path / "run", made_up(PLAN))
-    change_row(run, '{"operations_total": ')
+    change_row(run, body)
     assert cli.main(["judge", str(run.path), "--quiet"]) == 2
     assert "damaged" in capsys.readouterr().err

@@ -51,6 +51,27 @@ def test_text_or_nan_in_place_of_a_number_makes_the_run_invalid(value: Any) -> N
     json.dumps(verdict, allow_nan=False)
 
 
+@pytest.mark.parametrize("wall_s", [-1e11, -62135596801.0, 1e12, math.nan, "noon"])
+def test_a_moment_that_no_clock_shows_makes_the_run_invalid(wall_s: Any) -> None:
+    def change(record: Record) -> Record:
+        is_end = record.kind == "bye" and record.engine == "mine"
+        return dataclasses.replace(record, at=record.at._replace(wall_s=wall_s)) if is_end else record
+
+    verdict = judged(SHORT, change=change)
+    assert verdict["verdict"] == "INVALID"
+    assert "unreadable readings of mine" in check(verdict, "", "evidence.records")["reason"]
+
+
+@pytest.mark.parametrize("what", [None, 7, ["crash"]])
+def test_an_incident_that_does_not_say_what_it_is_makes_the_run_invalid(what: Any) -> None:
+    """It may have been a crash."""
+    for engine in ("mine", ""):
+        incident = Record(kind="incident", engine=engine, segment=0, at=stamp(30.0), body={"what": what})
+        verdict = verdict_of(SHORT, [*made_up(SHORT), incident])
+        assert verdict["verdict"] == "INVALID"
+        assert verdict["incidents"] == []
+
+
 @pytest.mark.parametrize("more", [{"service": "?"}, {"lateness": 7}, {"from_mono_s": "early"}, {"response": None}])
 def test_a_latency_that_cannot_be_unpacked_makes_the_run_invalid(more: dict[str, Any]) -> None:
     assert judged(SHORT, change=spoiled("latency", "mine", 3, **more))["verdict"] == "INVALID"

@@ -1,16 +1,20 @@
 """Several lives of one process: each is judged by itself, and the worst one decides."""
 
+import dataclasses
+
 import pytest
 
+from soakd.analysis.axes import STOOD_STILL
 from soakd.records import Record
 from soakd.report.markdown import markdown
-from tests.recorded import Story, check, judged, made_up, plan_of, stamp, verdict_of
+from tests.recorded import MONO_S, Story, check, judged, made_up, plan_of, stamp, verdict_of
 
 PLAN = plan_of(
     run='controls_off = ["null", "leak"]',
     limits='growth_per_operation = "10kB"\ntotal_growth = "2MB"\nreturn_to_baseline = "off"\nrestarts = 1',
 )
-PLAIN = plan_of(run='controls_off = ["null", "leak"]')
+OFF = 'controls_off = ["null", "leak"]'
+PLAIN = plan_of(run=OFF)
 HALF_S = 76.0
 
 
@@ -52,6 +56,33 @@ def test_operations_that_stand_still_pass_no_rate_per_operation(stops_at_s: floa
     assert growth["verdict"] == "INCONCLUSIVE"
     if stops_at_s:
         assert "operations stood still for" in growth["reason"]
+
+
+def test_operations_that_stand_still_pass_no_rate_per_hour() -> None:
+    """Where somebody allows that few operations are done, they must still be done all the time."""
+    plan = plan_of(duration="4h", every="1min", limits='growth_rate = "1MB/h"\nachieved_ratio = 0.0', run=OFF)
+    frozen = Story(operations=lambda t_s: round(1000 * min(t_s, 7200.0)))
+    growth = check(judged(plan, mine=frozen), "mine", "growth.reachable_bytes")
+    assert growth["verdict"] == "INCONCLUSIVE"
+    assert "operations stood still for" in growth["reason"]
+    few = Story(operations=lambda t_s: round(t_s / 60.0))
+    verdict = judged(plan, mine=few)
+    assert check(verdict, "mine", "growth.reachable_bytes")["verdict"] == "PASS"
+    assert check(verdict, "", "observer.growth")["verdict"] == "PASS"
+
+
+def test_where_memory_was_not_read_for_a_while_operations_did_not_stand_still() -> None:
+    """A snapshot's child keeps the next reading of reachable bytes waiting; the counter goes on being read."""
+    names = ("reachable_python_bytes", "reachable_native_bytes", "reachable_forked_at_s")
+
+    def change(record: Record) -> Record:
+        if record.engine != "mine" or not 60.0 <= record.at.mono_s - MONO_S <= 100.0:
+            return record
+        return dataclasses.replace(record, body={k: v for k, v in record.body.items() if k not in names})
+
+    verdict = judged(PLAIN, change=change)
+    assert check(verdict, "mine", "evidence.probe")["estimate"] > STOOD_STILL
+    assert check(verdict, "mine", "growth.reachable_bytes")["verdict"] == "PASS"
 
 
 def test_a_reachable_signal_that_fell_silent_excuses_nothing() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from soakd.analysis.assemble import REASONS
 from tests.recorded import Story, judged, per_operation, plan_of
 
 SCHEMA: dict[str, Any] = json.loads(
@@ -27,11 +28,18 @@ def test_the_schema_is_one() -> None:
         judged(SHORT, change=lambda record: None),
         judged(plan_of(run='controls_off = ["leak"]')),
         judged(SHORT, mine=Story(incidents=[(30.0, {"what": "crash", "detail": "killed"})])),
+        judged(SHORT, mine=Story(incidents=[(30.0, {"detail": "what it was is missing"})])),
+        judged(SHORT, mine=Story(incidents=[(30.0, {"what": "slow", "at_wall_s": "then", "engine": 5})])),
     ],
-    ids=["pass", "fail", "interrupted", "running", "empty", "no control", "crash"],
+    ids=["pass", "fail", "interrupted", "running", "empty", "no control", "crash", "nameless", "says when"],
 )
 def test_every_verdict_keeps_to_the_schema(verdict: dict[str, Any]) -> None:
     jsonschema.validate(json.loads(json.dumps(verdict)), SCHEMA)
+
+
+@pytest.mark.parametrize("reason", REASONS)
+def test_the_schema_knows_every_way_in_which_a_run_ends(reason: str) -> None:
+    jsonschema.validate(json.loads(json.dumps(judged(SHORT, until_s=20, end=reason))), SCHEMA)
 
 
 def test_a_verdict_with_a_number_in_place_of_a_state_does_not() -> None:

@@ -53,6 +53,11 @@ def test_a_judged_server_that_leaks_fails_and_its_client_is_said_to_be_flat(
         assert check(verdict, "mine", f"growth.server_{signal}")["verdict"] == "FAIL"
 
 
+def test_memory_of_a_server_below_nothing_makes_the_run_invalid() -> None:
+    verdict = judged(JUDGED, mine=of(ServerStory(live=lambda t_s, n: -1e9)))
+    assert "unreadable readings of mine" in check(verdict, "", "evidence.records")["reason"]
+
+
 @pytest.mark.parametrize(("plan", "leaks"), [(SHORT, LEAKS), (DAY, TWICE_A_DAY)], ids=["per operation", "per hour"])
 def test_the_same_server_fails_nobody_where_it_is_not_judged(plan: Any, leaks: Level) -> None:
     verdict = judged(plan, mine=of(ServerStory(live=leaks)))
