@@ -91,10 +91,11 @@ def hourly_answer(data: EngineData, series: Series, limit: float, resolution: fl
     span = _span(hours)
     too_short = f"too short: {limit / 1e6:g} MB/h needs at least {LEAST_HOURS:g} h of load, {span:.2g} h were seen"
     axes = axes_of(data, series)
+    is_short = span < LEAST_HOURS
     still = _standing_still(axes) if len(axes.y) else ""  # soakd itself does no operations
     return Answer(
         growth=growth, limit=limit, unit="bytes/hour", span=span, resolution=resolution,
-        too_short=too_short if span < LEAST_HOURS else still, slowing=_slows_down(series),
+        too_short=too_short if is_short else still, slowing=is_short and _slows_down(series),
         other=over_the_other(axes, growth, hourly=True, limit=limit), explained_by=explained_by(axes, growth),
     )  # fmt: skip
 

@@ -49,8 +49,10 @@ def read_limits(path: Path) -> dict[str, float]:
         name_at, limit_at = (find(names, wanted, (), path, "--limits") for wanted in ("id", "limit_mb_per_h"))
         for row in rows:
             limit, name = number(row[limit_at], lines), row[name_at]
-            if not 0.0 < limit <= MOST_LIMIT:
-                raise lines.fail(f"a limit must be above 0 and at most {MOST_LIMIT:g}, got {limit:g}")
+            if limit <= 0:
+                raise lines.fail(f"a limit must be above 0, got {limit:g}")
+            if limit > MOST_LIMIT:
+                raise lines.fail(f"a limit must be at most {MOST_LIMIT:g}, got {limit:g}")
             if limits.setdefault(name, limit * 1e6) != limit * 1e6:
                 raise lines.fail(f'id "{name}" has another limit above: which of the two?')
     return limits

@@ -44,7 +44,11 @@ class Headings:
 
 
 def joined(heading: str | None, body: Any) -> Any:
-    """Return the body that was taken apart; what does not fit its heading is returned as it is."""
+    """Return the body that was taken apart; what does not fit its heading is returned as it is.
+
+    Raises:
+        ValueError: the heading is damaged.
+    """
     if heading is None or type(body) is not list:
         return body
     constants, names = _parsed(heading)
@@ -63,4 +67,7 @@ def compact(value: Any) -> str:
 @lru_cache(maxsize=MOST)
 def _parsed(heading: str) -> tuple[dict[str, Any], tuple[str, ...]]:
     parts = json.loads(heading)
-    return parts["constants"], tuple(parts["names"])
+    constants, names = (parts.get("constants"), parts.get("names")) if isinstance(parts, dict) else (None, None)
+    if not isinstance(constants, dict) or not isinstance(names, list) or not all(isinstance(n, str) for n in names):
+        raise ValueError(f"a heading that says no names: {heading[:80]}")
+    return constants, tuple(names)

@@ -181,7 +181,7 @@ class _Reader:
             version = version_of(self._path, self._db, "reads")
             self._db.execute("PRAGMA temp_store = MEMORY")
             self._db.execute(f"CREATE TEMP VIEW told AS {TOLD[version]}")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError) as error:
             raise JournalError(f"{self._path}: not a soakd journal, or damaged: {error}") from error
         return self._db
 

@@ -108,3 +108,23 @@ def test_a_record_that_is_no_json_is_a_clear_error(
     change_row(run, body)
     assert cli.main(["judge", str(run.path), "--quiet"]) == 2
     assert "damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("said", ["7", "{}", '{"constants": 5, "names": []}', '{"constants": {}, "names": [1]}', "x"])
+def test_a_heading_that_says_no_names_is_a_clear_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], said: str
+) -> None:
+    run = recorded_run(tmp_path / "run", made_up(PLAN))
+    with sqlite3.connect(run.journal) as db:
+        db.execute("UPDATE heading SET said = ?", (said,))
+    db.close()
+    assert cli.main(["judge", str(run.path), "--quiet"]) == 2
+    assert "damaged" in capsys.readouterr().err
+
+
+def test_samples_whose_heading_is_gone_are_never_a_pass(tmp_path: Path) -> None:
+    run = recorded_run(tmp_path / "run", made_up(PLAN))
+    with sqlite3.connect(run.journal) as db:
+        db.execute("DELETE FROM heading WHERE number = 1")
+    db.close()
+    assert judge.judge(run, live=False)["verdict"] == "INVALID"
