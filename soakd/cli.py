@@ -116,6 +116,7 @@ def _add_judging(subparsers: Commands) -> None:
 
     top = _add(subparsers, "top", inquiries.top, "show the table of a run while it goes on; Ctrl-C leaves it alone")
     _add_run_options(top, default="latest")
+    top.add_argument("--json", action="store_true", help="everything that is known, a line each second")
 
     diff = _add(
         subparsers, "diff", inquiries.diff, "compare two runs, leak by leak, or two moments of one run, heap by heap"
@@ -131,6 +132,9 @@ def _add_judging(subparsers: Commands) -> None:
     report.add_argument(
         "--output", metavar="FILE", help="where the HTML goes (default: report.html in the run's folder)"
     )
+    report.add_argument("--json", action="store_true", help="the files and their sizes, for programs")
+    report.add_argument("--quiet", action="store_true", help="write the files, print nothing")
+    report.add_argument("--parent", type=int, help=argparse.SUPPRESS)
 
     _add_drawings(subparsers)
 

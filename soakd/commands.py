@@ -178,11 +178,23 @@ def _judge_run(options: argparse.Namespace) -> int:
     result = judging.judge(found, live=options.live)
     if not options.live:
         report.write(result, found)
+        if options.parent is None and (found.path / rundir.REPORT).is_file():
+            _renew_report(found, result)
     if options.json:
         sys.stdout.write(rundir.to_json(result))
     elif not options.quiet:
         _show(result, found)
     return CODES[result["verdict"]]
+
+
+def _renew_report(found: RunDir, result: Mapping[str, Any]) -> None:
+    """Let the report that is there say what the verdict now says; the exit code is the verdict's."""
+    from soakd import reporting
+
+    try:
+        reporting.write_report(found, result, output=None)
+    except JournalError as error:
+        print(f"soakd: the report stays as it was: {error}", file=sys.stderr)
 
 
 def _judge_csv(options: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from soakd.errors import JournalError, SoakdError
 from soakd.faults import Faults
 from soakd.interpreters import site_packages
 from soakd.journal import Journal
-from soakd.judging import first_verdict, run_judge
+from soakd.judging import LastReport, first_verdict, run_judge
 from soakd.log import EventLog
 from soakd.packages import record_packages
 from soakd.plan import Plan
@@ -79,6 +79,7 @@ class Daemon:
         self._left: str | None = None
         self._told_to_stop = False
         self._service = Service(Notifier(), self.status, time.monotonic)
+        self._report = LastReport(plan, run, self._events)
         self._notices = notify.of_run(plan, run, self.status, self._events.problem, resumed=resumption is not None)
 
     async def soak(self) -> Outcome:
@@ -90,6 +91,7 @@ class Daemon:
             raise
         if outcome.left is None:
             async with self._service.sealing():
+                await self._report.write()
                 await self._notices.end(outcome.verdict, failure=outcome.failure)
             notify.forget(self.run.path)
         return outcome
@@ -134,7 +136,7 @@ class Daemon:
             self._journal_id = self.run.journal_id()
             if self._goes_on(journal):
                 await self._supervise(journal)
-            journal.put(self._end_record(journal.dropped) if self._left is None else self._left_record())
+            journal.put(self._last_record(journal.dropped))
         finally:
             recalling.cancel()
             await journal.ended()
@@ -266,13 +268,12 @@ class Daemon:
 
     def _stop(self, number: signal.Signals) -> None:
         """Drain, close and seal at the first signal; end at once at the second."""
+        if self._report.give_up():
+            return
         if self._signal is not None:
-            if self._supervisor is not None:
-                self._supervisor.abandon()
-            if self._faults is not None:
-                self._faults.abandon()
-            if self._backends is not None:
-                self._backends.abandon()
+            for part in (self._supervisor, self._faults, self._backends):
+                if part is not None:
+                    part.abandon()
             _show_cursor()
             os._exit(128 + number)
         self._signal = number
@@ -288,7 +289,7 @@ class Daemon:
 
     def _leave(self, why: str) -> None:
         """End without sealing the run: it goes on with the next daemon."""
-        if self._signal is None and self._failure is None:
+        if self._signal is None and self._failure is None and not self._report.give_up():
             self._left = why
             self._end_early()
 
@@ -374,17 +375,14 @@ class Daemon:
         rundir.write_atomically(self.run.path / rundir.ENVIRONMENT, rundir.to_json(self._environment))
         rundir.write_atomically(self.run.verdict, rundir.to_json(first_verdict(self.run.run_id)))
 
-    def _left_record(self) -> Record:
-        body = {"name": "left", "reason": self._left}
-        return Record(kind="phase", engine="", segment=self._life, at=now(), body=body)
-
-    def _end_record(self, dropped: int) -> Record:
-        ended_for = self._supervisor.ended_for if self._supervisor else self._ended_for
-        reason = "failed" if self._failure else "interrupted" if self._signal or self._told_to_stop else ended_for
-        body = {
-            "name": "end", "reason": reason or "completed", "signal": self._signal.name if self._signal else None,
-            "records_dropped": dropped,
-        }  # fmt: skip
+    def _last_record(self, dropped: int) -> Record:
+        """Seal the run, or say why it is left."""
+        body: dict[str, Any] = {"name": "left", "reason": self._left}
+        if self._left is None:
+            ended_for = self._supervisor.ended_for if self._supervisor else self._ended_for
+            reason = "failed" if self._failure else "interrupted" if self._signal or self._told_to_stop else ended_for
+            name = self._signal.name if self._signal else None
+            body = {"name": "end", "reason": reason or "completed", "signal": name, "records_dropped": dropped}
         return Record(kind="phase", engine="", segment=self._life, at=now(), body=body)
 
 

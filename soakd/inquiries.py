@@ -49,11 +49,20 @@ def diff(options: argparse.Namespace) -> int:
 def report(options: argparse.Namespace) -> int:
     """Write the report of a run; the exit code says only whether that worked."""
     from soakd import reporting  # numpy loads only where something is computed
+    from soakd.judge import end_with
 
     found = rundir.find(options.run, Path(options.runs))
     output = Path(options.output) if options.output else None
-    for path in reporting.write_report(found, read_verdict(found)[1], output=output):
-        print(f"{path}: {format_bytes(path.stat().st_size)}")
+    if options.parent is not None:
+        end_with(options.parent)
+    paths = reporting.write_report(found, read_verdict(found)[1], output=output)
+    written = [(path, path.stat().st_size) for path in paths]
+    if options.json:
+        told = {"run": found.run_id, "files": [{"path": str(path), "bytes": size} for path, size in written]}
+        sys.stdout.write(rundir.to_json(told))
+    elif not options.quiet:
+        for path, size in written:
+            print(f"{path}: {format_bytes(size)}")
     return 0
 
 
@@ -74,6 +83,8 @@ def top(options: argparse.Namespace) -> int:
     from soakd.display import LiveDisplay, print_standing
 
     standing = Standing(rundir.find(options.run, Path(options.runs)))
+    if options.json:
+        return _top_for_programs(standing)
     display = LiveDisplay(screen=True)
     if not display.shows:
         raise PreflightError("top: needs a terminal; soakd status shows a run once, and --json for programs")
@@ -84,6 +95,18 @@ def top(options: argparse.Namespace) -> int:
             time.sleep(TOP_EVERY_S)
     standing.catch_up()
     print_standing(standing.status, standing.now_s, _aftermath(standing))
+    return 0
+
+
+def _top_for_programs(standing: Standing) -> int:
+    """Write how a run stands, one line of JSON each time; the last one when it has ended."""
+    goes_on = True
+    with contextlib.suppress(KeyboardInterrupt):
+        while goes_on:
+            goes_on = standing.run.is_running()
+            standing.catch_up()
+            print(rundir.to_json_line(standing.as_dict()), flush=True)
+            time.sleep(TOP_EVERY_S if goes_on else 0)
     return 0
 
 

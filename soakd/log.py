@@ -116,6 +116,10 @@ class EventLog:
         """Tell where the page and the metrics are served, and where the run is written."""
         self._log.info("serving", page=url, metrics=f"{url}metrics", run_dir=str(folder))
 
+    def reported(self, path: Path) -> None:
+        """Tell where the report of the run is."""
+        self._log.info("report", path=str(path))
+
     def problem(self, what: str, detail: str) -> None:
         """Tell of something that went wrong inside soakd and does not end the run."""
         self._log.warning(what, detail=detail)

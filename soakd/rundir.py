@@ -268,7 +268,15 @@ def boot_id() -> str | None:
 
 def to_json(value: Mapping[str, Any]) -> str:
     """Write JSON for people and machines: indented, in the given order, without NaN or lone surrogates."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return _carried(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
+
+
+def to_json_line(value: Mapping[str, Any]) -> str:
+    """Write the same as one line, without its end."""
+    return _carried(json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False))
+
+
+def _carried(text: str) -> str:
     return _SURROGATE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text)
 
 

@@ -254,12 +254,13 @@ def test_no_worker_survives_the_daemon(start: Start, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_drains_seals_and_says_so(start: Start, tmp_path: Path, number: signal.Signals) -> None:
-    process = start(config_text(("mine", "misbehaving:healthy", "{}")))
+    process = start(config_text(("mine", "misbehaving:healthy", "{}")).replace('"16s"', '"64s"'))
     wait_for_phase(tmp_path / "out", "load")
     time.sleep(2)
     process.send_signal(number)
     result = finished(process, tmp_path)
     assert result.code == 128 + number, result.stderr
+    assert "ended early" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert result.verdict["verdict"] == "INCONCLUSIVE"
     assert result.verdict["run"]["ended_by"] == "interrupted"
     assert "ended early" in result.check("mine", "growth.reachable_bytes")["reason"]

@@ -174,7 +174,7 @@ function link(state) {
 
 function ended(why) {
   const banner = byId("banner");
-  say(banner, why === "ended" ? `This run has ended, and soakd with it: soakd report ${page.run?.run ?? "RUN"} keeps what is shown here.` : "soakd has left this run, to be resumed: this page goes on with it.");
+  say(banner, why === "ended" ? `This run has ended, and soakd with it. Its report keeps what is shown here: report.html in its folder, or soakd report ${page.run?.run ?? "RUN"}.` : "soakd has left this run, to be resumed: this page goes on with it.");
 }
 
 function choose(span) {
