@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help build soak test check lint fix bench planted leaks kills golden lock clean bootstrap dev
+.PHONY: help build wheel soak test check lint fix bench planted leaks kills golden lock clean bootstrap dev
 
 PY := .venv/bin/python
 # Found when a recipe runs, after bootstrap: a fresh machine has neither when make starts.
@@ -19,6 +19,11 @@ help: ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1 \2/p' Makefile | while read -r target text; do printf '  make %-7s %s\n' "$$target" "$$text"; done
 
 build: bootstrap .venv/.built ## Build soakd into .venv/bin/soakd; only what changed
+
+wheel: build ## Build the wheel that a host installs, into dist/
+	@rm -rf dist
+	@$(IN_VENV) maturin build --quiet --release --locked --out dist
+	@$(PY) tools/check_wheel.py dist/*.whl
 
 soak: build ## Soak the embedded engines for three minutes, no server needed (configs/quick.toml)
 	@.venv/bin/soakd run configs/quick.toml

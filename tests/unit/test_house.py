@@ -175,6 +175,21 @@ def test_wheel_and_crates_bear_one_version() -> None:
     assert cargo["workspace"]["package"]["version"] == PYPROJECT["project"]["version"]
 
 
+def test_nothing_of_the_package_is_left_out_of_the_wheel() -> None:
+    """maturin packs what lies under the packages that it is told, but for what .gitignore names."""
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["maturin"]
+    assert told["python-packages"] == ["soakd"]
+    assert "exclude" not in told
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    files = [
+        path.relative_to(ROOT) for path in HOUSE.rglob("*") if path.is_file() and path.suffix not in (".so", ".pyc")
+    ]
+    assert {"page.css", "uPlot.LICENSE.txt", "template.toml", "soakd@.service", "verdict.schema.json", "style.css"} <= {
+        path.name for path in files
+    }
+    assert [path for path in files if any(path.match(pattern.strip("/")) for pattern in ignored)] == []
+
+
 def test_no_file_names_a_place_on_somebodys_machine() -> None:
     found = []
     for path in own_files():
