@@ -154,13 +154,14 @@ class Daemon:
         if (resumed := self._resumption) is None:
             return
         self.status.fold(list(retold(self.run.journal, resumed)))
-        self.status.resume(samples_before(self.run.journal))
+        self.status.resume()
 
     async def _recall(self) -> None:
-        """Draw the series of the time before again, beside everything else: it is only shown."""
+        """Count the samples of the time before, and draw its series again, beside everything else: it is only shown."""
         if (resumed := self._resumption) is None:
             return
         try:
+            self.status.count(await asyncio.to_thread(samples_before, self.run.journal, resumed))
             past = await asyncio.to_thread(recalled, self.run.journal, self.run.run_id, resumed)
         except JournalError as error:
             self._events.problem("not_recalled", str(error))

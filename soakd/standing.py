@@ -36,6 +36,7 @@ class Standing:
         if "plan" not in meta:
             raise JournalError(f"{run.journal}: holds no run: its plan was never written")
         self.status = RunStatus(plan_from_dict(meta["plan"]), run.run_id)
+        self.status.count_no_samples()
         self._number, self._seams = 0, [Seam(life=0)]
         self._judged: int | None = None
         self._last_s = 0.0

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -124,8 +124,10 @@ def read_by_id(path: Path, ids: Iterable[int]) -> Iterator[Record]:
                 yield _record(row)
 
 
-def query(path: Path, sql: str) -> list[tuple[Any, ...]]:
-    """Ask the file a question of our own, and read the whole answer.
+def query(
+    path: Path, sql: str, values: Sequence[object] | Mapping[str, object] = ()
+) -> list[tuple[Any, ...]]:  # fmt: skip
+    """Ask the file a question of our own, with values for its marks, and read the whole answer.
 
     `told` is `record` with one more column, `said`: what the heading of a sample says, NULL where it has none.
 
@@ -133,7 +135,7 @@ def query(path: Path, sql: str) -> list[tuple[Any, ...]]:
         JournalError: as for `read_meta`, or the file is damaged.
     """
     with _Reader(path) as db:
-        return db.execute(sql).fetchall()
+        return db.execute(sql, values).fetchall()
 
 
 def check_whole(path: Path) -> None:

@@ -53,6 +53,10 @@ class RunStatus:
         """Why the run ended, once it has."""
         self.controls: dict[str, Any] = {}
         self.comparisons: list[Any] = []
+        self._counts_samples = True
+        self._judged_coverage: float | None = None
+        self.judged_s: float | None = None
+        """Of the plan the judge had seen so much when it last answered."""
         """Subject beside rival or twin, as the verdict has them."""
         self._incidents: Counter[str] = Counter()
 
@@ -64,14 +68,23 @@ class RunStatus:
             except (AttributeError, KeyError, TypeError, ValueError):
                 self.unreadable += 1
 
-    def resume(self, samples: Mapping[str, int]) -> None:
-        """Take the samples of each engine before now, of which not all were folded; nothing of it lives now."""
+    def resume(self) -> None:
+        """Nothing lives now of what was folded; its samples were not all of them, and are to be counted."""
+        self.count_no_samples()
+        for engine in self.engines.values():
+            engine.slots, engine.up = 0, False
+            if engine.server is not None:
+                engine.server.up = False
+
+    def count_no_samples(self) -> None:
+        """Not every sample is folded: how many came is the judge's to say."""
+        self._counts_samples = False
+
+    def count(self, samples: Mapping[str, int]) -> None:
+        """Take how many samples there were of each engine before those that were folded since `resume`."""
+        self._counts_samples = True
         for name, count in samples.items():
-            if (engine := self.engines.get(name)) is not None:
-                engine.slots = count
-                engine.up = False
-                if engine.server is not None:
-                    engine.server.up = False
+            self.engines[name].slots += count
 
     def recall(self, past: "RunStatus") -> None:
         """Take in the series and snapshots of the time before, as another status has them from this run's journal."""
@@ -84,6 +97,8 @@ class RunStatus:
         """Take what the judge wrote, so far or final."""
         self.verdicts += 1
         self.state, self.summary = verdict.get("verdict"), verdict.get("summary")
+        run = verdict.get("run") or {}
+        self.judged_s, self._judged_coverage = run.get("observed_seconds"), run.get("coverage_ratio")
         self.controls, self.comparisons = verdict.get("controls") or {}, verdict.get("comparisons") or []
         self.checks = checks_by_id(verdict)
         for entry in verdict.get("engines") or ():
@@ -122,8 +137,8 @@ class RunStatus:
     def coverage_ratio(self, now_s: float) -> float | None:
         """The share of samples due so far that came, over all engines; None while none was due."""
         elapsed_s = self.elapsed_s(now_s)
-        if elapsed_s is None:
-            return None
+        if elapsed_s is None or not self._counts_samples:
+            return self._judged_coverage
         due = came = 0
         for engine in self.plan.engines:
             known_s = min(elapsed_s, engine.phases[-1].end_s) - engine.sample_every_s - LATE_S
@@ -149,6 +164,7 @@ class RunStatus:
             "sample_every_s": run.sample_every_s, "judge_every_s": self.plan.judge_every_s,
             "coverage_ratio": self.coverage_ratio(now_s), "last_sample_wall_s": self.last_sample_wall_s,
             "incidents": dict(self.incidents), "incidents_total": self.timeline.total, "verdicts": self.verdicts,
+            "judged_s": self.judged_s,
             "checks": list(self.checks.values()), "controls": self.controls, "comparisons": self.comparisons,
             "own": dict(self.own), "own_signals": dict(units_of(self.own_history.signals)),
             "unreadable_records": self.unreadable,

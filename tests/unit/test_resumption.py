@@ -177,7 +177,11 @@ def test_what_is_shown_does_not_fall_back(tmp_path: Path) -> None:
     before.fold(first)
     resumed = resumption.look_back(path, rebooted(stamp(RESUMED_S)), "another boot")
     later.fold(list(resumption.retold(path, resumed)))
-    later.resume(resumption.samples_before(path))
+    later.resume()
+    now_s = rebooted(stamp(RESUMED_S)).mono_s
+    assert later.coverage_ratio(now_s) is None
+    later.count(resumption.samples_before(path, resumed))
+    assert later.coverage_ratio(now_s) == pytest.approx(before.coverage_ratio(stamp(RESUMED_S).mono_s), abs=0.02)
     assert later.engines["mine"].operations == before.engines["mine"].operations != {}
     assert later.origin_wall_s == before.origin_wall_s
     assert later.elapsed_s(rebooted(stamp(RESUMED_S)).mono_s) == pytest.approx(RESUMED_S)
