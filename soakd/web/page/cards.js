@@ -183,7 +183,7 @@ function growthRow(check, engine) {
   return h("div", { class: "growth", "data-state": stateOf(check) ?? "" },
     h("div", { class: "growth-words" },
       h("div", null, h("b", null, estimate(check)), h("span", { class: "dim" }, ` ${nameOf(check)}, limit ${inWords(check.limit, check.unit)}`)),
-      h("div", { class: "dim" }, isNumber(check.estimate) ? more.join(" · ") : (check.reason ?? "not judged yet"))),
+      h("div", { class: "dim" }, isNumber(check.estimate) ? more.join(" · ") : engine.reason?.includes(check.reason) ? "" : (check.reason ?? "not judged yet"))),
     isNumber(check.estimate) ? intervalPicture(check) : null);
 }
 

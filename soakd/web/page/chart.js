@@ -51,7 +51,7 @@ export class Chart {
     const axis = { stroke: color("dim"), font, grid: { stroke: color("grid"), width: 1 }, ticks: { show: false } };
     this.plot?.destroy();
     this.plot = new uPlot({
-      width, height: HEIGHT, padding: [8, 6, 0, 0], legend: { show: false },
+      width, height: HEIGHT, padding: [8, 18, 0, 0], legend: { show: false },
       cursor: { y: false, points: { size: 6 }, drag: { x: false, y: false }, sync: { key: this.group } },
       scales: { x: { time: false }, y: spec.log ? { distr: 3 } : { range: (_, low, high) => this.range(low, high) } },
       axes: [

@@ -3,7 +3,7 @@
 import { get, watch } from "/page/api.js";
 import { anchor, Card } from "/page/cards.js";
 import { byId, h, icon, remake, say } from "/page/dom.js";
-import { bytes, clock, count, dateTime, duration, percent, UNKNOWN } from "/page/format.js";
+import { bytes, clock, count, dateTime, duration, isNumber, percent, UNKNOWN } from "/page/format.js";
 import { Instrument } from "/page/instrument.js";
 import { overview, rivals } from "/page/overview.js";
 import { stretches, timeline } from "/page/timeline.js";
@@ -57,7 +57,7 @@ function answer() {
   const final = run.state && run.state !== "INCOMPLETE" ? run.state : null;
   const state = final ?? live?.state_so_far ?? run.state_so_far ?? "";
   byId("answer").dataset.state = state;
-  say(byId("eyebrow"), final ? "Verdict" : "Verdict so far");
+  say(byId("eyebrow"), final ? "Verdict" : `Verdict so far${isNumber(run.judged_s) ? `, as of ${duration(run.judged_s)}` : ""}`);
   remake(byId("state"), [state, final], () => [icon(state), `${SAYINGS[state] ?? state}${state && !final ? " so far" : ""}`]);
   byId("state").dataset.state = state;
   const [first, found] = clauses(live?.summary ?? run.summary, engines);
@@ -128,7 +128,7 @@ function phases(elapsed) {
 function tables() {
   progress();
   overview(byId("overview"), page.engines, page.live);
-  rivals(byId("rivals-box"), page.engines, page.live, page.run.comparisons);
+  rivals(byId("rivals-box"), page.engines, page.live);
   say(byId("timeline-count"), page.incidents.length < page.run.incidents_total ? `the latest ${count(page.incidents.length)} of ${count(page.run.incidents_total)} incidents` : `${count(page.incidents.length)} incidents`);
   timeline(byId("timeline-box"), page.run, page.incidents, page.live?.elapsed_s ?? page.run.elapsed_s);
 }

@@ -2,7 +2,7 @@
 
 import { anchor } from "/page/cards.js";
 import { badge, h, remake } from "/page/dom.js";
-import { bytes, cores, count, estimate, inWords, isNumber, perSecond, seconds, UNKNOWN } from "/page/format.js";
+import { bytes, cores, count, estimate, figures, inWords, isNumber, perSecond, seconds, UNKNOWN } from "/page/format.js";
 import { checkOf, CLASSES, leakCheck, shownState } from "/page/words.js";
 
 const head = (...names) => h("thead", null, h("tr", null, names.map((name, i) => h("th", { scope: "col", class: i === 1 ? "left" : null }, name))));
@@ -25,15 +25,17 @@ export function overview(table, engines, live) {
       h("td", null, bytes(now?.latest.reachable_bytes)),
       h("td", null, bytes(now?.latest.rss_anon_bytes)),
       h("td", null, seconds(now?.latency.service_p95_s)),
-      h("td", { class: now && !now.up ? "bad" : null }, now?.up === false ? (now.ended_by ?? "starting") : perSecond(now?.rate_per_s)),
+      h("td", { class: isDown(now) ? "bad" : null }, now?.up === false ? (now.ended_by ?? "starting") : perSecond(now?.rate_per_s)),
       h("td", { class: errors ? "bad" : null }, count(errors))))),
   ]);
 }
 
+const isDown = (now) => now?.up === false && !["completed", null].includes(now.ended_by);
+
 // Engines that are driven by the same operations: subject, its rivals and its twins.
-export function rivals(box, engines, live, comparisons) {
+export function rivals(box, engines, live) {
   const groups = Object.values(Object.groupBy(engines.filter((engine) => engine.role !== "control"), family)).filter((group) => group.length > 1 && group.some((engine) => engine.role !== "subject"));
-  const key = [groups.map((group) => group.map((engine) => [engine.name, live?.engines[engine.name]?.latency, live?.engines[engine.name]?.latest, live?.engines[engine.name]?.rate_per_s, leakCheck(engine)?.estimate])), comparisons];
+  const key = [groups.map((group) => group.map((engine) => [engine.name, live?.engines[engine.name]?.latency, live?.engines[engine.name]?.latest, live?.engines[engine.name]?.rate_per_s, leakCheck(engine)?.estimate]))];
   box.closest("section").hidden = groups.length === 0;
   remake(box, key, () => groups.map((group) => h("div", { class: "panel scroll", tabindex: "0", role: "region", "aria-label": `Comparison of ${group.map((engine) => engine.name).join(", ")}` }, compared(group, live))));
 }
@@ -66,7 +68,9 @@ function compared(group, live) {
       rows.map(([name, read, write, better]) => {
         const values = group.map(read);
         if (!values.some(isNumber)) return null;
-        return h("tr", null, h("th", { scope: "row" }, name), values.map((value) =>
-          h("td", { class: better && isNumber(value) && value === best(values) ? "best" : null }, isNumber(value) ? write(value) : UNKNOWN)));
+        const subject = values[group.findIndex((engine) => engine.role === "subject")];
+        return h("tr", null, h("th", { scope: "row" }, name), values.map((value, i) =>
+          h("td", { class: better && isNumber(value) && value === best(values) ? "best" : null }, isNumber(value) ? write(value) : UNKNOWN,
+            better && group[i].role !== "subject" && isNumber(value) && subject > 0 ? h("span", { class: "sub" }, `${figures(value / subject)}×`) : null)));
       })));
 }
