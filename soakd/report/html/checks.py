@@ -119,7 +119,7 @@ def _row(check: Entry) -> Iterator[str | Html]:
     least = check.get("minimum_detectable")
     yield tag("th", str(check.get("id")), scope="row")
     yield state_badge(check.get("verdict"))
-    yield value_words(check) or "not measured"
+    yield value_words(check) or ("" if check.get("verdict") == "PASS" else "not measured")
     yield limit_words(check)
     yield "" if least is None else quantity_words(least, str(check.get("unit") or ""))
     known = f"known and waived: {', '.join(map(str, check['waived']))}" if check.get("waived") else ""

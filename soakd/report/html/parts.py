@@ -59,7 +59,9 @@ def _figure_row(figure: Entry) -> Iterator[str | Html]:
         value = figure.get(side)
         each = f"{_latency_words(1 / value)} of CPU an operation" if _is_per_cpu(figure) and value else ""
         yield tag("td", words if words != "-" else "not measured", tag("small", each) if each else "")
-    yield ratio_words(figure) or "not known"
+    yield ratio_words(figure) or (
+        "not known" if None in (figure.get("subject"), figure.get("other")) else "either may be 0"
+    )
     yield tag("td", _bars(figure), class_="bars")
 
 
