@@ -20,11 +20,14 @@ from soakd.stitching import Seam, seams, stitched
 # Every question is answered by the index over engine and kind: nine in ten records are samples, of months millions.
 _TOLD = "SELECT id FROM record WHERE engine = ? AND kind IN ('hello', 'incident', 'bye', 'server')"
 _TOLD_OF_RUN = "SELECT id FROM record WHERE engine = '' AND kind IN ('incident', 'phase')"
-_LAST_SAMPLES = """
-SELECT (SELECT id FROM told WHERE engine = :engine AND kind = 'sample' AND id < life.until
+_LAST_SAMPLES = (
+    """SELECT (SELECT id FROM told WHERE engine = :engine AND kind = 'sample' AND id < life.id
         AND instr(COALESCE(said, body), '"source":') = 0 ORDER BY id DESC LIMIT 1)
-FROM (SELECT id AS until FROM record WHERE engine = :engine AND kind = 'hello' UNION ALL SELECT 9e18) AS life
-"""
+    FROM record AS life WHERE engine = :engine AND kind = 'hello'""",
+    """SELECT id FROM told WHERE engine = :engine AND kind = 'sample' AND instr(COALESCE(said, body), '"source":') = 0
+    ORDER BY id DESC LIMIT 1""",
+)
+"""Of every life of an engine but the latest, and of that."""
 _SAMPLES = """
 SELECT COUNT(*) FROM told WHERE engine = ? AND kind = 'sample' AND id <= ?
     AND instr(COALESCE(said, body), '"source":') = 0
@@ -154,10 +157,10 @@ def look_back(path: Path, at: Stamp, boot_id: str | None) -> Resumption:
 
 def retold(path: Path, resumption: Resumption) -> Iterator[Record]:
     """Yield what rebuilds the shown state of a run, on this boot's clock: few records, however long the run was."""
-    told, last = _ids(path, _TOLD_OF_RUN), _ids(path, _LAST_SAMPLES, {"engine": ""})
+    told, last = _ids(path, _TOLD_OF_RUN), []
     for engine in resumption.engines:
         told += _ids(path, _TOLD, (engine,))
-        last += _ids(path, _LAST_SAMPLES, {"engine": engine})
+        last += [number for query in _LAST_SAMPLES for number in _ids(path, query, {"engine": engine})]
     found = journal.read_by_id(path, [*sorted(told)[-MOST_TOLD:], *last])
     yield from on_this_clock(path, found, resumption)
 
