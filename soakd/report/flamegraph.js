@@ -37,7 +37,7 @@ for (const graph of document.querySelectorAll(".flame-graph")) {
     const keys = {
       Enter: () => zoom(c), " ": () => zoom(c), Escape: () => { zoom(calls[0]); },
       ArrowUp: () => go(parent(c)), ArrowLeft: () => go(beside(c, -1)), ArrowRight: () => go(beside(c, 1)),
-      ArrowDown: () => go(calls.filter((o) => level(o) === level(c) + 1 && within(o, c)).sort((a, b) => w(b) - w(a))[0]),
+      ArrowDown: () => go(calls.filter((o) => level(o) === level(c) + 1 && within(o, c) && shown(o)).sort((a, b) => w(b) - w(a))[0]),
       Home: () => go(calls[0]),
     };
     if (keys[e.key]) { e.preventDefault(); keys[e.key](); }

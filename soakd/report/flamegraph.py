@@ -49,7 +49,8 @@ def page(title: str, flames: Sequence[Flame]) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<style>{_asset('flamepage.css')}{_asset('flamegraph.css')}</style>\n</head>\n<body>\n<h1>{name}</h1>\n"
         "<p>Bytes that were allocated in a window of a deep look and not freed in it, per operation. "
-        "The width of a call is its share. Click or press Enter to zoom, Escape to go back, arrows to move.</p>\n"
+        "The width of a call is its share. Click or press Enter to zoom, click a call above or press Escape to go "
+        "back, arrows to move.</p>\n"
         '<p><label>Find <input type="search" class="flame-find" placeholder="module or function"></label> '
         '<output class="flame-found"></output></p>\n'
         f"{''.join(_figure(flame) for flame in flames)}\n<script>{_asset('flamegraph.js')}</script>\n</body>\n</html>\n"
