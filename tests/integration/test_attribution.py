@@ -94,9 +94,29 @@ def test_no_site_is_named_for_handles_that_are_closed(tmp_path: Path, what: str)
     assert body["sites"] == []
 
 
-def test_a_fingerprint_is_the_same_in_another_run(tmp_path: Path) -> None:
-    prints = [look("python_list_leak", "python", str(tmp_path / name))["sites"][0]["fingerprint"] for name in "ab"]
-    assert prints[0] == prints[1]
+SHOP = """
+class Basket:
+    def __init__(self):
+        self.seen = []
+
+    def operation(self):
+        self.seen.append(bytes(200))
+"""
+
+
+def test_a_fingerprint_is_the_same_in_another_run_some_lines_further_down_and_in_another_folder(tmp_path: Path) -> None:
+    found = []
+    for place, lines in (("here", 0), ("moved/to/another", 7)):
+        folder = tmp_path / place
+        folder.mkdir(parents=True)
+        (folder / "shop.py").write_text("NUMBER = 1\n" * lines + SHOP)
+        program = PROGRAM.replace(
+            "engine = ", f"sys.path.append({str(folder)!r}); import shop; engine = shop.Basket() #"
+        )
+        found.append(look("shop", "python", str(folder / "captures"), program=program)["sites"][0])
+    first, second = found
+    assert (first["site"], second["site"]) == ("shop.py:7 in Basket.operation", "shop.py:14 in Basket.operation")
+    assert first["fingerprint"] == second["fingerprint"]
 
 
 def failing(what: str, route: str, folder: str, trouble: str) -> Any:
