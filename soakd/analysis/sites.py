@@ -1,6 +1,6 @@
 """What deep looks have found in one engine: sites ranked by what they keep, with their share of the measured growth."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from soakd.analysis.check import Check, round_number
@@ -15,7 +15,7 @@ MOST_FRAMES = 40
 TYPE_NUMBERS = ("per_operation", "bytes_per_operation")
 LEAST_SHARE = 0.02
 """Of the growth; less is left out."""
-HELD = "held_by"
+HELD, HOLDERS = "held_by", "holders"
 GROWTH = ("growth.", "total_growth.")
 MOST_LEFT_BYTES = 16e6
 """More is not believed of a tool."""
@@ -59,16 +59,20 @@ def attribution(data: EngineData, checks: Sequence[Check]) -> list[dict[str, Any
         if look.body["state"] == "done" and (not light or (grows and not found)):
             for name, site in _merged(look.body.get("sites", [])).items():
                 found.setdefault(name, site)
-    entries = [_entry(site, growth) for site in found.values()]
+    entries = [_entry(site, growth) for site in _without_named(found.values())]
     entries = [entry for entry in entries if entry.get("share", 1.0) >= LEAST_SHARE]
     return sorted(entries, key=_weight)[:MOST_SITES]
 
 
 def looks(data: EngineData) -> list[dict[str, Any]]:
-    """List the looks that ended, for the verdict file: one that failed says why."""
+    """List the looks that ended, each once, for the verdict file: one that failed says why."""
+    ended = [look for look in data.looks if look.body["state"] != "begun"]
+    # What its captures say comes in a second record of the same look; where none could be taken, the number is 0.
+    last = {
+        (look.segment, str(look.body.get("id") or f"at {look.at.mono_s} {n}")): look for n, look in enumerate(ended)
+    }
     return [
-        {"route": look.body["route"], "state": look.body["state"], **dict(_optional(look))}
-        for look in data.looks if look.body["state"] != "begun"
+        {"route": look.body["route"], "state": look.body["state"], **dict(_optional(look))} for look in last.values()
     ]  # fmt: skip
 
 
@@ -85,9 +89,9 @@ def site_words(data: EngineData, check: Check) -> str:
     if not ranked:
         return ""
     first = ranked[0]
-    held = f" (kept in {first[HELD][0]})" if first.get(HELD) and first["tool"] != "holders" else ""
+    held = f" (kept in {first[HELD][0]})" if first.get(HELD) and first["tool"] != HOLDERS else ""
     share = f", {first['share']:.0%} of the growth" if "share" in first else ""
-    place = "kept in" if first["tool"] == "holders" else "at"
+    place = "kept in" if first["tool"] == HOLDERS else "at"
     return f", {place} {first['site']}{held}{share}"
 
 
@@ -107,6 +111,13 @@ def _entry(site: Mapping[str, Any], growth: float | None) -> dict[str, Any]:
     if site.get(HELD):
         entry[HELD] = [holder[:MOST_TEXT] for holder in site[HELD][:MOST_SITES]]
     return entry | {"confidence": str(site.get("confidence", "low")), "tool": str(site.get("tool", "")), "known": None}
+
+
+def _without_named(sites: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Leave out a container that one look has named where another has named the line that fills it."""
+    known = list(sites)
+    filled = {holder for site in known if site.get("tool") != HOLDERS for holder in site.get(HELD) or ()}
+    yield from (site for site in known if site.get("tool") != HOLDERS or site["site"] not in filled)
 
 
 def _merged(sites: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

@@ -471,6 +471,16 @@ def test_a_look_that_failed_is_said_and_names_nothing() -> None:
     assert line == "e: a deep look (native) failed: No module named 'memray'"
 
 
+def test_a_container_that_another_look_names_by_its_line_is_one_leak_and_a_look_with_captures_is_one_look() -> None:
+    container = {"site": "list `seen` of f", "fingerprint": "held", "tool": "holders", "bytes_per_operation": 500.0}
+    by_container = {"id": 1, "state": "done", "route": "native", "sites": [container]}
+    by_line = done(("a", 300.0), ("b", 92.0)) | {"id": 2}
+    data = looked_at(by_container, {**by_container, "types": []}, by_line)
+    assert [site["fingerprint"] for site in attribution(data, [GROWS])] == ["a", "b"]
+    assert [look["route"] for look in looks(data)] == ["native", "python"]
+    assert [site["fingerprint"] for site in attribution(looked_at(by_container), [GROWS])] == ["held"]
+
+
 def test_the_end_of_a_run_and_the_markdown_show_the_sites() -> None:
     engine = {"name": "e", "attribution": attribution(looked_at(done(("a|b", 392.0))), [GROWS])}
     assert list(site_lines({"engines": [engine]})) == ["e grows at a|b in f: 98%, 392 B/op, kept in list `seen` of f"]
