@@ -8,7 +8,7 @@ import numpy as np
 
 from soakd.analysis.growth import Growth, judge_growth
 from soakd.analysis.rundata import EngineData, Series
-from soakd.analysis.series import FloatArray, IntArray
+from soakd.analysis.series import FloatArray, IntArray, extent
 
 Explained = Literal["operations", "time", "either"]
 
@@ -31,13 +31,13 @@ class Axes:
     @property
     def operations_per_hour(self) -> float:
         """Over the whole series; NaN where there is too little of it."""
-        hours = _span(self.hours)
-        return _span(self.operations) / hours if hours else math.nan
+        hours = extent(self.hours)
+        return extent(self.operations) / hours if hours else math.nan
 
     @property
     def proportional(self) -> bool:
         """Whether operations kept pace with time, so that a rate over one is a rate over the other."""
-        hours, operations = _span(self.hours), _span(self.operations)
+        hours, operations = extent(self.hours), extent(self.operations)
         if not hours or not operations:
             return True
         steady = (self.hours - self.hours[0]) / hours
@@ -50,7 +50,7 @@ STOOD_STILL = 0.2
 
 def longest_standstill(axes: Axes) -> float:
     """Return the longest share of the time in which a hundredth of all operations was done; 1 where none was."""
-    hours, operations = _span(axes.hours), _span(axes.operations)
+    hours, operations = extent(axes.hours), extent(axes.operations)
     if not hours or not operations:
         return 1.0
     done, time = (axes.operations - axes.operations[0]) / operations, (axes.hours - axes.hours[0]) / hours
@@ -121,7 +121,3 @@ def _left_over(axes: Axes, x: FloatArray) -> float:
     design = np.column_stack((levels, (blocks[:, 0] - blocks[0, 0]) / span))
     coefficients, *_ = np.linalg.lstsq(design, blocks[:, 1], rcond=None)
     return float(np.sum((blocks[:, 1] - design @ coefficients) ** 2))
-
-
-def _span(x: FloatArray) -> float:
-    return float(np.ptp(x)) if len(x) else 0.0

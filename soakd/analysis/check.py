@@ -38,6 +38,17 @@ class Check:
         return {name: value for name, value in fields.items() if value is not None}
 
 
+def is_failing(check: Check) -> bool:
+    """Tell whether a check has failed, or has so far."""
+    return "FAIL" in (check.verdict, check.more.get("so_far"))
+
+
+def growth_check(by_id: Mapping[str, Check], signal: str) -> Check | None:
+    """Return the check on a signal's growth that says most: of two, the one that found growth."""
+    found = [c for suffix in ("", ".per_operation") if (c := by_id.get(f"growth.{signal}{suffix}")) is not None]
+    return next((check for check in found if is_failing(check)), found[0] if found else None)
+
+
 def worst(states: Sequence[State]) -> State:
     """Fold verdicts: FAIL > INVALID > INCOMPLETE > INCONCLUSIVE > PASS. Nothing to fold is never a PASS."""
     return max(states, key=SEVERITY.__getitem__, default="INCONCLUSIVE")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from soakd.analysis.check import Check
+from soakd.analysis.check import Check, growth_check, is_failing
 from soakd.analysis.rundata import EngineData, Series
 from soakd.units import format_bytes, format_rate
 
@@ -53,21 +53,21 @@ class Class:
 def classify(data: EngineData, checks: Sequence[Check]) -> Class:
     """Name what grows in one engine, the worst thing first; "flat" where nothing does."""
     by_id = {check.id: check for check in checks}
-    leak = _growth(by_id, data.leak_signal)
-    if leak is not None and _grows(leak):
+    leak = growth_check(by_id, data.leak_signal)
+    if leak is not None and is_failing(leak):
         return _backlog(data, leak) or _leak(data, leak, by_id)
     for signal in THINGS:
-        if (check := by_id.get(f"growth.{signal}")) is not None and _grows(check):
+        if (check := by_id.get(f"growth.{signal}")) is not None and is_failing(check):
             return _things(signal, check)
-    if (rss := _growth(by_id, "rss_anon_bytes")) is not None and _grows(rss):
-        live = _growth(by_id, "live_bytes")
-        if live is not None and _grows(live) and not _passes(leak):
+    if (rss := growth_check(by_id, "rss_anon_bytes")) is not None and is_failing(rss):
+        live = growth_check(by_id, "live_bytes")
+        if live is not None and is_failing(live) and not _passes(leak):
             return _unread(rss, live)
         return _resident_only(rss, by_id, backlog=_passes(leak))
     if (filling := _filling(checks)) is not None:
         return filling
-    live = _growth(by_id, "live_bytes")
-    if live is not None and _grows(live) and _passes(leak):
+    live = growth_check(by_id, "live_bytes")
+    if live is not None and is_failing(live) and _passes(leak):
         grown = f"{growth_words('live_bytes', live)}, but what is reachable is flat"
         return Class("collector_backlog", f"{grown}: garbage that the collector has not met yet, not a leak")
     return _flat(data.in_load(data.leak_signal), data.leak_signal, leak)
@@ -106,13 +106,13 @@ def limit_words(check: Check) -> str:
 def _leak(data: EngineData, check: Check, by_id: Mapping[str, Check]) -> Class:
     stem = data.leak_signal.removesuffix("_bytes")
     signals = {part: f"{stem}_{part}_bytes" for part in ("python", "native")}
-    grown = {part: _grown(data, signal, _growth(by_id, signal)) for part, signal in signals.items()}
+    grown = {part: _grown(data, signal, growth_check(by_id, signal)) for part, signal in signals.items()}
     share = grown["python"] / sum(grown.values()) if any(grown.values()) else 0.5
     name = "python_leak" if share >= MOSTLY else "native_leak" if share <= 1 - MOSTLY else "mixed_leak"
     part = signals.get(name.removesuffix("_leak"))
     if check.reason.startswith("beside "):  # the parts still have the cache's own growth in them
         words = f"{growth_words(data.leak_signal, check)} {check.reason}"
-    elif part is not None and (own := _growth(by_id, part)) is not None and own.low is not None:
+    elif part is not None and (own := growth_check(by_id, part)) is not None and own.low is not None:
         words = growth_words(part, own)
     else:
         words = growth_words(data.leak_signal, check)
@@ -162,11 +162,11 @@ def _unread(rss: Check, live: Check) -> Class:
 
 def _resident_only(rss: Check, by_id: Mapping[str, Check], *, backlog: bool) -> Class:
     grown = growth_words("rss_anon_bytes", rss)
-    free = {part: _estimate(_growth(by_id, f"{part}_free_bytes")) for part in ("python", "native")}
+    free = {part: _estimate(growth_check(by_id, f"{part}_free_bytes")) for part in ("python", "native")}
     if sum(free.values()) > FREED * _estimate(rss):
         part = "the Python heap's" if free["python"] > free["native"] else "malloc's"
         return Class("fragmentation", f"{grown}; live memory is flat and {part} free lists grow: fragmentation")
-    if (live := _growth(by_id, "live_bytes")) is not None and _grows(live) and backlog:
+    if (live := growth_check(by_id, "live_bytes")) is not None and is_failing(live) and backlog:
         words = "so does live memory, but what is reachable is flat: garbage that the collector has not met yet"
         return Class("collector_backlog", f"{grown}; {words}")
     return Class(
@@ -181,12 +181,6 @@ def _filling(checks: Sequence[Check]) -> Class | None:
         return None
     signal = check.id.removeprefix("total_").removeprefix("growth.").removesuffix(".per_operation")
     return Class("cache_filling", f"{growth_words(signal, check)}; {check.reason}: a cache that is still filling")
-
-
-def _growth(by_id: Mapping[str, Check], signal: str) -> Check | None:
-    """Return the check on a signal's growth that says most: of two, the one that found growth."""
-    found = [c for suffix in ("", ".per_operation") if (c := by_id.get(f"growth.{signal}{suffix}")) is not None]
-    return next((check for check in found if _grows(check)), found[0] if found else None)
 
 
 def _flat(series: Series, signal: str, check: Check | None) -> Class:
@@ -212,10 +206,6 @@ def _warmed_up(series: Series, check: Check) -> bool:
     quarter = series.t_s <= series.t_s[0] + 0.25 * float(np.ptp(series.t_s))
     first, whole = float(np.ptp(series.y[quarter])), float(series.y[-1] - series.y[0])
     return whole > LEAST_WARM_UP_BYTES and first > 0.7 * whole
-
-
-def _grows(check: Check) -> bool:
-    return "FAIL" in (check.verdict, check.more.get("so_far"))
 
 
 def _passes(check: Check | None) -> bool:

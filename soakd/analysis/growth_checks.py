@@ -24,7 +24,7 @@ from soakd.analysis.rules import (
     RESOLUTION_BYTES,
 )
 from soakd.analysis.rundata import EngineData, Series
-from soakd.analysis.series import MIN_SAMPLES, FloatArray
+from soakd.analysis.series import MIN_SAMPLES, extent
 
 SLOWER = 0.6
 """A warm-up leaves less than this part of a third's growth to the next."""
@@ -88,7 +88,7 @@ def hourly_answer(data: EngineData, series: Series, limit: float, resolution: fl
     """Judge a series of bytes against a limit per hour."""
     hours = series.t_s / 3600.0
     growth = judge_growth(hours, series.y, series.segment, limit=limit)
-    span = _span(hours)
+    span = extent(hours)
     too_short = f"too short: {limit / 1e6:g} MB/h needs at least {LEAST_HOURS:g} h of load, {span:.2g} h were seen"
     axes = axes_of(data, series)
     is_short = span < LEAST_HOURS
@@ -115,7 +115,7 @@ def operation_answer(data: EngineData, series: Series, limit: float, resolution:
     """Judge a series of bytes against a limit per operation."""
     axes: Axes = axes_of(data, series)
     growth = judge_growth(axes.operations, axes.y, axes.segment, limit=limit)
-    span = _span(axes.operations)
+    span = extent(axes.operations)
     too_few = f"too few: {span:,.0f} operations were seen, {LEAST_OPERATIONS:,} are needed"
     return Answer(
         growth=growth, limit=limit, unit="bytes/operation", span=span, resolution=resolution,
@@ -141,7 +141,3 @@ def _with_time_left(check: Check, signal: str, room: Room | None) -> Check:
         return check
     seconds = round_number(max(0.0, left) / per_hour * 3600.0, 4)
     return dataclasses.replace(check, more={**check.more, "time_to_limit_seconds": seconds})
-
-
-def _span(x: FloatArray) -> float:
-    return float(np.ptp(x)) if len(x) else 0.0

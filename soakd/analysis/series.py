@@ -100,6 +100,11 @@ def _distinct(x: FloatArray, y: FloatArray, life: IntArray) -> tuple[FloatArray,
     return x[new], y[new], life[new]
 
 
+def extent(x: FloatArray) -> float:
+    """Return from the least to the largest, in the unit of `x`; 0 of nothing."""
+    return float(np.ptp(x)) if len(x) else 0.0
+
+
 def _cut(x: FloatArray, y: FloatArray, life: IntArray) -> Iterator[Segment]:
     edges = np.flatnonzero(life[1:] != life[:-1]) + 1
     for part_x, part_y in zip(np.split(x, edges), np.split(y, edges), strict=True):

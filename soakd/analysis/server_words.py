@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from soakd.analysis.check import Check, worst
+from soakd.analysis.check import Check, growth_check, is_failing, worst
 from soakd.analysis.classes import Class, growth_words
 from soakd.analysis.rundata import EngineData
 from soakd.model import SERVER_CHECKS
@@ -25,11 +25,12 @@ def classify_server(data: EngineData, client: Class, checks: Sequence[Check]) ->
     server = data.server
     if server is None:
         return None
-    live, resident = (_growth(checks, signal) for signal in ("server_live_bytes", "server_rss_anon_bytes"))
+    by_id = {check.id: check for check in checks}
+    live, resident = (growth_check(by_id, signal) for signal in ("server_live_bytes", "server_rss_anon_bytes"))
     beside = "its client is flat" if client.name in CALM else f"its client is {client.name.replace('_', ' ')}"
     name = f"the server {server.kind}" + (f" {server.version}" if server.version else "")
     for check, signal in ((live, "server_live_bytes"), (resident, "server_rss_anon_bytes")):
-        if check is not None and _grows(check):
+        if check is not None and is_failing(check):
             what = "a leak in the server"
             if signal == "server_rss_anon_bytes":
                 what = "a leak in the server, or memory that it does not give back"
@@ -71,16 +72,6 @@ def _quiet(name: str, check: Check | None) -> Class:
     if _state(check) == "PASS":
         return Class("flat", f"{name} is flat within the limit")
     return Class("undecided", f"{name}: {check.reason}")
-
-
-def _growth(checks: Sequence[Check], signal: str) -> Check | None:
-    """Return the check on a signal's growth that says most: of two, the one that found growth."""
-    found = [check for check in checks if check.id in (f"growth.{signal}", f"growth.{signal}.per_operation")]
-    return next((check for check in found if _grows(check)), found[0] if found else None)
-
-
-def _grows(check: Check) -> bool:
-    return _state(check) == "FAIL"
 
 
 def _state(check: Check) -> str:

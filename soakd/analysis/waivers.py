@@ -16,7 +16,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
 
-from soakd.analysis.check import Check, round_number
+from soakd.analysis.check import Check, is_failing, round_number
 from soakd.analysis.rundata import EngineData, RunData, running_total
 from soakd.analysis.sites import attribution
 from soakd.settings import Waiver
@@ -91,11 +91,6 @@ def apply_waivers(run: RunData, checks: Mapping[str, Sequence[Check]]) -> Waived
         _say_why_unused(fate, run)
     expired = [day is None or date.fromisoformat(fate.waiver.expires) < day for fate in fates]
     return Waived(applied, [fate.as_dict(over) for fate, over in zip(fates, expired, strict=True)], known)
-
-
-def is_failing(check: Check) -> bool:
-    """Tell whether a check has failed, or has so far."""
-    return "FAIL" in (check.verdict, check.more.get("so_far"))
 
 
 def waived_words(fates: Sequence[Mapping[str, Any]]) -> str:

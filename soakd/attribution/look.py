@@ -94,11 +94,6 @@ class Look:
         """Whether a tool is on, or a child lives: operations are slower, and memory is not the engine's alone."""
         return self._child is not None or self._tool.active
 
-    @property
-    def blocks_children(self) -> bool:
-        """Whether no other child may be forked now: it would read what the tools hold."""
-        return self.disturbs
-
     def step(self, now_s: float, operations: float) -> None:
         """Go on; `now_s` is CLOCK_MONOTONIC, `operations` the count of this life. Never raises."""
         self._now_s = now_s

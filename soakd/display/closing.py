@@ -46,21 +46,15 @@ class Row(NamedTuple):
         return self.check, self.state, self.value, self.limit
 
 
-def print_closing(
-    verdict: Mapping[str, Any], files: Sequence[Path], *, color: bool | None = None, console: Console | None = None
-) -> None:
+def print_closing(verdict: Mapping[str, Any], files: Sequence[Path], *, console: Console | None = None) -> None:
     """Print the end of a run on stdout.
 
     Args:
         verdict: the content of `verdict.json`.
         files: what the run leaves behind.
-        color: None for what the terminal and NO_COLOR say.
         console: where to print instead.
     """
-    if console is None:
-        console = Console(
-            force_terminal=True if color else None, no_color=None if color is None else not color, highlight=False
-        )
+    console = console or Console(highlight=False)
     rows = list(rows_of(verdict))
     state = str(verdict.get("verdict", "INCOMPLETE"))
     summary = printable(verdict.get("summary") or "", LONGEST_TEXT)

@@ -65,9 +65,9 @@ class LiveDisplay:
             self._enabled = False
 
 
-def print_standing(status: RunStatus, now_s: float, below: str | None = None, console: Console | None = None) -> None:
+def print_standing(status: RunStatus, now_s: float, below: str | None = None) -> None:
     """Print how a run stands, once, and a line below; off a terminal in the width of a wide one."""
-    console = console or Console()
+    console = Console()
     if not console.is_terminal:
         console.width = max(console.width, OFF_TERMINAL)
     console.print(render(status, now_s, console.width), *([Text(below)] if below else []), sep="\n")

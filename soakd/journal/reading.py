@@ -14,6 +14,7 @@ from soakd.journal.schema import STAMPED, TOLD, version_of
 from soakd.records import Record, Stamp
 
 _LAST = 2**63 - 1
+_AT_ONCE = 10_000
 _COLUMNS = f"{STAMPED}, body, said"
 
 
@@ -99,15 +100,15 @@ def read_latest_number(path: Path) -> int:
         return int(db.execute("SELECT COALESCE(MAX(id), 0) FROM record").fetchone()[0])
 
 
-def read_since(path: Path, number: int, most: int = 10_000) -> list[tuple[int, Record]]:
-    """Read the records after one, with their numbers, in the order of their commit.
+def read_since(path: Path, number: int) -> list[tuple[int, Record]]:
+    """Read the records after one, with their numbers, in the order of their commit: 10,000 at most.
 
     Raises:
         JournalError: as for `read_records`.
     """
     with _Reader(path) as db:
         select = f"SELECT id, {_COLUMNS} FROM told WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - columns
-        rows = db.execute(select, (number, most)).fetchall()
+        rows = db.execute(select, (number, _AT_ONCE)).fetchall()
     return [(found, _record(tuple(row))) for found, *row in rows]
 
 

@@ -22,7 +22,8 @@ from soakd.status.parts import (
     keep,
     printable,
 )
-from soakd.status.server import ServerStatus, concerns_server, kind_of
+from soakd.status.server import ServerStatus, kind_of
+from soakd.stitching import of_a_server
 
 OUTCOMES: Mapping[str, str] = {"error": "errors_total", "dropped": "dropped_total", "skipped": "skipped_total"}
 OWN_COUNTERS = (
@@ -134,7 +135,7 @@ class EngineStatus:
 
     def take(self, record: Record, origin_s: float | None) -> None:
         """Take in one record of this engine; `origin_s` is the run's origin, CLOCK_MONOTONIC seconds."""
-        if concerns_server(record):
+        if of_a_server(record):
             self._take_server(record, origin_s)
         elif record.kind == "incident":
             self._take_incident(record)

@@ -92,13 +92,6 @@ class ServerStatus:
                 self.cpu_s.restart()
 
 
-def concerns_server(record: Record) -> bool:
-    """Tell whether a record of an engine is about its server and not about its process."""
-    if record.kind == "incident":
-        return str(record.body.get("what")).startswith("server_")
-    return record.kind == "server" or (record.kind == "sample" and record.body.get("source") == "server")
-
-
 def kind_of(record: Record) -> str | None:
     """Return what sort of server a record is about; None where it does not say."""
     named = record.body.get("server")
