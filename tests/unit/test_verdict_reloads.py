@@ -41,7 +41,7 @@ def test_a_leak_per_reload_is_told_with_its_bytes() -> None:
     growth = check(verdict, "mine", "growth.reachable_bytes")
     assert (verdict["verdict"], mine(verdict)["class"], growth["explained_by"]) == ("FAIL", "native_leak", "reloads")
     assert growth["per_reload_low"] <= 400e3 <= growth["per_reload_high"]
-    assert re.search(r"at reloads: (39|40)\dkB per reload; the Python heap", mine(verdict)["reason"])
+    assert re.search(r"at reloads: (39|40)\d kB per reload; the Python heap", mine(verdict)["reason"])
     assert "kB per reload" in verdict["summary"]
     jsonschema.validate(json.loads(json.dumps(verdict, allow_nan=False)), SCHEMA)
 
