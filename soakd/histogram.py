@@ -7,7 +7,7 @@ layout; a test compares them.
 
 import base64
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 OCTAVE_BITS = 7
 OCTAVE = 1 << OCTAVE_BITS
@@ -40,12 +40,7 @@ def upper_bound_ns(bucket: int) -> int:
 
 def encode_sparse(counts: Iterable[tuple[int, int]]) -> bytes:
     """Encode (bucket, count) pairs in ascending order as LEB128 pairs (step from the last bucket, count)."""
-    out, last = bytearray(), 0
-    for bucket, count in counts:
-        _append_varint(out, bucket - last)
-        _append_varint(out, count)
-        last = bucket
-    return bytes(out)
+    return b"".join(step + number for step, number in _steps(counts))
 
 
 def decode_sparse(data: bytes) -> dict[int, int]:
@@ -73,12 +68,9 @@ def pack(sparse: bytes, octave_bits: int = OCTAVE_BITS) -> str:
     counts: dict[int, int] = {}
     for bucket, count in decode_sparse(sparse).items():
         counts[bucket | rest] = counts.get(bucket | rest, 0) + count
-    steps, numbers, last = bytearray(), bytearray(), 0
-    for bucket, count in counts.items():
-        _append_varint(steps, bucket - last)
-        _append_varint(numbers, count)
-        last = bucket
-    return COLUMNS + base64.b64encode(zlib.compress(bytes(steps + numbers), 9)).decode("ascii")
+    pairs = list(_steps(counts.items()))
+    columns = b"".join(step for step, _ in pairs) + b"".join(number for _, number in pairs)
+    return COLUMNS + base64.b64encode(zlib.compress(columns, 9)).decode("ascii")
 
 
 def unpack(text: str) -> dict[int, int]:
@@ -87,23 +79,23 @@ def unpack(text: str) -> dict[int, int]:
     Raises:
         ValueError: not a packed histogram.
     """
-    columns = text.removeprefix(COLUMNS)
-    try:
-        data = zlib.decompress(base64.b64decode(columns, validate=True))
-    except zlib.error as error:
-        raise ValueError(f"not a packed histogram: {error}") from error
+    data, in_columns = unzip(text)
     numbers = _varints(data)
     half = len(numbers) // 2
-    return _counts(numbers[:half], numbers[half:]) if columns != text else _counts(numbers[::2], numbers[1::2])
+    return _counts(numbers[:half], numbers[half:]) if in_columns else _counts(numbers[::2], numbers[1::2])
 
 
-def merge(histograms: Iterable[Histogram]) -> dict[int, int]:
-    """Add histograms bucket by bucket."""
-    total: dict[int, int] = {}
-    for histogram in histograms:
-        for bucket, count in histogram.items():
-            total[bucket] = total.get(bucket, 0) + count
-    return total
+def unzip(text: str) -> tuple[bytes, bool]:
+    """Return the numbers of a packed histogram, still encoded, and whether the steps come first.
+
+    Raises:
+        ValueError: not a packed histogram.
+    """
+    columns = text.removeprefix(COLUMNS)
+    try:
+        return zlib.decompress(base64.b64decode(columns, validate=True)), columns != text
+    except zlib.error as error:
+        raise ValueError(f"not a packed histogram: {error}") from error
 
 
 def quantile_s(histogram: Histogram, q: float) -> float | None:
@@ -119,11 +111,21 @@ def quantile_s(histogram: Histogram, q: float) -> float | None:
     raise AssertionError("counts add up to the total")
 
 
-def _append_varint(out: bytearray, number: int) -> None:
+def _steps(counts: Iterable[tuple[int, int]]) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the step from the last bucket, and the count, of pairs in ascending order."""
+    last = 0
+    for bucket, count in counts:
+        yield _varint(bucket - last), _varint(count)
+        last = bucket
+
+
+def _varint(number: int) -> bytes:
+    out = bytearray()
     while number >= 0x80:
         out.append(number & 0x7F | 0x80)
         number >>= 7
     out.append(number)
+    return bytes(out)
 
 
 def _varints(data: bytes) -> list[int]:

@@ -13,11 +13,11 @@ import numpy as np
 
 from soakd.analysis.faults import read_faults
 from soakd.analysis.interruptions import DAEMON_GAP, ends_of_lives, standstills
+from soakd.analysis.latency import LatencyWindow, read_latencies
 from soakd.analysis.readings import LATEST_S, Columns, is_number, is_reading, once, text
-from soakd.analysis.rundata import ENDINGS, EngineData, LatencyWindow, Life, RunData, in_order
+from soakd.analysis.rundata import ENDINGS, EngineData, Life, RunData, in_order
 from soakd.analysis.servers import ServerBuilder
 from soakd.analysis.sites import is_look, stretches
-from soakd.histogram import unpack
 from soakd.plan import EnginePlan, Plan
 from soakd.records import Record, are_packages
 from soakd.stitching import Seam, seams
@@ -37,7 +37,6 @@ READ_BY_NUMBER = ("sample", "latency")
 """Kinds of which every reading is looked at by itself."""
 DECLARED = {"capacity_entries": 1e12, "bytes_per_entry": 1e9, "capacity_bytes": 1e12}
 """What an engine may say of its capacity, and the most that is believed: what no host could hold is no bound."""
-LATENCIES = ("service", "response", "lateness")
 
 
 def assemble(plan: Plan, records: Iterable[Record]) -> RunData:
@@ -255,14 +254,15 @@ def _window(record: Record, origin_s: float) -> LatencyWindow | None:
     """Read a latency record, or return None where it is not one."""
     body = record.body
     try:
-        packed = {what: body[what] for what in LATENCIES}
-        for what in LATENCIES:
-            unpack(packed[what])
+        service, _, lateness = (read_latencies(body[what]) for what in ("service", "response", "lateness"))
         if not is_number(body["from_mono_s"], LATEST_S):
             return None
         return LatencyWindow(
             phase=body.get("phase"), from_s=body["from_mono_s"] - origin_s, to_s=record.at.mono_s - origin_s,
-            segment=record.segment, observed=bool(body.get("window")), fault=text(body.get("fault")), packed=packed,
+            segment=record.segment, observed=bool(body.get("window")), fault=text(body.get("fault")),
+            operations=service.operations, service_p95_s=service.quantile_s(0.95),
+            lateness_p99_s=lateness.quantile_s(0.99),
+            packed={what: body[what] for what in ("service", "response")},
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError):
         return None

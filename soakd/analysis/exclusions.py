@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from soakd.analysis.rundata import EngineData, LatencyWindow, RunData, running_total
+from soakd.analysis.latency import LatencyWindow
+from soakd.analysis.rundata import EngineData, RunData, running_total
 from soakd.analysis.series import MIN_SAMPLES, MIN_SHARE
 from soakd.analysis.service_checks import WARM_UP_SHARE, latency_windows
 
@@ -22,7 +23,7 @@ def exclusions(run: RunData) -> list[dict[str, Any]]:
 
 def _windows(data: EngineData) -> Iterator[dict[str, Any]]:
     """Latency windows that say more of soakd than of the engine."""
-    observed = [w for w in data.latency if w.phase == "load" and w.observed and w.histogram("service")]
+    observed = [w for w in data.latency if w.phase == "load" and w.observed and w.operations]
     _, bound = latency_windows(data)
     if observed:
         operations = _operations(observed)
@@ -89,7 +90,7 @@ def _done_in(data: EngineData, windows: Sequence[tuple[float, float | None]]) ->
 
 
 def _operations(windows: Sequence[LatencyWindow]) -> float:
-    return float(sum(sum(window.histogram("service").values()) for window in windows))
+    return float(sum(window.operations for window in windows))
 
 
 def _entry(

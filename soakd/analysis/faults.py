@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from soakd.analysis.check import Check, round_number, worst
+from soakd.analysis.latency import merge
 from soakd.analysis.readings import is_number
 from soakd.analysis.rundata import EngineData, Fault, RunData
 from soakd.analysis.service_checks import is_driver_bound
 from soakd.faultplan import touched
-from soakd.histogram import merge, quantile_s
 from soakd.model import State
 from soakd.plan import Plan
 from soakd.records import Record
@@ -146,9 +146,9 @@ def _cascade(data: EngineData, others: Sequence[Fault]) -> Iterator[Check]:
     inside, outside = ([w for w in sound if w.fault in names], [w for w in sound if w.fault is None])
     if not names:
         return
-    histogram = merge(window.histogram("service") for window in inside)
-    p95_s, usual_s = quantile_s(histogram, 0.95), quantile_s(merge(w.histogram("service") for w in outside), 0.95)
-    limit_s, operations = data.plan.config.limits.latency_p95_s, sum(histogram.values())
+    beside = merge(window.latencies("service") for window in inside)
+    p95_s, usual_s = beside.quantile_s(0.95), merge(w.latencies("service") for w in outside).quantile_s(0.95)
+    limit_s, operations = data.plan.config.limits.latency_p95_s, beside.operations
     enough = p95_s is not None and operations >= LEAST_OPERATIONS
     late = enough and limit_s is not None and (p95_s or 0.0) > max(limit_s, SLOWED * (usual_s or 0.0))
     state: State = "INCONCLUSIVE" if not enough else "FAIL" if late else "PASS"

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from soakd.analysis.latency import LatencyWindow
 from soakd.analysis.series import MIN_SAMPLES, MIN_SHARE, BoolArray, FloatArray, IntArray, longest_gap_s
-from soakd.histogram import Histogram, unpack
 from soakd.plan import EnginePlan, Plan
 from soakd.records import Record
 from soakd.stitching import Seam
@@ -64,25 +64,6 @@ class Series:
 
 
 EMPTY = Series(np.empty(0), np.empty(0), np.empty(0, dtype=np.int64))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LatencyWindow:
-    """The latencies of a stretch of one phase. `observed` where a forked child lived meanwhile."""
-
-    phase: str | None
-    from_s: float
-    to_s: float
-    segment: int
-    observed: bool
-    fault: str | None = None
-    """The fault on purpose that was on meanwhile."""
-    packed: Mapping[str, str]
-    """service, response and lateness, as recorded: a day of them unpacked would not fit the judge's budget."""
-
-    def histogram(self, what: str) -> Histogram:
-        """Unpack one of service, response and lateness."""
-        return unpack(self.packed[what])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,7 +75,3 @@ def test_quantiles_are_in_seconds_and_absent_for_nothing() -> None:
     counts = {histogram.bucket_of(ns): 1 for ns in range(1_000, 101_000, 1_000)}
     assert histogram.quantile_s(counts, 0.95) == pytest.approx(95e-6, rel=0.02)
     assert histogram.quantile_s({}, 0.95) is None
-
-
-def test_histograms_merge_bucket_by_bucket() -> None:
-    assert histogram.merge([{1: 2, 3: 4}, {3: 1}]) == {1: 2, 3: 5}

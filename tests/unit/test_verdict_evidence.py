@@ -232,6 +232,14 @@ def test_operations_that_a_deep_look_held_up_are_nobodys_fault_and_are_said() ->
     assert [e for e in always["exclusions"] if e["what"] == "rate"] == []
 
 
+@pytest.mark.parametrize(("stood_still_s", "verdict"), [(1.0, "PASS"), (3.0, "INCONCLUSIVE"), (9.0, "FAIL")])
+def test_a_host_that_stood_still_for_seconds_is_no_low_rate(stood_still_s: float, verdict: str) -> None:
+    halted = Story(operations=lambda t_s: 1000.0 * (t_s - max(0.0, min(t_s, 60.0 + stood_still_s) - 60.0)))
+    rate = check(judged(SHORT, mine=halted), "mine", "rate.achieved")
+    assert rate["verdict"] == verdict
+    assert ("soak longer" in rate.get("reason", "")) == (verdict == "INCONCLUSIVE")
+
+
 def test_a_run_that_goes_on_says_when_its_limits_would_be_reached() -> None:
     leak = Story(python=per_operation(200))
     verdict = judged(
