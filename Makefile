@@ -33,7 +33,9 @@ test: dev ## Run every test, Rust and Python, unit to integration
 	@sh tools/get-opa.sh
 	$(RUST_PATH) cargo test --locked --quiet $(PURE_CRATES)
 	$(PY) -m pytest -q -n 2 --dist loadfile tests/unit tests/property
-	$(PY) -m pytest -v --durations=20 tests/integration # one after another: soaks want the host to themselves
+	# One after another: soaks want the host to themselves. A host that stood still may starve a soak of seconds, so each
+	# has a second try, and the summary names those that needed it.
+	$(PY) -m pytest -v --reruns 1 -raR --durations=20 tests/integration
 
 check: lint ## Format, lint, types, import contracts and the fast tests
 	$(PY) -m pytest -q -n 2 --dist loadfile -m "not integration and not slow" tests/unit tests/property
