@@ -15,7 +15,7 @@ from soakd.errors import JournalError
 from soakd.plan import Plan, longest_gap_s
 from soakd.planfile import plan_from_dict
 from soakd.records import Record, Stamp
-from soakd.stitching import Seam, seams, stitched
+from soakd.stitching import Seam, of_a_server, seams, stitched
 
 # Every question is answered by the index over engine and kind: nine in ten records are samples, of months millions.
 _TOLD = "SELECT id FROM record WHERE engine = ? AND kind IN ('hello', 'incident', 'bye', 'server')"
@@ -219,7 +219,7 @@ def _past(path: Path, engine: str, last_s: float, plan: Plan) -> Past:
     samples = [record for _, record in journal.read_latest(path, "sample", engine, LAST_SAMPLES)]
     highest = {False: -1, True: -1}
     for record in (*told, *samples):
-        of_server = _is_of_server(record)
+        of_server = of_a_server(record)
         highest[of_server] = max(highest[of_server], record.segment)
     return Past(
         next_segment=highest[False] + 1, next_server_life=highest[True] + 1,
@@ -242,10 +242,3 @@ def _restarts(told: Iterable[Record], last_s: float, healthy_after_s: float) -> 
         elif what == "restart" and "fault" not in record.body:
             restarts += 1
     return 0 if begun_s is not None and last_s - begun_s >= healthy_after_s else restarts
-
-
-def _is_of_server(record: Record) -> bool:
-    """Tell whether a record's segment is the life of the engine's server."""
-    if record.kind == "incident":
-        return str(record.body.get("what")).startswith("server_")
-    return record.kind == "server" or record.body.get("source") == "server"

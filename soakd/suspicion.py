@@ -21,8 +21,7 @@ def routes(verdict: Verdict, name: str) -> Iterator[str]:
     engine = next((e for e in verdict.get("engines") or () if e.get("name") == name), None)
     if engine is None or engine.get("role") == "control":
         return
-    failing = [c for c in engine.get("checks") or () if "FAIL" in (c.get("verdict"), c.get("so_far"))]
-    if any(str(check.get("id")).startswith(GROWTH) for check in failing):
+    if any(_failing_growth(engine)):
         yield from ROUTES.get(str(engine.get("class")), ())
 
 
@@ -34,11 +33,17 @@ def steady_growth(verdict: Verdict, name: str) -> float | None:
     if not any(routes(verdict, name)):
         return None
     engine = next(e for e in verdict["engines"] if e.get("name") == name)
-    for check in engine["checks"]:
-        if str(check.get("id")).startswith(GROWTH) and "FAIL" in (check.get("verdict"), check.get("so_far")):
-            estimate, low, high = (check.get(part) for part in ("estimate", "low", "high"))
-            if estimate is None or low is None or high is None:
-                return 0.0  # descriptors, threads and tasks are counted
-            if high - low <= STEADY * estimate:
-                return float(estimate)
+    for check in _failing_growth(engine):
+        estimate, low, high = (check.get(part) for part in ("estimate", "low", "high"))
+        if estimate is None or low is None or high is None:
+            return 0.0  # descriptors, threads and tasks are counted
+        if high - low <= STEADY * estimate:
+            return float(estimate)
     return None
+
+
+def _failing_growth(engine: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the checks on growth that an engine has failed, or has so far."""
+    for check in engine.get("checks") or ():
+        if str(check.get("id")).startswith(GROWTH) and "FAIL" in (check.get("verdict"), check.get("so_far")):
+            yield check

@@ -13,7 +13,7 @@ from soakd.analysis.rundata import ENDINGS, EngineData
 from soakd.model import State
 
 LEAST_JUDGED = 0.5
-"""Share of the load phase that lives long enough for a rate must make up."""
+"""Share of the load phase, or of a table's time, that lives long enough for a rate must make up."""
 
 
 def check_lives(data: EngineData, outlook: Outlook) -> Check:

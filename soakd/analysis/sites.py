@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from soakd.analysis.check import Check, round_number
+from soakd.analysis.check import Check, is_failing, round_number
 from soakd.analysis.readings import LATEST_S, is_number
 from soakd.analysis.rundata import EngineData
 from soakd.records import Record
@@ -49,7 +49,7 @@ def attribution(data: EngineData, checks: Sequence[Check]) -> list[dict[str, Any
 
     What a suspicion has seen is told only where the growth failed: a warm-up that has ended since has no site.
     """
-    grows = any(c.id.startswith(GROWTH) and "FAIL" in (c.verdict, c.more.get("so_far")) for c in checks)
+    grows = any(c.id.startswith(GROWTH) and is_failing(c) for c in checks)
     growth = next(
         (g for c in checks if c.id.startswith(f"growth.{data.leak_signal}") and (g := _per_operation(c))), None
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from soakd.analysis.evidence_lives import LEAST_JUDGED
 from soakd.analysis.growth import judge_growth
 from soakd.analysis.series import FloatArray, IntArray
 from soakd.analysis.series import read_series as read_lives
@@ -22,8 +23,6 @@ __all__ = ["FIELDS", "Columns", "judge_file", "read_limits", "read_series"]
 FIELDS = ("id", "verdict", "growth_mb_per_h", "ci_low", "ci_high", "mdr_mb_per_h", "class")
 MOST_ZEROS = 0.01
 """Share of samples that may be 0 in a series that passes: a process that is there has memory."""
-LEAST_JUDGED = 0.5
-"""Share of the time that lives long enough for a rate must make up in a series that passes, as in a run."""
 POOL_FROM = 4
 """Fewer series are judged faster than processes start."""
 

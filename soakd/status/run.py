@@ -53,11 +53,11 @@ class RunStatus:
         """Why the run ended, once it has."""
         self.controls: dict[str, Any] = {}
         self.comparisons: list[Any] = []
+        """Subject beside rival or twin, as the verdict has them."""
         self._counts_samples = True
         self._judged_coverage: float | None = None
         self.judged_s: float | None = None
         """Of the plan the judge had seen so much when it last answered."""
-        """Subject beside rival or twin, as the verdict has them."""
         self._incidents: Counter[str] = Counter()
 
     def fold(self, records: Sequence[Record]) -> None:
