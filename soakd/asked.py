@@ -1,6 +1,7 @@
 """Heap snapshots and deep looks that somebody asks for while the run goes on. Knows workers by orders and records."""
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -40,6 +41,9 @@ class Asked:
         self._ways: tuple[Workers, Looks] | None = None
         self._numbers = itertools.count(1)
         self._waiting: dict[str, tuple[int, asyncio.Future[Mapping[str, Any]]]] = {}
+        self._looked: dict[str, int] = {}
+        """Engine -> number of the last look at it whose end is in the journal."""
+        self._committed = asyncio.Event()
 
     def connect(self, workers: Workers, looks: Looks) -> None:
         """Take who sends orders to the workers, and who takes deep looks."""
@@ -51,6 +55,9 @@ class Asked:
             self._note(record)
 
     def _note(self, record: Record) -> None:
+        if record.kind == "attribution" and record.body.get("state") != "begun":
+            self._looked[record.engine] = record.body.get("id", 0)
+            self._committed.set()
         number, answer = self._waiting.get(record.engine, (0, None))
         if answer is None or answer.done():
             return
@@ -77,12 +84,21 @@ class Asked:
             body = await looks.ask(name, origin_s)
             if body.get("state") != "done":
                 return 503, {"error": f"{name}: {body.get('why')}"}
+            await self._until_committed(name, body["id"])
             return 200, {"engine": name, "look": body}
         if engine.snapshot_every_s is None:
             return 409, {"error": f"{name}: no snapshots are taken of it (run.snapshot_every, or collect_every = off)"}
         if name in self._waiting:
             return 409, {"error": f"{name}: a snapshot is being taken"}
         return await self._take(name, workers)
+
+    async def _until_committed(self, name: str, number: int) -> None:
+        """Wait until the end of a look is in the journal; a journal that stands still is told of elsewhere."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WITHIN_S):
+                while self._looked.get(name) != number:
+                    self._committed.clear()
+                    await self._committed.wait()
 
     async def _take(self, name: str, workers: Workers) -> Answer:
         number, answer = next(self._numbers), asyncio.get_running_loop().create_future()

@@ -150,7 +150,7 @@ def test_a_look_on_demand_has_its_turn_and_leaves_the_judgement_alone(going: Pat
     look = answer["look"]
     assert look["light"] is True
     assert "`shop.SEEN`" in look["sites"][0]["site"]
-    looked = wait_for(going, "attribution", count=2)  # the answer may come a second before its record is committed
+    looked = wait_for(going, "attribution", count=2)
     assert [body["state"] for body in looked] == ["begun", "done"]
 
 

@@ -105,14 +105,28 @@ def test_before_the_engines_run_nothing_is_asked_and_two_at_once_are_one() -> No
     assert asyncio.run(scenario())[1] == {"error": "mine: a snapshot is being taken"}
 
 
-@pytest.mark.parametrize(
-    ("look", "status"),
-    [({"state": "done", "sites": []}, 200), ({"state": "failed", "why": "another look is under way"}, 503)],
-)
-def test_a_deep_look_that_failed_is_an_error(look: Mapping[str, Any], status: int) -> None:
-    said, body = asyncio.run(Desk(look=look).asked.snapshot("mine", True))
-    assert said == status
-    assert status == 200 or body == {"error": "mine: another look is under way"}
+def test_a_deep_look_that_failed_is_an_error() -> None:
+    desk = Desk(look={"state": "failed", "why": "another look is under way"})
+    assert asyncio.run(desk.asked.snapshot("mine", True)) == (503, {"error": "mine: another look is under way"})
+
+
+def test_a_deep_look_is_answered_once_its_end_is_in_the_journal() -> None:
+    done = {"state": "done", "id": 3, "sites": []}
+
+    async def scenario() -> tuple[list[bool], tuple[int, Any]]:
+        desk, early = Desk(look=done), []
+        answer = asyncio.ensure_future(desk.asked.snapshot("mine", True))
+        for body, engine in (({"state": "begun", "id": 3}, "mine"), (done, "other"), (done | {"id": 2}, "mine")):
+            await asyncio.sleep(0)
+            desk.says("attribution", body, engine)
+            await asyncio.sleep(0)
+            early.append(answer.done())
+        desk.says("attribution", done)
+        return early, await asyncio.wait_for(answer, 30.0)
+
+    early, answer = asyncio.run(scenario())
+    assert early == [False, False, False]
+    assert answer == (200, {"engine": "mine", "look": done})
 
 
 @pytest.mark.parametrize(
