@@ -117,7 +117,9 @@ def _make_hostile(site_packages: Path) -> None:
     for name in [*DEPENDENCIES, "soakd", "json5"]:
         if name != "aiohttp":  # one that is simply not there
             (site_packages / f"{name}.py").write_text(OLD, encoding="utf-8")
-    (site_packages / "sitecustomize.py").write_text(WITHOUT_NATIVE, encoding="utf-8")
+    # by a .pth file, which runs everywhere: Debian's Python has a `sitecustomize` that hides an environment's own
+    (site_packages / "without_native.py").write_text(WITHOUT_NATIVE, encoding="utf-8")
+    (site_packages / "without_native.pth").write_text("import without_native\n", encoding="utf-8")
 
 
 def test_an_engine_runs_with_a_package_that_soakd_does_not_have(soaked: Soaked) -> None:
