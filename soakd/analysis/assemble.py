@@ -4,6 +4,7 @@ What is not what it should be - text or NaN in place of a number, a latency that
 counted: `evidence.records` makes such a run INVALID.
 """
 
+import hashlib
 import json
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -147,7 +148,8 @@ class _Builder:
     def __init__(self) -> None:
         self._columns = Columns()
         self._server = ServerBuilder()
-        self._latency: list[Record] = []
+        self._windows: dict[bytes, LatencyWindow | None] = {}
+        """By what tells a record from others, so that each counts once; None is one that cannot be read."""
         self._incidents: list[Record] = []
         self._marks: list[Record] = []
         self._snapshots: set[tuple[float, int]] = set()
@@ -162,7 +164,7 @@ class _Builder:
         elif record.kind == "sample":
             self._add_sample(record)
         elif record.kind == "latency":
-            self._latency.append(record)
+            self._add_window(record)
         elif record.kind == "incident":
             self._incidents.append(record)
         elif record.kind == "bye" or (record.kind == "hello" and type(record.body.get("pid")) is int):
@@ -182,7 +184,7 @@ class _Builder:
         self.unreadable += self._server.unreadable
         if origin_s is None:  # nothing has a place in time
             return EngineData(plan=plan, incidents=once(self._incidents), unreadable=self.unreadable)
-        windows = list(self._windows(origin_s))
+        windows = [window.since(origin_s) for _, window in sorted(self._windows.items(), key=_in_time) if window]
         marks, incidents, name = once(self._marks), once(self._incidents), plan.config.name
         looks = once(self._looks)
         return EngineData(
@@ -211,13 +213,12 @@ class _Builder:
             if parts[1] in body and all(is_number(value) and value >= 0 for value in values):
                 self._columns.add(name, forked_s if name == "reachable_bytes" else mono_s, sum(values), segment)
 
-    def _windows(self, origin_s: float) -> Iterator[LatencyWindow]:
-        for record in once(self._latency):
-            window = _window(record, origin_s)
-            if window is None:
-                self.unreadable += 1
-            else:
-                yield window
+    def _add_window(self, record: Record) -> None:
+        # A record is three times as large as what is needed of it.
+        name = hashlib.blake2b(repr(in_order(record)).encode(), digest_size=16).digest()
+        if name not in self._windows:
+            self._windows[name] = _window(record)
+            self.unreadable += self._windows[name] is None
 
 
 def _part(body: Mapping[str, Any], name: str) -> Any:
@@ -250,7 +251,12 @@ def _clocks(clocks: "array[float]") -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.unique(readings[:, ::-1], axis=0)[:, ::-1]
 
 
-def _window(record: Record, origin_s: float) -> LatencyWindow | None:
+def _in_time(named: tuple[bytes, LatencyWindow | None]) -> tuple[float, bytes]:
+    name, window = named
+    return (window.to_s if window else 0.0), name
+
+
+def _window(record: Record) -> LatencyWindow | None:
     """Read a latency record, or return None where it is not one."""
     body = record.body
     try:
@@ -258,11 +264,11 @@ def _window(record: Record, origin_s: float) -> LatencyWindow | None:
         if not is_number(body["from_mono_s"], LATEST_S):
             return None
         return LatencyWindow(
-            phase=body.get("phase"), from_s=body["from_mono_s"] - origin_s, to_s=record.at.mono_s - origin_s,
+            phase=body.get("phase"), from_s=body["from_mono_s"], to_s=record.at.mono_s,
             segment=record.segment, observed=bool(body.get("window")), fault=text(body.get("fault")),
             operations=service.operations, service_p95_s=service.quantile_s(0.95),
             lateness_p99_s=lateness.quantile_s(0.99),
-            packed={what: body[what] for what in ("service", "response")},
+            packed=(body["service"], body["response"]),
         )  # fmt: skip
     except (KeyError, TypeError, ValueError, AttributeError):
         return None

@@ -146,8 +146,8 @@ def _cascade(data: EngineData, others: Sequence[Fault]) -> Iterator[Check]:
     inside, outside = ([w for w in sound if w.fault in names], [w for w in sound if w.fault is None])
     if not names:
         return
-    beside = merge(window.latencies("service") for window in inside)
-    p95_s, usual_s = beside.quantile_s(0.95), merge(w.latencies("service") for w in outside).quantile_s(0.95)
+    beside = merge(window.service() for window in inside)
+    p95_s, usual_s = beside.quantile_s(0.95), merge(w.service() for w in outside).quantile_s(0.95)
     limit_s, operations = data.plan.config.limits.latency_p95_s, beside.operations
     enough = p95_s is not None and operations >= LEAST_OPERATIONS
     late = enough and limit_s is not None and (p95_s or 0.0) > max(limit_s, SLOWED * (usual_s or 0.0))

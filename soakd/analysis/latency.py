@@ -3,8 +3,8 @@
 The layout is that of `soakd.histogram`, whose own reader serves the processes that do without numpy.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -73,12 +73,20 @@ class LatencyWindow:
     operations: int
     service_p95_s: float | None
     lateness_p99_s: float | None
-    packed: Mapping[str, str]
+    packed: tuple[str, str]
     """service and response, as recorded: a day of them unpacked would not fit the judge's budget."""
 
-    def latencies(self, what: str) -> Latencies:
-        """Unpack service or response."""
-        return read_latencies(self.packed[what])
+    def service(self) -> Latencies:
+        """How long operations took."""
+        return read_latencies(self.packed[0])
+
+    def response(self) -> Latencies:
+        """How long they took from the moment when they were due."""
+        return read_latencies(self.packed[1])
+
+    def since(self, origin_s: float) -> "LatencyWindow":
+        """Return the same window with its times counted from an origin."""
+        return replace(self, from_s=self.from_s - origin_s, to_s=self.to_s - origin_s)
 
 
 def _numbers(data: bytes) -> IntArray:

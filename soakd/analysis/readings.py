@@ -8,6 +8,7 @@ import numpy as np
 
 from soakd.analysis.rules import BYTE_SIGNALS
 from soakd.analysis.rundata import Series, in_order
+from soakd.analysis.series import FloatArray, IntArray
 from soakd.records import Record
 
 MOST = 1e18
@@ -21,41 +22,51 @@ NEVER_NEGATIVE = frozenset(
 """Below 0 a reader broke."""
 LATEST_S = 1e11
 """A moment later than the year 5000 was read off no clock."""
+RECENT = 4
+"""Moments among which that of a reading is looked for: a sample has its own, and that of the fork it tells of."""
 
 
 class Columns:
-    """Series that grow, by the names of their signals."""
+    """Series that grow, by the names of their signals.
+
+    A sample has dozens of readings of one moment. Each moment is kept once, and so are the times of signals that are
+    always read together: that is half of the memory that a long run takes to judge.
+    """
 
     def __init__(self) -> None:
-        self._columns: dict[str, Column] = {}
+        self._mono_s, self._segment = array("d"), array("q")
+        self._recent: dict[tuple[float, int], int] = {}
+        self._columns: dict[str, _Column] = {}
 
     def add(self, name: str, mono_s: float, y: float, segment: int) -> None:
         """Take one reading."""
         if name not in self._columns:
-            self._columns[name] = Column()
-        self._columns[name].add(mono_s, y, segment)
+            self._columns[name] = _Column()
+        column = self._columns[name]
+        column.at.append(self._moment(mono_s, segment))
+        column.y.append(y)
 
     def series(self, origin_s: float) -> dict[str, Series]:
         """Return the series by name, in order of name."""
-        return {name: column.series(origin_s) for name, column in sorted(self._columns.items())}
+        read_at: dict[bytes, tuple[FloatArray, IntArray]] = {}
+        return {name: self._series(column, origin_s, read_at) for name, column in sorted(self._columns.items())}
 
+    def _moment(self, mono_s: float, segment: int) -> int:
+        index = self._recent.get((mono_s, segment))
+        if index is None:
+            if len(self._recent) == RECENT:
+                self._recent.clear()
+            index = self._recent[mono_s, segment] = len(self._mono_s)
+            self._mono_s.append(mono_s)
+            self._segment.append(segment)
+        return index
 
-class Column:
-    """One growing series, eight bytes a number."""
-
-    def __init__(self) -> None:
-        self.mono_s, self.y, self.segment = array("d"), array("d"), array("q")
-
-    def add(self, mono_s: float, y: float, segment: int) -> None:
-        """Take one reading."""
-        self.mono_s.append(mono_s)
-        self.y.append(y)
-        self.segment.append(segment)
-
-    def series(self, origin_s: float) -> Series:
+    def _series(self, column: "_Column", origin_s: float, read_at: dict[bytes, tuple[FloatArray, IntArray]]) -> Series:
         """Return the readings in order of time, each once."""
-        t_s, y = np.frombuffer(self.mono_s) - origin_s, np.frombuffer(self.y)
-        segment = np.frombuffer(self.segment, dtype=np.int64)
+        if (key := column.at.tobytes()) not in read_at:
+            at = np.frombuffer(column.at, dtype=np.uint32)
+            read_at[key] = np.frombuffer(self._mono_s)[at] - origin_s, np.frombuffer(self._segment, dtype=np.int64)[at]
+        (t_s, segment), y = read_at[key], np.frombuffer(column.y)
         if np.all(t_s[1:] > t_s[:-1]):
             return Series(t_s, y, segment)
         order = np.lexsort((y, segment, t_s))
@@ -63,6 +74,13 @@ class Column:
         new = np.ones(t_s.shape, dtype=bool)
         new[1:] = (t_s[1:] != t_s[:-1]) | (y[1:] != y[:-1]) | (segment[1:] != segment[:-1])
         return Series(t_s[new], y[new], segment[new])
+
+
+class _Column:
+    """The readings of one signal: which moment, and what was read."""
+
+    def __init__(self) -> None:
+        self.at, self.y = array("I"), array("d")
 
 
 def is_number(value: object, most: float = MOST) -> bool:

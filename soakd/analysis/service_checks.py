@@ -11,7 +11,7 @@ from soakd.analysis.filling import judge_beside_cache
 from soakd.analysis.interruptions import served
 from soakd.analysis.latency import LatencyWindow, merge
 from soakd.analysis.rundata import ENDINGS, EngineData, Series
-from soakd.analysis.series import MIN_SAMPLES
+from soakd.analysis.series import MIN_SAMPLES, FloatArray
 from soakd.analysis.sites import left_by_tools
 from soakd.model import State
 
@@ -23,6 +23,7 @@ HICCUP_S = 5.0
 """A rate that fell short by fewer seconds' worth of operations says that the host stood still, not that it is low."""
 CONSTANT_PROFILES = ("baseline", "target", "stress", "extreme")
 LEAST_DRIFT_WINDOWS = 30
+MOST_DRIFT_POINTS = 1440
 WINDOW_S = 60.0
 """A latency window of a run that is long enough for its drift to decide."""
 DRIFT_DECIDES_FROM_S = 7200.0
@@ -61,8 +62,8 @@ def is_driver_bound(window: LatencyWindow) -> bool:
 
 def latency_summary(windows: Sequence[LatencyWindow]) -> Mapping[str, float | None]:
     """Return service and response quantiles over some windows, in seconds."""
-    service = merge(window.latencies("service") for window in windows)
-    response = merge(window.latencies("response") for window in windows)
+    service = merge(window.service() for window in windows)
+    response = merge(window.response() for window in windows)
     return {
         "service_p50_s": round_number(service.quantile_s(0.50)),
         "service_p95_s": round_number(service.quantile_s(0.95)),
@@ -157,7 +158,7 @@ def _drift(data: EngineData, windows: Sequence[LatencyWindow], limit: float) -> 
             id="latency.drift", verdict="INCONCLUSIVE", decides=decides, limit=limit, unit="ratio/run", reason=reason,
             due_s=due_s,
         )  # fmt: skip
-    t_s, p95_s = np.array(points).T
+    t_s, p95_s = _fewer(np.array(points)).T
     slope, _, low, high = stats.theilslopes(p95_s, t_s)
     per_run = data.plan.load.duration_s / float(np.median(p95_s))
     estimate, low, high = slope * per_run, low * per_run, high * per_run
@@ -166,6 +167,12 @@ def _drift(data: EngineData, windows: Sequence[LatencyWindow], limit: float) -> 
         id="latency.drift", verdict=state, decides=decides, estimate=round_number(estimate), low=round_number(low),
         high=round_number(high), limit=limit, unit="ratio/run", more={"windows": len(points), "method": "theil-sen/1"},
     )  # fmt: skip
+
+
+def _fewer(points: FloatArray) -> FloatArray:
+    """Put neighbours together, each group its medians: the slopes between all pairs of a month take 7 GB; (n, 2)."""
+    groups = np.array_split(points, min(len(points), MOST_DRIFT_POINTS))
+    return np.array([np.median(group, axis=0) for group in groups])
 
 
 def _achieved(data: EngineData) -> Check:
