@@ -42,7 +42,7 @@ class Asked:
         self._numbers = itertools.count(1)
         self._waiting: dict[str, tuple[int, asyncio.Future[Mapping[str, Any]]]] = {}
         self._looked: dict[str, int] = {}
-        """Engine -> number of the last look at it whose end is in the journal."""
+        """Engine -> number of the last look at it whose end is in the journal; numbers grow."""
         self._committed = asyncio.Event()
 
     def connect(self, workers: Workers, looks: Looks) -> None:
@@ -56,7 +56,7 @@ class Asked:
 
     def _note(self, record: Record) -> None:
         if record.kind == "attribution" and record.body.get("state") != "begun":
-            self._looked[record.engine] = record.body.get("id", 0)
+            self._looked[record.engine] = max(record.body.get("id", 0), self._looked.get(record.engine, 0))
             self._committed.set()
         number, answer = self._waiting.get(record.engine, (0, None))
         if answer is None or answer.done():
@@ -84,7 +84,8 @@ class Asked:
             body = await looks.ask(name, origin_s)
             if body.get("state") != "done":
                 return 503, {"error": f"{name}: {body.get('why')}"}
-            await self._until_committed(name, body["id"])
+            if not await self._is_committed(name, body["id"]):
+                return 503, {"error": f"{name}: the look was taken, and is not in the journal after {WITHIN_S:.0f} s"}
             return 200, {"engine": name, "look": body}
         if engine.snapshot_every_s is None:
             return 409, {"error": f"{name}: no snapshots are taken of it (run.snapshot_every, or collect_every = off)"}
@@ -92,13 +93,15 @@ class Asked:
             return 409, {"error": f"{name}: a snapshot is being taken"}
         return await self._take(name, workers)
 
-    async def _until_committed(self, name: str, number: int) -> None:
-        """Wait until the end of a look is in the journal; a journal that stands still is told of elsewhere."""
+    async def _is_committed(self, name: str, number: int) -> bool:
+        """Wait until the end of a look is in the journal; False where it takes too long."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WITHIN_S):
-                while self._looked.get(name) != number:
+                while self._looked.get(name, 0) < number:
                     self._committed.clear()
                     await self._committed.wait()
+                return True
+        return False
 
     async def _take(self, name: str, workers: Workers) -> Answer:
         number, answer = next(self._numbers), asyncio.get_running_loop().create_future()

@@ -17,6 +17,9 @@ BUCKETS = (40 - OCTAVE_BITS + 1) * OCTAVE
 COLUMNS = "~"
 """Before a packed histogram whose steps come first and then its counts: a tenth less than pairs of them."""
 
+MOST_BYTES = BUCKETS * (2 + 10)
+"""A step and a count of 64 bits for every bucket: nothing larger is unpacked."""
+
 Histogram = Mapping[int, int]
 """Bucket index -> count; buckets without a value are absent."""
 
@@ -92,10 +95,14 @@ def unzip(text: str) -> tuple[bytes, bool]:
         ValueError: not a packed histogram.
     """
     columns = text.removeprefix(COLUMNS)
+    unzipping = zlib.decompressobj()
     try:
-        return zlib.decompress(base64.b64decode(columns, validate=True)), columns != text
+        data = unzipping.decompress(base64.b64decode(columns, validate=True), MOST_BYTES)
     except zlib.error as error:
         raise ValueError(f"not a packed histogram: {error}") from error
+    if not unzipping.eof:
+        raise ValueError("not a packed histogram: cut short, or larger than one can be")
+    return data, columns != text
 
 
 def quantile_s(histogram: Histogram, q: float) -> float | None:

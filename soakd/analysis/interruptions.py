@@ -8,6 +8,7 @@ import numpy as np
 from soakd.analysis.check import Check, round_number
 from soakd.analysis.readings import is_number
 from soakd.analysis.rundata import EngineData, RunData, Series
+from soakd.analysis.series import FloatArray
 from soakd.plan import longest_gap_s
 from soakd.records import Record
 from soakd.stitching import Seam
@@ -52,14 +53,12 @@ def standstills(incidents: Sequence[Record], origin_s: float | None) -> tuple[tu
     return tuple((end_s - seconds, end_s) for end_s, seconds in ends)
 
 
-def served(data: EngineData, counter: Series) -> tuple[float, float]:
-    """Return what a counter gained while a daemon was there and no fault was on, and in how many seconds.
+def served(data: EngineData, counter: Series) -> tuple[FloatArray, FloatArray]:
+    """Return what a counter gained in each step while a daemon was there and no fault was on, and the steps' seconds.
 
     A step from one daemon to the next is left out whole: the counter begins again in it, and so does the load. So is a
     step in which soakd stood still: whatever stopped it may have stopped the load. So is a deep look.
     """
-    if len(counter) < 2:
-        return 0.0, 0.0
     steps, seconds, later = np.diff(counter.y), np.diff(counter.t_s), counter.segment[1:]
     gained = np.where(np.diff(counter.segment) != 0, counter.y[1:], steps)
     across = data.in_a_fault(counter.t_s[:-1], counter.t_s[1:])
@@ -67,4 +66,4 @@ def served(data: EngineData, counter: Series) -> tuple[float, float]:
         across |= (counter.t_s[:-1] <= until_s) & (counter.t_s[1:] >= from_s)
     for first in data.daemon_seams:
         across |= (counter.segment[:-1] < first) & (later >= first)
-    return float(np.sum(gained[~across])), float(np.sum(seconds[~across]))
+    return gained[~across], seconds[~across]

@@ -12,7 +12,9 @@ from soakd.analysis.series import IntArray
 from soakd.histogram import BUCKETS, unzip, upper_bound_ns
 
 MOST_BYTES = 7
-"""Of a number in a histogram: 2**49 operations are more than any window holds, and sums of them fit 64 bits."""
+"""Of a number in a histogram, so that those of one add up within 64 bits."""
+MOST_OPERATIONS = 1 << 40
+"""No window holds more, and eight million windows of so many add up within 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,12 @@ def read_latencies(packed: str) -> Latencies:
     numbers = _numbers(data)
     half = len(numbers) // 2
     steps, counts = (numbers[:half], numbers[half:]) if in_columns else (numbers[::2], numbers[1::2])
-    if np.any(steps >= BUCKETS) or (half and np.sum(steps) >= BUCKETS):
+    if np.any(steps[1:] == 0):
+        raise ValueError("histogram with a bucket twice")
+    if np.any(steps >= BUCKETS) or np.sum(steps) >= BUCKETS:
         raise ValueError("histogram bucket outside the layout")
+    if np.sum(counts) > MOST_OPERATIONS:
+        raise ValueError("histogram of more operations than a window can hold")
     return Latencies(np.cumsum(steps), counts)
 
 

@@ -121,7 +121,10 @@ def test_a_deep_look_is_answered_once_its_end_is_in_the_journal() -> None:
             desk.says("attribution", body, engine)
             await asyncio.sleep(0)
             early.append(answer.done())
-        desk.says("attribution", done)
+        desk.asked.fold([
+            Record(kind="attribution", engine="mine", segment=0, at=stamp(20.0), body=body)
+            for body in (done, {"state": "failed", "id": 0})
+        ])  # fmt: skip
         return early, await asyncio.wait_for(answer, 30.0)
 
     early, answer = asyncio.run(scenario())

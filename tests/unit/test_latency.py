@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from soakd import histogram
 from soakd.analysis.latency import merge, read_latencies
 
-counted = st.dictionaries(st.integers(0, histogram.BUCKETS - 1), st.integers(1, 1 << 40), max_size=50)
+counted = st.dictionaries(st.integers(0, histogram.BUCKETS - 1), st.integers(1, 1 << 30), max_size=50)
 
 
 def packed(counts: dict[int, int]) -> str:
@@ -43,11 +43,28 @@ def test_what_an_older_soakd_packed_is_still_read(counts: dict[int, int]) -> Non
 
 
 @pytest.mark.parametrize(
-    "data", [b"\x01", b"\x01\x02\x80", b"\x80", b"\x01\x02\x03", b"\xff\x7f\x01", b"\x01" + b"\xff" * 9 + b"\x01"]
+    "data",
+    [
+        b"\x01",
+        b"\x01\x02\x80",
+        b"\x80",
+        b"\x01\x02\x03",
+        b"\xff\x7f\x01",
+        b"\x01" + b"\xff" * 9 + b"\x01",
+        b"\x05\x00\x01\x01",
+        b"\x00\xff\xff\xff\xff\xff\xff\x7f",
+    ],
 )
 def test_what_is_cut_short_or_leaves_the_layout_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match="histogram"):
         read_latencies(histogram.COLUMNS + base64.b64encode(zlib.compress(data)).decode("ascii"))
+
+
+def test_what_would_unpack_to_more_than_a_histogram_is_refused_unread() -> None:
+    bomb = histogram.COLUMNS + base64.b64encode(zlib.compress(bytes(50_000_000), 9)).decode("ascii")
+    for read in (read_latencies, histogram.unpack):
+        with pytest.raises(ValueError, match="larger than one can be"):
+            read(bomb)
 
 
 @pytest.mark.parametrize("text", ["no base64!", "~AAAA", "é"])

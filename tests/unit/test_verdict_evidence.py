@@ -240,6 +240,12 @@ def test_a_host_that_stood_still_for_seconds_is_no_low_rate(stood_still_s: float
     assert ("soak longer" in rate.get("reason", "")) == (verdict == "INCONCLUSIVE")
 
 
+@pytest.mark.parametrize("share", [0.975, 0.9, 0.5, 0.0])
+def test_an_engine_that_never_keeps_its_rate_fails_however_little_is_missing(share: float) -> None:
+    slow = Story(operations=lambda t_s: 1000.0 * share * t_s)
+    assert check(judged(SHORT, mine=slow), "mine", "rate.achieved")["verdict"] == "FAIL"
+
+
 def test_a_run_that_goes_on_says_when_its_limits_would_be_reached() -> None:
     leak = Story(python=per_operation(200))
     verdict = judged(
