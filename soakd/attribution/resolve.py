@@ -23,7 +23,10 @@ _ALLOCATORS = re.compile(
     r"|(std::)?alloc.*|_?_?rust_alloc\w*|_?_?rust_realloc|_*rdl_\w+|_?_?rg_\w+|PyMem_\w+|PyObject_\w+|_PyMem_\w+)$"
 )
 _PLUMBING = re.compile(
-    r"^/rustc/|/rustlib/src/|/pyo3(-\w+)?-\d|(^|/)allocator\.rs$"
+    # Rust's library: as rustup's toolchain and what it inlines name it, and where a distribution builds its own
+    r"^/rustc/|^/rust/deps/|/rustlib/src/"
+    r"|/rustc?-(\d|beta|nightly)[^/]*/(library|vendor)/|(^|/)library/(alloc|std)/src/"
+    r"|/pyo3(-\w+)?-\d|(^|/)allocator\.rs$"
     r"|(^|/)(Objects|Python|Modules|Include(/internal)?|Parser|Programs)/\w+\.[ch]$|^\.{1,2}/(sysdeps|csu|nptl|malloc|elf|libio|stdlib|string)/"
 )
 

@@ -17,7 +17,7 @@ from soakd.analysis.rundata import EngineData
 from soakd.analysis.sites import attribution, is_look, looks, site_words
 from soakd.attribution import handles, mappings, typecounts
 from soakd.attribution.frames import Frame, fingerprint, is_application, is_harness, module_of, real_place
-from soakd.attribution.resolve import by_site, growing
+from soakd.attribution.resolve import by_site, growing, is_plumbing
 from soakd.deeplooks import DeepLooks
 from soakd.display.sites import site_lines
 from soakd.records import Record
@@ -74,6 +74,32 @@ def test_a_native_site_is_the_first_frame_that_is_no_allocator_and_no_plumbing()
     (site,) = growing(first, second, (10, 30))
     assert site["site"] == "engine-1.2.3/src/store.rs:10 in push, called from shop/basket.py:42 in add"
     assert site["bytes_per_operation"] == 100.0
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        "/rustc/59807616e1fa2540724bfbac14d7976d7e4a3860/library", "/usr/src/rustc-1.96.0/library",
+        "/usr/src/debug/rust-1.96.0-1.fc44.x86_64/library", "/build/rustc-1.96.0-src/library",
+        "/build/rustc-nightly-src/library", "/opt/rust/lib/rustlib/src/rust/library",
+    ],
+)  # fmt: skip
+def test_the_library_of_rust_is_no_site_wherever_its_toolchain_was_built(root: str) -> None:
+    stack = [
+        Frame("/rust/deps/hashbrown-0.16.1/src/raw.rs", 1, "resize"),
+        Frame(f"{root.removesuffix('library')}vendor/hashbrown-0.16.1/src/raw.rs", 1, "resize"),
+        Frame(f"{root}/alloc/src/raw_vec/mod.rs", 559, "finish_grow<alloc::alloc::Global>"),
+        Frame(f"{root}/core/src/iter/traits/iterator.rs", 2, "for_each"),
+        Frame(f"{root}/std/src/collections/hash/map.rs", 3, "insert"),
+    ]
+    assert [frame for frame in stack if not is_plumbing(frame)] == []
+
+
+@pytest.mark.parametrize(
+    "file", ["/srv/rust/library/core/src/store.rs", "/srv/rust-cache/library/src/store.rs", "library/core/src/a.rs"]
+)
+def test_an_engine_with_a_folder_that_is_called_library_is_a_site(file: str) -> None:
+    assert not is_plumbing(Frame(file, 1, "push"))
 
 
 def test_a_native_site_that_fills_up_is_none() -> None:
