@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
@@ -22,6 +23,8 @@ READINGS: Mapping[str, str] = {
 NEXT_COLLECTION = "go_memstats_next_gc_bytes"
 """At GOGC 100 the collector lets the heap reach twice its live size: half of this tracks the live heap within 10 %."""
 CHECK_WITHIN_S = 60.0
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_STEP = re.compile(r"""\.(?P<name>[A-Za-z_]\w*)|\[(?P<quoted>"(?:[^"\\]|\\.)*")\]""")
 
 
 def command(binary: str, port: int, options: Mapping[str, Any]) -> list[str]:
@@ -118,7 +121,7 @@ class OpaClient:
             if "result" in document:
                 return True
             policies = json.loads(await self._get("/v1/policies"))["result"]
-            heads = [head for policy in policies for head in _heads(policy["ast"])]
+            heads = [head for policy in policies for head in _heads_of(policy["ast"])]
         except (ValueError, KeyError, TypeError, BackendError):
             return None
         return any(_covers(head, path) for head in heads)
@@ -184,6 +187,11 @@ def _samples(text: str) -> list[tuple[str, float]]:
     return found
 
 
+def _heads_of(ast: Mapping[str, Any] | str) -> list[list[str]]:
+    """Read a module as the server tells it: JSON, or Rego again from an OPA that Go 1.27 or later has built."""
+    return _written_heads(ast) if isinstance(ast, str) else _heads(ast)
+
+
 def _heads(ast: Mapping[str, Any]) -> list[list[str]]:
     """Return the path of every rule of a module, without the leading "data"; up to its first variable part."""
     package = [str(term["value"]) for term in ast["package"]["path"]][1:]
@@ -200,6 +208,38 @@ def _constant(head: Mapping[str, Any]) -> list[str]:
             break
         path.append(str(term["value"]))
     return path
+
+
+def _written_heads(text: str) -> list[list[str]]:
+    """Return what `_heads` does, of a module as OPA itself writes it: one rule a line, whatever its author wrote.
+
+    Raises:
+        ValueError: it is not written so.
+    """
+    package: list[str] | None = None
+    heads = []
+    for line in text.split("\n"):
+        if not line or line.startswith(("#", "import ")):
+            continue
+        if package is None:
+            package, rest = _written_path(line.removeprefix("package "))
+            if rest or not line.startswith("package "):
+                raise ValueError(f"no package: {line}")
+        else:
+            heads.append(package + _written_path(line.removeprefix("default "))[0])
+    return heads
+
+
+def _written_path(text: str) -> tuple[list[str], str]:
+    """Return the leading constant parts of a reference, and what comes after them."""
+    first = _NAME.match(text)
+    if first is None:
+        raise ValueError(f"no reference: {text}")
+    path, end = [first[0]], first.end()
+    while step := _STEP.match(text, end):
+        path.append(step["name"] or json.loads(step["quoted"]))
+        end = step.end()
+    return path, text[end:]
 
 
 def _covers(head: Sequence[str], path: Sequence[str]) -> bool:

@@ -1,6 +1,7 @@
 """What the daemon knows of servers without starting one: programs, places, protocols, words."""
 
 import asyncio
+import json
 import os
 import socket
 from collections.abc import Callable
@@ -254,6 +255,58 @@ def test_a_server_that_is_not_opa_but_answers_tells_nothing_and_is_no_error() ->
         return told
 
     assert with_server(lambda _: http("no", "404 Not Found"), ask) == ({}, About(), None)
+
+
+WRITTEN = r"""# METADATA
+# {"scope":"package","title":"package x"}
+package p.q["x-y"]
+
+import rego.v1
+import data.foo as bar
+
+# METADATA
+# {"scope":"rule"}
+default allow := false
+allow = true if { input.x = 1 } else = "b\nc" if { input.y }
+a.b["c-\"d\\"].e[__local7__] := 1 if { __local7__ = input.q[__local6__] }
+has contains __local1__ if { __local1__ = input.q[_] }
+f(__local11__) := __local19__ if { plus(__local11__, 1, __local19__) }
+s := "raw\npackage evil\nstring" if { true }"""
+
+
+@pytest.mark.parametrize(
+    ("written", "rule", "there"),
+    [
+        (WRITTEN, "data.p.q.x-y.allow", True),
+        (WRITTEN, "data.p.q.x-y.f", True),
+        (WRITTEN, "data.p.q.x-y.has", True),
+        (WRITTEN, "data.p.q.x-y", True),
+        (WRITTEN, 'data.p.q.x-y.a.b.c-"d\\.e.any', True),
+        (WRITTEN, "data.p.q.x-y.a.b.other", False),
+        (WRITTEN, "data.p.q.x-y.allowed", False),
+        (WRITTEN, "data.p.q.x-y.bar", False),
+        (WRITTEN, "data.p.q.z.allow", False),
+        (WRITTEN, "data.evil.string", False),
+        ("package p\n", "data.p.allow", False),
+        ("", "data.p.allow", False),
+        ("allow = true", "data.p.allow", None),
+        ("package p.q[1]\n\nallow = true", "data.p.allow", None),
+        ('package p\n\n"allow" = true', "data.p.allow", None),
+        ('package p["\\x00"]\n\nallow = true', "data.p.allow", None),
+    ],
+)
+def test_a_rule_is_found_in_a_policy_that_an_opa_of_go_1_27_tells_as_rego(
+    written: str, rule: str, there: bool | None
+) -> None:
+    async def ask(place: str) -> bool | None:
+        client = OpaClient(f"http://{place}")
+        try:
+            return await client.has_rule(rule)
+        finally:
+            await client.close()
+
+    told = json.dumps({"result": [{"id": "p", "ast": written}]})
+    assert with_server(lambda said: http(told if b"/v1/policies" in said else "{}"), ask) is there
 
 
 def test_a_server_that_is_not_healthy_does_not_answer() -> None:
