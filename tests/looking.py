@@ -10,7 +10,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 
 PROGRAM = """
-import asyncio, json, sys, tempfile, time
+import asyncio, json, resource, sys, tempfile, time
 from soakd.attribution import Look
 from soakd.captures import merged, read_captures
 from soakd.engines import planted
@@ -22,6 +22,8 @@ operations, options = int(operations), json.loads(options)
 engine = getattr(planted, what)(**options)
 operation = getattr(engine, "operation", engine)
 bodies = []
+most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a thousand descriptors leak before a busy host has looked
 
 async def main():
     order = {"id": 1, "route": route, "operations": operations, "seconds": 170, "folder": folder}
