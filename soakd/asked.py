@@ -55,13 +55,14 @@ class Asked:
             self._note(record)
 
     def _note(self, record: Record) -> None:
-        if record.kind == "attribution" and record.body.get("state") != "begun":
-            self._looked[record.engine] = max(record.body.get("id", 0), self._looked.get(record.engine, 0))
+        number = record.body.get("id")
+        if record.kind == "attribution" and record.body.get("state") != "begun" and type(number) is int:
+            self._looked[record.engine] = max(number, self._looked.get(record.engine, 0))
             self._committed.set()
-        number, answer = self._waiting.get(record.engine, (0, None))
+        asked, answer = self._waiting.get(record.engine, (0, None))
         if answer is None or answer.done():
             return
-        if record.kind == "snapshot" and record.body.get("asked") == number:
+        if record.kind == "snapshot" and record.body.get("asked") == asked:
             answer.set_result(record.body)
         elif record.kind in ("hello", "bye"):
             answer.set_result({"skipped": "the engine's process ended meanwhile"})

@@ -100,7 +100,7 @@ def unzip(text: str) -> tuple[bytes, bool]:
         data = unzipping.decompress(base64.b64decode(columns, validate=True), MOST_BYTES)
     except zlib.error as error:
         raise ValueError(f"not a packed histogram: {error}") from error
-    if not unzipping.eof:
+    if not unzipping.eof or unzipping.unused_data:
         raise ValueError("not a packed histogram: cut short, or larger than one can be")
     return data, columns != text
 

@@ -215,7 +215,7 @@ class _Builder:
 
     def _add_window(self, record: Record) -> None:
         # A record is three times as large as what is needed of it.
-        name = hashlib.blake2b(repr(in_order(record)).encode(), digest_size=16).digest()
+        name = hashlib.blake2b(repr((float(record.at.mono_s), *in_order(record)[1:])).encode(), digest_size=16).digest()
         if name not in self._windows:
             self._windows[name] = _window(record)
             self.unreadable += self._windows[name] is None

@@ -25,7 +25,7 @@ _ALLOCATORS = re.compile(
 _PLUMBING = re.compile(
     # Rust's library: as rustup's toolchain and what it inlines name it, and where a distribution builds its own
     r"^/rustc/|^/rust/deps/|/rustlib/src/"
-    r"|/rustc?-(\d|beta|nightly)[^/]*/(library|vendor)/|(^|/)library/(alloc|std)/src/"
+    r"|/rustc?-(\d+\.\d|beta|nightly)[^/]*/(library/\w+|vendor)/|(^|/)library/(alloc|std)/src/.*\.rs$"
     r"|/pyo3(-\w+)?-\d|(^|/)allocator\.rs$"
     r"|(^|/)(Objects|Python|Modules|Include(/internal)?|Parser|Programs)/\w+\.[ch]$|^\.{1,2}/(sysdeps|csu|nptl|malloc|elf|libio|stdlib|string)/"
 )

@@ -226,7 +226,12 @@ def _written_heads(text: str) -> list[list[str]]:
             if rest or not line.startswith("package "):
                 raise ValueError(f"no package: {line}")
         else:
-            heads.append(package + _written_path(line.removeprefix("default "))[0])
+            path, rest = _written_path(line.removeprefix("default "))
+            if rest[:2] == '["' or rest[:1] not in ("", " ", "(", "["):
+                raise ValueError(f"no head of a rule: {line}")
+            heads.append(package + path)
+    if package is None:
+        raise ValueError("no package")
     return heads
 
 
