@@ -1,7 +1,6 @@
 """The status page in a real browser, over a real soak in which one engine leaks."""
 
 import asyncio
-import contextlib
 import signal
 import socket
 import sys
@@ -32,6 +31,8 @@ snapshot_every = "10s"
 growth_per_operation = "16B"
 [http]
 port = {port}
+[attribution]
+enabled = false
 [[engine]]
 name = "session-store"
 kind = "python"
@@ -69,18 +70,6 @@ class Soak:
         with socket.socket() as client:
             client.settimeout(5)
             return client.connect_ex(("127.0.0.1", self.port)) == 0
-
-    @contextlib.contextmanager
-    def looking(self, engine: str) -> Iterator[None]:
-        """Have an engine looked at while it is under load."""
-        command = [sys.executable, "-m", "soakd", "snapshot", "run", "--engine", engine, "--deep"]
-        with open(self.folder / "log", "ab") as log:
-            asking = psutil.Popen(command, cwd=self.folder, stdout=log, stderr=log)
-        try:
-            yield
-        finally:
-            asking.kill()
-            asking.wait(60)
 
     def end(self, number: signal.Signals) -> None:
         assert self.daemon is not None
@@ -148,8 +137,8 @@ def test_a_daemon_that_is_killed_is_missed_and_its_successor_is_found(soak: Soak
         visit.wait(f"() => fetch('{path}').then(a => a.json()).then(a => a.signals.rss_bytes?.t_s[0] < 5)")
 
 
-def test_a_planted_leak_turns_red_with_its_site_and_the_healthy_engine_does_not(soak: Soak, browser: Any) -> None:
-    with Visit(browser, soak.address) as visit, soak.looking("session-store"):
+def test_a_planted_leak_turns_red_and_the_healthy_engine_does_not(soak: Soak, browser: Any) -> None:
+    with Visit(browser, soak.address) as visit:
         visit.page.wait_for_selector(f"{LEAKY}[data-state='FAIL']", timeout=JUDGED_WITHIN_S * 1000)
         assert visit.page.get_attribute("#answer", "data-state") == "FAIL"
         assert visit.text("#state").strip() == "Fail so far"
@@ -160,9 +149,6 @@ def test_a_planted_leak_turns_red_with_its_site_and_the_healthy_engine_does_not(
         red = visit.page.evaluate("() => getComputedStyle(document.querySelector('#state')).color")
         assert red == visit.page.evaluate(RESOLVED, "--red")
         visit.page.wait_for_selector("#instrument .badge[data-state='caught']", timeout=JUDGED_WITHIN_S * 1000)
-        visit.page.wait_for_selector(f"{LEAKY} .site", timeout=JUDGED_WITHIN_S * 1000)
-        assert "python_list" in visit.text(f"{LEAKY} .site")
-        assert visit.text(f"{LEAKY} .site") in visit.text("#findings")
 
 
 RESOLVED = """name => {
