@@ -154,7 +154,8 @@ def _drift(data: EngineData, windows: Sequence[LatencyWindow], limit: float) -> 
     points = [(w.from_s, w.service_p95_s) for w in windows if w.service_p95_s is not None]
     t_s, p95_s = _fewer(np.array(points).reshape(-1, 2)).T
     if len(points) < LEAST_DRIFT_WINDOWS or not np.median(p95_s) or not np.ptp(t_s):
-        reason = f"{len(points)} windows, {LEAST_DRIFT_WINDOWS} needed"
+        few = len(points) < LEAST_DRIFT_WINDOWS
+        reason = f"{len(points)} windows, {LEAST_DRIFT_WINDOWS} needed" if few else "of no time, or all of one moment"
         due_s = min(data.plan.load.end_s, data.plan.load.start_s + LEAST_DRIFT_WINDOWS * WINDOW_S)
         return Check(
             id="latency.drift", verdict="INCONCLUSIVE", decides=decides, limit=limit, unit="ratio/run", reason=reason,
@@ -187,10 +188,8 @@ def _achieved(data: EngineData) -> Check:
         )
     gained, seconds = served(data, counter)
     due = _operations_due(data, gained, seconds)
-    if not len(seconds) or due is None:
-        reason = (
-            "nothing of the load phase is left to judge" if due is not None else "what was missed was not always read"
-        )
+    if due is None or not len(seconds):
+        reason = "what was missed was not always read" if due is None else "nothing of the load phase is left to judge"
         return Check(id="rate.achieved", verdict="INCONCLUSIVE", limit=limit, unit="ratio", reason=reason)
     done, all_due, span_s = float(np.sum(gained)), float(np.sum(due)), float(np.sum(seconds))
     ratio = done / all_due if all_due else 0.0

@@ -265,7 +265,7 @@ def test_a_signal_drains_seals_and_says_so(start: Start, tmp_path: Path, number:
     result = finished(process, tmp_path)
     assert result.code == 128 + number, result.stderr
     assert "ended early" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
-    assert result.verdict["verdict"] in ("INCONCLUSIVE", "FAIL", "INVALID")  # a busy host may keep it from its rate
+    assert result.verdict["verdict"] == "INCONCLUSIVE"
     assert result.verdict["run"]["ended_by"] == "interrupted"
     assert result.check("mine", "growth.reachable_bytes")["verdict"] == "INCONCLUSIVE"
     assert "ended early" in result.check("mine", "growth.reachable_bytes")["reason"]
