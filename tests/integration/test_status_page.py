@@ -2,21 +2,17 @@
 
 import asyncio
 import signal
-import socket
-import sys
 import threading
 from collections.abc import Coroutine, Iterator
-from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from soakd.status import RunStatus
 from soakd.web.server import serve
-from tests.booted import wait_for
 from tests.browser import Visit, chromium, needs_chromium, violations
 from tests.showing import ORIGIN_S, record, status_in_load, verdict_final, verdict_so_far
+from tests.watched import WatchedSoak
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, needs_chromium]
 
@@ -48,39 +44,6 @@ LEAKY, HEALTHY = "#engine-session-store", "#engine-cache"
 JUDGED_WITHIN_S = 240.0
 
 
-class Soak:
-    """A run whose daemon can be killed, and goes on."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.folder = folder
-        self.address = f"http://127.0.0.1:{self.port}/"
-        self.daemon: psutil.Popen | None = None
-        (folder / "soak.toml").write_text(SOAK.format(port=self.port), encoding="utf-8")
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "soakd", "run", "soak.toml", "--run-dir", "run", "--resume"]
-        with open(self.folder / "log", "ab") as log:
-            self.daemon = psutil.Popen(command, cwd=self.folder, stdout=log, stderr=log, start_new_session=True)
-        wait_for(self.answers, 60, (self.folder / "log").read_text(encoding="utf-8"))
-
-    def answers(self) -> bool:
-        with socket.socket() as client:
-            client.settimeout(5)
-            return client.connect_ex(("127.0.0.1", self.port)) == 0
-
-    def end(self, number: signal.Signals) -> None:
-        assert self.daemon is not None
-        self.daemon.send_signal(number)
-        try:
-            self.daemon.wait(60)
-        except psutil.TimeoutExpired:
-            self.daemon.kill()
-            self.daemon.wait(10)
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     with chromium() as started:
@@ -88,9 +51,9 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def soak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soak]:
+def soak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WatchedSoak]:
     """A soak that goes on while the tests look at it, one after another."""
-    running = Soak(tmp_path_factory.mktemp("watched"))
+    running = WatchedSoak(tmp_path_factory.mktemp("watched"), SOAK)
     running.start()
     try:
         yield running
@@ -98,17 +61,18 @@ def soak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Soak]:
         running.end(signal.SIGHUP)  # left unfinished: its verdict is nobody's question
 
 
-def test_the_page_comes_up_without_a_complaint_and_asks_nobody_else(soak: Soak, browser: Any) -> None:
+def test_the_page_comes_up_without_a_complaint_and_asks_nobody_else(soak: WatchedSoak, browser: Any) -> None:
     with Visit(browser, soak.address) as visit:
         visit.drawn()
         assert visit.text("#run-name") == "watched"
+        assert "every 500 ms" in visit.text("#tiles")
         assert visit.page.locator(".card").count() == 4
         assert visit.text("#link-word") == "live"
         assert {request.split("/")[2] for request in visit.requests} == {f"127.0.0.1:{soak.port}"}
         assert visit.complaints == []
 
 
-def test_its_numbers_go_on_while_the_soak_runs(soak: Soak, browser: Any) -> None:
+def test_its_numbers_go_on_while_the_soak_runs(soak: WatchedSoak, browser: Any) -> None:
     with Visit(browser, soak.address) as visit:
         visit.drawn()
         before = visit.text("#elapsed")
@@ -121,7 +85,7 @@ def test_its_numbers_go_on_while_the_soak_runs(soak: Soak, browser: Any) -> None
         assert visit.complaints == []
 
 
-def test_a_daemon_that_is_killed_is_missed_and_its_successor_is_found(soak: Soak, browser: Any) -> None:
+def test_a_daemon_that_is_killed_is_missed_and_its_successor_is_found(soak: WatchedSoak, browser: Any) -> None:
     with Visit(browser, soak.address) as visit:
         visit.drawn()
         soak.end(signal.SIGKILL)
@@ -137,7 +101,7 @@ def test_a_daemon_that_is_killed_is_missed_and_its_successor_is_found(soak: Soak
         visit.wait(f"() => fetch('{path}').then(a => a.json()).then(a => a.signals.rss_bytes?.t_s[0] < 5)")
 
 
-def test_a_planted_leak_turns_red_and_the_healthy_engine_does_not(soak: Soak, browser: Any) -> None:
+def test_a_planted_leak_turns_red_and_the_healthy_engine_does_not(soak: WatchedSoak, browser: Any) -> None:
     with Visit(browser, soak.address) as visit:
         visit.page.wait_for_selector(f"{LEAKY}[data-state='FAIL']", timeout=JUDGED_WITHIN_S * 1000)
         assert visit.page.get_attribute("#answer", "data-state") == "FAIL"
@@ -166,7 +130,7 @@ CUT_OFF = """() => [...document.querySelectorAll('h1, h2, h3, p, button, dd, .ba
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_every_width_is_enough_and_axe_finds_nothing(soak: Soak, browser: Any, theme: str) -> None:
+def test_every_width_is_enough_and_axe_finds_nothing(soak: WatchedSoak, browser: Any, theme: str) -> None:
     with Visit(browser, soak.address, theme=theme) as visit:
         visit.drawn()
         for width in (390, 1280, 1920):
@@ -178,7 +142,7 @@ def test_every_width_is_enough_and_axe_finds_nothing(soak: Soak, browser: Any, t
         assert visit.complaints == []
 
 
-def test_the_keyboard_reaches_everything_and_moves_a_chart_s_cursor(soak: Soak, browser: Any) -> None:
+def test_the_keyboard_reaches_everything_and_moves_a_chart_s_cursor(soak: WatchedSoak, browser: Any) -> None:
     with Visit(browser, soak.address) as visit:
         visit.drawn()
         page = visit.page
@@ -205,7 +169,7 @@ def test_the_keyboard_reaches_everything_and_moves_a_chart_s_cursor(soak: Soak, 
         assert ", now:" in page.get_attribute(plot, "aria-label")
 
 
-def test_a_theme_that_was_chosen_stays(soak: Soak, browser: Any) -> None:
+def test_a_theme_that_was_chosen_stays(soak: WatchedSoak, browser: Any) -> None:
     with Visit(browser, soak.address, theme="light") as visit:
         visit.drawn()
         for _ in range(2):

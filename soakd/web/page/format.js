@@ -43,7 +43,10 @@ export function duration(value) {
   return `${s}${NARROW}s`;
 }
 
-// The same for an axis: one unit, no spaces.
+// How often something is done: parts of a second count.
+export const cadence = (value) => (isNumber(value) && value % 1 ? seconds(value) : duration(value));
+
+// A duration for an axis: one unit, no spaces.
 export function tick(value) {
   const s = Math.round(value);
   if (s === 0) return "0";

@@ -3,7 +3,7 @@
 import { get, watch } from "/page/api.js";
 import { anchor, Card } from "/page/cards.js";
 import { byId, h, icon, remake, say } from "/page/dom.js";
-import { bytes, clock, count, dateTime, duration, isNumber, percent, UNKNOWN } from "/page/format.js";
+import { bytes, cadence, clock, count, dateTime, duration, isNumber, percent, UNKNOWN } from "/page/format.js";
 import { Instrument } from "/page/instrument.js";
 import { overview, rivals } from "/page/overview.js";
 import { stretches, timeline } from "/page/timeline.js";
@@ -94,7 +94,7 @@ function progress() {
   const incidents = live?.incidents_total ?? run.incidents_total;
   const tiles = [
     ["Phase", live?.phase ?? run.phase ?? UNKNOWN, ""],
-    ["Samples that came", percent(live?.coverage_ratio ?? run.coverage_ratio), `every ${duration(run.sample_every_s)}`],
+    ["Samples that came", percent(live?.coverage_ratio ?? run.coverage_ratio), `every ${cadence(run.sample_every_s)}`],
     ["Last sample", last ? clock(last) : UNKNOWN, ""],
     ["Incidents", count(incidents), ""],
     ["Controls", controls(), ""],
