@@ -32,7 +32,7 @@ from soakd.settings import (
     Schedule,
     Supervision,
 )
-from soakd.tables import Table
+from soakd.tables import Table, parse_toml, read_text
 from soakd.waiverfile import read_waivers
 
 LONGEST_RUN_S = 366 * 86400.0
@@ -52,12 +52,13 @@ def load(path: Path, *, duration: str | None = None, overrides: Sequence[str] = 
     Raises:
         ConfigError: anything that is wrong with it.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
     return parse(
-        text, source=str(path), folder=path.resolve().parent, duration=duration, overrides=overrides, only=only
+        read_text(path),
+        source=str(path),
+        folder=path.resolve().parent,
+        duration=duration,
+        overrides=overrides,
+        only=only,
     )
 
 
@@ -71,12 +72,7 @@ def parse(
     only: Sequence[str] = (),
 ) -> Config:
     """Check the text of a configuration; see `load`."""
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{source}: not TOML: {error}") from error
-    except RecursionError as error:
-        raise ConfigError(f"{source}: not TOML: brackets within brackets, too deep to read") from error
+    raw = parse_toml(text, source)
     for override in overrides:
         _apply_override(raw, override)
     if duration is not None:
@@ -384,7 +380,7 @@ def _engine_to_override(raw: Mapping[str, Any], rest: str, override: str) -> tup
 def _toml_value(text: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return text  # 2MB/h needs no quotes on a command line
 
 

@@ -3,10 +3,38 @@
 import difflib
 import json
 import math
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from soakd.errors import ConfigError
+
+
+def read_text(path: Path) -> str:
+    """Read a file of TOML, with or without a byte order mark.
+
+    Raises:
+        ConfigError: it cannot be read, or is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def parse_toml(text: str, source: str) -> dict[str, Any]:
+    """Parse the text of a file of TOML that is called `source` in errors.
+
+    Raises:
+        ConfigError: it is not TOML.
+    """
+    try:
+        return tomllib.loads(text)
+    except ValueError as error:  # TOMLDecodeError, or a number of more digits than Python converts
+        raise ConfigError(f"{source}: not TOML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{source}: not TOML: brackets within brackets, too deep to read") from error
 
 
 class Table:

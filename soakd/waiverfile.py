@@ -6,14 +6,13 @@ of a package, why, and until when. What evidence is missing nobody can waive: on
 
 import datetime as dt
 import re
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
 from soakd import units
 from soakd.errors import ConfigError
 from soakd.settings import Waiver
-from soakd.tables import Table
+from soakd.tables import Table, parse_toml, read_text
 
 WAIVABLE = ("growth.", "total_growth.", "return_to_baseline")
 """How the ids of checks begin that a waiver may name."""
@@ -29,13 +28,7 @@ def read_waivers(path: Path) -> tuple[Waiver, ...]:
     Raises:
         ConfigError: it cannot be read, or an entry is wrong: file, entry, key, rule and what was given.
     """
-    try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: not TOML: {error}") from error
-    top = Table(raw, str(path))
+    top = Table(parse_toml(read_text(path), str(path)), str(path))
     waivers = tuple(_read(table, number) for number, table in enumerate(top.tables("waiver"), 1))
     top.finish()
     _refuse_twice([waiver.name for waiver in waivers], path)

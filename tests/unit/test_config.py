@@ -73,6 +73,7 @@ def test_a_minimal_file_gets_the_defaults_of_the_design_and_both_controls() -> N
         (('name = "mine"', r'name = "a\nb"'), r'engine "a\nb": name: must be given: letters'),
         (('rate = 100', r'"a\nb" = 1'), r'unknown key "a\nb"; known keys:'),
         (('rate = 100', f'rate = {"[" * 5000}{"]" * 5000}'), 'soak.toml: not TOML: brackets within brackets'),
+        (('rate = 100', f'rate = {"9" * 5000}'), 'soak.toml: not TOML: Exceeds the limit'),
         (('[run]', '[limits]\ngrowth_rate = "1e300MB/ns"\n[run]'), 'growth_rate: expected growth per time'),
     ],
 )  # fmt: skip
@@ -151,6 +152,17 @@ def test_a_control_can_be_switched_off_by_name_only() -> None:
 def test_a_file_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read: No such file"):
         config.load(tmp_path / "absent.toml")
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "soak.toml").write_text(MINIMAL, encoding="utf-8-sig")
+    assert config.load(tmp_path / "soak.toml").text == MINIMAL
+
+
+def test_a_file_that_is_not_utf8_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "soak.toml").write_text(MINIMAL.replace("[run]", "[run]  # für"), encoding="latin-1")
+    with pytest.raises(ConfigError, match=r"soak\.toml: cannot be read: 'utf-8' codec can't decode"):
+        config.load(tmp_path / "soak.toml")
 
 
 @pytest.mark.parametrize(

@@ -329,6 +329,7 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
         (replaced('reason = "issue 12"', 'reason = "issue 12"\nuntil = 1'), 'unknown key "until"'),
         (replaced("[[waiver]]", "[[waver]]"), 'unknown key "waver" .did you mean "waiver"'),
         (replaced("[[waiver]]", "[[waiver]"), "not TOML"),
+        (replaced('reason = "issue 12"', f"reason = {'[' * 5000}{']' * 5000}"), "not TOML: brackets within brackets"),
     ],
 )
 def test_a_bad_file_is_an_error_that_names_file_entry_key_and_rule(
