@@ -8,9 +8,10 @@ import gc
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from types import CodeType, FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 from soakd.attribution.frames import Frame, is_application
+from soakd.attribution.gains import lasting
 
 DEPTH = 10
 MOST_SITES = 400
@@ -19,22 +20,53 @@ Key = str
 """`file:line` of the leaf-most frame of the application."""
 
 
-def survivors() -> tuple[dict[Key, int], dict[Key, Trace]]:
-    """Add up the traced bytes of each site, and give the stack of its largest trace."""
+class Sum(NamedTuple):
+    """What of a site is alive."""
+
+    size_bytes: int
+    """Without its largest block: a table that is moved to where it has room counts in full in one window."""
+    blocks: int
+
+
+NOTHING = Sum(0, 0)
+LEAST_BYTES_PER_OPERATION = 1.0
+"""Less is the noise of free lists and of the tool itself."""
+
+
+def survivors() -> tuple[dict[Key, Sum], dict[Key, Trace]]:
+    """Add up what is traced of each site, and give the stack of its largest trace."""
     import _tracemalloc
 
-    sums: dict[Key, int] = {}
+    sums: dict[Key, Sum] = {}
     largest: dict[Key, tuple[int, Trace]] = {}
     for entry in _tracemalloc._get_traces():  # noqa: SLF001 - what take_snapshot wraps, at a tenth of the memory
         size, trace = entry[1], entry[2]
         key = site_of(trace)
         if key is None:
             continue
-        sums[key] = sums.get(key, 0) + size
+        before = sums.get(key, NOTHING)
+        sums[key] = Sum(before.size_bytes + size, before.blocks + 1)
         if size >= largest.get(key, (0, ()))[0]:
             largest[key] = size, trace
-    kept = sorted(sums, key=lambda key: -sums[key])[:MOST_SITES]
-    return {key: sums[key] for key in kept}, {key: largest[key][1] for key in kept}
+    kept = sorted(sums, key=lambda key: sums[key], reverse=True)[:MOST_SITES]
+    without = {key: Sum(sums[key].size_bytes - largest[key][0], sums[key].blocks) for key in kept}
+    return without, {key: largest[key][1] for key in kept}
+
+
+def growing(
+    before: Mapping[Key, Sum], present: Mapping[Key, Sum], operations: tuple[int, int]
+) -> dict[Key, float]:  # fmt: skip
+    """Return the bytes per operation, in the second window, of the sites that keep ever more blocks.
+
+    One of ever more bytes may have a single block: the table of a full `lru_cache` is replaced every now and then.
+    """
+    blocks = lasting(
+        {key: one.blocks for key, one in before.items()},
+        {key: one.blocks for key, one in present.items()},
+        operations,
+    )
+    rates = {key: (present[key].size_bytes - before[key].size_bytes) / operations[1] for key in blocks}
+    return {key: rate for key, rate in rates.items() if rate >= LEAST_BYTES_PER_OPERATION}
 
 
 def site_of(trace: Trace | None) -> Key | None:

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from soakd.attribution import allocations, handles, holders, typecounts
+from soakd.attribution.allocations import LEAST_BYTES_PER_OPERATION, Sum
 from soakd.attribution.frames import MOST_FRAMES, Frame, fingerprint, is_application
-from soakd.attribution.gains import Gain
+from soakd.attribution.gains import lasting
 from soakd.attribution.hooks import Hooks
 
 MOST_SITES = 10
-LEAST_BYTES_PER_OPERATION = 1.0
-"""Less is the noise of free lists and of the tool itself."""
 LINKED = "held_by"
 
 Reading = dict[str, Any]
@@ -94,27 +93,17 @@ def _allocating(
     """Return the sites whose surviving bytes, or tasks, keep growing. Tracing began with the first window, at none."""
     sums, traces = allocations.survivors()
     counts = {key: names.total() for key, names in made.items() if key in sums}
-    tasks = _lasting(before["made"], counts, operations, holders.LEAST_GAIN / sum(operations))
-    kept = _lasting(before["sums"], sums, operations, LEAST_BYTES_PER_OPERATION)
+    tasks = lasting(before["made"], counts, operations)
+    kept = allocations.growing({key: Sum(*values) for key, values in before["sums"].items()}, sums, operations)
     heaviest = [*tasks, *sorted(kept.keys() - tasks.keys(), key=lambda key: -kept[key])][:MOST_SITES]
     stacks = allocations.with_functions({key: traces[key] for key in heaviest})
-    # A table that happened to double in the first window hides the bytes of a site whose tasks keep growing.
-    sites = {key: _site("tracemalloc", stacks[key], kept.get(key, sums[key] / sum(operations))) for key in heaviest}
+    sites = {
+        key: _site("tracemalloc", stacks[key], kept.get(key, sums[key].size_bytes / sum(operations)))
+        for key in heaviest
+    }
     for key, rate in tasks.items():
         handles.tell(sites[key], made[key], rate)
     return sites
-
-
-def _lasting(
-    before: Mapping[str, int], present: Mapping[str, int], operations: tuple[int, int], least: float
-) -> dict[str, float]:  # fmt: skip
-    """Return the rates of the second window, per operation, where they are no less than most of the first's."""
-    rates = {}
-    for key, count in present.items():
-        gain = Gain(before.get(key, 0), count - before.get(key, 0), operations)
-        if gain.per_operation >= least and gain.lasts:
-            rates[key] = gain.per_operation
-    return rates
 
 
 def _site(tool: str, stack: list[Frame], bytes_per_operation: float) -> dict[str, Any]:

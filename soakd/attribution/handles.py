@@ -11,7 +11,6 @@ from typing import Any
 from soakd.attribution import allocations
 from soakd.attribution.frames import fingerprint
 from soakd.attribution.gains import between
-from soakd.attribution.holders import LEAST_GAIN
 
 MOST_KINDS = 1000
 MOST_SITES = 5
@@ -40,7 +39,7 @@ def growing(readings: list[Counter[str]], operations: tuple[int, int]) -> list[d
     """Return the kinds of descriptors that became more in both windows, at a rate that lasts."""
     rates = {}
     for kind, gain in between(readings, operations):
-        if gain.first > 0 and gain.total >= LEAST_GAIN and gain.lasts:
+        if gain.lasts_in_number:
             rates[kind] = gain.per_operation
     for kind in list(rates):
         for group in _group(kind):  # one file that is opened again and again says more

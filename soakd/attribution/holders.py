@@ -31,7 +31,6 @@ from soakd.attribution.gains import Gain
 
 MOST_COUNTED = 60_000
 """Containers in one census, the longest ones: 1.3 MB of text."""
-LEAST_GAIN = 3
 LEAST_FULL = 32
 MOST_NAMED = 5
 MOST_DEPTH = 5
@@ -112,8 +111,7 @@ def growing(first: Census, second: Census, operations: tuple[int, int]) -> list[
             continue
         middle = second[address].length
         gain = Gain(middle - (first[address].length if address in first else 0), length - middle, operations)
-        lasts = gain.first > 0 and gain.total >= LEAST_GAIN and gain.lasts
-        if lasts and _still_has(item, second[address].last):
+        if gain.lasts_in_number and _still_has(item, second[address].last):
             newest = _newest(item)
             found.append(Growing(item, gain.per_operation, newest, _weight(newest)))
     found.sort(key=lambda g: -g.per_operation * g.bytes_per_entry)

@@ -130,6 +130,9 @@ class Look:
         self._stage, self._from_s = 1, self._now_s
         self._send(self._body("begun"))
         self._folder.mkdir(mode=0o750, exist_ok=True)
+        if not self._light:
+            self._tool = tool_for(self._route, self._folder / self._stem, self._live_bytes)
+        self._tool.load()  # before the first child: what is imported is no growth of the engine's
         self._start_child(operations, partial(child.read, None))
 
     def _mind_child(self, operations: float) -> None:
@@ -144,11 +147,6 @@ class Look:
             self._finish(answer.values)
         else:
             self._keep(answer.values)
-            if len(self._files) == 1:
-                self._tool = (
-                    NoTool() if self._light else tool_for(self._route, self._folder / self._stem, self._live_bytes)
-                )
-                self._tool.load()
             self._stage = len(self._files)
             self._tool.begin(self._stage)
             share, least = (FIRST_SHARE, LEAST_SHARES[0]) if self._stage == 1 else (BOTH_SHARE, LEAST_SHARES[1])

@@ -41,7 +41,7 @@ def growing(readings: list[Counter[str]], operations: tuple[int, int]) -> list[d
     rates = {}
     for name, gain in between(readings, operations):
         enough = gain.second >= LEAST_GAIN_BYTES and gain.per_operation >= LEAST_BYTES_PER_OPERATION
-        if gain.first > 0 and enough and gain.lasts:
+        if enough and gain.lasts:
             rates[name] = gain.per_operation
     return [
         {

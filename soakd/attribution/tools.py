@@ -8,8 +8,8 @@ from typing import Any, Protocol
 from soakd.attribution import mappings
 from soakd.attribution.allocations import DEPTH
 from soakd.attribution.frames import Frame, fingerprint, module_of
+from soakd.attribution.gains import LEAST_GAIN
 from soakd.attribution.handles import descriptors, growing, tell, threads_made_at
-from soakd.attribution.holders import LEAST_GAIN
 from soakd.attribution.hooks import Hooks
 from soakd.attribution.mappings import resident
 
@@ -74,6 +74,10 @@ class NoTool:
 
 class Tracemalloc(NoTool):
     """tracemalloc with ten frames, on through both windows; the engine's own tracing is left alone."""
+
+    def load(self) -> None:
+        """Import it."""
+        import tracemalloc  # noqa: F401
 
     def begin(self, window: int) -> None:
         """Start with the first window."""
@@ -147,6 +151,8 @@ class Memray(NoTool):
         """Import it, which leaves some 3 MB in the process for good."""
         before = self._live_bytes()
         import memray  # noqa: F401
+
+        from soakd.attribution import foreign  # noqa: F401
 
         self.left_bytes = max(0, self._live_bytes() - before)
 

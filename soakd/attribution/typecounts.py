@@ -48,7 +48,7 @@ def growing(
     for name, (count, size) in third.items():
         (_, size_1), (count_2, size_2) = first.get(name, (0, 0)), second.get(name, (0, 0))
         gain = Gain(size_2 - size_1, size - size_2, operations)
-        if gain.first > 0 and gain.per_operation >= LEAST_BYTES_PER_OPERATION and gain.lasts:
+        if gain.per_operation >= LEAST_BYTES_PER_OPERATION and gain.lasts:
             each, rate = (count - count_2) / operations[1], gain.per_operation
             found.append({"type": name, "per_operation": round(each, 4), "bytes_per_operation": round(rate, 1)})
     return sorted(found, key=lambda entry: -entry["bytes_per_operation"])[:MOST_GROWING]

@@ -15,7 +15,8 @@ from soakd import captures, deeplooks
 from soakd.analysis.check import Check
 from soakd.analysis.rundata import EngineData
 from soakd.analysis.sites import attribution, is_look, looks, site_words
-from soakd.attribution import handles, mappings, typecounts
+from soakd.attribution import allocations, handles, mappings, typecounts
+from soakd.attribution.allocations import Sum
 from soakd.attribution.frames import Frame, fingerprint, is_application, is_harness, module_of, real_place
 from soakd.attribution.resolve import by_site, growing, is_plumbing
 from soakd.deeplooks import DeepLooks
@@ -100,6 +101,24 @@ def test_the_library_of_rust_is_no_site_wherever_its_toolchain_was_built(root: s
 )
 def test_an_engine_with_a_folder_that_is_called_library_is_a_site(file: str) -> None:
     assert not is_plumbing(Frame(file, 1, "push"))
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "rates"),
+    [
+        ((0, 0), (0, 1), {}),  # the table of a full lru_cache, replaced in the second window alone
+        ((0, 1), (36_864, 2), {}),  # two of them
+        ((50_000, 500), (200_000, 2000), {"app.py:7": 100.0}),
+        ((50_000, 500), (50_000, 500), {}),  # it has filled up
+        ((200, 2), (200, 2), {}),
+        ((90_000, 900), (150_000, 1500), {}),  # it is filling up
+    ],
+)
+def test_a_python_site_keeps_ever_more_blocks(
+    first: tuple[int, int], second: tuple[int, int], rates: dict[str, float]
+) -> None:
+    before = {"app.py:7": Sum(*first)} if first[1] else {}
+    assert allocations.growing(before, {"app.py:7": Sum(*second)}, (500, 1500)) == rates
 
 
 def test_a_native_site_that_fills_up_is_none() -> None:

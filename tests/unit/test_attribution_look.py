@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from soakd.attribution.look import Look
+from soakd.attribution.tools import NoTool
 
 W = 100
 SITE = {"site": "a.py:1 in f", "fingerprint": "f", "bytes_per_operation": 9.0, "confidence": "medium"}
@@ -78,3 +79,23 @@ def test_an_engine_that_is_too_slow_for_a_window_is_said(tmp_path: Path) -> None
     body = course(tmp_path, 0, seconds=10.0)
     assert body["state"] == "failed"
     assert "operations in a window, 5 are needed" in body["why"]
+
+
+def test_a_tool_is_imported_before_anything_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it imports makes six new classes, which would look like a container that turns over once in 40,000."""
+    events: list[str] = []
+
+    class Imported(NoTool):
+        def load(self) -> None:
+            events.append("load")
+
+    def fork(*_: object) -> Child:
+        events.append("fork")
+        return Child(Answer(None, "no more is needed"))
+
+    monkeypatch.setattr("soakd.attribution.look.tool_for", lambda *_: Imported())
+    order = {"id": 1, "route": "python", "operations": W, "seconds": 10.0, "folder": str(tmp_path)}
+    look = Look(order, "engine", fork=fork, live_bytes=lambda: 0, send=lambda body: events.append(body["state"]))
+    for second in range(3):
+        look.step(float(second), float(second))
+    assert events == ["begun", "load", "fork", "failed"]
