@@ -34,8 +34,8 @@ test: dev ## Run every test, Rust and Python, unit to integration
 	$(RUST_PATH) cargo test --locked --quiet $(PURE_CRATES)
 	$(PY) -m pytest -q -n 2 --dist loadfile tests/unit tests/property
 	# One after another: soaks want the host to themselves. A host that stood still may starve a soak of seconds, so each
-	# has a second try, and the summary names those that needed it.
-	$(PY) -m pytest -v --reruns 1 -raR --durations=20 tests/integration
+	# has a second try; the summary names those that needed it, and why.
+	$(PY) -m pytest -v --reruns 1 --rerun-show-tracebacks -raR --durations=20 tests/integration
 
 check: lint ## Format, lint, types, import contracts and the fast tests
 	$(PY) -m pytest -q -n 2 --dist loadfile -m "not integration and not slow" tests/unit tests/property
