@@ -1,8 +1,10 @@
 """What differs between two texts of a configuration, by the keys that a person would look for."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from soakd.errors import ConfigError
+from soakd.tables import parse_toml
 
 
 def changed_keys(before: str, after: str) -> tuple[str, ...]:
@@ -20,8 +22,8 @@ def changed_keys(before: str, after: str) -> tuple[str, ...]:
     if before == after:
         return ()
     try:
-        old, new = dict(_flat(tomllib.loads(before), "")), dict(_flat(tomllib.loads(after), ""))
-    except tomllib.TOMLDecodeError:
+        old, new = (dict(_flat(parse_toml(text, "configuration"), "")) for text in (before, after))
+    except ConfigError:
         return ("the whole file",)
     changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
     gone = {_table(key) for key in changed} - ({_table(key) for key in old} & {_table(key) for key in new})

@@ -20,6 +20,7 @@ from soakd.plan import Plan, make_plan
 from soakd.resumption import Resumption
 from soakd.rundir import RunDir
 from soakd.sdnotify import Notifier
+from soakd.tables import read_text
 from soakd.units import parse_growth_rate
 from soakd.upkeep import beyond_retention, is_finished, kept, make_room, read_verdict
 
@@ -136,8 +137,8 @@ def _changed_keys(plan: Plan, options: argparse.Namespace) -> tuple[str, ...]:
     if options.config is None:
         return ()
     try:
-        text = Path(options.config).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        text = read_text(Path(options.config))
+    except ConfigError:
         return ("it cannot be read",)
     overrides = ("--set",) if tuple(options.set) != plan.config.overrides else ()
     return (*changed_keys(plan.config.text, text), *overrides)

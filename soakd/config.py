@@ -7,7 +7,6 @@ out in base units: seconds, bytes, bytes per hour, ratios.
 import dataclasses
 import json
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -379,8 +378,8 @@ def _engine_to_override(raw: Mapping[str, Any], rest: str, override: str) -> tup
 
 def _toml_value(text: str) -> Any:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except (ValueError, RecursionError):
+        return parse_toml(f"value = {text}", "--set")["value"]
+    except ConfigError:
         return text  # 2MB/h needs no quotes on a command line
 
 

@@ -30,11 +30,23 @@ def parse_toml(text: str, source: str) -> dict[str, Any]:
         ConfigError: it is not TOML.
     """
     try:
-        return tomllib.loads(text)
+        parsed = tomllib.loads(text)
     except ValueError as error:  # TOMLDecodeError, or a number of more digits than Python converts
         raise ConfigError(f"{source}: not TOML: {error}") from error
     except RecursionError as error:
         raise ConfigError(f"{source}: not TOML: brackets within brackets, too deep to read") from error
+    if is_beyond_toml(parsed):
+        raise ConfigError(f"{source}: not TOML: a whole number has 64 bits at most")
+    return parsed
+
+
+def is_beyond_toml(value: Any) -> bool:
+    """Tell whether there is a whole number in it that TOML has not; Python reads some, and stumbles over them later."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return any(is_beyond_toml(item) for item in value)
+    return isinstance(value, int) and not -(2**63) <= value < 2**63
 
 
 class Table:

@@ -11,7 +11,7 @@ from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 from soakd.attribution.frames import Frame, is_application
-from soakd.attribution.gains import lasting
+from soakd.attribution.gains import Gain
 
 DEPTH = 10
 MOST_SITES = 400
@@ -56,17 +56,25 @@ def survivors() -> tuple[dict[Key, Sum], dict[Key, Trace]]:
 def growing(
     before: Mapping[Key, Sum], present: Mapping[Key, Sum], operations: tuple[int, int]
 ) -> dict[Key, float]:  # fmt: skip
-    """Return the bytes per operation, in the second window, of the sites that keep ever more blocks.
+    """Return the bytes per operation, in the second window, of the sites that keep ever more.
 
-    One of ever more bytes may have a single block: the table of a full `lru_cache` is replaced every now and then.
+    Their blocks became more in both windows, and blocks or bytes at a rate that lasts: large ones that leak among small
+    ones that come and go only the bytes show; small ones beside a cache that fills, only the blocks.
+
+    Args:
+        before: what was alive of each after the first window; tracing began with it.
+        present: what is alive after the second.
+        operations: how many there were in each.
     """
-    blocks = lasting(
-        {key: one.blocks for key, one in before.items()},
-        {key: one.blocks for key, one in present.items()},
-        operations,
-    )
-    rates = {key: (present[key].size_bytes - before[key].size_bytes) / operations[1] for key in blocks}
-    return {key: rate for key, rate in rates.items() if rate >= LEAST_BYTES_PER_OPERATION}
+    rates = {}
+    for key, now in present.items():
+        middle = before.get(key, NOTHING)
+        size = Gain.since(middle.size_bytes, now.size_bytes, operations)
+        blocks = Gain.since(middle.blocks, now.blocks, operations)
+        lasts = blocks.goes_on and (blocks.lasts or size.lasts)
+        if lasts and size.per_operation >= LEAST_BYTES_PER_OPERATION:
+            rates[key] = size.per_operation
+    return rates
 
 
 def site_of(trace: Trace | None) -> Key | None:

@@ -10,7 +10,7 @@ from typing import Any
 from soakd.attribution import allocations, handles, holders, typecounts
 from soakd.attribution.allocations import LEAST_BYTES_PER_OPERATION, Sum
 from soakd.attribution.frames import MOST_FRAMES, Frame, fingerprint, is_application
-from soakd.attribution.gains import lasting
+from soakd.attribution.gains import Gain
 from soakd.attribution.hooks import Hooks
 
 MOST_SITES = 10
@@ -90,17 +90,16 @@ def conclude(
 def _allocating(
     before: Reading, operations: tuple[int, int], made: Mapping[str, Counter[str]]
 ) -> dict[str, dict[str, Any]]:  # fmt: skip
-    """Return the sites whose surviving bytes, or tasks, keep growing. Tracing began with the first window, at none."""
+    """Return the sites of which ever more survives: memory, or tasks. Tracing began with the first window, at none."""
     sums, traces = allocations.survivors()
     counts = {key: names.total() for key, names in made.items() if key in sums}
-    tasks = lasting(before["made"], counts, operations)
+    gains = {key: Gain.since(before["made"].get(key, 0), count, operations) for key, count in counts.items()}
+    tasks = {key: gain.per_operation for key, gain in gains.items() if gain.lasts_in_number}
     kept = allocations.growing({key: Sum(*values) for key, values in before["sums"].items()}, sums, operations)
     heaviest = [*tasks, *sorted(kept.keys() - tasks.keys(), key=lambda key: -kept[key])][:MOST_SITES]
     stacks = allocations.with_functions({key: traces[key] for key in heaviest})
-    sites = {
-        key: _site("tracemalloc", stacks[key], kept.get(key, sums[key].size_bytes / sum(operations)))
-        for key in heaviest
-    }
+    mean = {key: sums[key].size_bytes / sum(operations) for key in tasks}  # they grow whether or not their bytes do
+    sites = {key: _site("tracemalloc", stacks[key], (mean | kept)[key]) for key in heaviest}
     for key, rate in tasks.items():
         handles.tell(sites[key], made[key], rate)
     return sites

@@ -1,8 +1,8 @@
 """What one thing gained in each of the two windows of a look, and whether that lasts."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple, Self
 
 KEEPS_GROWING = 0.67
 """What grew in the second window at less than this share of its first rate was filling, not leaking."""
@@ -17,6 +17,11 @@ class Gain(NamedTuple):
     second: float
     operations: tuple[int, int]
     """How many there were in each window."""
+
+    @classmethod
+    def since(cls, middle: float, now: float, operations: tuple[int, int]) -> Self:
+        """Make one of what was counted from the first window on, at none, at the end of each."""
+        return cls(middle, now - middle, operations)
 
     @property
     def total(self) -> float:
@@ -34,9 +39,14 @@ class Gain(NamedTuple):
         return self.first > 0 and self.per_operation >= KEEPS_GROWING * self.first / self.operations[0]
 
     @property
+    def goes_on(self) -> bool:
+        """Whether it grew in both windows, by more than chance: of what is counted, not of bytes."""
+        return self.first > 0 and self.second > 0 and self.total >= LEAST_GAIN
+
+    @property
     def lasts_in_number(self) -> bool:
-        """The same of what is counted, where one or two are chance."""
-        return self.total >= LEAST_GAIN and self.lasts
+        """Whether it goes on at a rate that lasts."""
+        return self.goes_on and self.lasts
 
 
 def between(readings: list[Counter[str]], operations: tuple[int, int]) -> Iterator[tuple[str, Gain]]:
@@ -46,16 +56,3 @@ def between(readings: list[Counter[str]], operations: tuple[int, int]) -> Iterat
     """
     for name, count in readings[3].items():
         yield name, Gain(readings[1][name] - readings[0][name], count - readings[2][name], operations)
-
-
-def lasting(
-    before: Mapping[str, int], present: Mapping[str, int], operations: tuple[int, int]
-) -> dict[str, float]:  # fmt: skip
-    """Return the rates of the second window, per operation, of what became more in both.
-
-    Counting began with the first window, at none.
-    """
-    gains = {
-        name: Gain(before.get(name, 0), count - before.get(name, 0), operations) for name, count in present.items()
-    }
-    return {name: gain.per_operation for name, gain in gains.items() if gain.lasts_in_number}

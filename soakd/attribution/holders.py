@@ -12,7 +12,7 @@ import gc
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain, islice, pairwise
 from types import (
     AsyncGeneratorType,
     CellType,
@@ -36,6 +36,8 @@ MOST_NAMED = 5
 MOST_DEPTH = 5
 _SAMPLE = 16
 _CHUNK = 1000
+_LENGTH_BITS, _BESIDE_MASK = 48, 0xFFFF
+_LENGTH_MASK = (1 << _LENGTH_BITS) - 1
 _CONTAINERS: tuple[tuple[type, Callable[[Any], int]], ...] = (
     (dict, dict.__len__), (list, list.__len__), (set, set.__len__), (deque, deque.__len__),
 )  # fmt: skip
@@ -58,7 +60,10 @@ class Counted(NamedTuple):
 
     length: int
     last: int
-    """The address of its newest entry, 0 where there is no order."""
+    """The address of its newest entry (of a dictionary, of its key), 0 where there is no order."""
+    beside: int
+    """Some of the address of what stands beside that: the entry before it, or the value of the key. An address alone
+    may be that of something new, which came to where something old was freed."""
 
 
 Census = dict[int, Counted]
@@ -67,16 +72,19 @@ Census = dict[int, Counted]
 
 def census() -> str:
     """Pack address, length and last entry of every container that is not empty, the longest where they are too many."""
-    found = sorted(((n, id(item), _last(item)) for item, n in _lengths() if n), reverse=True)
-    flat = array.array("Q", (number for n, address, last in found[:MOST_COUNTED] for number in (address, n, last)))
-    return base64.b64encode(flat.tobytes()).decode()
+    found = sorted(((n, id(item), *_last(item)) for item, n in _lengths() if n), reverse=True)
+    words = ((address, n | beside << _LENGTH_BITS, last) for n, address, last, beside in found[:MOST_COUNTED])
+    return base64.b64encode(array.array("Q", chain.from_iterable(words)).tobytes()).decode()
 
 
 def unpacked(text: str) -> Census:
     """Read what `census` packed."""
     flat = array.array("Q")
     flat.frombytes(base64.b64decode(text))
-    return {address: Counted(n, last) for address, n, last in zip(flat[::3], flat[1::3], flat[2::3], strict=True)}
+    return {
+        address: Counted(word & _LENGTH_MASK, last, word >> _LENGTH_BITS)
+        for address, word, last in zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+    }
 
 
 def turnover(before: Census, operations: int) -> int:
@@ -90,8 +98,8 @@ def turnover(before: Census, operations: int) -> int:
         counted = before.get(id(item))
         if counted is None or length < LEAST_FULL or abs(length - counted.length) > max(2, length // 50):
             continue
-        added = _added(item, counted.last)
-        if added >= max(1, operations // 100):
+        added = _behind(item, counted.last, counted.beside)
+        if added is not None and added >= max(1, operations // 100):
             slowest = max(slowest, length * operations // added)
     return slowest
 
@@ -183,29 +191,30 @@ def _newest(container: Any) -> list[Any]:
     return list(islice(set.__iter__(container), _SAMPLE))
 
 
-def _last(container: Any) -> int:
-    """Return the address of the newest entry; of a dictionary, of its key."""
-    try:
-        if isinstance(container, dict):
-            return id(next(dict.__reversed__(container)))
-        if isinstance(container, list):
-            return id(list.__getitem__(container, -1))
-        return id(deque.__getitem__(container, -1)) if isinstance(container, deque) else 0
-    except (IndexError, StopIteration):
-        return 0
+def _marks(container: Any) -> Iterator[tuple[int, int]]:
+    """Give address, and some of the address of what stands beside it, of each entry, the newest first."""
+    if isinstance(container, dict):
+        return ((id(key), id(value) >> 4 & _BESIDE_MASK) for key, value in reversed(dict.items(container)))
+    if isinstance(container, list | deque):
+        backwards = list.__reversed__(container) if isinstance(container, list) else deque.__reversed__(container)
+        pairs = pairwise(chain((id(entry) for entry in backwards), (0,)))
+        return ((address, before >> 4 & _BESIDE_MASK) for address, before in pairs)
+    return iter(())
 
 
-def _added(container: Any, last: int) -> int:
-    """Count the entries behind the one that was the last; 0 where that cannot be told, or it is gone."""
-    if not last or isinstance(container, set):
-        return 0
-    backwards = (dict if isinstance(container, dict) else list if isinstance(container, list) else deque).__reversed__
-    return next((number for number, entry in enumerate(backwards(container)) if id(entry) == last), 0)
+def _last(container: Any) -> tuple[int, int]:
+    return next(_marks(container), (0, 0))
+
+
+def _behind(container: Any, last: int, beside: int | None = None) -> int | None:
+    """Count the entries behind the one that was the last; None where it is gone, or there is no order."""
+    marks = enumerate(_marks(container))
+    return next((n for n, (one, other) in marks if one == last and beside in (None, other)), None)
 
 
 def _still_has(container: Any, last: int) -> bool:
     """Tell whether what was the last entry is there still: what is emptied and filled again leaks nothing."""
-    return not last or isinstance(container, set) or _added(container, last) > 0
+    return not last or isinstance(container, set) or _behind(container, last) is not None
 
 
 def _weight(newest: list[Any]) -> float:

@@ -1,7 +1,6 @@
 """Healthy engines that the method was worked out on: they allocate as much as a leak does, and give it back."""
 
 import asyncio
-import functools
 import itertools
 import weakref
 from collections import OrderedDict
@@ -75,19 +74,6 @@ def weak_sessions() -> Callable[[], None]:
     return operation
 
 
-def replaced_tables() -> Callable[[], None]:
-    """Three full caches, whose tables are replaced by larger ones every now and then."""
-    numbers = itertools.count(10**9)
-    caches = [functools.lru_cache(maxsize=entries)(str) for entries in (700, 1000, 1300)]
-
-    def operation() -> None:
-        number = next(numbers)
-        for cache in caches:
-            cache(number)
-
-    return operation
-
-
 CASES = [
     *(
         Case(name=name, factory=PLANTED + name, options=options)
@@ -101,7 +87,5 @@ CASES = [
     Case(name="thread_twin", factory=f"{PLANTED}thread_twin", options={"every": 10}, route="handles"),
     Case(name="fd_twin", factory=f"{PLANTED}fd_twin", options={"every": 5}, route="handles"),
     Case(name="filling_cache", factory=f"{PLANTED}filling_cache", options={"capacity": 400}),
-    *(Case(name=name, factory=HERE + name) for name in (
-        "turning_cache", "slow_cache", "short_tasks", "weak_sessions", "replaced_tables",
-    )),
+    *(Case(name=name, factory=HERE + name) for name in ("turning_cache", "slow_cache", "short_tasks", "weak_sessions")),
 ]  # fmt: skip

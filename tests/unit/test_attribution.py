@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import tracemalloc
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -107,11 +108,17 @@ def test_an_engine_with_a_folder_that_is_called_library_is_a_site(file: str) -> 
     ("first", "second", "rates"),
     [
         ((0, 0), (0, 1), {}),  # the table of a full lru_cache, replaced in the second window alone
-        ((0, 1), (36_864, 2), {}),  # two of them
+        ((36_864, 2), (150_000, 2), {}),  # two blocks that grow in place: no more of them
+        ((36_864, 1), (150_000, 2), {}),  # two of anything are chance
         ((50_000, 500), (200_000, 2000), {"app.py:7": 100.0}),
+        ((2000, 2), (11_000, 4), {"app.py:7": 6.0}),  # few, but in both windows
+        ((90_000, 500), (120_000, 2000), {"app.py:7": 20.0}),  # a leak beside a cache that fills
+        ((500_000, 5000), (2_000_000, 5100), {"app.py:7": 1000.0}),  # a leak of large blocks among small ones
         ((50_000, 500), (50_000, 500), {}),  # it has filled up
         ((200, 2), (200, 2), {}),
         ((90_000, 900), (150_000, 1500), {}),  # it is filling up
+        ((0, 0), (150_000, 1500), {}),  # it began in the second window
+        ((90_000, 500), (80_000, 2000), {}),  # more blocks, and fewer bytes
     ],
 )
 def test_a_python_site_keeps_ever_more_blocks(
@@ -119,6 +126,18 @@ def test_a_python_site_keeps_ever_more_blocks(
 ) -> None:
     before = {"app.py:7": Sum(*first)} if first[1] else {}
     assert allocations.growing(before, {"app.py:7": Sum(*second)}, (500, 1500)) == rates
+
+
+def test_the_largest_block_of_a_line_is_not_counted() -> None:
+    tracemalloc.start(allocations.DEPTH)
+    try:
+        kept = [bytes(size) for size in (1000, 1000, 1000, 1_000_000)]
+        sums, _ = allocations.survivors()
+    finally:
+        tracemalloc.stop()
+    found = max(one for key, one in sums.items() if key.startswith(__file__))
+    assert 3000 < found.size_bytes < 10_000
+    assert found.blocks >= len(kept)
 
 
 def test_a_native_site_that_fills_up_is_none() -> None:

@@ -52,6 +52,29 @@ def test_the_turnover_of_what_is_full_is_counted_in_operations() -> None:
     assert holders.turnover(before, W) == pytest.approx(800, abs=16)
 
 
+@pytest.mark.parametrize("kind", [list, deque])
+def test_a_list_of_what_everybody_shares_is_named_too(kind: type) -> None:
+    statuses: Any = kind([200] * 20)
+    first = holders.unpacked(holders.census())
+    statuses.extend([200] * W)
+    second = holders.unpacked(holders.census())
+    statuses.extend([200] * (3 * W))
+    found = {id(growing.container) for growing in holders.growing(first, second, (W, 3 * W))}
+    assert id(statuses) in found
+
+
+def test_an_entry_at_the_address_of_one_that_is_gone_is_another() -> None:
+    """All was replaced; that the address of a key of before is ten entries from the end says nothing."""
+    keys, others = ([(number, start) for number in range(400)] for start in (0, 1))
+    values = entries(400)
+    cache = dict(zip(keys, values, strict=True))
+    before = holders.unpacked(holders.census())
+    assert holders.turnover(before, W) == 0
+    cache.clear()
+    cache.update(dict.fromkeys([*others[:389], keys[-1], *others[390:]], values[0]))
+    assert holders.turnover(before, W) == 0
+
+
 def test_a_variable_of_a_coroutine_that_waits_is_a_holder() -> None:
     async def serve() -> None:
         seen = entries(1)

@@ -26,6 +26,8 @@ options = { capacity = 100 }
         ('name = "cache"', 'name = "store"', ("engine.cache", "engine.store")),
         ("[limits]", '[[fault]]\nkind = "kill"\ntarget = "cache"\nat = "1h"\n[limits]', ("fault.kill@cache",)),
         ("[limits]", "[limits", ("the whole file",)),
+        ("capacity = 100", f"capacity = {'9' * 5000}", ("the whole file",)),
+        ("capacity = 100", f"capacity = {'[' * 5000}{']' * 5000}", ("the whole file",)),
     ],
 )
 def test_changes_are_named_by_their_keys(old: str, new: str, keys: tuple[str, ...]) -> None:

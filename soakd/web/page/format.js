@@ -44,7 +44,7 @@ export function duration(value) {
 }
 
 // How often something is done: parts of a second count.
-export const cadence = (value) => (isNumber(value) && value % 1 ? seconds(value) : duration(value));
+export const cadence = (value) => (isNumber(value) && value % 1 && value < 60 ? seconds(value) : duration(value));
 
 // A duration for an axis: one unit, no spaces.
 export function tick(value) {
