@@ -24,7 +24,8 @@ class Case:
     route: str | None = None
     """Where it is not chosen by what grows."""
     named: str | None = None
-    """What names it where no marked line can: a kind of descriptor, a function of what was compiled before."""
+    """What names it as well as a marked line, or where none can: a kind of descriptor, a function of what was compiled
+    before, a container that the interpreter makes."""
     operations: int = 500
     """In the first window."""
 

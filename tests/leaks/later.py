@@ -172,10 +172,10 @@ CASES = [
     *(
         Case(name=name, factory=HERE + name)
         for name in (
-            "labels", "unbounded_queue", "history", "thread_local", "seen_warnings", "gathered", "c_growing_array",
-            "shared_memory",
+            "labels", "unbounded_queue", "history", "thread_local", "gathered", "c_growing_array", "shared_memory",
         )
     ),
+    Case(name="seen_warnings", factory=f"{HERE}seen_warnings", named="dict `tests.leaks.later.__warningregistry__`"),
     Case(name="pipes", factory=f"{HERE}pipes", named="descriptors: pipe"),
     Case(name="zombies", factory=f"{HERE}zombies", named="descriptors: pipe"),
 ]  # fmt: skip
