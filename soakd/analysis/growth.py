@@ -170,7 +170,8 @@ def _why_unknown(recording: Recording) -> str:
 
 
 def _ignored(recording: Recording) -> str:
-    return f"segments too short to judge: {recording.ignored}" if recording.ignored else ""
+    lives = "life" if recording.ignored == 1 else "lives"
+    return f"{recording.ignored} {lives} of its process too short to judge" if recording.ignored else ""
 
 
 def _dropped(recording: Recording) -> str:

@@ -138,7 +138,7 @@ def test_every_life_of_the_process_has_its_own_warm_up() -> None:
 
 def test_a_life_too_short_to_judge_is_left_out_and_said() -> None:
     growth = day(np.full(288, 50.0), (HOURS > 22).astype(np.int64))
-    assert (growth.state, growth.segments, growth.reason) == ("PASS", 1, "segments too short to judge: 1")
+    assert (growth.state, growth.segments, growth.reason) == ("PASS", 1, "1 life of its process too short to judge")
 
 
 def test_a_process_that_restarts_all_the_time_is_not_decided() -> None:
