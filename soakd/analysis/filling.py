@@ -44,7 +44,9 @@ def judge_beside_cache(data: EngineData, series: Series, judge: Judge, *, of_ser
 
 def _combined(raw: Check, adjusted: Check, fill: Fill, grown: float) -> Check:
     if adjusted.verdict != "PASS":
-        reason = "; ".join(filter(None, (f"beside {_entries(fill)}", adjusted.reason)))
+        reason = "; ".join(
+            filter(None, (f"beside {_entries(fill)}{_enough(raw, adjusted, fill, grown)}", adjusted.reason))
+        )
         return dataclasses.replace(adjusted, reason=reason, more={**adjusted.more, **_facts(raw, fill)})
     if _explains_too_much(adjusted):
         reason = f"{_entries(fill)} would explain more than has grown: is bytes_per_entry declared too large?"
@@ -87,6 +89,14 @@ def _explains_too_much(adjusted: Check) -> bool:
 
 def _entries(fill: Fill) -> str:
     return f"a cache of {format_count(round(fill.last))} entries of {fill.bytes_per_entry:.4g} B ({fill.source})"
+
+
+def _enough(raw: Check, adjusted: Check, fill: Fill, grown: float) -> str:
+    """What entries that still come would have to weigh: whoever declared their bytes knows whether they may."""
+    left, whole = adjusted.estimate or 0.0, raw.estimate or 0.0
+    if fill.source != "declared" or fill.bytes_per_entry is None or fill.is_full(grown) or not 0.0 < left < whole:
+        return ""
+    return f", which at {fill.bytes_per_entry * whole / (whole - left):.3g} B each would explain all of it"
 
 
 def _facts(raw: Check, fill: Fill) -> Mapping[str, Any]:
