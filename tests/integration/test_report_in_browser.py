@@ -10,9 +10,14 @@ import pytest
 from soakd import reporting
 from tests.browser import Visit, chromium, needs_chromium, violations
 from tests.recorded import Story, per_operation
-from tests.written import recorded_run, snapshot, verdict_of
+from tests.written import record, recorded_run, snapshot, verdict_of
 
 pytestmark = needs_chromium
+
+SITE = {
+    "fingerprint": "f1", "site": "shop/basket.py:42 in Basket.add", "bytes_per_operation": 98.0, "confidence": "high",
+    "frames": ["shop/basket.py:42 in Basket.add", "shop/handlers.py:7 in call"], "tool": "tracemalloc",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +25,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     told = {"what": "operation_error", "detail": "boom", "traceback": "Traceback\n  File x"}
     story = Story(python=per_operation(100), restarts=(60.0,), incidents=[(30.0, told)])
     snapshots = [snapshot(t_s, 10 + int(t_s)) for t_s in range(70, 131, 10)]
-    run = recorded_run(tmp_path_factory.mktemp("report") / "run", more=snapshots, mine=story)
+    look = {"id": 1, "route": "python", "state": "done", "operations": [1000], "sites": [SITE]}
+    more = [*snapshots, record("attribution", 170.0, look)]
+    run = recorded_run(tmp_path_factory.mktemp("report") / "run", more=more, mine=story)
     return reporting.write_report(run, verdict_of(run), output=None)[0]
 
 
@@ -38,6 +45,18 @@ def test_it_asks_for_nothing_complains_of_nothing_and_passes_axe(browser: Any, r
         assert violations(visit.page) == []
         assert visit.requests == [report.as_uri()]
         assert visit.complaints == []
+
+
+BESIDE_ITS_BOX = """() => [...document.querySelectorAll('.flame-graph .call')].filter(call => {
+    const [text, box] = ['text', 'rect'].map(name => call.querySelector(name).getBoundingClientRect());
+    return text.left < box.left || text.top < box.top || text.bottom > box.bottom;
+}).map(call => call.textContent)"""
+
+
+def test_the_names_of_a_flame_graph_begin_in_their_boxes(browser: Any, report: Path) -> None:
+    with Visit(browser, report.as_uri()) as visit:
+        assert visit.page.locator(".flame-graph .call").count() == 3
+        assert visit.page.evaluate(BESIDE_ITS_BOX) == []
 
 
 @pytest.mark.parametrize("width", [390, 1280, 1920])
