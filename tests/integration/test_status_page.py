@@ -226,6 +226,24 @@ def test_a_site_that_a_deep_look_finds_is_shown_where_the_leak_is_as_text(
         assert visit.complaints == []
 
 
+def test_a_card_says_which_other_check_makes_its_state(made_up: tuple[RunStatus, str], browser: Any) -> None:
+    status, address = made_up
+    with Visit(browser, address) as visit:
+        visit.drawn()
+        verdict = verdict_so_far()
+        verdict["engines"][0]["checks"] += [
+            {"id": "evidence.coverage", "verdict": "INVALID", "estimate": 0.9495, "limit": 0.95, "unit": "ratio",
+             "reason": "188 of 198 samples"},
+            {"id": "cascade.latency", "verdict": "INVALID", "informational": True},
+        ]  # fmt: skip
+        status.apply_verdict(verdict)
+        visit.page.wait_for_selector("#engine-cache-rust[data-state='INVALID'] .breach")
+        assert "evidence.coverage 95 %, limit 95 %; 188 of 198 samples" in visit.text("#engine-cache-rust .breach")
+        assert visit.page.locator("#engine-cache-rust .breach").count() == 1
+        assert visit.page.locator("#engine-control-leak .breach").count() == 0
+        assert violations(visit.page) == []
+
+
 def test_a_run_that_ends_says_so_and_what_it_showed_stays(made_up: tuple[RunStatus, str], browser: Any) -> None:
     status, address = made_up
     with Visit(browser, address) as visit:

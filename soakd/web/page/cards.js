@@ -5,7 +5,7 @@ import { Chart } from "/page/chart.js";
 import { badge, h, remake, s, say } from "/page/dom.js";
 import { bytes, cores, count, duration, estimate, figures, inWords, isNumber, percent, perSecond, seconds, UNKNOWN } from "/page/format.js";
 import { aligned, hang } from "/page/growth.js";
-import { checkOf, CLASSES, leakCheck, perHour, shownState, stateOf } from "/page/words.js";
+import { breaches, checkOf, CLASSES, leakCheck, perHour, shownState, stateOf } from "/page/words.js";
 
 const POINTS = 256;
 const WANTED = [
@@ -24,13 +24,14 @@ export class Card {
     this.chips = h("span", { class: "chip" });
     this.reason = h("p", { class: "card-reason" });
     this.growth = h("div");
+    this.breaches = h("div");
     this.facts = h("dl", { class: "facts" });
     this.sites = h("div");
     this.heap = h("div");
     this.charts = this.makeCharts(marks);
     this.element = h("article", { class: "panel card", id: anchor(engine.name), "aria-label": `Engine ${engine.name}` },
       h("div", { class: "card-head" }, h("h3", null, engine.name), h("span", { class: "chip" }, engine.kind), this.chips, this.badge),
-      this.reason, this.growth, this.sites,
+      this.reason, this.breaches, this.growth, this.sites,
       h("div", { class: "charts" }, Object.values(this.charts).map((chart) => chart.element)), this.facts, this.heap);
   }
 
@@ -94,6 +95,8 @@ export class Card {
     const role = engine.twin_of ? `${engine.role} of ${engine.twin_of}` : engine.role;
     say(this.chips, engine.class && CLASSES[engine.class] ? `${role} · ${CLASSES[engine.class]}` : role);
     say(this.reason, engine.reason ?? (check?.reason || "Not judged yet."));
+    const found = breaches(engine);
+    remake(this.breaches, found, () => found.map(breachRow));
     remake(this.growth, [check, engine.role], () => growthRow(check, engine));
     remake(this.sites, engine.sites, () => siteList(engine.sites));
     remake(this.heap, engine.heap, () => heapTables(engine.heap));
@@ -185,6 +188,11 @@ function growthRow(check, engine) {
       h("div", null, h("b", null, estimate(check)), h("span", { class: "dim" }, ` ${nameOf(check)}, limit ${inWords(check.limit, check.unit)}`)),
       h("div", { class: "dim" }, isNumber(check.estimate) ? more.join(" · ") : engine.reason?.includes(check.reason) ? "" : (check.reason ?? "not judged yet"))),
     isNumber(check.estimate) ? intervalPicture(check) : null);
+}
+
+function breachRow(check) {
+  const measured = isNumber(check.estimate) ? `${inWords(check.estimate, check.unit)}${isNumber(check.limit) ? `, limit ${inWords(check.limit, check.unit)}` : ""}` : "";
+  return h("p", { class: "breach" }, badge(stateOf(check)), h("b", null, ` ${check.id} `), [measured, check.reason].filter(Boolean).join("; "));
 }
 
 const nameOf = (check) => ({ "growth.reachable_bytes": "reachable", "growth.live_bytes": "live", "growth.rss_anon_bytes": "anonymous RSS" })[check.id.replace(".per_operation", "")] ?? check.id;

@@ -22,6 +22,16 @@ export function shownState(engine) {
   return { FAIL: "caught", PASS: "MISSED" }[of_leak] ?? of_leak;
 }
 
+const MOST_BREACHES = 4;
+
+// The other checks that make an engine's state what it is: the leak has a place of its own.
+export function breaches(engine) {
+  if (engine.role === "control" || !["FAIL", "INVALID"].includes(engine.state_so_far)) return [];
+  const leak = leakCheck(engine);
+  const worst = (engine.checks ?? []).filter((check) => check !== leak && stateOf(check) === engine.state_so_far);
+  return worst.filter((check) => !check.informational || engine.role === "rival").slice(0, MOST_BREACHES);
+}
+
 export const CLASSES = {
   flat: "flat", python_leak: "leak in Python objects", native_leak: "leak in native code", mixed_leak: "leak in Python and native code",
   collector_backlog: "collector backlog", fragmentation: "fragmentation", private_allocator: "private allocator or mmap",
