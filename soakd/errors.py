@@ -7,6 +7,7 @@
   * BackendError      a server that an engine needs is missing or died
   * ProbeError        one reading failed; the run goes on without it, and the failure is exported
   * JournalError      the record of the run cannot be written or read
+    * RefusedError    a run that goes on was asked for something that it does not do
   * InsufficientData  too little was measured to judge; never a pass
 """
 
@@ -37,6 +38,10 @@ class ProbeError(SoakdError):
 
 class JournalError(SoakdError):
     """The journal cannot be written or read."""
+
+
+class RefusedError(JournalError):
+    """A run that goes on does not do what it was asked for; the message says why."""
 
 
 class InsufficientData(SoakdError):

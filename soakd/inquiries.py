@@ -6,16 +6,19 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from soakd import journal, remote, rundir
 from soakd.diff import changed_packages, diff_heaps, diff_runs, differences
-from soakd.errors import ConfigError, JournalError, PreflightError
+from soakd.errors import ConfigError, JournalError, PreflightError, RefusedError
 from soakd.flames import collect
 from soakd.standing import Standing
 from soakd.units import format_bytes, parse_duration
 from soakd.upkeep import read_verdict
 
 TOP_EVERY_S = 1.0
+REFUSED = 2
+"""What was asked for was not to be had of every engine."""
 DIFF_CODES: Mapping[str, int] = {"same": 0, "new": 1, "unknown": 3}
 
 
@@ -139,21 +142,26 @@ def flamegraph(options: argparse.Namespace) -> int:
 
 
 def snapshot(options: argparse.Namespace) -> int:
-    """Have a run that goes on take heap snapshots, or deep looks, and show them."""
+    """Have a run that goes on take heap snapshots, or deep looks; show each as it comes."""
     from soakd.display import snapshots as lines
 
     run, engine = remote.find(options.run, Path(options.runs))
     names = [options.engine or engine] if options.engine or engine else remote.engines_of(run)
-    answers = [remote.ask(run, str(name), deep=options.deep) for name in names]
-    if options.json:
-        sys.stdout.write(rundir.to_json({"run_id": run.run_id, "engines": answers}))
-        return 0
-    for number, answer in enumerate(answers):
-        if number:
-            print()
-        for line in lines.snapshot_lines(answer):
-            print(line)
-    return 0
+    answers: list[dict[str, Any]] = []
+    refused: list[dict[str, str]] = []
+    for name in map(str, names):
+        try:
+            answer = remote.ask(run, name, deep=options.deep)
+        except RefusedError as error:  # the others may have theirs
+            refused.append({"engine": name, "why": str(error)})
+            print(f"soakd: {error}", file=sys.stderr)
+            continue
+        if not options.json:
+            print("\n" * bool(answers) + "\n".join(lines.snapshot_lines(answer)), flush=True)
+        answers.append(answer)
+    if options.json and answers:
+        sys.stdout.write(rundir.to_json({"run_id": run.run_id, "engines": answers, "refused": refused}))
+    return REFUSED if refused else 0
 
 
 def _moment(flag: str, text: str | None) -> float | None:

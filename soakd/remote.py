@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from soakd import journal, rundir
-from soakd.errors import JournalError
+from soakd.errors import JournalError, RefusedError
 from soakd.planfile import plan_from_dict
 from soakd.rundir import RunDir
 
@@ -60,7 +60,8 @@ def ask(run: RunDir, engine: str, *, deep: bool) -> dict[str, Any]:
         {"engine", "snapshot" or "look"}, as `POST /api/v1/engines/NAME/snapshot` answers.
 
     Raises:
-        JournalError: the run is not running, does not answer, or refuses; the message says why.
+        RefusedError: it cannot be had of this engine, or not now; the message says why.
+        JournalError: the run is not running, or does not answer.
     """
     if not run.is_running():
         hint = f"soakd diff {run.path} --from D --to D compares the snapshots that it has"
@@ -79,7 +80,7 @@ def ask(run: RunDir, engine: str, *, deep: bool) -> dict[str, Any]:
         with direct.open(request, timeout=WITHIN_S) as response:
             answer: dict[str, Any] = json.load(response)
     except urllib.error.HTTPError as error:
-        raise JournalError(f"{run.path}: {_said(error)}") from error
+        raise RefusedError(f"{run.path}: {_said(error)}") from error
     except (OSError, ValueError) as error:
         raise JournalError(f"{run.path}: {address} does not answer: {getattr(error, 'reason', error)}") from error
     return answer

@@ -1,5 +1,6 @@
 """What may be asked of a run while it goes on, and afterwards: in real processes."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -99,11 +100,10 @@ def wait_for_load(folder: Path) -> None:
         time.sleep(0.2)
 
 
-@pytest.fixture(scope="module")
-def going(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A run that goes on, in a folder of its own."""
-    folder = tmp_path_factory.mktemp("asked")
-    for name, text in (("soak.toml", CONFIG), ("shop.py", SHOP), ("waivers.toml", WAIVERS)):
+@contextlib.contextmanager
+def run_of(folder: Path, config: str) -> Iterator[Path]:
+    """Let a run go on in a folder of its own."""
+    for name, text in (("soak.toml", config), ("shop.py", SHOP), ("waivers.toml", WAIVERS)):
         (folder / name).write_text(text)
     with open(folder / "log", "wb") as log:
         daemon = psutil.Popen(
@@ -116,6 +116,12 @@ def going(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     finally:
         daemon.terminate()
         daemon.wait(WITHIN_S)
+
+
+@pytest.fixture(scope="module")
+def going(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with run_of(tmp_path_factory.mktemp("asked"), CONFIG) as folder:
+        yield folder
 
 
 def test_a_snapshot_of_a_run_that_goes_on_is_taken_and_stands_in_its_journal(going: Path) -> None:
@@ -195,3 +201,29 @@ def test_a_look_on_demand_is_left_out_of_the_rate_and_what_it_names_is_known(goi
     covered = {each["check"] for each in known["covers"]}
     assert covered
     assert covered <= {check["id"] for check in engine["checks"] if "waived" in check}
+
+
+UNFORKED = """
+[[engine]]
+name = "a-still-one"
+kind = "cache.native"
+rate = 100
+collect_every = "off"
+options = { capacity = 10 }
+"""
+
+
+def test_an_engine_that_refuses_leaves_the_others_their_snapshots(tmp_path: Path) -> None:
+    shop = CONFIG.index("[[engine]]")
+    with run_of(tmp_path, CONFIG[:shop] + UNFORKED + CONFIG[shop:]) as folder:
+        done = snapshot(folder, "run")
+        told = snapshot(folder, "run", "--json")
+    assert (done.returncode, told.returncode) == (2, 2)
+    assert done.stdout.startswith("shop: ")
+    assert (
+        done.stderr
+        == "soakd: run: a-still-one: no snapshots are taken of it (run.snapshot_every, or collect_every = off)\n"
+    )
+    answer = json.loads(told.stdout)
+    assert [one["engine"] for one in answer["engines"]] == ["shop"]
+    assert [one["engine"] for one in answer["refused"]] == ["a-still-one"]
