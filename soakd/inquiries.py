@@ -152,14 +152,19 @@ def snapshot(options: argparse.Namespace) -> int:
     for name in map(str, names):
         try:
             answer = remote.ask(run, name, deep=options.deep)
-        except RefusedError as error:  # the others may have theirs
+        except JournalError as error:
+            goes_on = isinstance(error, RefusedError)  # the others may have theirs
+            if not goes_on and not answers:
+                raise
             refused.append({"engine": name, "why": str(error)})
             print(f"soakd: {error}", file=sys.stderr)
-            continue
+            if goes_on:
+                continue
+            break
         if not options.json:
             print("\n" * bool(answers) + "\n".join(lines.snapshot_lines(answer)), flush=True)
         answers.append(answer)
-    if options.json and answers:
+    if options.json:
         sys.stdout.write(rundir.to_json({"run_id": run.run_id, "engines": answers, "refused": refused}))
     return REFUSED if refused else 0
 

@@ -10,6 +10,8 @@ from typing import Any
 
 from soakd.errors import ConfigError
 
+MOST_DEPTH = 100
+
 
 def read_text(path: Path) -> str:
     """Read a file of TOML, with or without a byte order mark.
@@ -35,18 +37,23 @@ def parse_toml(text: str, source: str) -> dict[str, Any]:
         raise ConfigError(f"{source}: not TOML: {error}") from error
     except RecursionError as error:
         raise ConfigError(f"{source}: not TOML: brackets within brackets, too deep to read") from error
-    if is_beyond_toml(parsed):
-        raise ConfigError(f"{source}: not TOML: a whole number has 64 bits at most")
+    if why := _beyond(parsed):
+        raise ConfigError(f"{source}: not TOML: {why}")
     return parsed
 
 
-def is_beyond_toml(value: Any) -> bool:
-    """Tell whether there is a whole number in it that TOML has not; Python reads some, and stumbles over them later."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        return any(is_beyond_toml(item) for item in value)
-    return isinstance(value, int) and not -(2**63) <= value < 2**63
+def _beyond(parsed: Mapping[str, Any]) -> str:
+    """Say what Python reads and stumbles over later; nothing where there is no such thing."""
+    todo: list[tuple[Any, int]] = [(parsed, 0)]
+    while todo:
+        value, depth = todo.pop()
+        if depth > MOST_DEPTH:
+            return "tables within tables, too deep to read"
+        if isinstance(value, dict | list):
+            todo += ((inner, depth + 1) for inner in (value.values() if isinstance(value, dict) else value))
+        elif isinstance(value, int) and not -(2**63) <= value < 2**63:
+            return "a whole number has 64 bits at most"
+    return ""
 
 
 class Table:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from soakd.analysis.cache import Fill, fill_of
+from soakd.analysis.cache import CREDIBLE, Fill, fill_of
 from soakd.analysis.check import Check, round_number
 from soakd.analysis.rundata import EngineData, Series
 from soakd.units import format_count
@@ -93,10 +93,12 @@ def _entries(fill: Fill) -> str:
 
 def _enough(raw: Check, adjusted: Check, fill: Fill, grown: float) -> str:
     """What entries that still come would have to weigh: whoever declared their bytes knows whether they may."""
-    left, whole = adjusted.estimate or 0.0, raw.estimate or 0.0
-    if fill.source != "declared" or fill.bytes_per_entry is None or fill.is_full(grown) or not 0.0 < left < whole:
+    left, whole, declared = adjusted.estimate or 0.0, raw.estimate or 0.0, fill.bytes_per_entry
+    if fill.source != "declared" or declared is None or fill.is_full(grown) or not 0.0 < left < whole:
         return ""
-    return f", which at {fill.bytes_per_entry * whole / (whole - left):.3g} B each would explain all of it"
+    needed = declared * whole / (whole - left)
+    holds = fill.capacity_bytes is None or needed * fill.last <= fill.capacity_bytes
+    return f", which at {needed:.3g} B each would explain all of it" if needed <= CREDIBLE * declared and holds else ""
 
 
 def _facts(raw: Check, fill: Fill) -> Mapping[str, Any]:

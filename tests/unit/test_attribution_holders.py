@@ -71,8 +71,18 @@ def test_an_entry_at_the_address_of_one_that_is_gone_is_another() -> None:
     before = holders.unpacked(holders.census())
     assert holders.turnover(before, W) == 0
     cache.clear()
-    cache.update(dict.fromkeys([*others[:389], keys[-1], *others[390:]], values[0]))
+    cache.update(dict.fromkeys([*others[:389], keys[-1], *others[390:]]))
     assert holders.turnover(before, W) == 0
+
+
+def test_a_value_that_is_written_again_makes_no_other_entry() -> None:
+    hits = {(number,): 0 for number in range(400)}
+    before = holders.unpacked(holders.census())
+    for number in range(400, 450):
+        hits[number - 1,] = number  # counted
+        hits[number,] = 0
+        del hits[number - 400,]
+    assert holders.turnover(before, W) == pytest.approx(800, abs=16)
 
 
 def test_a_variable_of_a_coroutine_that_waits_is_a_holder() -> None:

@@ -75,6 +75,7 @@ def test_a_minimal_file_gets_the_defaults_of_the_design_and_both_controls() -> N
         (('rate = 100', f'rate = {"[" * 5000}{"]" * 5000}'), 'soak.toml: not TOML: brackets within brackets'),
         (('rate = 100', f'rate = {"9" * 5000}'), 'soak.toml: not TOML: Exceeds the limit'),
         (('rate = 100', f'rate = {"9" * 400}'), 'soak.toml: not TOML: a whole number has 64 bits at most'),
+        (('rate = 100', f'rate{".a" * 2000} = 1'), 'soak.toml: not TOML: tables within tables'),
         (('rate = 100', f'rate = 1\noptions = {{ n = [0x{"f" * 5000}] }}'), 'soak.toml: not TOML: a whole number'),
         (('[run]', '[limits]\ngrowth_rate = "1e300MB/ns"\n[run]'), 'growth_rate: expected growth per time'),
     ],

@@ -69,14 +69,20 @@ def test_a_leak_beside_a_cache_fails(entries: Level) -> None:
     assert growth["low"] <= 2e6 <= growth["high"] * 1.01
 
 
-@pytest.mark.parametrize(("entries", "told"), [(fills(35), True), (fills(4), False)], ids=["filling", "full"])
+@pytest.mark.parametrize(
+    ("hours", "leak_per_h", "told"),
+    [(35.0, 2e6, True), (35.0, 13e6, False), (23.0, 2e6, False)],
+    ids=["filling", "twice as heavy", "full"],
+)
 def test_growth_beside_a_cache_that_fills_says_what_its_entries_would_have_to_weigh(
-    entries: Level, *, told: bool
+    hours: float, leak_per_h: float, *, told: bool
 ) -> None:
-    _, _, growth = answer(cache(entries, leak=per_hour(2e6)))
-    weight = BYTES * (1 + 2e6 / (BYTES * CAPACITY / 35))
-    words = f"of 418 B (declared), which at {weight:.3g} B each would explain all of it"
-    assert (words in growth["reason"]) is told
+    _, _, growth = answer(cache(fills(hours), leak=per_hour(leak_per_h)))
+    weight = BYTES * (1 + leak_per_h / (BYTES * CAPACITY / hours))
+    assert growth["verdict"] == "FAIL"
+    assert "of 418 B (declared)" in growth["reason"]
+    assert ("would explain" in growth["reason"]) is told
+    assert (f", which at {weight:.3g} B each would explain all of it" in growth["reason"]) is told
 
 
 def test_where_only_a_number_of_entries_is_declared_a_straight_fill_says_what_is_missing() -> None:
