@@ -82,8 +82,8 @@ def _add_soaking(subparsers: Commands) -> None:
         nargs="?",
         const="",
         metavar="RUN",
-        help="go on with RUN, or with the newest unfinished run of a folder (default: of --runs); begin a new one "
-        "where there is none and CONFIG is given",
+        help='go on with RUN (its folder, its name, or "latest"), or with the newest unfinished run of a folder of '
+        "runs (default: of --runs); begin a new one where none is unfinished and CONFIG is given",
     )
     run.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     run.add_argument("--log-format", default="auto", choices=("auto", "console", "json"))
@@ -151,7 +151,10 @@ def _add_keeping(subparsers: Commands) -> None:
     )
 
     prune = _add(
-        subparsers, "prune", upkeep.prune, "remove old runs; never one that is written now or may still be resumed"
+        subparsers,
+        "prune",
+        upkeep.prune,
+        "remove old runs; never one that is written now, nor unasked one that may still be resumed",
     )
     prune.add_argument("config", nargs="?", help="a configuration whose [retention] says what stays")
     prune.add_argument("--runs", default="runs", metavar="DIR", help="the folder of runs (default: %(default)s)")
@@ -164,7 +167,7 @@ def _add_keeping(subparsers: Commands) -> None:
 
     export = _add(subparsers, "export", commands.export, "write the samples of a run for other tools")
     _add_run_options(export)
-    export.add_argument("--csv", action="store_true", required=True, help="comma-separated, one row a sample")
+    export.add_argument("--csv", action="store_true", required=True, help="comma-separated, one row a reading")
     export.add_argument("--output", metavar="FILE", help="where to (default: standard output)")
 
 

@@ -96,16 +96,19 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _unfinished(options: argparse.Namespace) -> RunDir | None:
-    """Find what `--resume` means: a run, or the newest of a folder that is unfinished; None where none is."""
-    named = Path(options.resume) if options.resume else Path(options.run_dir or options.runs)
+    """Find what `--resume` means: a run, or the newest of a folder that is unfinished; None where none is.
+
+    Raises:
+        JournalError: it names a run, and there is none.
+    """
+    named = Path(options.resume or options.run_dir or options.runs)
     if (named / rundir.JOURNAL).is_file():
         return RunDir(named)
-    if not options.resume and options.run_dir:
+    if options.resume and not named.is_dir():
+        return rundir.find(options.resume, Path(options.runs))
+    if options.run_dir and not options.resume:
         return None
-    runs = rundir.list_runs(named)
-    if options.resume and not runs and options.config is None:
-        raise JournalError(f"{named}: no run there")
-    return next((run for run in reversed(runs) if not is_finished(run)), None)
+    return next((run for run in reversed(rundir.list_runs(named)) if not is_finished(run)), None)
 
 
 def _resume(run: RunDir, options: argparse.Namespace) -> int:

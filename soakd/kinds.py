@@ -125,8 +125,8 @@ _CACHE = {
     "ttl": OptionInfo(type="duration", doc="time to live of an entry; none by default"),
 }
 _RELOADED_POLICY = {
-    "policy": OptionInfo(type="paths", doc="a .rego file, several, or a folder of them"),
-    "rule": OptionInfo(type="text", doc='the rule to decide, such as "data.rbac.allow"'),
+    "policy": OptionInfo(type="paths", doc=".rego files, or folders of them; needed, but for an OPA at a `url`"),
+    "rule": OptionInfo(type="text", doc='the rule to decide, such as "data.rbac.allow"; needed'),
     "data": OptionInfo(type="path", doc="a JSON document for `data`"),
     "inputs": OptionInfo(type="path", doc="recorded inputs, one JSON object a line, in place of generated ones"),
     "reload_every": OptionInfo(type="duration", doc="load the policy again while decisions go on"),
@@ -175,10 +175,10 @@ KINDS: Mapping[str, KindInfo] = {
     "authorize": KindInfo(
         doc="a cache in front of a policy, on two paths", default_role="subject",
         options={
-            "policy": OptionInfo(type="engine", doc="the policy engine of the new path, by name"),
-            "cache": OptionInfo(type="engine", doc="the cache of the new path, by name"),
-            "python_policy": OptionInfo(type="engine", doc="the policy engine of the old path, by name"),
-            "python_cache": OptionInfo(type="engine", doc="the cache of the old path, by name"),
+            "policy": OptionInfo(type="engine", doc="policy engine of the new path; needed where keys take it"),
+            "cache": OptionInfo(type="engine", doc="cache of the new path; needed where keys take it"),
+            "python_policy": OptionInfo(type="engine", doc="policy engine of the old path; needed where keys take it"),
+            "python_cache": OptionInfo(type="engine", doc="cache of the old path; needed where keys take it"),
             "rollout_ratio": OptionInfo(type="number", default=1.0, least=0, most=1, doc="share of the new path"),
             "compare_ratio": OptionInfo(
                 type="number", default=0.0, least=0, most=1, doc="share of decisions that both paths make and compare"
@@ -191,7 +191,7 @@ KINDS: Mapping[str, KindInfo] = {
         doc="leaks twice the strictest limit: must be caught", default_role="control",
         options={
             "bytes_per_operation": OptionInfo(type="number", least=0, doc="bytes leaked in each operation"),
-            "bytes_per_hour": OptionInfo(type="number", least=0, doc="bytes leaked in an hour"),
+            "bytes_per_hour": OptionInfo(type="number", least=0, doc="bytes leaked in an hour; give one of the two"),
         },
     ),
 }  # fmt: skip

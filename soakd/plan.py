@@ -162,14 +162,14 @@ def _plan_engine(config: Config, engine: EngineConfig) -> EnginePlan:
         rate = engine.rate_per_s or _control_rate(run.duration_s, options)
     phases = phases_of(run.duration_s) if run.duration_s else phases_for_operations(run.operations or 1, rate)
     load_s = phases[1].duration_s
-    collect_s = engine.collect_every_s or run.collect_every_s
+    collect_s = (engine.collect_every_s or run.collect_every_s) if engine.forks else None
     return EnginePlan(
         config=engine,
         rate_per_s=rate,
         phases=phases,
         sample_every_s=run.sample_every_s,
-        collect_every_s=min(collect_s, load_s / LEAST_SAMPLES) if collect_s and engine.forks else None,
-        snapshot_every_s=run.snapshot_every_s if engine.forks else None,
+        collect_every_s=min(collect_s, load_s / LEAST_SAMPLES) if collect_s else None,
+        snapshot_every_s=run.snapshot_every_s if collect_s else None,  # "off" says that nothing is to be forked
         seed=_seed_for(run.seed, engine),
         options=options,
     )

@@ -99,7 +99,7 @@ def kept(one: pruning.Prunable) -> str:
     """Say of a run that would go, and may still be resumed, that it stays."""
     return (
         f"kept {one.run.path}: {format_bytes(one.bytes)}: {one.why}, but it is unfinished: "
-        "soakd run --resume goes on with it, soakd prune --unfinished removes it"
+        "soakd run --resume goes on with it, soakd prune CONFIG --unfinished removes it"
     )
 
 

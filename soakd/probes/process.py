@@ -39,7 +39,7 @@ def memory_available_bytes() -> int:
 def memory_short_for_a_fork() -> str | None:
     """Say why a forked child that visits every object would not fit; None where it does.
 
-    Visiting an object writes to it: a child copies up to 70 % of the heap (facts/probes.md, measured).
+    Visiting an object writes to it: a child copies up to 70 % of the heap (measured).
     """
     needed, available = int(rss_bytes() * _SHARE_COPIED), memory_available_bytes()
     if available >= needed:

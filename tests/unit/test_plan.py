@@ -43,6 +43,15 @@ def test_reachable_bytes_are_collected_at_least_forty_times() -> None:
     assert plan.engines[0].collect_every_s == pytest.approx(450 / 40)
 
 
+def test_nothing_is_forked_where_nothing_is_collected_but_of_an_engine_that_says_so() -> None:
+    text = '[run]\nduration = "10min"\nsample_every = "5s"\ncollect_every = "off"\n'
+    text += '[[engine]]\nname = "a"\nkind = "cache.native"\ncollect_every = "5s"\n'
+    text += '[[engine]]\nname = "b"\nkind = "cache.native"\n'
+    a, b, *_ = make_plan(config.parse(text, source="soak.toml", folder=Path.cwd())).engines
+    assert (a.collect_every_s, a.snapshot_every_s) == (5.0, 300.0)
+    assert (b.collect_every_s, b.snapshot_every_s) == (None, None)
+
+
 def test_the_leak_control_leaks_twice_the_strictest_limit_in_its_own_unit() -> None:
     hourly = make_plan(engine('growth_rate = "1MB/h"')).engines[-1]
     per_operation = make_plan(engine('growth_per_operation = "16B"')).engines[-1]

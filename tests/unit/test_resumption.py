@@ -331,3 +331,25 @@ def test_what_has_to_be_mended_is_said_before_a_resume_and_the_run_stays_unfinis
     assert f"127.0.0.1:{port} cannot be bound" in said
     assert "left unfinished; mend that, and resume it" in said
     assert not resumption.is_sealed(path)
+
+
+@pytest.mark.parametrize("named", ["a-run", "latest", "{folder}", "{runs}"])
+def test_a_run_to_resume_is_named_as_everywhere(tmp_path: Path, capsys: pytest.CaptureFixture[str], named: str) -> None:
+    runs = tmp_path / "runs"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        plan = plan_of(run=f"[http]\nport = {taken.getsockname()[1]}")
+        (runs / "a-run").mkdir(parents=True)
+        written(runs / "a-run" / "run.db", until(DIED_S), plan)
+        given = named.format(folder=runs / "a-run", runs=runs)
+        assert cli.main(["run", "--runs", str(runs), "--resume", given]) == 75
+    assert f"soakd: {runs / 'a-run'}: left unfinished" in capsys.readouterr().err
+
+
+def test_a_name_that_no_run_has_begins_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config, runs = tmp_path / "soak.toml", tmp_path / "runs"
+    config.write_text(PLAN.config.text, encoding="utf-8")
+    assert cli.main(["run", str(config), "--runs", str(runs), "--resume", "a-rum"]) == 5
+    assert capsys.readouterr().err == f"soakd: a-rum: no run there, and none of that name in {runs}\n"
+    assert not runs.exists()
