@@ -22,6 +22,9 @@ LONGEST_FAULT_S = 86400.0
 PLAIN_SCHEMES = ("http://", "redis://", "unix://")
 """Addresses that a proxy can stand before: one under TLS is that of its certificate."""
 
+NAMES_TAKEN = ("server", "operations")
+"""What faults would be called like: checks that an engine with a server has without them."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,126}")
 
 
@@ -58,6 +61,8 @@ def read_fault(table: Table, engines: Sequence[EngineConfig]) -> FaultConfig:
     name = table.text("name", f"{kind}@{engine.name}") or ""
     if not _NAME.fullmatch(name):
         raise table.fail("name", "must be letters, digits, dots, dashes, underscores and @", name)
+    if name in NAMES_TAKEN:
+        raise table.fail("name", f"must be another: the check recovery.{name} is there already", name)
     fault = FaultConfig(
         name=name, kind=kind, target=engine.name,
         on=table.choice("on", FAULT_PLACES, _default_place(kind, engine)),

@@ -16,8 +16,13 @@ Verb = Literal["read", "write", "admin"]
 
 LOADED_PHASES: frozenset[PhaseName] = frozenset({"load", "reload"})
 DECIDING_ROLES: tuple[Role, ...] = ("subject", "twin")
-SERVER_CHECKS = ("growth.server_", "stability.server", "evidence.server", "recovery.server")
-"""How the ids of the checks begin that ask about the server of an engine rather than about the engine."""
+SERVER_CHECKS = ("stability.server", "evidence.server", "recovery.server")
+SERVER_GROWTH = "growth.server_"
+
+
+def is_of_the_server(check_id: str) -> bool:
+    """Tell whether a check asks about the server of an engine rather than about the engine."""
+    return check_id in SERVER_CHECKS or check_id.startswith(SERVER_GROWTH)
 
 
 def may_decide(role: str, check_id: str) -> bool:
@@ -25,7 +30,7 @@ def may_decide(role: str, check_id: str) -> bool:
 
     Those of subjects and twins do. Of a rival, those of its server do: they are informational unless it is judged.
     """
-    return role in DECIDING_ROLES or (role != "control" and check_id.startswith(SERVER_CHECKS))
+    return role in DECIDING_ROLES or (role != "control" and is_of_the_server(check_id))
 
 
 class Operation(NamedTuple):

@@ -66,13 +66,14 @@ def make_plan(config: Config) -> Plan:
         ConfigError: the run is too short for its sampling, or a fault is beyond its load phase.
     """
     engines = tuple(_plan_engine(config, engine) for engine in config.engines)
-    duration_s = max(engine.phases[-1].end_s for engine in engines)
+    lengths_s = [engine.phases[-1].end_s for engine in engines]
+    duration_s, shortest_s = max(lengths_s), min(lengths_s)
     loads = {e.config.name: (e.load.start_s, e.load.end_s, e.config.limits.recovery_s) for e in engines}
     plan = Plan(
         faults=faults_of(config.faults, loads, config.run.seed, config.source),
         config=config,
         duration_s=duration_s,
-        latency_every_s=min(60.0, max(config.run.sample_every_s, duration_s / 40)),
+        latency_every_s=min(60.0, max(config.run.sample_every_s, shortest_s / 40)),
         judge_every_s=max(10.0, min(config.run.snapshot_every_s or math.inf, duration_s / 12)),
         engines=engines,
     )
@@ -158,7 +159,7 @@ def _plan_engine(config: Config, engine: EngineConfig) -> EnginePlan:
         if engine.kind == "control.leak" and not options.keys() & LEAKS:
             strictest = _strictest(config)
             options |= strictest_leak(strictest)
-            engine = _judged_by(engine, strictest)
+            engine = _judged_by(engine, strictest, options)
         rate = engine.rate_per_s or _control_rate(run.duration_s, options)
     phases = phases_of(run.duration_s) if run.duration_s else phases_for_operations(run.operations or 1, rate)
     load_s = phases[1].duration_s
@@ -184,11 +185,15 @@ def _strictest(config: Config) -> Limits:
     return min(judged, key=lambda limits: limits.growth_rate_bytes_per_h or math.inf)
 
 
-def _judged_by(engine: EngineConfig, limits: Limits) -> EngineConfig:
-    """Give a control the growth limits that it leaks twice of: by laxer ones it would seem not to be caught."""
+def _judged_by(engine: EngineConfig, limits: Limits, leak: Mapping[str, Any]) -> EngineConfig:
+    """Give the leak control the limit that it leaks twice of, and no other: by that it might not be caught.
+
+    What it leaks per operation is little per hour where a long run makes it slow.
+    """
+    hourly = "bytes_per_hour" in leak
     own = replace(
-        engine.limits, growth_rate_bytes_per_h=limits.growth_rate_bytes_per_h,
-        growth_per_operation_bytes=limits.growth_per_operation_bytes,
+        engine.limits, growth_rate_bytes_per_h=limits.growth_rate_bytes_per_h if hourly else None,
+        growth_per_operation_bytes=None if hourly else limits.growth_per_operation_bytes,
     )  # fmt: skip
     return replace(engine, limits=own)
 

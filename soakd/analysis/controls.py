@@ -31,7 +31,11 @@ def _one_control(run: RunData, kind: str, checks: Mapping[str, Sequence[Check]],
     if engine is None:
         return {"verdict": "INVALID", "reason": f"{kind} was switched off" if otherwise == "off" else f"no {kind}"}
     signal = engine.leak_signal
-    check = next((c for c in checks[engine.name] if c.id == f"growth.{signal}"), None)
+    asked = [c for c in checks[engine.name] if c.id in (f"growth.{signal}", f"growth.{signal}.per_operation")]
+    if kind == "control.leak" and "bytes_per_operation" in engine.plan.options:
+        check = asked[-1] if asked else None  # caught by the limit in whose unit it leaks
+    else:
+        check = next((c for c in asked if c.verdict == worst([c.verdict for c in asked])), None)
     if check is None:
         return {"engine": engine.name, "verdict": "INCONCLUSIVE", "reason": f"no growth.{signal} was judged"}
     broken = [c for c in checks[engine.name] if c.id in EVIDENCE and c.verdict in ("INVALID", "INCONCLUSIVE")]

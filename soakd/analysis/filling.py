@@ -83,8 +83,9 @@ def _breaks_its_bound(fill: Fill) -> bool:
 
 
 def _explains_too_much(adjusted: Check) -> bool:
-    """What is left shrinks for certain, by more than the limit."""
-    return adjusted.high is not None and adjusted.limit is not None and adjusted.high < -adjusted.limit
+    """What is left shrinks for certain, by more than the limit. A difference of levels has no interval."""
+    most = adjusted.estimate if adjusted.high is None else adjusted.high
+    return most is not None and adjusted.limit is not None and most < -adjusted.limit
 
 
 def _entries(fill: Fill) -> str:

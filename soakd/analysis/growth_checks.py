@@ -26,6 +26,8 @@ from soakd.analysis.rules import (
 from soakd.analysis.rundata import EngineData, Series
 from soakd.analysis.series import MIN_SAMPLES, extent
 
+LEAST_SEEN = 0.5
+"""So much of the time must be free of faults for a rate over time to pass."""
 SLOWER = 0.6
 """A warm-up leaves less than this part of a third's growth to the next."""
 
@@ -89,10 +91,13 @@ def hourly_answer(data: EngineData, series: Series, limit: float, resolution: fl
     hours = series.t_s / 3600.0
     growth = judge_growth(hours, series.y, series.segment, limit=limit)
     span = extent(hours)
-    too_short = f"too short: {limit / 1e6:g} MB/h needs at least {LEAST_HOURS:g} h of load, {span:.2g} h were seen"
+    seen = span - data.hours_in_faults(series)
+    too_short = f"too short: {limit / 1e6:g} MB/h needs at least {LEAST_HOURS:g} h of load, {seen:.2g} h were seen"
     axes = axes_of(data, series)
-    is_short = span < LEAST_HOURS
+    is_short = seen < LEAST_HOURS
     still = _standing_still(axes) if len(axes.y) else ""  # soakd itself does no operations
+    if seen < LEAST_SEEN * span:
+        still = f"faults on purpose took {1.0 - seen / span:.0%} of the load phase: growth was not seen then"
     return Answer(
         growth=growth, limit=limit, unit="bytes/hour", span=span, resolution=resolution,
         too_short=too_short if is_short else still, slowing=is_short and _slows_down(series),

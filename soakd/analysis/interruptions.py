@@ -1,5 +1,6 @@
 """Times in which the daemon was gone: the run went on afterwards, and nobody is blamed for what did not happen then."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,8 +20,10 @@ DAEMON_GAP = "daemon_gap"
 
 
 def check_gaps(run: RunData) -> list[Check]:
-    """Judge for how long nobody watched; nothing where the run was never resumed."""
-    told: list[Any] = [i.body.get("gap_s") for i in run.incidents if i.body.get("what") == DAEMON_GAP]
+    """Judge for how long nobody watched; nothing where the run was never resumed, or before any engine was ready."""
+    begun_s = -math.inf if run.origin is None else float(run.origin.body["mono_s"])
+    missed = [i for i in run.incidents if i.body.get("what") == DAEMON_GAP and i.at.mono_s >= begun_s]
+    told: list[Any] = [incident.body.get("gap_s") for incident in missed]
     gaps = [float(gap_s) for gap_s in told if is_number(gap_s)]
     if not gaps:
         return []

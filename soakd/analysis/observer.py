@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from soakd.analysis.check import Check, round_number
 from soakd.analysis.growth_checks import hourly_answer
 from soakd.analysis.outlook import Outlook, growth_as_of
@@ -58,7 +60,8 @@ def observer(run: RunData, growth: Check, checks: Mapping[str, Sequence[Check]])
     if run.own is not None:
         cpu, resident = run.own.signal("cpu_s_total"), run.own.signal("rss_bytes")
         if len(cpu) >= 2:
-            found["cpu_ratio"] = round_number(float((cpu.y[-1] - cpu.y[0]) / (cpu.t_s[-1] - cpu.t_s[0])), 3)
+            took_s, steps_s = (np.diff(values)[np.diff(cpu.segment) == 0] for values in (cpu.y, cpu.t_s))
+            found["cpu_ratio"] = round_number(float(np.sum(took_s) / np.sum(steps_s)), 3) if len(steps_s) else None
         if len(resident):
             found["resident_bytes"] = float(resident.y[-1])
         for signal in ("live_bytes", "reachable_bytes"):

@@ -15,6 +15,9 @@ from soakd.analysis.rundata import EngineData, Outage
 from soakd.model import LOADED_PHASES, State
 from soakd.units import format_duration
 
+DUE = 5.0
+"""So many operations are due in a stretch that is judged, on average: a stair of `step` has 0.4 times the rate."""
+
 Finding = tuple[State, float | None, str]
 """The answer for one outage, seconds where they are known, and why."""
 
@@ -99,16 +102,20 @@ def _until_clean(data: EngineData, stretches: list[tuple[float, float]]) -> Iter
 def _stretches(data: EngineData, from_s: float, to_s: float) -> Iterator[tuple[float, float]]:
     """Yield the stretches between samples under load in some time: begin, and the share of operations that failed.
 
-    A stretch in which nothing was done counts as one in which everything failed; one across lives is left out.
+    A stretch in which nothing was done counts as one in which everything failed; one across lives is left out. Each is
+    so long that some operations are due in it, whatever the profile.
     """
     operations, errors = data.signal("operations_total"), data.signal("errors_total")
     if not len(operations) or not len(errors):
         return
-    failed = np.interp(operations.t_s, errors.t_s, errors.y)
-    loaded = [phase for phase in data.plan.phases if phase.name in LOADED_PHASES]
-    same = operations.segment[1:] == operations.segment[:-1]
-    for i in np.flatnonzero(same & (operations.t_s[:-1] >= from_s) & (operations.t_s[1:] <= to_s)):
-        begin_s, end_s = float(operations.t_s[i]), float(operations.t_s[i + 1])
-        if any(phase.start_s <= begin_s and end_s <= phase.end_s for phase in loaded):
-            done = float(operations.y[i + 1] - operations.y[i])
-            yield begin_s, float(failed[i + 1] - failed[i]) / done if done > 0 else 1.0
+    failed, t_s, life = np.interp(operations.t_s, errors.t_s, errors.y), operations.t_s, operations.segment
+    least_s = DUE / data.plan.rate_per_s
+    for phase in (phase for phase in data.plan.phases if phase.name in LOADED_PHASES):
+        begin: int | None = None
+        for i in np.flatnonzero((t_s >= max(from_s, phase.start_s)) & (t_s <= min(to_s, phase.end_s))):
+            if begin is None or life[begin] != life[i]:
+                begin = int(i)
+            elif t_s[i] - t_s[begin] >= least_s:
+                done = float(operations.y[i] - operations.y[begin])
+                yield float(t_s[begin]), float(failed[i] - failed[begin]) / done if done > 0 else 1.0
+                begin = int(i)

@@ -249,6 +249,14 @@ class EngineData:
             if fault.from_s is not None and (not on or fault.on in on):
                 yield fault.from_s, self.plan.load.end_s if fault.until_s is None else fault.until_s
 
+    def hours_in_faults(self, series: Series) -> float:
+        """Return for how many hours faults were on between the first and the last sample of a series."""
+        if not len(series):
+            return 0.0
+        edges = np.clip(sorted(self.fault_windows()), series.t_s[0], series.t_s[-1]).reshape(-1, 2)
+        before = np.maximum.accumulate(np.concatenate(([-np.inf], edges[:, 1])))[:-1]
+        return float(np.sum(np.maximum(0.0, edges[:, 1] - np.maximum(edges[:, 0], before)))) / 3600.0
+
     def in_a_fault(self, from_s: FloatArray, until_s: FloatArray) -> BoolArray:
         """Tell which stretches of time, each shape (n,), a fault had a part in."""
         inside = np.zeros(from_s.shape, dtype=bool)

@@ -6,7 +6,7 @@ from typing import Any
 from soakd.analysis.check import Check, growth_check, is_failing, worst
 from soakd.analysis.classes import Class, growth_words
 from soakd.analysis.rundata import EngineData
-from soakd.model import SERVER_CHECKS
+from soakd.model import is_of_the_server
 
 LEAK = "server_leak"
 CALM = ("flat", "warm_up")
@@ -56,7 +56,7 @@ def describe_server(data: EngineData, found: Class | None, checks: Sequence[Chec
     server = data.server
     if server is None or found is None:
         return None
-    own = [check for check in checks if check.id.startswith(SERVER_CHECKS)]
+    own = [check for check in checks if is_of_the_server(check.id)]
     fields = {
         "server": server.kind, "version": server.version, "address": server.address, "backend": server.backend,
         "read_from": server.read_from, "verdict": worst([check.verdict for check in own]),

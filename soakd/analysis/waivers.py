@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
 
 from soakd.analysis.check import Check, is_failing, round_number
-from soakd.analysis.rundata import EngineData, RunData, running_total
+from soakd.analysis.rundata import EngineData, RunData, Series, running_total
 from soakd.analysis.sites import attribution
 from soakd.settings import Waiver
 from soakd.waiverfile import WAIVABLE
@@ -255,22 +255,36 @@ def _in_unit_of(check: Check, data: EngineData, most: float, unit: str) -> float
         return most
     if unit in ("bytes", "count") or not check.unit.startswith("bytes"):
         return None
-    operations, hours = _seen(data, to_close=check.id == "return_to_baseline")
+    operations, hours = _seen(data, check.id)
     if not operations or not hours:
         return None
     total = most * (operations if unit == "bytes/operation" else hours)
     return total / {"bytes/operation": operations, "bytes/hour": hours}.get(check.unit, 1.0)
 
 
-def _seen(data: EngineData, *, to_close: bool) -> tuple[float, float]:
-    """Return the operations and hours of the load phase, or up to the close phase."""
-    counter, load = data.signal("operations_total"), data.plan.load
+def _seen(data: EngineData, check_id: str) -> tuple[float, float]:
+    """Return the operations and hours in which what a check is about may have grown.
+
+    A rate: of the load phase. Bytes that one life kept: of the longest life, or of the last one up to the close phase.
+    """
+    load = data.plan.load
+    if check_id.startswith("total_growth."):
+        lives = [_done(life, load.start_s, load.end_s) for life in data.signal("operations_total").lives()]
+        return max((done for done, _ in lives), default=0.0), max((hours for _, hours in lives), default=0.0)
+    if check_id == "return_to_baseline":
+        last = [*data.signal("operations_total").lives()][-1:]
+        return _done(last[0], load.start_s, data.plan.phases[-1].start_s) if last else (0.0, 0.0)
+    counter = data.signal("operations_total")
+    return _done(dataclasses.replace(counter, y=running_total(counter)), load.start_s, load.end_s)
+
+
+def _done(counter: Series, start_s: float, end_s: float) -> tuple[float, float]:
+    """Return what a counter that never falls gained within some time, and how many hours of it there are."""
     if len(counter) < 2:
         return 0.0, 0.0
-    end_s = data.plan.phases[-1].start_s if to_close else load.end_s
-    end_s = min(end_s, float(counter.t_s[-1]))
-    begun, ended = np.interp([load.start_s, end_s], counter.t_s, running_total(counter))
-    return float(ended - begun), max(0.0, end_s - load.start_s) / 3600.0
+    start_s, end_s = max(start_s, float(counter.t_s[0])), min(end_s, float(counter.t_s[-1]))
+    begun, ended = np.interp([start_s, end_s], counter.t_s, counter.y)
+    return max(0.0, float(ended - begun)), max(0.0, end_s - start_s) / 3600.0
 
 
 def _say_why_unused(fate: Fate, run: RunData) -> None:

@@ -117,6 +117,10 @@ def test_faults_of_engines_that_are_left_out_are_left_out() -> None:
         ('kind = "latency"\ntarget = "redis"\nat = "1s"\nduration = "1s"', "latency: is what"),
         ('kind = "kill"\ntarget = "redis"\nat = "9min"', "9min after the load began is too late"),
         ('kind = "kill"\ntarget = "redis"\nevery = "1min"\ncount = 8', "too late"),
+        (
+            'kind = "kill"\ntarget = "redis"\nat = "1s"\nname = "server"',
+            "name: must be another: the check recovery.server",
+        ),
         ('kind = "kill"\ntarget = "redis"\nat = "1s"\nwhen = "now"', 'unknown key "when"'),
         (RANDOM + "\n[[fault]]\n" + RANDOM, 'fault "kill@redis": name: must be unique'),
     ],

@@ -120,3 +120,18 @@ def test_a_worker_hears_its_servers_address_and_nothing_else_about_servers() -> 
     assert cache.options == authorize.peers["cache"]["options"] == {"capacity": 7, "url": "unix:///r"}
     assert authorize.options == {"cache": "cache"}
     assert plan.engines[0].options["judge_server"] is True
+
+
+@pytest.mark.parametrize("rates", [(2000, 100), (100, 2000), (1000, 1000)])
+def test_latencies_of_the_shortest_load_are_told_often_enough(rates: tuple[int, int]) -> None:
+    """With so many operations an engine each, the fast one is done long before the slow one."""
+    text = '[run]\noperations = 100_000\nsample_every = "1s"\n'
+    for name, rate in zip("ab", rates, strict=True):
+        text += f'[[engine]]\nname = "{name}"\nkind = "cache.native"\nrate = {rate}\n'
+    plan = make_plan(config.parse(text, source="soak.toml", folder=Path.cwd()))
+    assert plan.latency_every_s <= min(engine.load.duration_s for engine in plan.engines) / 20
+
+
+def test_with_both_limits_the_leak_control_is_judged_by_the_one_in_whose_unit_it_leaks() -> None:
+    limits = make_plan(engine('growth_rate = "10MB/h"\ngrowth_per_operation = "16B"')).engines[-1].config.limits
+    assert (limits.growth_rate_bytes_per_h, limits.growth_per_operation_bytes) == (None, 16.0)

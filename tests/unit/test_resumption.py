@@ -353,3 +353,17 @@ def test_a_name_that_no_run_has_begins_none(tmp_path: Path, capsys: pytest.Captu
     assert cli.main(["run", str(config), "--runs", str(runs), "--resume", "a-rum"]) == 5
     assert capsys.readouterr().err == f"soakd: a-rum: no run there, and none of that name in {runs}\n"
     assert not runs.exists()
+
+
+def test_a_gap_before_any_engine_was_ready_is_told_and_costs_nothing(tmp_path: Path) -> None:
+    first = [Record(kind="hello", engine="mine", segment=0, at=stamp(-602.0), body={"pid": 50})]
+    resumed = resumption.look_back(written(tmp_path / "run.db", first), stamp(-3.0), BOOT)
+    assert (resumed.gap_s, resumed.too_late) == (pytest.approx(599.0), False)
+    lives = {name: past.next_segment for name, past in resumed.engines.items()}
+    later = [
+        dataclasses.replace(record, segment=lives.get(record.engine, resumed.life)) for record in made_up(PLAN)
+    ]  # fmt: skip
+    records = [*first, resumed.record(), resumed.incident(), *later]
+    verdict = verdict_of(PLAN, list(stitched(records, seams(records))))
+    assert verdict["verdict"] == "PASS", verdict["summary"]
+    assert [incident["what"] for incident in verdict["incidents"]] == ["daemon_gap"]

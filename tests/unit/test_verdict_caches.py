@@ -139,3 +139,22 @@ def test_a_cache_beyond_its_declared_capacity_excuses_nothing() -> None:
         more={"counter.entries": per_hour(1000)},
     )  # fmt: skip
     assert check(judged(DAY, mine=story), "mine", "growth.reachable_bytes")["verdict"] == "FAIL"
+
+
+@pytest.mark.parametrize(("bytes_per_entry", "state"), [(100.0, "FAIL"), (10_000.0, "INCONCLUSIVE")])
+def test_entries_declared_too_large_explain_no_total_growth_either(bytes_per_entry: float, state: str) -> None:
+    """A step of 300 MB beside a cache of 10 MB: no rate, so nothing but the ceiling sees it."""
+    plan = plan_of(
+        duration="24h", every="5min", run='controls_off = ["null", "leak"]\ncollect_every = "5min"',
+        limits='growth_rate = "1MB/h"\ntotal_growth = "100MB"\nreturn_to_baseline = "off"',
+    )  # fmt: skip
+
+    def entries(t_s: float, operations: float) -> float:
+        return 1e5 * min(1.0, t_s / 70_000)
+
+    story = Story(
+        native=lambda t_s, operations: 100 * entries(t_s, operations) + (3e8 if t_s > 43_200 else 0.0),
+        more={"counter.entries": entries}, declared={"capacity_entries": 1e5, "bytes_per_entry": bytes_per_entry},
+    )  # fmt: skip
+    found = check(judged(plan, mine=story), "mine", "total_growth.reachable_bytes")
+    assert (found["verdict"], found["estimate"] > 2.9e8) == (state, True)

@@ -360,3 +360,34 @@ def test_lives_too_short_for_a_rate_leave_the_run_open() -> None:
     lives = check(verdict, "mine", "evidence.process")
     assert lives["verdict"] == "INCONCLUSIVE"
     assert "long enough for a rate make up 4" in lives["reason"]
+
+
+@pytest.mark.parametrize(("duration", "every"), [("24h", "2min"), ("30d", "1h")])
+def test_with_both_limits_the_leak_control_is_caught_by_the_one_that_it_leaks_twice_of(
+    duration: str, every: str
+) -> None:
+    """In a long run it leaks so slowly that it is far below the other."""
+    both = 'growth_rate = "10MB/h"\ngrowth_per_operation = "16B"'
+    plan = plan_of(duration=duration, every=every, limits=both)
+    verdict = judged(plan)
+    assert (verdict["verdict"], verdict["controls"]["leak"]["caught"]) == ("PASS", True), verdict["summary"]
+    assert judged(plan, leak=Story())["verdict"] == "INVALID"
+    grows = judged(plan, null=Story(python=per_operation(40)))
+    assert (grows["verdict"], grows["controls"]["null"]["verdict"]) == ("INVALID", "FAIL")
+
+
+def test_the_daemons_share_of_the_processor_is_that_of_its_lives() -> None:
+    """The counter of a daemon that resumes begins at 0."""
+
+    def resumed(record: Record) -> Record:
+        if record.engine or record.kind != "sample" or record.at.mono_s < MONO_S + 90:
+            return record
+        body = {**record.body, "cpu_s_total": record.body["cpu_s_total"] - 0.18}
+        return dataclasses.replace(record, segment=1, body=body)
+
+    assert judged(SHORT, change=resumed)["observer"]["cpu_ratio"] == pytest.approx(0.002, rel=0.01)
+
+
+def test_an_engine_without_a_limit_of_growth_is_said_to_have_none() -> None:
+    verdict = judged(plan_of(limits='growth_rate = "off"'))
+    assert "mine: no leak of memory would have been seen: it has no limit of growth" in verdict["visibility"]

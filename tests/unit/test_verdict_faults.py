@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 
 from soakd import histogram
+from soakd.model import may_decide
 from soakd.plan import Plan
 from soakd.records import Record
 from tests.recorded import MONO_S, Story, check, judged, made_up, plan_of, stamp, verdict_of
@@ -136,3 +137,47 @@ def test_an_engine_beside_a_fault_must_keep_its_latency(slow_ns: int, state: str
 def test_a_proxy_that_was_lost_makes_the_evidence_invalid() -> None:
     story = Story(incidents=[*ended(1.0), (60.0, {"what": "proxy_lost", "detail": "gone"})])
     assert check(judged(plan(), mine=story), "mine", "evidence.proxy")["verdict"] == "INVALID"
+
+
+@pytest.mark.parametrize(
+    ("role", "check_id", "decides"),
+    [
+        ("rival", "recovery.server", True),
+        ("rival", "growth.server_live_bytes", True),
+        ("rival", "recovery.server-kill", False),
+        ("subject", "recovery.server-kill", True),
+        ("control", "recovery.server", False),
+    ],
+)
+def test_a_fault_that_is_called_like_a_server_is_no_check_of_the_server(
+    role: str, check_id: str, decides: bool
+) -> None:
+    assert may_decide(role, check_id) is decides
+
+
+@pytest.mark.parametrize(
+    ("at_min", "lasts_min", "state", "why"),
+    [
+        (46, 90, "INCONCLUSIVE", "1 MB/h needs at least 2 h of load, 0.88 h were seen"),
+        (46, 10, "PASS", ""),
+        (46, 420, "INCONCLUSIVE", "faults on purpose took 68% of the load phase: growth was not seen then"),
+    ],
+)
+def test_growth_over_time_was_not_seen_while_faults_were_on(at_min: int, lasts_min: int, state: str, why: str) -> None:
+    duration = "3h" if lasts_min < 100 else "11h"
+    lasts_s = 60.0 * lasts_min
+    table = f'[[fault]]\nkind = "stop"\ntarget = "mine"\nat = "{at_min}min"\nduration = "{lasts_min}min"\n'
+    long = plan_of(duration=duration, every="20s", limits=f'growth_rate = "1MB/h"\n{table}')
+    begin_s = long.faults[0].at_s
+    about = {"fault": "stop@mine", "kind": "stop", "target": "mine", "on": "worker", "at_s": begin_s}
+    own = {"recovered_s": 0.5, "failed_operations": 0, "retried_operations": 0}
+    end = {
+        "took_place": True, "from_mono_s": MONO_S + begin_s, "until_mono_s": MONO_S + begin_s + lasts_s,
+        "healed_after_s": lasts_s, **own, "engines": {"mine": own},
+    }  # fmt: skip
+    told = [
+        (begin_s, {"what": "fault_begin", **about}), (begin_s + lasts_s, {"what": "fault_end", **about, **end}),
+    ]  # fmt: skip
+    growth = check(judged(long, mine=Story(incidents=told)), "mine", "growth.reachable_bytes")
+    assert growth["verdict"] == state
+    assert why in growth.get("reason", "")

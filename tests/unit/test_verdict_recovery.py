@@ -1,7 +1,10 @@
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from soakd import config
+from soakd.plan import make_plan
 from soakd.records import Record
 from tests.recorded import ServerStory, Story, check, judged, plan_of, with_engine
 
@@ -106,3 +109,15 @@ def test_the_slowest_of_several_recoveries_counts() -> None:
 def test_a_server_that_is_gone_again_at_once_is_asked_about_when_it_stays() -> None:
     story = Story(server=ServerStory(outages=((60.0, 1.0), (63.0, 1.0))), fails=((60.0, 64.0),))
     assert states(judged(JUDGED, mine=story)) == {"server": "PASS", "operations": "PASS"}
+
+
+@pytest.mark.parametrize("at_s", [3600.0, 3605.0, 3615.0])
+def test_a_stretch_in_which_nothing_was_due_has_not_failed(at_s: float) -> None:
+    """One operation every 20 s, a sample every 10 s: in every second stretch there is none."""
+    text = plan_of(duration="3h", every="10s", limits='growth_rate = "10MB/h"').config.text
+    slow = make_plan(config.parse(text.replace("rate = 1000", "rate = 0.05"), source="s.toml", folder=Path.cwd()))
+    assert slow.engines[0].rate_per_s == 0.05
+    story = Story(server=ServerStory(outages=((at_s, 2.0),)))
+    assert check(judged(slow, mine=story), "mine", "recovery.operations")["verdict"] == "PASS"
+    stuck = Story(server=ServerStory(outages=((at_s, 2.0),)), operations=lambda t_s: int(0.05 * min(t_s, at_s)))
+    assert check(judged(slow, mine=stuck), "mine", "recovery.operations")["verdict"] == "FAIL"

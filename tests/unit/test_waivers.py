@@ -351,3 +351,26 @@ def test_before_a_run_a_waiver_that_will_lapse_is_warned_of(tmp_path: Path) -> N
     found = [(f.level, f.text) for f in outlook(make_plan(config.parse(CONFIG, source="s", folder=tmp_path)))]
     (told,) = [text for level, text in found if level == "warning" and text.startswith("waiver")]
     assert told.startswith('waiver "msgpack": expires on 2020-01-31, and the run ends on ')
+
+
+@pytest.mark.parametrize(("jump", "state"), [(0.0, "PASS"), (4e8, "FAIL")])
+def test_what_a_life_gained_is_listed_by_the_operations_of_one_life(jump: float, state: str) -> None:
+    """Ten bytes of each operation are known; of four restarts each gives back what there was."""
+    day = plan_of(
+        duration="24h", every="2min",
+        limits='growth_per_operation = "1B"\ntotal_growth = "20MB"\nreturn_to_baseline = "off"\nrestarts = 9',
+    )  # fmt: skip
+    restarts = tuple(3600.0 * hour for hour in (5, 10, 15, 20))
+
+    def grows(t_s: float, operations: float) -> float:
+        begun_s = max((at_s for at_s in restarts if at_s <= t_s), default=600.0)
+        return 1e4 * max(0.0, t_s - begun_s) + (jump if 12 <= t_s / 3600 < 15 else 0.0)
+
+    known = waiver(
+        engine="mine", checks=(*GROWTH, "total_growth.reachable_bytes"), at_most=10.6, at_most_unit="bytes/operation"
+    )
+    plan = with_waivers(day, known)
+    verdict = verdict_of(plan, made_up(plan, {"mine": Story(python=grows, restarts=restarts)}))
+    assert verdict["verdict"] == state, verdict["summary"]
+    told = check(verdict, "mine", "total_growth.reachable_bytes")["reason"]
+    assert ("210 MB are listed" in told) is (state == "FAIL")
