@@ -101,14 +101,16 @@ def _unfinished(options: argparse.Namespace) -> RunDir | None:
     Raises:
         JournalError: it names a run, and there is none.
     """
-    named = Path(options.resume or options.run_dir or options.runs)
-    if (named / rundir.JOURNAL).is_file():
-        return RunDir(named)
-    if options.resume and not named.is_dir():
-        return rundir.find(options.resume, Path(options.runs))
-    if options.run_dir and not options.resume:
-        return None
-    return next((run for run in reversed(rundir.list_runs(named)) if not is_finished(run)), None)
+    if options.resume:
+        runs = rundir.list_runs(Path(options.resume))
+        if not runs:
+            return rundir.find(options.resume, Path(options.runs))
+    elif options.run_dir:
+        named = RunDir(Path(options.run_dir))
+        return named if named.journal.is_file() else None
+    else:
+        runs = rundir.list_runs(Path(options.runs))
+    return next((run for run in reversed(runs) if not is_finished(run)), None)
 
 
 def _resume(run: RunDir, options: argparse.Namespace) -> int:

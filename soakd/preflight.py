@@ -21,6 +21,7 @@ import psutil
 
 from soakd.analysis.rules import LEAST_HOURS, LEAST_OPERATIONS, RESOLUTION_BYTES
 from soakd.backends import check, private
+from soakd.faultplan import touched
 from soakd.host.preparation import unprepared
 from soakd.interpreters import import_folder, refusals, worker_environment
 from soakd.kinds import KINDS
@@ -132,7 +133,7 @@ def outlook(plan: Plan) -> Iterator[Finding]:
     yield from _waivers(plan, time.time() + plan.duration_s)
     for engine in plan.engines:
         if engine.config.is_judged:
-            yield Finding("note", f"{engine.config.name}: {_visible_from(engine)}")
+            yield Finding("note", f"{engine.config.name}: {_visible_from(engine, _free_of_faults_s(plan, engine))}")
 
 
 def _nothing_judged(plan: Plan) -> Iterator[Finding]:
@@ -159,7 +160,14 @@ def _waivers(plan: Plan, ends_s: float) -> Iterator[Finding]:
             yield Finding("note", f'waiver "{waiver.name}": holds until {waiver.expires}: {waiver.reason}')
 
 
-def _visible_from(engine: EnginePlan) -> str:
+def _free_of_faults_s(plan: Plan, engine: EnginePlan) -> float:
+    """Return how much of an engine's load phase no fault that is planned takes, at least; recovery comes besides."""
+    configs = [one.config for one in plan.engines]
+    mine = [fault for fault in plan.faults if engine.config.name in touched(configs, fault.target, fault.on)]
+    return engine.load.duration_s - sum(fault.duration_s for fault in mine)
+
+
+def _visible_from(engine: EnginePlan, free_s: float) -> str:
     limits, resolution = engine.config.limits, RESOLUTION_BYTES["reachable_bytes"]
     per_operation, hourly = limits.growth_per_operation_bytes, limits.growth_rate_bytes_per_h
     load = format_duration(engine.load.duration_s)
@@ -172,8 +180,10 @@ def _visible_from(engine: EnginePlan) -> str:
             f"operations, {format_duration(needed_s)} at {engine.rate_per_s:g}/s; the load phase is {load}"
         )
     hours = max(LEAST_HOURS, resolution / (hourly or 1e6))
-    seen = "is visible" if hours * 3600 <= engine.load.duration_s else "cannot be passed or failed"
-    return f"a leak of {format_rate(hourly or 1e6)} {seen}: it takes {hours:.3g} h of load; the load phase is {load}"
+    seen = "is visible" if hours * 3600 <= free_s else "cannot be passed or failed"
+    besides = f", {format_duration(free_s)} of it free of faults" if free_s < engine.load.duration_s else ""
+    takes = f"it takes {hours:.3g} h of load; the load phase is {load}{besides}"
+    return f"a leak of {format_rate(hourly or 1e6)} {seen}: {takes}"
 
 
 def _check_folder(plan: Plan, run_path: Path, left_ratio: float = 1.0) -> Iterator[Finding]:

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import psutil
 
+from soakd.unitfiles import HIDDEN
+
 ROOT = Path(__file__).parent.parent
 CACHED = ROOT / ".tools" / "systemd-root"
 SOURCE = "/opt/soakd-source"
@@ -66,6 +68,8 @@ def why_not() -> str | None:
     """Say why no systemd can be booted here; None where one can."""
     if os.geteuid() != 0:
         return "booting a systemd needs root"
+    if any(Path(sys.prefix).resolve().is_relative_to(hidden) for hidden in HIDDEN):
+        return f"{sys.prefix}: the service has a /tmp of its own, and would not see this environment"
     if missing := [name for name in ("unshare", "nsenter", "pivot_root", "ip") if shutil.which(name) is None]:
         return f"booting a systemd needs {', '.join(missing)}"
     probe = ["unshare", "--pid", "--mount", "--uts", "--ipc", "--net", "--cgroup", "--fork", "true"]

@@ -23,11 +23,11 @@ from soakd.analysis.rules import (
     LIVE_SIGNALS,
     RESOLUTION_BYTES,
 )
-from soakd.analysis.rundata import EngineData, Series
+from soakd.analysis.rundata import EngineData, Series, running_total
 from soakd.analysis.series import MIN_SAMPLES, extent
 
-LEAST_SEEN = 0.5
-"""So much of the time must be free of faults for a rate over time to pass."""
+MOST_UNSEEN = 0.5
+"""So much of the time, or of the operations, may fall into faults on purpose for a rate to pass."""
 SLOWER = 0.6
 """A warm-up leaves less than this part of a third's growth to the next."""
 
@@ -91,13 +91,11 @@ def hourly_answer(data: EngineData, series: Series, limit: float, resolution: fl
     hours = series.t_s / 3600.0
     growth = judge_growth(hours, series.y, series.segment, limit=limit)
     span = extent(hours)
-    seen = span - data.hours_in_faults(series)
+    seen = span - data.gained_in_faults(series.t_s, hours)
     too_short = f"too short: {limit / 1e6:g} MB/h needs at least {LEAST_HOURS:g} h of load, {seen:.2g} h were seen"
     axes = axes_of(data, series)
     is_short = seen < LEAST_HOURS
-    still = _standing_still(axes) if len(axes.y) else ""  # soakd itself does no operations
-    if seen < LEAST_SEEN * span:
-        still = f"faults on purpose took {1.0 - seen / span:.0%} of the load phase: growth was not seen then"
+    still = _in_faults(data, hourly=True) or (_standing_still(axes) if len(axes.y) else "")  # soakd does no operations
     return Answer(
         growth=growth, limit=limit, unit="bytes/hour", span=span, resolution=resolution,
         too_short=too_short if is_short else still, slowing=is_short and _slows_down(series),
@@ -124,7 +122,7 @@ def operation_answer(data: EngineData, series: Series, limit: float, resolution:
     too_few = f"too few: {span:,.0f} operations were seen, {LEAST_OPERATIONS:,} are needed"
     return Answer(
         growth=growth, limit=limit, unit="bytes/operation", span=span, resolution=resolution,
-        too_short=too_few if span < LEAST_OPERATIONS else _standing_still(axes),
+        too_short=too_few if span < LEAST_OPERATIONS else _in_faults(data, hourly=False) or _standing_still(axes),
         other=over_the_other(axes, growth, hourly=False, limit=limit), explained_by=explained_by(axes, growth),
     )  # fmt: skip
 
@@ -134,6 +132,17 @@ def _standing_still(axes: Axes) -> str:
     share = longest_standstill(axes)
     still = f"operations stood still for {share:.0%} of the load phase: growth under load was not seen then"
     return still if share > STOOD_STILL else ""
+
+
+def _in_faults(data: EngineData, *, hourly: bool) -> str:
+    """Most of the load phase, or of its operations, in faults on purpose: nothing of what grew then was seen."""
+    counter = data.in_load("operations_total")
+    if len(counter) < MIN_SAMPLES:
+        return ""
+    x = counter.t_s if hourly else running_total(counter)
+    share = data.gained_in_faults(counter.t_s, x) / max(extent(x), 1.0)
+    what = "of the load phase" if hourly else "of the operations"
+    return f"{share:.0%} {what} fell into faults on purpose: growth was not seen then" if share > MOST_UNSEEN else ""
 
 
 def _with_time_left(check: Check, signal: str, room: Room | None) -> Check:

@@ -61,7 +61,9 @@ def observer(run: RunData, growth: Check, checks: Mapping[str, Sequence[Check]])
         cpu, resident = run.own.signal("cpu_s_total"), run.own.signal("rss_bytes")
         if len(cpu) >= 2:
             took_s, steps_s = (np.diff(values)[np.diff(cpu.segment) == 0] for values in (cpu.y, cpu.t_s))
-            found["cpu_ratio"] = round_number(float(np.sum(took_s) / np.sum(steps_s)), 3) if len(steps_s) else None
+            found["cpu_ratio"] = (
+                round_number(float(np.sum(took_s) / np.sum(steps_s)), 3) if np.sum(steps_s) > 0.0 else None
+            )
         if len(resident):
             found["resident_bytes"] = float(resident.y[-1])
         for signal in ("live_bytes", "reachable_bytes"):

@@ -16,7 +16,7 @@ from soakd.model import LOADED_PHASES, State
 from soakd.units import format_duration
 
 DUE = 5.0
-"""So many operations are due in a stretch that is judged, on average: a stair of `step` has 0.4 times the rate."""
+"""So many at the mean rate are due for certain, and late where none was done: a stair has 0.4 times the rate."""
 
 Finding = tuple[State, float | None, str]
 """The answer for one outage, seconds where they are known, and why."""
@@ -102,8 +102,8 @@ def _until_clean(data: EngineData, stretches: list[tuple[float, float]]) -> Iter
 def _stretches(data: EngineData, from_s: float, to_s: float) -> Iterator[tuple[float, float]]:
     """Yield the stretches between samples under load in some time: begin, and the share of operations that failed.
 
-    A stretch in which nothing was done counts as one in which everything failed; one across lives is left out. Each is
-    so long that some operations are due in it, whatever the profile.
+    One across lives is left out. Where nothing was done, a stretch goes on until some operations were due in it for
+    certain, whatever the profile: then everything counts as failed.
     """
     operations, errors = data.signal("operations_total"), data.signal("errors_total")
     if not len(operations) or not len(errors):
@@ -115,7 +115,6 @@ def _stretches(data: EngineData, from_s: float, to_s: float) -> Iterator[tuple[f
         for i in np.flatnonzero((t_s >= max(from_s, phase.start_s)) & (t_s <= min(to_s, phase.end_s))):
             if begin is None or life[begin] != life[i]:
                 begin = int(i)
-            elif t_s[i] - t_s[begin] >= least_s:
-                done = float(operations.y[i] - operations.y[begin])
+            elif (done := float(operations.y[i] - operations.y[begin])) > 0.0 or t_s[i] - t_s[begin] >= least_s:
                 yield float(t_s[begin]), float(failed[i] - failed[begin]) / done if done > 0 else 1.0
                 begin = int(i)

@@ -249,13 +249,14 @@ class EngineData:
             if fault.from_s is not None and (not on or fault.on in on):
                 yield fault.from_s, self.plan.load.end_s if fault.until_s is None else fault.until_s
 
-    def hours_in_faults(self, series: Series) -> float:
-        """Return for how many hours faults were on between the first and the last sample of a series."""
-        if not len(series):
+    def gained_in_faults(self, t_s: FloatArray, x: FloatArray) -> float:
+        """Return what something that never falls, both shape (n,), gained while faults were on; each moment once."""
+        if not len(t_s):
             return 0.0
-        edges = np.clip(sorted(self.fault_windows()), series.t_s[0], series.t_s[-1]).reshape(-1, 2)
-        before = np.maximum.accumulate(np.concatenate(([-np.inf], edges[:, 1])))[:-1]
-        return float(np.sum(np.maximum(0.0, edges[:, 1] - np.maximum(edges[:, 0], before)))) / 3600.0
+        edges = np.array(sorted(self.fault_windows()), dtype=np.float64).reshape(-1, 2)
+        ended_s = np.maximum.accumulate(np.concatenate(([-np.inf], edges[:, 1])))
+        begun_s = np.maximum(edges[:, 0], ended_s[:-1])
+        return float(np.sum(np.maximum(0.0, np.interp(edges[:, 1], t_s, x) - np.interp(begun_s, t_s, x))))
 
     def in_a_fault(self, from_s: FloatArray, until_s: FloatArray) -> BoolArray:
         """Tell which stretches of time, each shape (n,), a fault had a part in."""

@@ -1,7 +1,7 @@
 """The checks of an engine beside growth: errors, latency, rate, processor, crashes, what comes back."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -81,12 +81,21 @@ def _total_growth(data: EngineData) -> Check:
         return Check(id=check_id, verdict="PASS", decides=False, reason="switched off")
 
     def judge(part: Series) -> Check:
-        return below(check_id, round_number(level_difference(part)), limit, "bytes", missing="too few samples")
+        gain = level_difference(part)
+        return below(check_id, round_number(gain.gained if gain else None), limit, "bytes", missing="too few samples")
 
     return judge_beside_cache(data, series, judge)
 
 
-def level_difference(series: Series) -> float | None:
+class Gain(NamedTuple):
+    """Bytes that a life gained between two moments, in seconds since the origin."""
+
+    gained: float
+    from_s: float
+    to_s: float
+
+
+def level_difference(series: Series) -> Gain | None:
     """Return what the worst life gained: the median of its last tenth less that of the first tenth after warm-up.
 
     None with too few samples. A restart gives back what a life gained: levels of different lives are not compared.
@@ -95,12 +104,14 @@ def level_difference(series: Series) -> float | None:
     return max((_gained(life) for life in lives), default=None)
 
 
-def _gained(life: Series) -> float:
+def _gained(life: Series) -> Gain:
     share = (life.t_s - life.t_s[0]) / np.ptp(life.t_s)
-    first = life.y[(share >= WARM_UP_SHARE) & (share <= WARM_UP_SHARE + 0.1)]
+    first = np.flatnonzero((share >= WARM_UP_SHARE) & (share <= WARM_UP_SHARE + 0.1))
     if not len(first):  # a snapshot kept the others waiting
-        first = life.y[share >= WARM_UP_SHARE][:1]
-    return float(np.median(life.y[share >= 0.9]) - np.median(first))
+        first = np.flatnonzero(share >= WARM_UP_SHARE)[:1]
+    last = np.flatnonzero(share >= 0.9)
+    levels, moments = (tuple(float(np.median(x[part])) for part in (first, last)) for x in (life.y, life.t_s))
+    return Gain(levels[1] - levels[0], *moments)
 
 
 def _return_to_baseline(data: EngineData) -> Check:

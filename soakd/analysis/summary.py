@@ -62,10 +62,11 @@ def visibility(run: RunData, checks: Mapping[str, Sequence[Check]], harness: str
         leak = next(iter(deciding), None) if not waived else None
         least = leak.more.get("minimum_detectable") if leak else None
         if leak is not None and least is not None:
-            yield f"{_judged_part(data)}: a leak of {_rate_words(least, leak, data)} would have been seen"
+            beside = " outside of the faults" if data.faults else ""
+            yield f"{_judged_part(data)}: a leak of {_rate_words(least, leak, data)} would have been seen{beside}"
         limits = data.plan.config.limits
         if limits.growth_rate_bytes_per_h is None and limits.growth_per_operation_bytes is None:
-            yield f"{data.name}: no leak of memory would have been seen: it has no limit of growth"
+            yield f"{data.name}: no rate of growth was judged: growth_rate and growth_per_operation are off"
         yield from hidden_words(data, checks[data.name])
     if harness is not None:
         yield harness

@@ -107,8 +107,8 @@ def _check_engine(data: EngineData, outlook: Outlook, memory: float | None) -> l
 
 def _room(data: EngineData, memory: float | None) -> Room:
     """Return what the engine may still grow."""
-    limit, grown = data.plan.config.limits.total_growth_bytes, level_difference(data.in_load(data.leak_signal))
-    return Room(total_growth=None if limit is None else limit - max(0.0, grown or 0.0), memory=memory)
+    limit, gain = data.plan.config.limits.total_growth_bytes, level_difference(data.in_load(data.leak_signal))
+    return Room(total_growth=None if limit is None else limit - max(0.0, gain.gained if gain else 0.0), memory=memory)
 
 
 def _compared(run: RunData, checks: Mapping[str, Sequence[Check]]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from packaging.version import InvalidVersion
 
 from soakd.analysis.check import Check, is_failing, round_number
 from soakd.analysis.rundata import EngineData, RunData, Series, running_total
+from soakd.analysis.service_checks import level_difference
 from soakd.analysis.sites import attribution
 from soakd.settings import Waiver
 from soakd.waiverfile import WAIVABLE
@@ -265,17 +266,16 @@ def _in_unit_of(check: Check, data: EngineData, most: float, unit: str) -> float
 def _seen(data: EngineData, check_id: str) -> tuple[float, float]:
     """Return the operations and hours in which what a check is about may have grown.
 
-    A rate: of the load phase. Bytes that one life kept: of the longest life, or of the last one up to the close phase.
+    A rate: in the load phase. Total growth: between the levels that it is the difference of. What is left at the end:
+    in the last life, up to the close phase.
     """
-    load = data.plan.load
-    if check_id.startswith("total_growth."):
-        lives = [_done(life, load.start_s, load.end_s) for life in data.signal("operations_total").lives()]
-        return max((done for done, _ in lives), default=0.0), max((hours for _, hours in lives), default=0.0)
+    load, counter = data.plan.load, data.signal("operations_total")
     if check_id == "return_to_baseline":
-        last = [*data.signal("operations_total").lives()][-1:]
+        last = [*counter.lives()][-1:]
         return _done(last[0], load.start_s, data.plan.phases[-1].start_s) if last else (0.0, 0.0)
-    counter = data.signal("operations_total")
-    return _done(dataclasses.replace(counter, y=running_total(counter)), load.start_s, load.end_s)
+    gain = level_difference(data.in_load(data.leak_signal)) if check_id.startswith("total_growth.") else None
+    start_s, end_s = (gain.from_s, gain.to_s) if gain else (load.start_s, load.end_s)
+    return _done(dataclasses.replace(counter, y=running_total(counter)), start_s, end_s)
 
 
 def _done(counter: Series, start_s: float, end_s: float) -> tuple[float, float]:

@@ -347,18 +347,22 @@ def test_a_run_to_resume_is_named_as_everywhere(tmp_path: Path, capsys: pytest.C
     assert f"soakd: {runs / 'a-run'}: left unfinished" in capsys.readouterr().err
 
 
-def test_a_name_that_no_run_has_begins_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("named", ["a-rum", "latest", "{folder}"])
+def test_what_names_no_run_begins_none(tmp_path: Path, capsys: pytest.CaptureFixture[str], named: str) -> None:
     config, runs = tmp_path / "soak.toml", tmp_path / "runs"
+    (tmp_path / "lost").mkdir()
+    given = named.format(folder=tmp_path / "lost")
     config.write_text(PLAN.config.text, encoding="utf-8")
-    assert cli.main(["run", str(config), "--runs", str(runs), "--resume", "a-rum"]) == 5
-    assert capsys.readouterr().err == f"soakd: a-rum: no run there, and none of that name in {runs}\n"
+    assert cli.main(["run", str(config), "--runs", str(runs), "--resume", given]) == 5
+    assert capsys.readouterr().err == f"soakd: {given}: no run there, and none of that name in {runs}\n"
     assert not runs.exists()
 
 
 def test_a_gap_before_any_engine_was_ready_is_told_and_costs_nothing(tmp_path: Path) -> None:
     first = [Record(kind="hello", engine="mine", segment=0, at=stamp(-602.0), body={"pid": 50})]
     resumed = resumption.look_back(written(tmp_path / "run.db", first), stamp(-3.0), BOOT)
-    assert (resumed.gap_s, resumed.too_late) == (pytest.approx(599.0), False)
+    assert resumed.gap_s == pytest.approx(599.0)
+    assert not resumed.too_late
     lives = {name: past.next_segment for name, past in resumed.engines.items()}
     later = [
         dataclasses.replace(record, segment=lives.get(record.engine, resumed.life)) for record in made_up(PLAN)

@@ -390,4 +390,4 @@ def test_the_daemons_share_of_the_processor_is_that_of_its_lives() -> None:
 
 def test_an_engine_without_a_limit_of_growth_is_said_to_have_none() -> None:
     verdict = judged(plan_of(limits='growth_rate = "off"'))
-    assert "mine: no leak of memory would have been seen: it has no limit of growth" in verdict["visibility"]
+    assert "mine: no rate of growth was judged: growth_rate and growth_per_operation are off" in verdict["visibility"]

@@ -121,3 +121,12 @@ def test_a_stretch_in_which_nothing_was_due_has_not_failed(at_s: float) -> None:
     assert check(judged(slow, mine=story), "mine", "recovery.operations")["verdict"] == "PASS"
     stuck = Story(server=ServerStory(outages=((at_s, 2.0),)), operations=lambda t_s: int(0.05 * min(t_s, at_s)))
     assert check(judged(slow, mine=stuck), "mine", "recovery.operations")["verdict"] == "FAIL"
+
+
+@pytest.mark.parametrize(("rate", "late_s"), [(0.1, 43.0), (0.2, 28.0)])
+def test_a_client_that_is_late_is_seen_at_a_low_rate_too(rate: float, late_s: float) -> None:
+    text = plan_of(duration="3h", every="10s", limits='growth_rate = "10MB/h"').config.text
+    slow = make_plan(config.parse(text.replace("rate = 1000", f"rate = {rate}"), source="s.toml", folder=Path.cwd()))
+    late = Story(server=ServerStory(outages=((3605.0, 2.0),)), fails=((3605.0, 3607.0 + late_s),))
+    found = check(judged(slow, mine=late), "mine", "recovery.operations")
+    assert (found["verdict"], found["estimate"] > 20.0) == ("FAIL", True)
