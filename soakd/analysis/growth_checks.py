@@ -136,8 +136,7 @@ def _standing_still(axes: Axes) -> str:
 
 def _in_faults(data: EngineData, *, hourly: bool) -> str:
     """Most of the load phase, or of its operations, in faults on purpose: nothing of what grew then was seen."""
-    counter = data.in_load("operations_total")
-    if len(counter) < MIN_SAMPLES:
+    if not data.faults or len(counter := data.in_load("operations_total")) < MIN_SAMPLES:
         return ""
     x = counter.t_s if hourly else running_total(counter)
     share = data.gained_in_faults(counter.t_s, x) / max(extent(x), 1.0)

@@ -4,14 +4,12 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from soakd.analysis.check import Check, round_number
 from soakd.analysis.growth_checks import hourly_answer
 from soakd.analysis.outlook import Outlook, growth_as_of
 from soakd.analysis.rules import LEAST_HOURS, RESOLUTION_BYTES
-from soakd.analysis.rundata import EngineData, RunData, Series
-from soakd.analysis.series import MIN_SAMPLES
+from soakd.analysis.rundata import EngineData, RunData, Series, running_total
+from soakd.analysis.series import MIN_SAMPLES, extent
 from soakd.units import format_rate
 
 OWN_LIMIT_BYTES_PER_H = 1e6
@@ -59,11 +57,8 @@ def observer(run: RunData, growth: Check, checks: Mapping[str, Sequence[Check]])
     found: dict[str, Any] = {}
     if run.own is not None:
         cpu, resident = run.own.signal("cpu_s_total"), run.own.signal("rss_bytes")
-        if len(cpu) >= 2:
-            took_s, steps_s = (np.diff(values)[np.diff(cpu.segment) == 0] for values in (cpu.y, cpu.t_s))
-            found["cpu_ratio"] = (
-                round_number(float(np.sum(took_s) / np.sum(steps_s)), 3) if np.sum(steps_s) > 0.0 else None
-            )
+        if whole_s := extent(cpu.t_s):
+            found["cpu_ratio"] = round_number(extent(running_total(cpu)) / whole_s, 3)
         if len(resident):
             found["resident_bytes"] = float(resident.y[-1])
         for signal in ("live_bytes", "reachable_bytes"):

@@ -22,17 +22,19 @@ def plan(limits: str = "") -> Plan:
     return plan_of(limits=f'growth_per_operation = "16B"\nlatency_p95 = "1ms"\n{limits}\n{table}')
 
 
-def ended(recovered_s: float | None, **more: Any) -> list[tuple[float, dict[str, Any]]]:
-    """The records of a fault that was recovered from after so many seconds, or never."""
-    about = {"fault": NAME, "kind": "kill", "target": "mine", "on": "worker", "at_s": AT_S}
-    until_s = AT_S + (40.0 if recovered_s is None else recovered_s)
+def ended(
+    recovered_s: float | None, *, kind: str = "kill", at_s: float = AT_S, lasts_s: float = 0.0, **more: Any
+) -> list[tuple[float, dict[str, Any]]]:
+    """The records of a fault that was healed after `lasts_s`, and recovered from so many seconds later, or never."""
+    about = {"fault": f"{kind}@mine", "kind": kind, "target": "mine", "on": "worker", "at_s": at_s}
+    until_s = at_s + lasts_s + (40.0 if recovered_s is None else recovered_s)
     own = {} if recovered_s is None else {"recovered_s": recovered_s}
     own |= {"failed_operations": 7, "retried_operations": 3}
     body = {
-        "took_place": True, "from_mono_s": MONO_S + AT_S, "until_mono_s": MONO_S + until_s, "healed_after_s": 0.0,
+        "took_place": True, "from_mono_s": MONO_S + at_s, "until_mono_s": MONO_S + until_s, "healed_after_s": lasts_s,
         "detected_s": 0.2, **own, "engines": {"mine": own}, **more,
     }  # fmt: skip
-    return [(AT_S, {"what": "fault_begin", **about}), (until_s, {"what": "fault_end", **about, **body})]
+    return [(at_s, {"what": "fault_begin", **about}), (until_s, {"what": "fault_end", **about, **body})]
 
 
 def recovery(verdict: dict[str, Any]) -> dict[str, Any]:
@@ -176,16 +178,7 @@ def test_growth_was_not_seen_while_faults_were_on(
 ) -> None:
     table = f'[[fault]]\nkind = "stop"\ntarget = "mine"\nat = "{at_min}min"\nduration = "{lasts_min}min"\n'
     long = plan_of(duration=duration, every="20s", limits=f"{limit}\n{table}")
-    begin_s, lasts_s = long.faults[0].at_s, 60.0 * lasts_min
-    about = {"fault": "stop@mine", "kind": "stop", "target": "mine", "on": "worker", "at_s": begin_s}
-    own = {"recovered_s": 0.5, "failed_operations": 0, "retried_operations": 0}
-    end = {
-        "took_place": True, "from_mono_s": MONO_S + begin_s, "until_mono_s": MONO_S + begin_s + lasts_s,
-        "healed_after_s": lasts_s, **own, "engines": {"mine": own},
-    }  # fmt: skip
-    told = [
-        (begin_s, {"what": "fault_begin", **about}), (begin_s + lasts_s, {"what": "fault_end", **about, **end}),
-    ]  # fmt: skip
+    told = ended(0.5, kind="stop", at_s=long.faults[0].at_s, lasts_s=60.0 * lasts_min)
     verdict = judged(long, mine=Story(incidents=told))
     growth = check(verdict, "mine", "growth.reachable_bytes")
     assert (growth["verdict"], growth.get("reason")) == (("INCONCLUSIVE", why) if why else ("PASS", None))

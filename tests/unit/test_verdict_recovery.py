@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from soakd import config
-from soakd.plan import make_plan
+from soakd.plan import Plan, make_plan
 from soakd.records import Record
 from tests.recorded import ServerStory, Story, check, judged, plan_of, with_engine
 
@@ -111,12 +111,18 @@ def test_a_server_that_is_gone_again_at_once_is_asked_about_when_it_stays() -> N
     assert states(judged(JUDGED, mine=story)) == {"server": "PASS", "operations": "PASS"}
 
 
+def at_rate(per_s: float) -> Plan:
+    """Three hours at so many operations a second, with a sample every 10 s."""
+    text = plan_of(duration="3h", every="10s", limits='growth_rate = "10MB/h"').config.text
+    slow = make_plan(config.parse(text.replace("rate = 1000", f"rate = {per_s}"), source="s.toml", folder=Path.cwd()))
+    assert slow.engines[0].rate_per_s == per_s
+    return slow
+
+
 @pytest.mark.parametrize("at_s", [3600.0, 3605.0, 3615.0])
 def test_a_stretch_in_which_nothing_was_due_has_not_failed(at_s: float) -> None:
     """One operation every 20 s, a sample every 10 s: in every second stretch there is none."""
-    text = plan_of(duration="3h", every="10s", limits='growth_rate = "10MB/h"').config.text
-    slow = make_plan(config.parse(text.replace("rate = 1000", "rate = 0.05"), source="s.toml", folder=Path.cwd()))
-    assert slow.engines[0].rate_per_s == 0.05
+    slow = at_rate(0.05)
     story = Story(server=ServerStory(outages=((at_s, 2.0),)))
     assert check(judged(slow, mine=story), "mine", "recovery.operations")["verdict"] == "PASS"
     stuck = Story(server=ServerStory(outages=((at_s, 2.0),)), operations=lambda t_s: int(0.05 * min(t_s, at_s)))
@@ -125,8 +131,6 @@ def test_a_stretch_in_which_nothing_was_due_has_not_failed(at_s: float) -> None:
 
 @pytest.mark.parametrize(("rate", "late_s"), [(0.1, 43.0), (0.2, 28.0)])
 def test_a_client_that_is_late_is_seen_at_a_low_rate_too(rate: float, late_s: float) -> None:
-    text = plan_of(duration="3h", every="10s", limits='growth_rate = "10MB/h"').config.text
-    slow = make_plan(config.parse(text.replace("rate = 1000", f"rate = {rate}"), source="s.toml", folder=Path.cwd()))
     late = Story(server=ServerStory(outages=((3605.0, 2.0),)), fails=((3605.0, 3607.0 + late_s),))
-    found = check(judged(slow, mine=late), "mine", "recovery.operations")
+    found = check(judged(at_rate(rate), mine=late), "mine", "recovery.operations")
     assert (found["verdict"], found["estimate"] > 20.0) == ("FAIL", True)

@@ -353,24 +353,27 @@ def test_before_a_run_a_waiver_that_will_lapse_is_warned_of(tmp_path: Path) -> N
     assert told.startswith('waiver "msgpack": expires on 2020-01-31, and the run ends on ')
 
 
-@pytest.mark.parametrize(("jump", "state"), [(0.0, "PASS"), (4e8, "FAIL")])
-def test_what_a_life_gained_is_listed_by_the_operations_of_one_life(jump: float, state: str) -> None:
-    """Ten bytes of each operation are known; of four restarts each gives back what there was."""
+def ten_bytes_known(story: Story) -> dict[str, Any]:
+    """Judge a day of restarts of which ten bytes of each operation, and a little more, are listed."""
     day = plan_of(
         duration="24h", every="2min",
         limits='growth_per_operation = "1B"\ntotal_growth = "20MB"\nreturn_to_baseline = "off"\nrestarts = 9',
     )  # fmt: skip
+    total = (*GROWTH, "total_growth.reachable_bytes")
+    plan = with_waivers(day, waiver(engine="mine", checks=total, at_most=10.6, at_most_unit="bytes/operation"))
+    return verdict_of(plan, made_up(plan, {"mine": story}))
+
+
+@pytest.mark.parametrize(("jump", "state"), [(0.0, "PASS"), (4e8, "FAIL")])
+def test_what_a_life_gained_is_listed_by_the_operations_of_one_life(jump: float, state: str) -> None:
+    """Ten bytes of each operation are known; of four restarts each gives back what there was."""
     restarts = tuple(3600.0 * hour for hour in (5, 10, 15, 20))
 
     def grows(t_s: float, operations: float) -> float:
         begun_s = max((at_s for at_s in restarts if at_s <= t_s), default=600.0)
         return 1e4 * max(0.0, t_s - begun_s) + (jump if 12 <= t_s / 3600 < 15 else 0.0)
 
-    known = waiver(
-        engine="mine", checks=(*GROWTH, "total_growth.reachable_bytes"), at_most=10.6, at_most_unit="bytes/operation"
-    )
-    plan = with_waivers(day, known)
-    verdict = verdict_of(plan, made_up(plan, {"mine": Story(python=grows, restarts=restarts)}))
+    verdict = ten_bytes_known(Story(python=grows, restarts=restarts))
     assert verdict["verdict"] == state, verdict["summary"]
     total = check(verdict, "mine", "total_growth.reachable_bytes")
     assert ("waived" in total) is (state == "PASS")
@@ -379,10 +382,6 @@ def test_what_a_life_gained_is_listed_by_the_operations_of_one_life(jump: float,
 @pytest.mark.parametrize("restart_h", [4, 20])
 def test_a_short_life_is_allowed_what_a_short_life_may_gain(restart_h: int) -> None:
     """A step of 600 MB in a life of four hours, beside one of twenty hours that gains as much by what is known."""
-    day = plan_of(
-        duration="24h", every="2min",
-        limits='growth_per_operation = "1B"\ntotal_growth = "20MB"\nreturn_to_baseline = "off"\nrestarts = 9',
-    )  # fmt: skip
     again_s = 3600.0 * restart_h
     begin_s, end_s = (600.0, again_s) if restart_h == 4 else (again_s, 86_000.0)
 
@@ -390,10 +389,6 @@ def test_a_short_life_is_allowed_what_a_short_life_may_gain(restart_h: int) -> N
         step = 6e8 if begin_s + 0.5 * (end_s - begin_s) <= t_s < end_s else 0.0
         return 1e4 * max(0.0, t_s - (again_s if t_s >= again_s else 600.0)) + step
 
-    known = waiver(
-        engine="mine", checks=(*GROWTH, "total_growth.reachable_bytes"), at_most=10.6, at_most_unit="bytes/operation"
-    )
-    plan = with_waivers(day, known)
-    verdict = verdict_of(plan, made_up(plan, {"mine": Story(python=grows, restarts=(again_s,))}))
+    verdict = ten_bytes_known(Story(python=grows, restarts=(again_s,)))
     total = check(verdict, "mine", "total_growth.reachable_bytes")
     assert (total["verdict"], "waived" in total, total["estimate"] > 6e8) == ("FAIL", False, True)
