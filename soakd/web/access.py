@@ -1,4 +1,4 @@
-"""Who may change something, and how many may ask at once."""
+"""Who may change something."""
 
 import asyncio
 import hmac
@@ -8,11 +8,9 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
+from soakd.web.connections import Connections
+
 READING = frozenset({"GET", "HEAD"})
-MOST_CONNECTIONS = 100
-"""More are closed unanswered: each is a file descriptor of the daemon's."""
-FIRST_REQUEST_WITHIN_S = 10.0
-"""A connection that has not brought a whole request by then is closed."""
 REFUSAL = "this needs the run's token: Authorization: Bearer TOKEN"
 MOST_COMPLAINTS = 20
 """aiohttp logs what it cannot read; of a flood only the first are told."""
@@ -25,7 +23,8 @@ class Gate:
 
     def __init__(self, token: str | None) -> None:
         self._token = None if token is None else token.encode()
-        self._awaited: dict[int, asyncio.TimerHandle] = {}
+        self.connections = Connections()
+        self._changing: set[asyncio.Future[web.StreamResponse]] = set()
 
     def allows(self, authorization: str | None) -> bool:
         """Compare in constant time."""
@@ -39,42 +38,22 @@ class Gate:
 
         @web.middleware
         async def ask(request: web.Request, handler: Handler) -> web.StreamResponse:
-            if (timer := self._awaited.pop(id(request.protocol), None)) is not None:
-                timer.cancel()
             reads = request.method in READING or request.match_info.http_exception is not None
             if not reads and not self.allows(request.headers.get("Authorization")):
                 refusal = web.json_response({"error": REFUSAL}, status=401, headers={"WWW-Authenticate": "Bearer"})
                 refusal.force_close()
                 return refusal
-            return await handler(request)
+            with self.connections.busy(request.protocol):
+                return await (handler(request) if reads else self._to_its_end(handler(request)))
 
         return ask
 
-    def bounded(self, server: web.Server) -> Callable[[], asyncio.BaseProtocol]:
-        """Return a maker of connections that turns away what is too many, and drops what brings no request."""
-        loop = asyncio.get_running_loop()
-
-        def connect() -> asyncio.BaseProtocol:
-            if len(server.connections) >= MOST_CONNECTIONS:
-                return _TurnedAway()
-            protocol = server()
-            self._awaited[id(protocol)] = loop.call_later(FIRST_REQUEST_WITHIN_S, self._drop, protocol)
-            return protocol
-
-        return connect
-
-    def _drop(self, protocol: web.RequestHandler) -> None:
-        del self._awaited[id(protocol)]
-        if protocol.transport is not None:
-            protocol.transport.abort()
-
-
-class _TurnedAway(asyncio.Protocol):
-    """A connection that is closed as it opens."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            transport.abort()
+    async def _to_its_end(self, answering: Awaitable[web.StreamResponse]) -> web.StreamResponse:
+        """Do what was asked for, even where the one who asked has gone meanwhile."""
+        changing = asyncio.ensure_future(answering)
+        self._changing.add(changing)
+        changing.add_done_callback(self._changing.discard)
+        return await asyncio.shield(changing)
 
 
 def quiet_logger() -> logging.Logger:

@@ -36,7 +36,9 @@ class Events:
         """Answer a request with events until the watcher or the run leaves."""
         if self.watchers >= MOST_WATCHERS or self._ended:
             headers = {"Retry-After": "10"}
-            return web.json_response({"error": "too many watch this run: try again later"}, status=503, headers=headers)
+            busy = web.json_response({"error": "too many watch this run: try again later"}, status=503, headers=headers)
+            busy.force_close()
+            return busy
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         self.watchers += 1
         try:

@@ -28,6 +28,8 @@ IDLE_S = 30.0
 AT_ONCE = 16
 """So many connections are taken in one round of the loop, before it is known that they are too many."""
 LAST_ANSWER_S = 1.0
+UNREAD_BODY_S = 1.0
+"""For how long a body that nobody reads is taken after the answer, so that its sender can read that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,11 @@ class Serving:
         self.port = int(listener.sockets[0].getsockname()[1])
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
         """Where the page is; everything else is below it."""
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open, or still being answered."""
+        return len(self._runner.server.connections) if self._runner.server is not None else 0
 
     @property
     def watchers(self) -> int:
@@ -93,13 +100,14 @@ async def serve(
     runner = web.AppRunner(
         _application(status, now, gate, controls, events, verdict),
         access_log=None, handle_signals=False, keepalive_timeout=IDLE_S, shutdown_timeout=LAST_ANSWER_S,
+        handler_cancellation=True, lingering_time=UNREAD_BODY_S,
         max_line_size=LONGEST_LINE_BYTES, max_field_size=LONGEST_HEADER_BYTES, logger=quiet_logger(),
     )  # fmt: skip
     await runner.setup()
     assert runner.server is not None
     try:
         listener = await asyncio.get_running_loop().create_server(
-            gate.bounded(runner.server), host, port, backlog=AT_ONCE
+            gate.connections.maker(runner.server), host, port, backlog=AT_ONCE
         )
     except (OSError, OverflowError) as error:
         await runner.cleanup()

@@ -14,7 +14,7 @@ import pytest
 
 from soakd.errors import JournalError
 from soakd.rundir import RunDir
-from soakd.web import access
+from soakd.web import connections
 from soakd.web.server import Controls, serve
 from tests.showing import ORIGIN_S, status_in_load
 
@@ -85,7 +85,7 @@ def test_a_run_without_a_token_can_be_stopped_by_nobody() -> None:
 
 
 def test_a_thousand_strange_requests_have_plain_answers_and_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access, "FIRST_REQUEST_WITHIN_S", 2.0)
+    monkeypatch.setattr(connections, "FIRST_REQUEST_WITHIN_S", 2.0)
     rng = random.Random(7)
     # fmt: off
     methods = [
@@ -147,21 +147,21 @@ def test_a_thousand_strange_requests_have_plain_answers_and_no_effect(monkeypatc
 
 
 def test_a_thousand_connections_take_a_bounded_share_of_the_daemon_s_files(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access, "FIRST_REQUEST_WITHIN_S", 3.0)
+    monkeypatch.setattr(connections, "FIRST_REQUEST_WITHIN_S", 3.0)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most_files = min(hard, 4096)
-    connections = min(1000, most_files // 2 - 200)
-    assert connections > 2 * access.MOST_CONNECTIONS, f"both ends are in this process, which may have {hard} files"
+    many = min(1000, most_files // 2 - 200)
+    assert many > 2 * connections.MOST_CONNECTIONS, f"both ends are in this process, which may have {hard} files"
 
     async def visitor(url: str, port: int) -> None:
         before = open_files()
         most, held = 0, []
-        for _ in range(connections):
+        for _ in range(many):
             _, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"GET /metrics HTTP/1.1\r\nX-Slow:")  # and never more
             held.append(writer)
             most = max(most, open_files() - before - len(held))
-        assert most <= access.MOST_CONNECTIONS + 50, "those that wait to be turned away, and those that are served"
+        assert most <= connections.MOST_CONNECTIONS + 50, "those that wait to be turned away, and those that are served"
         for writer in held:
             writer.transport.abort()
         for _ in range(600):  # slow ones are dropped, and others served again
@@ -181,7 +181,7 @@ def test_a_thousand_connections_take_a_bounded_share_of_the_daemon_s_files(monke
 
 
 def test_a_slow_client_is_dropped_and_a_quick_one_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access, "FIRST_REQUEST_WITHIN_S", 0.2)
+    monkeypatch.setattr(connections, "FIRST_REQUEST_WITHIN_S", 0.2)
 
     async def visitor(url: str, port: int) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -226,3 +226,95 @@ def test_a_token_that_can_be_guessed_is_refused(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("secret\n", encoding="utf-8")
     with pytest.raises(JournalError, match="at least 16"):
         RunDir(tmp_path).token()
+
+
+async def asked(port: int, request: bytes) -> asyncio.StreamWriter:
+    """Send a request and wait for the first line of its answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    await reader.readline()
+    return writer
+
+
+def test_health_and_metrics_answer_while_more_clients_listen_to_events_than_there_are_connections() -> None:
+    async def visitor(url: str, port: int) -> None:
+        reader = [
+            await asked(port, b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+            for _ in range(connections.MOST_CONNECTIONS + 50)
+        ]
+        for path in ("/healthz", "/metrics"):
+            async with aiohttp.ClientSession() as client, client.get(url + path) as answer:
+                assert answer.status == 200
+        for writer in reader:
+            writer.transport.abort()
+
+    visit(visitor)
+
+
+@pytest.mark.parametrize(
+    "quiet", [b"", b"GET /healthz HT", b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nunread",
+              b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"],
+)  # fmt: skip
+def test_a_newcomer_takes_the_place_of_who_was_quiet_longest_and_never_of_who_is_told_events(
+    monkeypatch: pytest.MonkeyPatch, quiet: bytes
+) -> None:
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 3)
+
+    async def visitor(url: str, port: int) -> None:
+        told, listener = await asyncio.open_connection("127.0.0.1", port)
+        listener.write(b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200" in await told.readline()
+        held = []
+        for _ in range(5):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(quiet)
+            held.append(writer)
+            async with aiohttp.ClientSession() as client, client.get(f"{url}/healthz") as answer:
+                assert answer.status == 200
+        assert b"event: state" in await told.readuntil(b"event: state")
+        for writer in [listener, *held]:
+            writer.transport.abort()
+
+    visit(visitor)
+
+
+def test_a_client_that_goes_in_the_middle_of_its_request_leaves_its_place_at_once() -> None:
+    async def run() -> None:
+        serving, port = await serve(status_in_load(), "127.0.0.1", 0, lambda: ORIGIN_S + 60.0)
+        for body in (b"Transfer-Encoding: chunked\r\n\r\n5\r\nhel", b"Content-Length: 900\r\n\r\nhel"):
+            writer = await asked(port, b"GET / HTTP/1.1\r\nHost: x\r\n" + body)
+            assert serving.connections == 1
+            writer.transport.abort()
+            for _ in range(100):  # turns of the loop, which take no time
+                await asyncio.sleep(0)
+            assert serving.connections == 0
+        await serving.cleanup()
+
+    asyncio.run(run())
+
+
+def test_what_was_asked_for_with_the_token_is_done_even_where_the_client_goes_meanwhile() -> None:
+    begun, go_on, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def take(_name: str, _deep: bool) -> tuple[int, dict[str, str]]:
+        begun.set()
+        await go_on.wait()
+        done.set()
+        return 200, {}
+
+    async def run() -> None:
+        controls = Controls(token=TOKEN, snapshot=take)
+        serving, port = await serve(status_in_load(), "127.0.0.1", 0, lambda: ORIGIN_S + 60.0, controls)
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        head = f"POST /api/v1/engines/any/snapshot HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+        writer.write(head.encode())
+        await begun.wait()
+        writer.transport.abort()
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert serving.connections == 0
+        go_on.set()
+        await done.wait()
+        await serving.cleanup()
+
+    asyncio.run(run())
