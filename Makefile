@@ -3,7 +3,7 @@
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help build wheel soak test check lint fix bench planted leaks kills golden lock clean bootstrap dev
+.PHONY: help build wheel soak test test-long check lint fix bench planted leaks kills golden lock clean bootstrap dev
 
 PY := .venv/bin/python
 # Found when a recipe runs, after bootstrap: a fresh machine has neither when make starts.
@@ -16,7 +16,7 @@ RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -not -path 
 	$(wildcard rust/*/Cargo.toml)
 
 help: ## List the commands
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1 \2/p' Makefile | while read -r target text; do printf '  make %-7s %s\n' "$$target" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1 \2/p' Makefile | while read -r target text; do printf '  make %-9s %s\n' "$$target" "$$text"; done
 
 build: bootstrap .venv/.built ## Build soakd into .venv/bin/soakd; only what changed
 
@@ -28,17 +28,19 @@ wheel: build ## Build the wheel that a host installs, into dist/
 soak: build ## Soak the embedded engines for three minutes, no server needed (configs/quick.toml)
 	@.venv/bin/soakd run configs/quick.toml
 
-test: dev ## Run every test, Rust and Python, unit to integration
+test: dev ## Run every test but the long ones, Rust and Python, unit to integration: twenty minutes on two cores
 	@sh tools/bootstrap.sh tests
 	@sh tools/get-opa.sh
 	$(RUST_PATH) cargo test --locked --quiet $(PURE_CRATES)
-	$(PY) -m pytest -q -n 2 --dist loadfile tests/unit tests/property
-	# One after another: soaks want the host to themselves. A host that stood still may starve a soak of seconds, so each
-	# has a second try; the summary names those that needed it, and why.
-	$(PY) -m pytest -v --reruns 1 --rerun-show-tracebacks -raR --durations=20 tests/integration
+	$(PY) -m tests.run
+
+test-long: dev planted leaks kills ## Run what is long by nature, a night: see CONTRIBUTING.md
+	@sh tools/bootstrap.sh tests
+	@sh tools/get-opa.sh
+	$(PY) -m tests.run --long
 
 check: lint ## Format, lint, types, import contracts and the fast tests
-	$(PY) -m pytest -q -n 2 --dist loadfile -m "not integration and not slow" tests/unit tests/property
+	$(PY) -m pytest -q -n 2 --dist loadfile -m "not integration and not slow and not long" tests/unit tests/property
 
 lint: dev ## Format, lint, types and import contracts, without a test
 	.venv/bin/ruff format --check .

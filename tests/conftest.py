@@ -1,12 +1,20 @@
-"""What every test may use: golden files, and time that jumps instead of passing."""
+"""What every test may use: golden files, and time that jumps instead of passing; and where each test runs.
+
+Tests that share a fixture of their module run in one process; all others go wherever there is room.
+"""
 
 import asyncio
+import gc
+import os
 import selectors
-from collections.abc import Callable, Coroutine, Iterator
+import sys
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+
+from tests.quiet import Reading, reason_to_skip
 
 ROOT = Path(__file__).parent.parent
 GOLDEN = ROOT / "tests" / "golden"
@@ -22,12 +30,61 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Where golden files are written, run only the tests that have one."""
+    """Keep together what shares a fixture, the longest first; where golden files are written, run only who has one."""
+    shared = {item.path for item in items if shares_a_fixture(item)}
+    for item in items:
+        if item.path in shared:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: item.path not in shared)
     if config.getoption("--golden") == "write":
         others = [item for item in items if "golden" not in getattr(item, "fixturenames", ())]
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if item not in others]
+
+
+def shares_a_fixture(item: pytest.Item) -> bool:
+    """Return whether a test uses a fixture that lives as long as its module."""
+    definitions = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
+    return any(found.scope == "module" for fixtures in definitions.values() for found in fixtures)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Note what the host had done before a test that needs it quiet."""
+    if item.get_closest_marker("quiet"):
+        item.stash[BEFORE] = Reading.take()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn the failure of a quiet test on a busy host into a skip that says what was taken."""
+    report = yield
+    marker = item.get_closest_marker("quiet")
+    if marker is not None and report.failed:
+        why = reason_to_skip(marker.args[0], item.stash[BEFORE], Reading.take(), os.cpu_count() or 1)
+        if why is not None:
+            report.outcome = "skipped"
+            report.longrepr = (str(item.path), item.reportinfo()[1] or 0, f"Skipped: {why}")
+    return report
+
+
+BEFORE = pytest.StashKey[Reading]()
+
+
+@pytest.fixture(autouse=True)
+def garbage_is_collected_here() -> Iterator[None]:
+    """Collect what a test left, while it is still that test's: its warnings would be errors of another one."""
+    yield
+    for name in ("last_exc", "last_value", "last_traceback", "last_type"):  # pytest keeps the frames of a failure there
+        if hasattr(sys, name):
+            delattr(sys, name)
+    gc.collect()
+    gc.freeze()  # what is left now is not looked at again: a collection costs what its test made
 
 
 @pytest.fixture

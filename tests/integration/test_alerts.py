@@ -32,7 +32,7 @@ pytestmark = [
 SOAK = """
 [run]
 name = "planted"
-duration = "150s"
+duration = "90s"
 sample_every = "250ms"
 collect_every = "500ms"
 snapshot_every = "off"

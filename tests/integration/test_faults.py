@@ -193,7 +193,7 @@ async def test_a_server_that_cannot_start_again_after_a_fault_is_given_up_like_a
 SOAK = f"""
 [run]
 name = "broken"
-duration = "120s"
+duration = "72s"
 sample_every = "1s"
 collect_every = "5s"
 snapshot_every = "off"

@@ -1,4 +1,4 @@
-"""kill -9 at seeded moments: of the daemon, of workers, of servers. Ten moments each; `make kills` for 50, 50 and 20.
+"""kill -9 at seeded moments: of the daemon, of workers, of servers. Three moments each; `make kills` for 50, 50 and 20.
 
 What was seen is printed (pytest -s): records, gaps, and how long it took until operations went on.
 """
@@ -25,7 +25,7 @@ from tests.booted import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-KILLS = int(os.environ.get("SOAKD_KILLS", "6"))
+KILLS = int(os.environ.get("SOAKD_KILLS", "3"))
 SERVER_KILLS = min(KILLS, 20)
 KINDS = ("hello", "phase", "sample", "latency", "incident", "bye", "snapshot", "server")
 CONFIG = """

@@ -59,7 +59,7 @@ async def receiver(answer: Callable[[int], Awaitable[int]]) -> AsyncIterator[tup
 
     app = web.Application()
     app.router.add_post("/hook/secret", take)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)  # a handler that never answers is not waited for
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
