@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import xml.etree.ElementTree as ET
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,7 +52,7 @@ class Seen:
     passed: int = 0
     failed: list[str] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def add(self, report: Path) -> None:
         """Add one JUnit file of pytest's."""
@@ -131,7 +131,8 @@ def summary(seen: Seen, took_s: float) -> Iterator[str]:
     for reason, count in sorted(seen.skipped.items()):
         yield f"skipped {count}: {reason}"
     yield f"The {SLOWEST} slowest files, in seconds of their tests (side by side, so the sum is more than the whole):"
-    for file, seconds in seen.seconds.most_common(SLOWEST):
+    slowest = sorted(seen.seconds.items(), key=lambda item: -item[1])
+    for file, seconds in slowest[:SLOWEST]:
         yield f"  {seconds:6.0f} s  {file}"
     yield f"{took_s / 60:.1f} min on {os.cpu_count()} processors"
     yield seen.closing_line
