@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from soakd import commands, inquiries, units, upkeep
-from soakd.errors import ConfigError, JournalError, PreflightError, SoakdError
+from soakd.errors import BrokenVerdictError, ConfigError, JournalError, PreflightError, SoakdError
 
 EXIT_CODES = """\
 exit codes:
@@ -18,7 +18,7 @@ exit codes:
   1  FAIL
   2  usage or configuration: nothing was started
   3  INCONCLUSIVE
-  4  INVALID or INCOMPLETE
+  4  INVALID or INCOMPLETE, or a verdict file that is damaged or was changed
   5  soakd itself failed
   75 left unfinished (SIGHUP, or the host goes down): soakd run --resume goes on with it
   128+n  ended by signal n, the verdict sealed with what there was
@@ -35,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, PreflightError) as error:
         print(f"soakd: {error}", file=sys.stderr)
         return 2
+    except BrokenVerdictError as error:
+        print(f"soakd: {error}", file=sys.stderr)
+        return 4 if options.command is not commands.run else 5
     except JournalError as error:
         print(f"soakd: {error}", file=sys.stderr)
         return 2 if options.command is not commands.run else 5

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from soakd import config, journal, journald, preflight, processes, report, resumption, rundir, unitfiles
+from soakd import config, journal, journald, preflight, processes, report, resumption, rundir, unitfiles, verdictfile
 from soakd.changes import changed_keys
 from soakd.errors import ConfigError, JournalError, PreflightError
 from soakd.plan import Plan, make_plan
@@ -117,7 +117,10 @@ def _resume(run: RunDir, options: argparse.Namespace) -> int:
     """Go on with a run where another daemon left it; a finished one is shown."""
     found = RunDir.reopen(run.path)
     if resumption.is_sealed(found.journal):
-        return _show_finished(found)
+        try:
+            return _show_finished(found)
+        finally:
+            found.unlock()
     journal.check_whole(found.journal)
     resumed = resumption.look_back(found.journal, processes.now(), rundir.boot_id())
     if changed := _changed_keys(resumed.plan, options):
@@ -154,12 +157,14 @@ def _show_finished(found: RunDir) -> int:
     from soakd import judge as judging  # numpy, as above
 
     Notifier().ready("the run is finished")  # a service that ended well was one
-    with contextlib.suppress(JournalError):
-        result = read_verdict(found)[1]
+    try:
+        result = read_verdict(found).content
         if result["verdict"] != "INCOMPLETE":
             print(f"{found.path}: is finished, and not resumed")
             _show(result, found)
             return CODES[result["verdict"]]
+    except JournalError as error:
+        print(f"soakd: {error}; it is judged now", file=sys.stderr)
     result = judging.judge(found, live=False)
     report.write(result, found)
     _show(result, found)
@@ -239,12 +244,12 @@ def _csv_limits(options: argparse.Namespace) -> Mapping[str, float] | float:
 def verdict(options: argparse.Namespace) -> int:
     """Show the verdict file of a run."""
     found = rundir.find(options.run, Path(options.runs))
-    text, result = read_verdict(found)
+    read = read_verdict(found)
     if options.json:
-        sys.stdout.write(text)
+        sys.stdout.write(read.text)
     else:
-        _show(result, found)
-    return CODES[result["verdict"]]
+        _show(read.content, found)
+    return CODES[read.content["verdict"]]
 
 
 def install_units(options: argparse.Namespace) -> int:
@@ -281,10 +286,11 @@ def list_runs(options: argparse.Namespace) -> int:
 def _state_of(found: RunDir) -> tuple[str, str]:
     """Return a run's state and sentence for the list; a damaged run must not hide the others."""
     try:
-        _, result = read_verdict(found)
+        read = verdictfile.read(found)
     except JournalError as error:
         return ("RUNNING" if found.is_running() else "UNKNOWN"), str(error)
-    return ("RUNNING" if found.is_running() else result["verdict"]), result["summary"]
+    note = "" if read.is_sealed else " (not sealed)"
+    return ("RUNNING" if found.is_running() else read.content["verdict"]), read.content["summary"] + note
 
 
 def export(options: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from soakd import notify, rundir
+from soakd import notify, rundir, verdictfile
 from soakd.asked import Asked
 from soakd.backends import Backends
 from soakd.deeplooks import DeepLooks
@@ -374,7 +374,7 @@ class Daemon:
         rundir.write_atomically(self.run.path / rundir.CONFIG, config.text)
         notify.keep(self.run.path, config.notify)
         rundir.write_atomically(self.run.path / rundir.ENVIRONMENT, rundir.to_json(self._environment))
-        rundir.write_atomically(self.run.verdict, rundir.to_json(first_verdict(self.run.run_id)))
+        verdictfile.write(self.run, first_verdict(self.run.run_id))
 
     def _last_record(self, dropped: int) -> Record:
         """Seal the run, or say why it is left."""

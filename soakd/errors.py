@@ -8,6 +8,7 @@
   * ProbeError        one reading failed; the run goes on without it, and the failure is exported
   * JournalError      the record of the run cannot be written or read
     * RefusedError    a run that goes on was asked for something that it does not do
+    * BrokenVerdictError  a verdict file is damaged, or was changed after it was written
   * InsufficientData  too little was measured to judge; never a pass
 """
 
@@ -42,6 +43,10 @@ class JournalError(SoakdError):
 
 class RefusedError(JournalError):
     """A run that goes on does not do what it was asked for; the message says why."""
+
+
+class BrokenVerdictError(JournalError):
+    """A verdict file is damaged, or was changed after soakd wrote it: what it says counts for nothing."""
 
 
 class InsufficientData(SoakdError):

@@ -39,7 +39,7 @@ def diff(options: argparse.Namespace) -> int:
         unlike = differences(journal.read_meta(before.journal), journal.read_meta(after.journal))
         environments = [journal.read_records(run.journal, "hello", "phase") for run in (before, after)]
         unlike["packages"] = changed_packages(*environments)
-        result = diff_runs(read_verdict(before)[1], read_verdict(after)[1], unlike)
+        result = diff_runs(read_verdict(before).content, read_verdict(after).content, unlike)
         text = lines.run_lines(result)
     if options.json:
         sys.stdout.write(rundir.to_json(result))
@@ -58,7 +58,7 @@ def report(options: argparse.Namespace) -> int:
     output = Path(options.output) if options.output else None
     if options.parent is not None:
         end_with(options.parent)
-    paths = reporting.write_report(found, read_verdict(found)[1], output=output)
+    paths = reporting.write_report(found, read_verdict(found).content, output=output)
     written = [(path, path.stat().st_size) for path in paths]
     if options.json:
         told = {"run": found.run_id, "files": [{"path": str(path), "bytes": size} for path, size in written]}
@@ -78,6 +78,7 @@ def status(options: argparse.Namespace) -> int:
         sys.stdout.write(rundir.to_json(standing.as_dict()))
     else:
         print_standing(standing.status, standing.now_s, _aftermath(standing))
+    standing.check_verdict()
     return 0
 
 
@@ -98,6 +99,7 @@ def top(options: argparse.Namespace) -> int:
             time.sleep(TOP_EVERY_S)
     standing.catch_up()
     print_standing(standing.status, standing.now_s, _aftermath(standing))
+    standing.check_verdict()
     return 0
 
 
@@ -110,6 +112,7 @@ def _top_for_programs(standing: Standing) -> int:
             standing.catch_up()
             print(rundir.to_json_line(standing.as_dict()), flush=True)
             time.sleep(TOP_EVERY_S if goes_on else 0)
+    standing.check_verdict()
     return 0
 
 

@@ -8,7 +8,7 @@ import os
 import signal
 from typing import Any
 
-from soakd import journal, rundir
+from soakd import journal, rundir, verdictfile
 from soakd.analysis.assemble import assemble
 from soakd.analysis.rundata import RunData
 from soakd.analysis.verdict import make_verdict
@@ -37,8 +37,7 @@ def judge(run: rundir.RunDir, *, live: bool) -> dict[str, Any]:
     meta = journal.read_meta(run.journal)
     data = load(run, meta)
     verdict = make_verdict(data, meta, running=live, artifacts=[] if live else _artifacts(run))
-    rundir.write_atomically(run.verdict, rundir.to_json(verdict))
-    return verdict
+    return verdictfile.write(run, verdict)
 
 
 def load(run: rundir.RunDir, meta: dict[str, Any] | None = None) -> RunData:

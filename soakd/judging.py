@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import sys
 from pathlib import Path
 from typing import Any, Protocol
 
+from soakd import verdictfile
 from soakd.errors import JournalError
 from soakd.plan import Plan
 from soakd.rundir import REPORT, RunDir
@@ -50,11 +50,7 @@ async def run_judge(run: RunDir, *, live: bool) -> dict[str, Any]:
     # A Python that fails before soakd's own code runs ends with 1 too: only a verdict that was written now is one.
     if code not in VERDICT_CODES or _written(run) == before:
         raise JournalError(f"the judge failed: {said}")
-    try:
-        written: dict[str, Any] = json.loads(run.verdict.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise JournalError(f"{run.verdict}: cannot be read: {error.strerror}") from error
-    return written
+    return verdictfile.read(run).content
 
 
 class LastReport:

@@ -15,9 +15,10 @@ import tempfile
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from soakd.errors import JournalError, PreflightError
+from soakd.ownfiles import open_own, open_to_read, refuse_links
 
 JOURNAL = "run.db"
 VERDICT = "verdict.json"
@@ -41,6 +42,11 @@ FLAMES = "flamegraph.html"
 JUNIT = "verdict.junit.xml"
 SUMMARY = "verdict.md"
 REPORT = "report.html"
+WRITTEN = (
+    JOURNAL, f"{JOURNAL}-wal", f"{JOURNAL}-shm", VERDICT, CONFIG, ENVIRONMENT, LOCK, SERVERS, ADDRESS, CAPTURES,
+    IMPORTS, TOKEN, NOTIFY, FLAMES, JUNIT, SUMMARY, REPORT,
+)  # fmt: skip
+"""Everything that soakd writes in a run's folder."""
 
 PACKAGES = (
     "aiohttp", "cachetools", "memray", "numpy", "prometheus-client", "psutil", "Pympler", "redis", "rich", "scipy",
@@ -57,7 +63,8 @@ class RunDir:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock: TextIO | None = None
+        self._lock: int | None = None
+        """A descriptor, which is held until the process ends."""
 
     @property
     def run_id(self) -> str:
@@ -105,8 +112,7 @@ class RunDir:
         Raises:
             PreflightError: another soakd holds it.
         """
-        self._lock = open(self.path / LOCK, "w", encoding="utf-8")  # noqa: SIM115 - held until the process ends
-        os.fchmod(self._lock.fileno(), 0o640)
+        self._lock = open_own(self.path / LOCK)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -116,7 +122,7 @@ class RunDir:
     def unlock(self) -> None:
         """Let others hold the run."""
         if self._lock is not None:
-            self._lock.close()
+            os.close(self._lock)
             self._lock = None
 
     @classmethod
@@ -129,6 +135,8 @@ class RunDir:
         run = cls(path)
         try:
             run.lock()
+            refuse_links(run.path / name for name in WRITTEN)
+            refuse_links((run.path / CAPTURES).glob("*"))
             run.sweep()
         except OSError as error:
             raise PreflightError(f"{path}: cannot be used as run directory: {error.strerror}") from error
@@ -154,13 +162,7 @@ class RunDir:
         given = os.environ.get(CREDENTIALS)
         path = Path(given) / TOKEN if given and (Path(given) / TOKEN).is_file() else self.path / TOKEN
         try:
-            if path.parent == self.path:
-                with contextlib.suppress(FileExistsError):
-                    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                    with os.fdopen(fd, "w", encoding="ascii") as file:
-                        os.fchmod(fd, 0o600)
-                        file.write(secrets.token_urlsafe(32) + "\n")
-            token = path.read_text(encoding="utf-8").strip()
+            token = _own_token(path) if path.parent == self.path else path.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise JournalError(f"{path}: no token: {getattr(error, 'strerror', None) or error}") from error
         if len(token) < LEAST_TOKEN:
@@ -170,13 +172,23 @@ class RunDir:
     def is_running(self) -> bool:
         """Tell whether some daemon holds the run now."""
         try:
-            with open(self.path / LOCK, encoding="utf-8") as lock:
+            with open_to_read(self.path / LOCK) as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
         except OSError:
             return False
         return False
+
+
+def _own_token(path: Path) -> str:
+    with contextlib.suppress(FileExistsError):
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(fd, "w", encoding="ascii") as file:
+            os.fchmod(fd, 0o600)
+            file.write(secrets.token_urlsafe(32) + "\n")
+    with open_to_read(path) as file:
+        return file.read().strip()
 
 
 def default_path(runs: Path, name: str, now: datetime) -> Path:

@@ -1,10 +1,10 @@
 """How a run stands, out of its folder: for people at a terminal, whether its daemon lives or not. Reads little."""
 
-import json
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from soakd import journal, rundir
+from soakd import journal, rundir, verdictfile
 from soakd.errors import JournalError
 from soakd.planfile import plan_from_dict
 from soakd.processes import now
@@ -102,12 +102,20 @@ class Standing:
         except (OSError, ValueError):
             self.status.served_at = None
 
+    def check_verdict(self) -> None:
+        """Complain of a verdict file that nothing was taken of.
+
+        Raises:
+            BrokenVerdictError: it was damaged, or changed after it was written.
+        """
+        with contextlib.suppress(OSError):
+            if self.run.verdict.stat().st_mtime_ns != self._judged:
+                verdictfile.read(self.run)
+
     def _read_verdict(self) -> None:
         """Take the verdict where it is another than before; one that cannot be read now may be the next time."""
-        try:
+        with contextlib.suppress(OSError, JournalError):
             written = self.run.verdict.stat().st_mtime_ns
             if written != self._judged:
-                self.status.apply_verdict(json.loads(self.run.verdict.read_text(encoding="utf-8")))
+                self.status.apply_verdict(verdictfile.read(self.run).content)
                 self._judged = written
-        except (OSError, ValueError):
-            return

@@ -1,50 +1,37 @@
 """Runs that are there already: which are finished, and which of those go. Belongs to the command line: it may print."""
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
 
-from soakd import config, journal, processes, pruning, resumption, rundir
+from soakd import config, journal, processes, pruning, resumption, rundir, verdictfile
 from soakd.errors import ConfigError, JournalError, PreflightError
-from soakd.model import State
 from soakd.plan import Plan
 from soakd.rundir import RunDir
 from soakd.settings import Retention
 from soakd.units import format_bytes, parse_duration
+from soakd.verdictfile import VerdictFile
 
-VERDICTS = get_args(State)
 
-
-def read_verdict(found: RunDir) -> tuple[str, dict[str, Any]]:
-    """Read the verdict file of a run, as text and as what it says.
+def read_verdict(found: RunDir) -> VerdictFile:
+    """Read the verdict file of a run that a command shows or compares; one that is not sealed is noted.
 
     Raises:
-        JournalError: it is missing, or is no verdict.
+        BrokenVerdictError: it is no verdict, or was changed after it was written.
+        JournalError: it is missing.
     """
-    try:
-        text = found.verdict.read_text(encoding="utf-8")
-        result = json.loads(text)
-    except (OSError, ValueError) as error:
-        raise JournalError(
-            f"{found.verdict}: cannot be read ({error}): soakd judge {found.path} writes it anew"
-        ) from error
-    if (
-        not isinstance(result, dict)
-        or result.get("verdict") not in VERDICTS
-        or not isinstance(result.get("summary"), str)
-    ):
-        raise JournalError(f"{found.verdict}: is no verdict: soakd judge {found.path} writes it anew")
-    return text, result
+    read = verdictfile.read(found)
+    if not read.is_sealed:
+        print(f"soakd: note: {found.verdict}: {verdictfile.NOT_SEALED}", file=sys.stderr)
+    return read
 
 
 def is_finished(run: RunDir) -> bool:
     """Tell whether a run has been sealed and judged, or can never be; a damaged one is in nobody's way, and said."""
     try:
         if resumption.is_sealed(run.journal):
-            return bool(read_verdict(run)[1]["verdict"] != "INCOMPLETE")
+            return bool(verdictfile.read(run).content["verdict"] != "INCOMPLETE")
         journal.check_whole(run.journal)
         return "plan" not in journal.read_meta(run.journal)  # killed before it had begun: nothing to go on with
     except JournalError as error:
@@ -56,18 +43,25 @@ def prune(options: argparse.Namespace) -> int:
     """Remove old runs; one that is written now never, one that may still be resumed only where that is said."""
     runs = rundir.list_runs(Path(options.runs))
     found = list(_prunable(runs, options))
-    gone = [one for one in found if one.is_finished or options.unfinished]
+    gone: list[pruning.Prunable] = []
+    failed = False
     for one in found:
-        if one not in gone:
+        if not (one.is_finished or options.unfinished):
             print(kept(one))
             continue
-        if not options.dry_run:
-            pruning.remove(one.run)
+        try:
+            if not options.dry_run:
+                pruning.remove(one.run)
+        except PreflightError as error:
+            failed = True
+            print(f"soakd: {error}", file=sys.stderr)
+            continue
+        gone.append(one)
         said = "would remove" if options.dry_run else "removed"
         print(f"{said} {one.run.path}: {format_bytes(one.bytes)}{f': {one.why}' if one.why else ''}")
     freed = format_bytes(sum(one.bytes for one in gone))
     print(f"{len(gone)} of {len(runs)} runs, {freed} {'would be freed' if options.dry_run else 'freed'}")
-    return 0
+    return 2 if failed else 0
 
 
 def _prunable(runs: list[RunDir], options: argparse.Namespace) -> Iterator[pruning.Prunable]:

@@ -10,9 +10,13 @@ from typing import Any
 from soakd import config, histogram
 from soakd.analysis.assemble import assemble
 from soakd.analysis.verdict import make_verdict
+from soakd.errors import JournalError
+from soakd.journal import Journal
 from soakd.model import LOADED_PHASES, Role
 from soakd.plan import EnginePlan, Plan, make_plan
+from soakd.planfile import plan_as_dict
 from soakd.records import Kind, Record, Stamp
+from soakd.rundir import RunDir
 
 WALL_S, BOOT_S, MONO_S = 1.8e9, 5000.0, 4000.0
 LATENCY_NS = 20_000
@@ -174,6 +178,21 @@ def check(verdict: dict[str, Any], engine: str, check_id: str) -> dict[str, Any]
     checks = verdict["checks"] if not engine else next(e for e in verdict["engines"] if e["name"] == engine)["checks"]
     found: dict[str, Any] = next(c for c in checks if c["id"] == check_id)
     return found
+
+
+def recorded_run(folder: Path, records: list[Record], plan: Plan | None = None) -> RunDir:
+    """A run's folder with these records in its journal."""
+    folder.mkdir()
+    run = RunDir(folder)
+    failures: list[JournalError] = []
+    journal = Journal(run.journal, on_commit=lambda batch: None, on_failure=failures.append)
+    meta = {"run_id": run.run_id, "plan": plan_as_dict(plan or plan_of()), "environment": {}, "config_sha256": "0" * 64}
+    journal.set_meta(meta)
+    for record in records:
+        journal.put(record)
+    journal.close()
+    assert failures == []
+    return run
 
 
 def stamp(t_s: float) -> Stamp:

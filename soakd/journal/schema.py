@@ -1,6 +1,6 @@
 """The file of a journal: its tables, its versions, how it is opened."""
 
-import contextlib
+import errno
 import json
 import os
 import sqlite3
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from soakd.errors import JournalError
 from soakd.journal.headings import Headings
+from soakd.ownfiles import open_own
 
 SCHEMA_VERSION = 2
 """1 had no headings: every sample with all its names."""
@@ -51,10 +52,19 @@ STAMPED = "kind, engine, segment, wall_s, boot_s, mono_s"
 
 
 def create(path: Path) -> sqlite3.Connection:
-    """Open a journal for writing; make it where there is none."""
-    with contextlib.suppress(OSError):  # SQLite says better what is wrong, and gives its other files the same mode
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o640))
-        os.chmod(path, 0o640)
+    """Open a journal for writing; make it where there is none.
+
+    Raises:
+        JournalError: it is a link, or no regular file.
+    """
+    try:
+        fd = open_own(path)
+        os.fchmod(fd, 0o640)
+        os.close(fd)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EINVAL):
+            raise JournalError(f"{path}: cannot be written: {error.strerror}") from error
+        # of the rest SQLite says better what is wrong; it gives its other files the same mode
     db = connect(path)
     if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
         db.executescript(_SCHEMA)

@@ -8,6 +8,9 @@ from typing import Any
 
 from aiohttp import web
 
+from soakd import verdictfile
+from soakd.errors import JournalError
+from soakd.rundir import RunDir
 from soakd.status import BUCKETS, EngineStatus, History, RunStatus, units_of
 
 VERSION = 1
@@ -72,10 +75,12 @@ class Api:
         if self._verdict is None:
             raise refusal(404, "no verdict has been written yet")
         try:
-            written = await asyncio.to_thread(self._verdict.read_bytes)
-        except OSError as error:
-            raise refusal(404, f"no verdict can be read: {error.strerror}") from error
-        return web.Response(body=written, content_type="application/json")
+            written = await asyncio.to_thread(verdictfile.read, RunDir(self._verdict.parent))
+        except JournalError as error:
+            raise refusal(
+                404, "no verdict can be read: there is no file, or it was changed after it was written"
+            ) from error
+        return web.Response(body=written.text.encode(), content_type="application/json")
 
     def _one(self, engine: EngineStatus) -> dict[str, Any]:
         planned = next(plan for plan in self._status.plan.engines if plan.config.name == engine.name)

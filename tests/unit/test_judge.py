@@ -3,34 +3,16 @@
 import json
 import sqlite3
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from soakd import cli, judge, report
-from soakd.errors import JournalError
 from soakd.journal import Journal
-from soakd.planfile import plan_as_dict
-from soakd.records import Record
 from soakd.rundir import JUNIT, SUMMARY, RunDir
-from tests.recorded import Story, made_up, per_operation, plan_of
+from tests.recorded import Story, made_up, per_operation, plan_of, recorded_run
 
 PLAN = plan_of()
 WRITTEN = ("verdict.json", JUNIT, SUMMARY)
-
-
-def recorded_run(folder: Path, records: list[Record], plan: Any = PLAN) -> RunDir:
-    folder.mkdir()
-    run = RunDir(folder)
-    failures: list[JournalError] = []
-    journal = Journal(run.journal, on_commit=lambda batch: None, on_failure=failures.append)
-    meta = {"run_id": run.run_id, "plan": plan_as_dict(plan), "environment": {}, "config_sha256": "0" * 64}
-    journal.set_meta(meta)
-    for record in records:
-        journal.put(record)
-    journal.close()
-    assert failures == []
-    return run
 
 
 def written(run: RunDir) -> list[bytes]:

@@ -36,9 +36,9 @@ def test_a_program_that_writes_nothing_leaves_no_old_verdict_to_be_taken_for_its
 
 
 def test_the_verdict_that_a_judge_replaces_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = """echo '{"verdict": "FAIL"}' >"$4/new"; mv "$4/new" "$4/verdict.json"; exit 1"""
+    write = """echo '{"verdict": "FAIL", "summary": "a leak"}' >"$4/new"; mv "$4/new" "$4/verdict.json"; exit 1"""
     run = program_that(write, tmp_path, monkeypatch)
-    assert asyncio.run(run_judge(run, live=False)) == {"verdict": "FAIL"}
+    assert asyncio.run(run_judge(run, live=False)) == {"verdict": "FAIL", "summary": "a leak"}
 
 
 class Heard:

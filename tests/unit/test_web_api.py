@@ -10,6 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from soakd import verdictfile
+from soakd.rundir import RunDir
 from soakd.status import RunStatus
 from soakd.web import events
 from soakd.web.api import RESOURCES
@@ -119,10 +121,13 @@ def test_what_makes_no_sense_is_refused_with_the_reason(path: str, status: int, 
 
 def test_the_verdict_is_the_file_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "verdict.json"
-    file.write_text('{"verdict": "PASS"}', encoding="utf-8")
+    written = verdictfile.write(RunDir(tmp_path), {"verdict": "FAIL", "summary": "a leak"})
 
     async def visitor(ask: Ask) -> None:
-        assert await ask("/api/v1/verdict") == (200, {"verdict": "PASS"})
+        assert await ask("/api/v1/verdict") == (200, written)
+        file.write_text(file.read_text(encoding="utf-8").replace("FAIL", "PASS"), encoding="utf-8")
+        status, refusal = await ask("/api/v1/verdict")
+        assert (status, "changed after it was written" in refusal["error"]) == (404, True)
         file.unlink()
         assert (await ask("/api/v1/verdict"))[0] == 404
 
