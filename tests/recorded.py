@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from soakd import config, histogram
+from soakd.analysis import growth
 from soakd.analysis.assemble import assemble
+from soakd.analysis.mixture import Mixture
+from soakd.analysis.series import Segment
 from soakd.analysis.verdict import make_verdict
 from soakd.errors import JournalError
 from soakd.journal import Journal
@@ -170,7 +174,19 @@ def made_up(
 
 
 def verdict_of(plan: Plan, changed: list[Record], *, running: bool = False) -> dict[str, Any]:
-    return make_verdict(assemble(plan, changed), {"run_id": "made-up"}, running=running)
+    with mock.patch.object(growth, "_rate", _rate_once):
+        return make_verdict(assemble(plan, changed), {"run_id": "made-up"}, running=running)
+
+
+_rates: dict[tuple[bytes, bytes, float], Mixture | None] = {}
+
+
+def _rate_once(segment: Segment, limit: float, rate: Callable[..., Mixture | None] = growth._rate) -> Mixture | None:
+    """The rate of a life; the same life, as the controls have it in nearly every test, is looked at once."""
+    key = segment.x.tobytes(), segment.y.tobytes(), limit
+    if key not in _rates:
+        _rates[key] = rate(segment, limit)
+    return _rates[key]
 
 
 def check(verdict: dict[str, Any], engine: str, check_id: str) -> dict[str, Any]:
