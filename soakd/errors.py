@@ -18,7 +18,18 @@ class SoakdError(Exception):
 
 
 class ConfigError(SoakdError):
-    """The configuration is wrong: the message names file, place, rule and what was given."""
+    """The configuration is wrong: each problem names file, place, rule and what was given, on one line.
+
+    Args:
+        problems: in the order in which they are to be read.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
 
 
 class PreflightError(SoakdError):

@@ -44,28 +44,35 @@ class FaultPlan:
     latency_s: float = 0.0
 
 
-def read_fault(table: Table, engines: Sequence[EngineConfig]) -> FaultConfig:
+def read_fault(table: Table, engines: Sequence[EngineConfig], unsound: Sequence[str] = ()) -> FaultConfig | None:
     """Read one `[[fault]]` table.
 
-    Raises:
-        ConfigError: a key is wrong, or the fault is impossible.
+    Args:
+        table: the table; takes what is wrong.
+        engines: what it may break.
+        unsound: the names of engines whose own tables are wrong, so that nothing can be said of faults of theirs.
+
+    Returns:
+        The fault; None where anything of it is wrong, or its engine is.
     """
-    kind = table.text("kind")
+    kind, target = table.text("kind"), table.text("target")
     if kind not in FAULT_KINDS:
-        raise table.fail("kind", f"must be one of {', '.join(FAULT_KINDS)}", kind)
-    target = table.text("target")
-    engine = next((engine for engine in engines if engine.name == target), None)
-    if engine is None or engine.role == "control":
-        names = ", ".join(engine.name for engine in engines if engine.role != "control")
-        raise table.fail("target", f"must name an engine: {names}", target)
-    name = table.text("name", f"{kind}@{engine.name}") or ""
-    if not _NAME.fullmatch(name):
-        raise table.fail("name", "must be letters, digits, dots, dashes, underscores and @", name)
+        rule = f"must be one of {', '.join(FAULT_KINDS)}"
+        table.require("kind", rule) if kind is None else table.report("kind", rule, kind, near=FAULT_KINDS)
+    engine = next((engine for engine in engines if engine.name == target and engine.role != "control"), None)
+    if engine is None and target not in unsound:
+        names = [*(engine.name for engine in engines if engine.role != "control"), *unsound]
+        rule = f"must name an engine: {', '.join(names)}"
+        table.require("target", rule) if target is None else table.report("target", rule, target, near=names)
+    is_known = engine is not None and kind in FAULT_KINDS
+    name = table.text("name", f"{kind}@{target}") or ""
+    if is_known and not _NAME.fullmatch(name):
+        table.report("name", "must be letters, digits, dots, dashes, underscores and @", name)
     if name in NAMES_TAKEN:
-        raise table.fail("name", f"must be another: the check recovery.{name} is there already", name)
+        table.report("name", f"must be another: the check recovery.{name} is there already", name)
     fault = FaultConfig(
-        name=name, kind=kind, target=engine.name,
-        on=table.choice("on", FAULT_PLACES, _default_place(kind, engine)),
+        name=name, kind=kind or "", target=target or "",
+        on=table.choice("on", FAULT_PLACES, _default_place(kind, engine) if kind and engine else "worker"),
         at_s=_moments(table),
         every_s=table.quantity("every", units.parse_duration, None),
         jitter_s=table.quantity("jitter", units.parse_duration, 0.0),
@@ -73,10 +80,12 @@ def read_fault(table: Table, engines: Sequence[EngineConfig]) -> FaultConfig:
         duration_s=table.quantity("duration", units.parse_duration, 0.0, most=LONGEST_FAULT_S),
         latency_s=table.quantity("latency", units.parse_duration, 0.0, most=LONGEST_FAULT_S),
     )  # fmt: skip
+    if is_known and engine is not None and table.is_sound("on"):
+        _refuse_impossible(table, fault, engine)
+    if kind in FAULT_KINDS and table.is_sound():
+        _refuse_unplanned(table, fault)
     table.finish()
-    _refuse_impossible(table, fault, engine)
-    _refuse_unplanned(table, fault)
-    return fault
+    return fault if engine is not None and table.is_sound() else None
 
 
 def faults_of(
@@ -91,9 +100,17 @@ def faults_of(
         source: the configuration's name, for messages.
 
     Raises:
-        ConfigError: a fault that could not be over, and recovered from, within the load phase.
+        ConfigError: faults that could not be over, and recovered from, within the load phase.
     """
-    planned = [one for fault in faults for one in _placed(fault, loads[fault.target], seed, source)]
+    planned: list[FaultPlan] = []
+    problems: list[str] = []
+    for fault in faults:
+        try:
+            planned += _placed(fault, loads[fault.target], seed, source)
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(*problems)
     return tuple(sorted(planned, key=lambda fault: (fault.at_s, fault.name)))
 
 
@@ -131,9 +148,10 @@ def _moments(table: Table) -> tuple[float, ...]:
     try:
         moments = tuple(units.parse_duration(item) for item in items if isinstance(item, str))
     except ValueError as error:
-        raise table.fail("at", str(error)) from error
+        table.report("at", str(error))
+        return ()
     if len(moments) != len(items) or not moments:
-        raise table.fail("at", 'must be a time since the load began such as "30s", or a list of them', value)
+        table.report("at", 'must be a time since the load began such as "30s", or a list of them', value)
     return moments
 
 
@@ -150,34 +168,42 @@ def _refuse_impossible(table: Table, fault: FaultConfig, engine: EngineConfig) -
     has_server, url = KINDS[engine.kind].server is not None, engine.options.get("url")
     shown = None if url is None else without_credentials(url)
     if (fault.on == "network") != (fault.kind in NETWORK):
-        raise table.fail("on", f'"{fault.kind}" does not happen there', fault.on)
+        table.report("on", f'"{fault.kind}" does not happen there', fault.on)
+        return
     if fault.kind == "reload-policy":
         if fault.on != "worker" or engine.kind not in RELOADING:
-            raise table.fail("target", f"only {', '.join(RELOADING)} load a policy", engine.name)
-        if engine.kind != "authorize" and "policy" not in engine.options:
-            raise table.fail("target", "has no option policy that it could load again", engine.name)
-    if fault.on in ("server", "network") and not has_server:
+            table.report("target", f"only {', '.join(RELOADING)} load a policy", engine.name)
+        elif engine.kind != "authorize" and "policy" not in engine.options:
+            table.report("target", "has no option policy that it could load again", engine.name)
+    elif fault.on in ("server", "network") and not has_server:
         where = "a network" if fault.on == "network" else "a server"
-        raise table.fail("target", f'an engine of kind "{engine.kind}" has not got {where}', engine.name)
-    if fault.on == "server" and url is not None:
-        raise table.fail("target", "its server runs at a url: soakd neither ends nor stops what is not its own", shown)
-    if fault.on == "network" and url is not None and not url.startswith(PLAIN_SCHEMES):
-        raise table.fail("target", "no proxy can stand before an address under TLS", shown)
+        table.report("target", f'an engine of kind "{engine.kind}" has not got {where}', engine.name)
+    elif fault.on == "server" and url is not None:
+        table.report("target", "its server runs at a url: soakd neither ends nor stops what is not its own", shown)
+    elif fault.on == "network" and url is not None and not url.startswith(PLAIN_SCHEMES):
+        table.report("target", "no proxy can stand before an address under TLS", shown)
 
 
 def _refuse_unplanned(table: Table, fault: FaultConfig) -> None:
-    if bool(fault.at_s) == (fault.every_s is not None):
-        raise table.fail("at", 'give either at = "30s" or every = "10s"')
-    if fault.every_s is None and (fault.jitter_s or fault.count):
-        raise table.fail("jitter" if fault.jitter_s else "count", "belongs to every")
-    if fault.every_s is not None and fault.jitter_s > fault.every_s / 2:
-        raise table.fail("jitter", "must be at most half of every, so that faults keep their order")
+    """Look at the moments of a fault; what a misspelt key would have said is not missed."""
+    if not table.misspelt() & {"at", "every"}:
+        _refuse_moments(table, fault)
     if fault.kind in LASTING and not fault.duration_s:
-        raise table.fail("duration", f'"{fault.kind}" lasts: say for how long')
+        table.require("duration", f'"{fault.kind}" lasts: say for how long')
     if fault.kind not in (*LASTING, "reset") and fault.duration_s:
-        raise table.fail("duration", f'"{fault.kind}" is over at once')
+        table.report("duration", f'"{fault.kind}" is over at once')
     if (fault.kind == "latency") != bool(fault.latency_s):
-        raise table.fail("latency", "is what a fault of that kind adds to each request, and of no other")
+        rule = "is what a fault of that kind adds to each request, and of no other"
+        (table.report if fault.latency_s else table.require)("latency", rule)
+
+
+def _refuse_moments(table: Table, fault: FaultConfig) -> None:
+    if bool(fault.at_s) == (fault.every_s is not None):
+        table.report("at", 'give either at = "30s" or every = "10s"')
+    if fault.every_s is None and (fault.jitter_s or fault.count):
+        table.report("jitter" if fault.jitter_s else "count", "belongs to every")
+    if fault.every_s is not None and fault.jitter_s > fault.every_s / 2:
+        table.report("jitter", "must be at most half of every, so that faults keep their order")
 
 
 def _times(fault: FaultConfig, room_s: float, seed: int, source: str) -> list[float]:

@@ -39,6 +39,9 @@ class OptionInfo:
     most: float | None = None
     for_server: bool = False
     """Concerns the server that the engine talks to: for the daemon and the judge; a worker is not told."""
+    needed: bool = False
+    """It must be given, unless one of `unless` is."""
+    unless: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ()
     """What a url may begin with, such as "https"."""
 
@@ -125,8 +128,13 @@ _CACHE = {
     "ttl": OptionInfo(type="duration", doc="time to live of an entry; none by default"),
 }
 _RELOADED_POLICY = {
-    "policy": OptionInfo(type="paths", doc=".rego files, or folders of them; needed, but for an OPA at a `url`"),
-    "rule": OptionInfo(type="text", doc='the rule to decide, such as "data.rbac.allow"; needed'),
+    "policy": OptionInfo(
+        type="paths",
+        needed=True,
+        unless=("url",),
+        doc=".rego files, or folders of them; needed, but for an OPA at a `url`",
+    ),
+    "rule": OptionInfo(type="text", needed=True, doc='the rule to decide, such as "data.rbac.allow"; needed'),
     "data": OptionInfo(type="path", doc="a JSON document for `data`"),
     "inputs": OptionInfo(type="path", doc="recorded inputs, one JSON object a line, in place of generated ones"),
     "reload_every": OptionInfo(type="duration", doc="load the policy again while decisions go on"),

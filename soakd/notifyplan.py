@@ -24,9 +24,6 @@ def read_notify(table: Table, text: str, overrides: Sequence[str], folder: Path)
         text: the whole file, from which the webhook's address is to be taken out.
         overrides: what the command line changes.
         folder: where the file lies; a command with a slash in it is relative to it.
-
-    Raises:
-        ConfigError: a key is wrong.
     """
     command, base = table.texts("command"), Notify()
     if command and "/" in command[0]:
@@ -34,13 +31,10 @@ def read_notify(table: Table, text: str, overrides: Sequence[str], folder: Path)
     notify = Notify(
         command=command,
         webhook=_read_webhook(table, text, overrides),
-        on=table.texts("on") or base.on,
+        on=table.words("on", EVENTS) or base.on,
         timeout_s=table.quantity("timeout", units.parse_duration, base.timeout_s, most=LONGEST_TIMEOUT_S),
         every_s=table.quantity("every", units.parse_duration, base.every_s),
     )
-    for name in notify.on:
-        if name not in EVENTS:
-            raise table.fail("on", f"must be of {', '.join(EVENTS)}", name)
     table.finish()
     return notify
 
@@ -64,13 +58,14 @@ def _read_webhook(table: Table, text: str, overrides: Sequence[str]) -> str | No
     if url is None:
         return None
     if HIDDEN in url:
-        raise table.fail("webhook", f'this is a copy: its address was replaced by "{HIDDEN}"; give it again')
+        table.report("webhook", f'this is a copy: its address was replaced by "{HIDDEN}"; give it again')
+        return None
     try:
         sound = bool(_WEBHOOK.fullmatch(url) and urlsplit(url).hostname and urlsplit(url).port != 0)
     except ValueError:
         sound = False
     if not sound:
-        raise table.fail("webhook", "must be an address such as https://host/path, without blanks")
-    if url not in text and not any(override.strip().startswith(OVERRIDE) for override in overrides):
-        raise table.fail("webhook", "write the address as it is, without escapes: it is taken out of the run's copy")
+        table.report("webhook", "must be an address such as https://host/path, without blanks")
+    elif url not in text and not any(override.strip().startswith(OVERRIDE) for override in overrides):
+        table.report("webhook", "write the address as it is, without escapes: it is taken out of the run's copy")
     return url

@@ -2,16 +2,19 @@
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from soakd.config import read
 from soakd.errors import ConfigError
 from soakd.faultplan import FaultPlan, faults_of
 from soakd.kinds import KINDS, PROFILE_RATES, for_worker
 from soakd.model import Phase, PhaseName, WorkerSpec
 from soakd.settings import Config, EngineConfig, Limits
+from soakd.tables import read_text
 
 SHARES: Mapping[PhaseName, float] = {"baseline": 0.05, "drain": 0.05, "reload": 0.10, "close": 0.05}
 LONGEST_SHORT_PHASE_S = 600.0
@@ -63,21 +66,48 @@ def make_plan(config: Config) -> Plan:
     """Turn a configuration into a plan.
 
     Raises:
-        ConfigError: the run is too short for its sampling, or a fault is beyond its load phase.
+        ConfigError: the run is too short for its sampling, or faults are beyond its load phase: all of it.
     """
     engines = tuple(_plan_engine(config, engine) for engine in config.engines)
+    problems = list(_too_few_samples(config, engines))
     lengths_s = [engine.phases[-1].end_s for engine in engines]
     duration_s, shortest_s = max(lengths_s), min(lengths_s)
     loads = {e.config.name: (e.load.start_s, e.load.end_s, e.config.limits.recovery_s) for e in engines}
-    plan = Plan(
-        faults=faults_of(config.faults, loads, config.run.seed, config.source),
+    faults: tuple[FaultPlan, ...] = ()
+    try:
+        faults = faults_of(config.faults, loads, config.run.seed, config.source)
+    except ConfigError as error:
+        problems += error.problems
+    if problems:
+        raise ConfigError(*problems)
+    return Plan(
+        faults=faults,
         config=config,
         duration_s=duration_s,
         latency_every_s=min(60.0, max(config.run.sample_every_s, shortest_s / 40)),
         judge_every_s=max(10.0, min(config.run.snapshot_every_s or math.inf, duration_s / 12)),
         engines=engines,
     )
-    _refuse_too_few_samples(plan)
+
+
+def load_plan(
+    path: Path, *, duration: str | None = None, overrides: Sequence[str] = (), only: Sequence[str] = ()
+) -> Plan:
+    """Read a configuration file and plan its run; see `config.load`.
+
+    Raises:
+        ConfigError: everything that is wrong with the file, and with the plan of what is right of it.
+    """
+    text, folder = read_text(path), path.resolve().parent
+    found = read(text, source=str(path), folder=folder, duration=duration, overrides=overrides, only=only)
+    if found.sound is None:
+        found.problems.refuse()
+    assert found.sound is not None
+    try:
+        plan = make_plan(found.sound)
+    except ConfigError as error:
+        raise ConfigError(*found.problems.texts(), *error.problems) from error
+    found.problems.refuse()
     return plan
 
 
@@ -221,16 +251,17 @@ def _lay_out(baseline_s: float, load_s: float, drain_s: float, reload_s: float, 
     return tuple(phases)
 
 
-def _refuse_too_few_samples(plan: Plan) -> None:
-    every_s = plan.config.run.sample_every_s
-    for engine in plan.engines:
-        samples = int(engine.load.duration_s / every_s)
-        if samples < LEAST_SAMPLES:
-            raise ConfigError(
-                f"{plan.config.source}: run: sample_every: {samples} samples fit in the load phase of engine "
-                f'"{engine.config.name}" ({engine.load.duration_s:.0f}s), {LEAST_SAMPLES} are needed: '
-                f'set sample_every = "{_fitting(engine.load.duration_s)}" or run longer'
-            )
+def _too_few_samples(config: Config, engines: Sequence[EnginePlan]) -> Iterator[str]:
+    """Say it of the engine with the shortest load only: the run has one cadence for all of them."""
+    engine = min(engines, key=lambda engine: engine.load.duration_s)
+    load_s = engine.load.duration_s
+    samples = int(load_s / config.run.sample_every_s)
+    if samples < LEAST_SAMPLES:
+        yield (
+            f"{config.source}: run: sample_every: {samples} samples fit in the load phase of engine "
+            f'"{engine.config.name}" ({load_s:.0f}s), {LEAST_SAMPLES} are needed: '
+            f'set sample_every = "{_fitting(load_s)}" or run longer'
+        )
 
 
 def _fitting(load_s: float) -> str:

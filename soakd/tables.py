@@ -1,16 +1,21 @@
-"""Reading a TOML table key by key, so that every error names its place and no key goes unread."""
+"""Reading a TOML table key by key, so that every error names its place and no key goes unread.
+
+What is wrong is gathered in `Problems`, and reading goes on with the default: a file shows all its errors at once.
+"""
 
 import difflib
 import json
 import math
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from soakd.errors import ConfigError
 
 MOST_DEPTH = 100
+LIKENESS = 0.65
+"""Of two names, 0 to 1, from which on one may be the other misspelt."""
 
 
 def read_text(path: Path) -> str:
@@ -56,13 +61,75 @@ def _beyond(parsed: Mapping[str, Any]) -> str:
     return ""
 
 
-class Table:
-    """One TOML table, read key by key; remembers what was asked for, so that unknown keys are found."""
+Step: TypeAlias = str | int
+"""A key of a table, or the number of a table in an array, from 0."""
 
-    def __init__(self, values: Mapping[str, Any], place: str) -> None:
+
+class Problems:
+    """What is wrong with one file, gathered while it is read, and told in the order of the file.
+
+    Args:
+        raw: the file as parsed; its keys are in the order of the text.
+    """
+
+    def __init__(self, raw: Mapping[str, Any]) -> None:
+        self._raw = raw
+        self._found: list[tuple[tuple[Step, ...], str]] = []
+
+    def add(self, path: tuple[Step, ...], *texts: str) -> None:
+        """Note what is wrong at a key; () for what is not in the file, which comes last."""
+        self._found += ((path, text) for text in texts)
+
+    def at(self, *path: Step) -> bool:
+        """Return whether anything is wrong at a key, or below it."""
+        return any(found[: len(path)] == path for found, _ in self._found)
+
+    def texts(self) -> tuple[str, ...]:
+        """Return what is wrong, in the order of the file; each sentence once."""
+        return tuple(dict.fromkeys(text for _, text in sorted(self._found, key=lambda one: self._place(one[0]))))
+
+    def refuse(self) -> None:
+        """Raise what was found, where anything was.
+
+        Raises:
+            ConfigError: everything that is wrong.
+        """
+        if self._found:
+            raise ConfigError(*self.texts())
+
+    def _place(self, path: tuple[Step, ...]) -> tuple[float, ...]:
+        """Return the position of a key among its neighbours, level by level; a missing key comes first in its table."""
+        value: Any = self._raw
+        place: list[float] = [] if path else [math.inf]
+        for step in path:
+            keys = list(value) if isinstance(value, dict) else []
+            place.append(step if isinstance(step, int) else keys.index(step) if step in keys else -1)
+            at_hand = step in keys or (isinstance(step, int) and isinstance(value, list))
+            value = value[step] if at_hand else None
+        return tuple(place)
+
+
+class Table:
+    """One TOML table, read key by key; remembers what was asked for, so that unknown keys are found.
+
+    Args:
+        values: what is in it.
+        place: what it is called in errors.
+        problems: takes what is wrong.
+        path: where it is in the file.
+    """
+
+    def __init__(
+        self, values: Mapping[str, Any], place: str, problems: Problems | None = None, path: tuple[Step, ...] = ()
+    ) -> None:
         self._values = dict(values)
         self.place = place
+        self.problems = problems or Problems(values)
+        self.path = path
+        self.source = place if not path else place.partition(": ")[0]
+        """The name of the file."""
         self._known: list[str] = []
+        self._missing: dict[str, str] = {}
 
     def get(self, key: str) -> Any:
         """Take a raw value, or None where the key is absent."""
@@ -73,10 +140,28 @@ class Table:
         """Look at a raw value without taking it."""
         return self._values.get(key)
 
-    def fail(self, key: str, rule: str, given: object = None) -> ConfigError:
-        """Build the error for one key."""
+    def skip(self, *keys: str) -> None:
+        """Take values that nothing can be said of."""
+        for key in keys:
+            self.get(key)
+
+    def report(self, key: str, rule: str, given: object = None, *, near: Iterable[str] = ()) -> None:
+        """Note what is wrong with one key, with the name in `near` that is most like what was given."""
         got = "" if given is None else f", got {shown(given)}"
-        return ConfigError(f"{self.place}: {key}: {rule}{got}")
+        self.problems.add((*self.path, key), f"{self.place}: {key}: {rule}{got}{did_you_mean(given, near)}")
+
+    def require(self, key: str, rule: str) -> None:
+        """Note that a key is missing, unless an unknown key turns out to be the same one misspelt."""
+        self._missing[key] = rule
+
+    def misspelt(self) -> set[str]:
+        """Return the known keys that unknown ones are most like; once every key has been asked for."""
+        return {near for key in self._values if (near := nearest(key, self._known)) is not None}
+
+    def is_sound(self, *keys: str) -> bool:
+        """Return whether nothing is wrong with these keys, or with the whole table where none is named."""
+        paths = [(*self.path, key) for key in keys] or [self.path]
+        return not any(self.problems.at(*path) for path in paths)
 
     def text(self, key: str, default: str | None = None) -> str | None:
         """Read a string that is not empty."""
@@ -84,7 +169,8 @@ class Table:
         if value is None:
             return default
         if not isinstance(value, str) or not value or "\0" in value:
-            raise self.fail(key, "must be a text in quotes, without NUL", value)
+            self.report(key, "must be a text in quotes, without NUL", value)
+            return default
         return value
 
     def choice(self, key: str, choices: Sequence[str], default: str) -> str:
@@ -93,14 +179,24 @@ class Table:
         if value is None:
             return default
         if value not in choices:
-            raise self.fail(key, f"must be one of {', '.join(choices)}", value)
+            self.report(key, f"must be one of {', '.join(choices)}", value, near=choices)
+            return default
         return str(value)
+
+    def words(self, key: str, choices: Sequence[str]) -> tuple[str, ...]:
+        """Read a list of words, each one of several."""
+        found = self.texts(key)
+        for name in found:
+            if name not in choices:
+                self.report(key, f"must be of {', '.join(choices)}", name, near=choices)
+        return found
 
     def truth(self, key: str, default: bool) -> bool:
         """Read true or false."""
         value = self.get(key)
         if value is not None and not isinstance(value, bool):
-            raise self.fail(key, "must be true or false", value)
+            self.report(key, "must be true or false", value)
+            return default
         return default if value is None else value
 
     def number(
@@ -112,14 +208,17 @@ class Table:
         if value is None:
             return default
         if type(value) not in (int, float) or not math.isfinite(value):
-            raise self.fail(key, "must be a number", value)
-        if above is not None and value <= above:
-            raise self.fail(key, f"must be above {above:g}", value)
-        if least is not None and value < least:
-            raise self.fail(key, f"must be at least {least:g}", value)
-        if most is not None and value > most:
-            raise self.fail(key, f"must be at most {most:,.0f}", value)
-        return value
+            rule = "must be a number"
+        elif above is not None and value <= above:
+            rule = f"must be above {above:g}"
+        elif least is not None and value < least:
+            rule = f"must be at least {least:g}"
+        elif most is not None and value > most:
+            rule = f"must be at most {most:,.0f}"
+        else:
+            return value
+        self.report(key, rule, value)
+        return default
 
     def whole(self, key: str, default: int | None, *, least: int = 0, most: int = 2**63 - 1) -> Any:
         """Read a whole number within bounds."""
@@ -128,7 +227,8 @@ class Table:
             return default
         if type(value) is not int or not least <= value <= most:
             most_text = "" if most == 2**63 - 1 else f" and at most {most}"
-            raise self.fail(key, f"must be a whole number of at least {least}{most_text}", value)
+            self.report(key, f"must be a whole number of at least {least}{most_text}", value)
+            return default
         return value
 
     def quantity(
@@ -140,17 +240,21 @@ class Table:
         if value is None:
             return default
         if not isinstance(value, str):
-            raise self.fail(key, 'must be a text with a unit, such as "30s" or "1MB/h"', value)
+            self.report(key, 'must be a text with a unit, such as "30s" or "1MB/h"', value)
+            return default
         try:
             number = read(value)
         except ValueError as error:
-            raise self.fail(key, str(error)) from error
+            self.report(key, str(error))
+            return default
         if number <= 0:
-            raise self.fail(key, "must be above 0", value)
-        if not least <= number <= most:
+            self.report(key, "must be above 0", value)
+        elif not least <= number <= most:
             bound = f"at least {least:g}s" if number < least else f"at most {most / 86400:.0f}d"
-            raise self.fail(key, f"must be {bound}", value)
-        return number
+            self.report(key, f"must be {bound}", value)
+        else:
+            return number
+        return default
 
     def quantity_or_off(self, key: str, read: Callable[[str], float], default: float | None) -> Any:
         """Read a quantity, or "off" as None."""
@@ -168,15 +272,17 @@ class Table:
         if not isinstance(items, list) or not all(
             isinstance(item, str) and item and "\0" not in item for item in items
         ):
-            raise self.fail(key, "must be a list of texts", value)
+            self.report(key, "must be a list of texts", value)
+            return ()
         return tuple(items)
 
     def table(self, key: str) -> "Table":
         """Read a sub-table; absent is empty."""
         value = self.get(key)
         if value is not None and not isinstance(value, dict):
-            raise self.fail(key, f"must be a table: [{key}]", value)
-        return Table(value or {}, f"{self.place}: {key}")
+            self.report(key, f"must be a table: [{key}]", value)
+            value = None
+        return self.inner(value or {}, f"{self.place}: {key}", key)
 
     def tables(self, key: str) -> "list[Table]":
         """Read an array of tables, each placed by its name."""
@@ -184,22 +290,42 @@ class Table:
         if value is None:
             return []
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            raise self.fail(key, f"must be an array of tables: [[{key}]]", value)
+            self.report(key, f"must be an array of tables: [[{key}]]", value)
+            return []
         names = [quoted(str(item["name"])) if "name" in item else str(i) for i, item in enumerate(value, 1)]
-        return [Table(item, f"{self.place}: {key} {name}") for item, name in zip(value, names, strict=True)]
+        return [
+            self.inner(item, f"{self.place}: {key} {name}", key, i)
+            for i, (item, name) in enumerate(zip(value, names, strict=True))
+        ]
+
+    def inner(self, values: Mapping[str, Any], place: str, *steps: Step) -> "Table":
+        """Return a table that lies within this one, and notes what is wrong with it in the same place."""
+        return Table(values, place, self.problems, (*self.path, *steps))
 
     def finish(self) -> None:
-        """Refuse what nobody asked for.
-
-        Raises:
-            ConfigError: an unknown key, with the nearest known one and all of them.
-        """
+        """Note what nobody asked for, with the nearest known key and all of them; and what is missing."""
+        known, misspelt = ", ".join(sorted(set(self._known))), self.misspelt()
         for key in self._values:
-            near = difflib.get_close_matches(key, self._known, n=1)
-            hint = f' (did you mean "{near[0]}"?)' if near else ""
-            raise ConfigError(
-                f"{self.place}: unknown key {quoted(key)}{hint}; known keys: {', '.join(sorted(set(self._known)))}"
-            )
+            text = f"{self.place}: unknown key {quoted(key)}{did_you_mean(key, self._known)}; known keys: {known}"
+            self.problems.add((*self.path, key), text)
+        for key, rule in self._missing.items():
+            if key not in misspelt and self.is_sound(key):
+                self.report(key, rule)
+
+
+def did_you_mean(given: object, known: Iterable[str]) -> str:
+    """Write the known name that is most like a given one as a question, a space before it; "" where none is."""
+    near = nearest(given, known) if isinstance(given, str) else None
+    return "" if near is None else f' (did you mean "{near}"?)'
+
+
+def nearest(given: str, known: Iterable[str]) -> str | None:
+    """Return the known name that is most like a given one: by its letters, or by one of its parts between dots."""
+    names = {name.lower(): name for name in known}
+    if close := difflib.get_close_matches(given.lower(), names, n=1, cutoff=LIKENESS):
+        return names[close[0]]
+    parts = [name for name in names if given.lower() in name.split(".")]
+    return names[parts[0]] if len(parts) == 1 else None
 
 
 def shown(value: object) -> str:

@@ -87,6 +87,140 @@ def test_one_error_names_file_place_rule_and_what_was_given(change: tuple[str, s
     assert "\n" not in str(error.value)
 
 
+SIX = """
+[run]
+duraton = "10min"
+sample_every = "1s"
+[[engine]]
+name = "mine"
+kind = "pyhton"
+factory = "package.module:make"
+options = { anything = 1 }
+[limits]
+growth_rate = "1MB"
+[[engine]]
+name = "cache"
+kind = "cache.native"
+role = "subjct"
+options = { capactiy = 5, ttl = "soon" }
+twin_of = "mine"
+[[fault]]
+kind = "kill"
+target = "mine"
+evry = "10s"
+"""
+
+
+def test_every_error_of_a_file_is_told_at_once_in_the_order_of_the_file() -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(SIX)
+    told = [
+        'run: unknown key "duraton" (did you mean "duration"?); known keys: collect_every, ',
+        'engine "mine": kind: must be one of authorize, ',
+        'engine "cache": role: must be one of subject, rival, twin, control, got "subjct" (did you mean "subject"?)',
+        'engine "cache": options: unknown key "capactiy" (did you mean "capacity"?); known keys: capacity, ttl',
+        'engine "cache": options: ttl: expected a duration such as',
+        'limits: growth_rate: expected growth per time such as "1MB/h", got "1MB"',
+        'fault 1: unknown key "evry" (did you mean "every"?); known keys: at, ',
+    ]
+    assert len(error.value.problems) == len(told)
+    for problem, start in zip(error.value.problems, told, strict=True):
+        assert problem.startswith(f"soak.toml: {start}")
+    assert error.value.problems[1].endswith('got "pyhton" (did you mean "python"?)')
+    assert str(error.value) == "\n".join(error.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [
+        (('"python"', '"redis"'), "cache.redis"),
+        (('rate = 100', 'profile = "strss"'), "stress"),
+        (('rate = 100', 'mix = "read_heavy"'), "read-heavy"),
+        (('[run]', '[run]\ncontrols_off = ["nul"]'), "null"),
+        (('rate = 100', 'rate = 1\n[[engine]]\nname = "b"\nkind = "control.null"\ntwin_of = "mime"'), "mine"),
+        (('rate = 100', 'rate = 1\n[[fault]]\nkind = "kil"\ntarget = "mine"\nat = "1s"'), "kill"),
+        (('rate = 100', 'rate = 1\n[[fault]]\nkind = "kill"\ntarget = "mein"\nat = "1s"'), "mine"),
+        (('rate = 100', 'rate = 1\n[notify]\non = ["verdicts"]\ncommand = "x"'), "verdict"),
+    ],
+)  # fmt: skip
+def test_a_name_that_is_almost_right_is_asked_back(change: tuple[str, str], hint: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(MINIMAL.replace(*change))
+    assert [problem.endswith(f'(did you mean "{hint}"?)') for problem in error.value.problems] == [True]
+
+
+def test_wrong_settings_of_the_command_line_are_told_with_what_is_wrong_in_the_file() -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(MINIMAL.replace("rate = 100", "rate = 0"), overrides=["engine.mime.rate=5", "x"], only=["mime"])
+    told = [problem.partition(",")[0] for problem in error.value.problems]
+    assert told == [
+        'soak.toml: engine "mine": rate: must be above 0',
+        '--set engine.mime.rate=5: no engine "mime" (did you mean "mine"?)',
+        '--set x: must be "table.key=value"',
+        'soak.toml: no engine "mime" (did you mean "mine"?); engines: mine',
+    ]
+
+
+AUTHORIZE = (
+    MINIMAL
+    + """
+[[engine]]
+name = "cache"
+kind = "cache.native"
+[[engine]]
+name = "both"
+kind = "authorize"
+options = { cache = "cach", policy = "mine" }
+"""
+)
+
+
+def test_the_parts_of_authorize_are_engines_of_the_right_kind_in_the_same_run() -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(AUTHORIZE)
+    assert error.value.problems == (
+        (
+            'soak.toml: engine "both": options: cache: must name an engine of a kind cache.*: cache, got "cach" '
+            '(did you mean "cache"?)'
+        ),
+        'soak.toml: engine "both": options: policy: must name an engine of a kind policy.*: there is none, got "mine"',
+    )
+    with pytest.raises(ConfigError, match='engine "both": options: policy: must name an engine of this run'):
+        parse(AUTHORIZE.replace('cache = "cach", policy = "mine"', 'cache = "cache"'))
+
+
+def test_a_part_of_authorize_must_not_be_left_out() -> None:
+    policy = Path(__file__).parents[2] / "configs" / "policies" / "rbac.rego"
+    options = f'policy = "{policy}", rule = "data.rbac.allow"'
+    text = AUTHORIZE.replace('"cach"', '"cache"').replace('policy = "mine"', 'policy = "p"')
+    text += f'[[engine]]\nname = "p"\nkind = "policy.regorus"\noptions = {{ {options} }}\n'
+    assert len(parse(text, only=["both", "cache", "p"]).engines) == 5
+    with pytest.raises(ConfigError, match=r'engine "both": .*--only leaves out engine "cache".*: add --only cache$'):
+        parse(text, only=["both", "p"])
+
+
+@pytest.mark.parametrize(
+    ("options", "missing"),
+    [("", ["policy", "rule"]), ('polcy = "."', ["rule"]), ('policy = "."', ["rule"]), ('rule = "data.a"', ["policy"])],
+)
+def test_an_option_that_a_kind_needs_is_missed_before_anything_starts(options: str, missing: list[str]) -> None:
+    text = MINIMAL + f'[[engine]]\nname = "p"\nkind = "policy.regorus"\noptions = {{ {options} }}\n'
+    with pytest.raises(ConfigError) as error:
+        parse(text)
+    told = [p for p in error.value.problems if "must be given" in p]
+    assert [p.split(": ")[3] for p in told] == missing
+
+
+def test_a_broken_file_of_waivers_is_told_with_the_rest(tmp_path: Path) -> None:
+    (tmp_path / "w.toml").write_text('[[waiver]]\nfingerprnt = "x"\n', encoding="utf-8")
+    text = MINIMAL.replace("[run]", '[run]\nwaivers = "w.toml"').replace("rate = 100", "rate = 0")
+    with pytest.raises(ConfigError) as error:
+        config.parse(text, source="soak.toml", folder=tmp_path)
+    assert [problem.split(": ")[2] for problem in error.value.problems] == [
+        "expires", "reason", 'unknown key "fingerprnt" (did you mean "fingerprint"?); known keys', "rate",
+    ]  # fmt: skip
+
+
 def test_two_engines_of_one_name_are_refused() -> None:
     with pytest.raises(ConfigError, match='engine "mine": name: must be unique, but 2 engines have it'):
         parse(MINIMAL + MINIMAL[MINIMAL.index("[[engine]]") :])

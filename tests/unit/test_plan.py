@@ -7,7 +7,7 @@ import pytest
 from soakd import config
 from soakd.errors import ConfigError
 from soakd.model import WorkerSpec
-from soakd.plan import LEAST_SAMPLES, make_plan, phases_for_operations, phases_of, worker_spec
+from soakd.plan import LEAST_SAMPLES, load_plan, make_plan, phases_for_operations, phases_of, worker_spec
 from soakd.planfile import plan_as_dict, plan_from_dict
 from soakd.settings import Config
 
@@ -135,3 +135,31 @@ def test_latencies_of_the_shortest_load_are_told_often_enough(rates: tuple[int, 
 def test_with_both_limits_the_leak_control_is_judged_by_the_one_in_whose_unit_it_leaks() -> None:
     limits = make_plan(engine('growth_rate = "10MB/h"\ngrowth_per_operation = "16B"')).engines[-1].config.limits
     assert (limits.growth_rate_bytes_per_h, limits.growth_per_operation_bytes) == (None, 16.0)
+
+
+def test_what_is_wrong_with_the_plan_is_told_with_what_is_wrong_in_the_file(tmp_path: Path) -> None:
+    text = """
+[run]
+duration = "2min"
+sample_every = "10s"
+[[engine]]
+name = "mine"
+kind = "control.null"
+role = "subject"
+[[engine]]
+name = "wrong"
+kind = "control.nul"
+[[fault]]
+kind = "kill"
+target = "mine"
+at = "10min"
+[[fault]]
+kind = "kill"
+target = "wrong"
+at = "10min"
+"""
+    (tmp_path / "soak.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as error:
+        load_plan(tmp_path / "soak.toml")
+    told = [problem.split(": ")[1:3] for problem in error.value.problems]
+    assert told == [['engine "wrong"', "kind"], ["run", "sample_every"], ['fault "kill@mine"', "at"]]

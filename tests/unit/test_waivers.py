@@ -325,7 +325,7 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
         (replaced(">=1.2,<1.3", "about 1.2"), 'versions: must be a range such as ">=1.2,<1.3", got "about 1.2"'),
         (replaced("e345071be9adbf27", "E345"), "waiver 1: fingerprint: must be 16 hexadecimal digits.*got"),
         (replaced('name = "msgpack"', f'name = "{PRINT}"'), "name: must be unique"),
-        (replaced('reason = "issue 12"', 'resaon = "issue 12"'), "reason: must be given"),
+        (replaced('reason = "issue 12"', 'resaon = "issue 12"'), 'unknown key "resaon" .did you mean "reason"'),
         (replaced('reason = "issue 12"', 'reason = "issue 12"\nuntil = 1'), 'unknown key "until"'),
         (replaced("[[waiver]]", "[[waver]]"), 'unknown key "waver" .did you mean "waiver"'),
         (replaced("[[waiver]]", "[[waiver]"), "not TOML"),
