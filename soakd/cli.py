@@ -1,15 +1,14 @@
 """The command line: the only place that prints, and the only one that knows exit codes."""
 
 import argparse
+import importlib
 import os
 import sys
-import traceback
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from soakd import commands, inquiries, units, upkeep
+from soakd import units
 from soakd.errors import BrokenVerdictError, ConfigError, JournalError, PreflightError, SoakdError
 
 EXIT_CODES = """\
@@ -25,22 +24,24 @@ exit codes:
 """
 
 
+RUN = "commands:run"
+"""A command is "module:function" within soakd."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     parser = build_parser()
     options = parser.parse_args(arguments)
     try:
-        code: int = options.command(options)
-        return code
+        return _perform(parser, options)
     except (ConfigError, PreflightError) as error:
-        print(f"soakd: {error}", file=sys.stderr)
-        return 2
+        return _refused(error)
     except BrokenVerdictError as error:
         print(f"soakd: {error}", file=sys.stderr)
-        return 4 if options.command is not commands.run else 5
+        return 4 if options.command != RUN else 5
     except JournalError as error:
         print(f"soakd: {error}", file=sys.stderr)
-        return 2 if options.command is not commands.run else 5
+        return 2 if options.command != RUN else 5
     except SoakdError as error:
         print(f"soakd: {error}", file=sys.stderr)
         return 5
@@ -57,14 +58,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _broken(error)
 
 
+def _refused(error: ConfigError | PreflightError) -> int:
+    """Print everything that is wrong, a line each, and how much it is."""
+    problems = error.problems if isinstance(error, ConfigError) else (str(error),)
+    for problem in problems:
+        print(f"soakd: {problem}", file=sys.stderr)
+    if len(problems) > 1:
+        print(f"soakd: {len(problems)} errors", file=sys.stderr)
+    return 2
+
+
+def _perform(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """Import the module of a command, and no other's: a check needs no journal, a version nothing."""
+    if options.command is None:
+        return _usage(parser)
+    module, _, name = options.command.partition(":")
+    code: int = getattr(importlib.import_module(f"soakd.{module}"), name)(options)
+    return code
+
+
+class _Version(argparse.Action):
+    """Prints the version; reading it takes longer than all the rest of a parser."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> None:
+        print(f"soakd {_version()}")
+        parser.exit()
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
     parser = argparse.ArgumentParser(
         prog="soakd", description="Keep engines under steady load for a day or more, and learn whether they leak.",
         epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    parser.add_argument("--version", action="version", version=f"soakd {_version()}")
-    parser.set_defaults(command=lambda _: _usage(parser))
+    parser.add_argument("--version", action=_Version, nargs=0, help="show program's version number and exit")
+    parser.set_defaults(command=None)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (_add_soaking, _add_judging, _add_keeping):
         add(subparsers)
@@ -75,10 +103,10 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # n
 
 
 def _add_soaking(subparsers: Commands) -> None:
-    init = _add(subparsers, "init", commands.init, "write a commented configuration to start from")
+    init = _add(subparsers, "init", "commands:init", "write a commented configuration to start from")
     init.add_argument("path", nargs="?", default="soak.toml", help="the file to write (default: %(default)s)")
 
-    run = _add(subparsers, "run", commands.run, "run a soak and write its verdict")
+    run = _add(subparsers, "run", RUN, "run a soak and write its verdict")
     _add_config_options(run, optional=True)
     run.add_argument(
         "--resume",
@@ -88,19 +116,25 @@ def _add_soaking(subparsers: Commands) -> None:
         help='go on with RUN (its folder, its name, or "latest"), or with the newest unfinished run of a folder of '
         "runs (default: of --runs); begin a new one where none is unfinished and CONFIG is given",
     )
+    _add_try_urls(run)
     run.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
     run.add_argument("--log-format", default="auto", choices=("auto", "console", "json"))
 
-    check = _add(subparsers, "check", commands.check, "find everything that would stop a run, without running it")
+    check = _add(subparsers, "check", "readiness:check", "find everything that would stop a run, without running it")
     _add_config_options(check)
     check.add_argument("--json", action="store_true", help="what was found, for programs")
-
+    check.add_argument(
+        "--try", dest="try_engines", action="store_true",
+        help="start every engine and server, perform one operation of each engine, and show what it raised; "
+        "without it nothing is started",
+    )  # fmt: skip
+    _add_try_urls(check)
     check.add_argument("--notify", action="store_true", help="send a test event to whom [notify] names")
 
 
 def _add_judging(subparsers: Commands) -> None:
     judge = _add(
-        subparsers, "judge", commands.judge, "judge a run again from its journal alone, or any series in a CSV"
+        subparsers, "judge", "commands:judge", "judge a run again from its journal alone, or any series in a CSV"
     )
     _add_run_options(judge, optional=True)
     _add_csv_options(judge)
@@ -109,20 +143,20 @@ def _add_judging(subparsers: Commands) -> None:
     judge.add_argument("--json", action="store_true", help="print the verdict file instead of a table")
     judge.add_argument("--quiet", action="store_true", help="write the files, print nothing")
 
-    verdict = _add(subparsers, "verdict", commands.verdict, "show the verdict of a run")
+    verdict = _add(subparsers, "verdict", "commands:verdict", "show the verdict of a run")
     _add_run_options(verdict)
     verdict.add_argument("--json", action="store_true", help="the file as it is")
 
-    status = _add(subparsers, "status", inquiries.status, "show how a run stands, on one screen")
+    status = _add(subparsers, "status", "inquiries:status", "show how a run stands, on one screen")
     _add_run_options(status, default="latest")
     status.add_argument("--json", action="store_true", help="everything that is known")
 
-    top = _add(subparsers, "top", inquiries.top, "show the table of a run while it goes on; Ctrl-C leaves it alone")
+    top = _add(subparsers, "top", "inquiries:top", "show the table of a run while it goes on; Ctrl-C leaves it alone")
     _add_run_options(top, default="latest")
     top.add_argument("--json", action="store_true", help="everything that is known, a line each second")
 
     diff = _add(
-        subparsers, "diff", inquiries.diff, "compare two runs, leak by leak, or two moments of one run, heap by heap"
+        subparsers, "diff", "inquiries:diff", "compare two runs, leak by leak, or two moments of one run, heap by heap"
     )
     diff.add_argument("run", metavar="RUN", nargs="+", help='one or two of: a run\'s folder, its name, or "latest"')
     diff.add_argument("--from", metavar="D", help="compare the heap of one run from D after its origin, such as 6h")
@@ -130,7 +164,7 @@ def _add_judging(subparsers: Commands) -> None:
     diff.add_argument("--json", action="store_true", help="the whole comparison")
     _add_runs_option(diff)
 
-    report = _add(subparsers, "report", inquiries.report, "write a run's report: one HTML file, Markdown and JUnit")
+    report = _add(subparsers, "report", "inquiries:report", "write a run's report: one HTML file, Markdown and JUnit")
     _add_run_options(report)
     report.add_argument(
         "--output", metavar="FILE", help="where the HTML goes (default: report.html in the run's folder)"
@@ -143,11 +177,13 @@ def _add_judging(subparsers: Commands) -> None:
 
 
 def _add_keeping(subparsers: Commands) -> None:
-    listing = _add(subparsers, "list", commands.list_runs, "list the runs")
+    listing = _add(subparsers, "list", "commands:list_runs", "list the runs")
     _add_runs_option(listing)
     listing.add_argument("--json", action="store_true", help="the same, for programs")
 
-    install = _add(subparsers, "install-units", commands.install_units, "write the systemd units for this environment")
+    install = _add(
+        subparsers, "install-units", "commands:install_units", "write the systemd units for this environment"
+    )
     install.add_argument("--print", action="store_true", help="show them, write nothing")
     install.add_argument(
         "--root", default="/", metavar="DIR", help="the root folder to write below (default: %(default)s)"
@@ -156,7 +192,7 @@ def _add_keeping(subparsers: Commands) -> None:
     prune = _add(
         subparsers,
         "prune",
-        upkeep.prune,
+        "upkeep:prune",
         "remove old runs; never one that is written now, nor unasked one that may still be resumed",
     )
     prune.add_argument("config", nargs="?", help="a configuration whose [retention] says what stays")
@@ -168,7 +204,7 @@ def _add_keeping(subparsers: Commands) -> None:
     )
     prune.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
 
-    export = _add(subparsers, "export", commands.export, "write the samples of a run for other tools")
+    export = _add(subparsers, "export", "commands:export", "write the samples of a run for other tools")
     _add_run_options(export)
     export.add_argument("--csv", action="store_true", required=True, help="comma-separated, one row a reading")
     export.add_argument("--output", metavar="FILE", help="where to (default: standard output)")
@@ -176,14 +212,17 @@ def _add_keeping(subparsers: Commands) -> None:
 
 def _add_drawings(subparsers: Commands) -> None:
     flames = _add(
-        subparsers, "flamegraph", inquiries.flamegraph, "draw where the bytes that survive come from, as one HTML file"
+        subparsers,
+        "flamegraph",
+        "inquiries:flamegraph",
+        "draw where the bytes that survive come from, as one HTML file",
     )
     _add_run_options(flames)
     flames.add_argument("--engine", metavar="NAME", help="only this engine")
     flames.add_argument("--output", metavar="FILE", help="where to (default: flamegraph.html in the run's folder)")
 
     snapshot = _add(
-        subparsers, "snapshot", inquiries.snapshot, "take a heap snapshot of a run that goes on, or look deeper"
+        subparsers, "snapshot", "inquiries:snapshot", "take a heap snapshot of a run that goes on, or look deeper"
     )
     snapshot.add_argument("run", metavar="RUN|PID", help='a run\'s folder, its name, "latest", or the pid of a worker')
     snapshot.add_argument("--engine", metavar="NAME", help="only this engine (default: all but the controls)")
@@ -204,6 +243,13 @@ def _add_config_options(parser: argparse.ArgumentParser, *, optional: bool = Fal
     parser.add_argument(
         "--only", action="append", default=[], metavar="ENGINE", help="run only this engine (repeatable)"
     )
+
+
+def _add_try_urls(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--try-urls", action="store_true",
+        help="perform the one operation that engines are tried with also where it reaches a server at a url",
+    )  # fmt: skip
 
 
 def _add_csv_options(parser: argparse.ArgumentParser) -> None:
@@ -234,7 +280,7 @@ def _add_runs_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder of runs (default: %(default)s)")
 
 
-def _add(subparsers: Commands, name: str, command: object, text: str) -> argparse.ArgumentParser:
+def _add(subparsers: Commands, name: str, command: str, text: str) -> argparse.ArgumentParser:
     parser = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
     parser.set_defaults(command=command)
     return parser
@@ -242,6 +288,8 @@ def _add(subparsers: Commands, name: str, command: object, text: str) -> argpars
 
 def _broken(error: Exception) -> int:
     """Say that soakd itself is at fault, on one line; the whole traceback where SOAKD_TRACEBACK is set."""
+    import traceback
+
     if os.environ.get("SOAKD_TRACEBACK"):
         traceback.print_exception(error)
     where = traceback.extract_tb(error.__traceback__)[-1]
@@ -260,6 +308,8 @@ def _usage(parser: argparse.ArgumentParser) -> int:
 
 
 def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("soakd")
     except PackageNotFoundError:

@@ -6,23 +6,23 @@ import contextlib
 import csv
 import dataclasses
 import faulthandler
-import os
 import sys
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from soakd import config, journal, journald, preflight, processes, report, resumption, rundir, unitfiles, verdictfile
+from soakd import journal, journald, preflight, processes, report, resumption, rundir, unitfiles, verdictfile
 from soakd.changes import changed_keys
 from soakd.errors import ConfigError, JournalError, PreflightError
-from soakd.plan import Plan, make_plan
+from soakd.plan import Plan
+from soakd.preflight import trial
+from soakd.readiness import plan_of, run_path, try_engines
 from soakd.resumption import Resumption
 from soakd.rundir import RunDir
 from soakd.sdnotify import Notifier
 from soakd.tables import read_text
 from soakd.units import parse_growth_rate
-from soakd.upkeep import beyond_retention, is_finished, kept, make_room, read_verdict
+from soakd.upkeep import is_finished, make_room, read_verdict
 
 CODES: Mapping[str, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4, "INCOMPLETE": 4}
 LEFT = 75
@@ -44,54 +44,17 @@ def init(options: argparse.Namespace) -> int:
     return 0
 
 
-def check(options: argparse.Namespace) -> int:
-    """Say everything that would stop the run, and what it could see."""
-    plan = _plan(options)
-    findings = list(preflight.check_host(plan, _run_path(plan, options)))
-    findings += preflight.check_preparation()
-    for one in beyond_retention(plan, options):
-        said = f"{one.run.path} is removed when a run begins: {one.why}" if one.is_finished else kept(one)
-        findings.append(preflight.Finding("note", f"retention: {said}"))
-    findings += asyncio.run(_engine_findings(plan))
-    findings += preflight.outlook(plan)
-    if options.notify:
-        findings += _try_notify(plan)
-    errors = [finding for finding in findings if finding.level == "error"]
-    if options.json:
-        told = [{"level": finding.level, "text": finding.text} for finding in findings]
-        sys.stdout.write(rundir.to_json({"config": options.config, "ready": not errors, "findings": told}))
-        return 2 if errors else 0
-    for finding in findings:
-        print(f"{finding.level:8}{finding.text}")
-    print(f"{options.config}: " + (f"{len(errors)} thing(s) to mend" if errors else "ready to run"))
-    return 2 if errors else 0
-
-
-def _try_notify(plan: Plan) -> list[preflight.Finding]:
-    """Send a test event to whom `[notify]` names."""
-    from soakd import notify
-
-    about = {"name": plan.config.run.name, "host": os.uname().nodename}
-    tried = asyncio.run(notify.try_channels(plan.config.notify, about))
-    if not tried:
-        return [preflight.Finding("note", "notify: nobody is to be told: there is no command and no webhook")]
-    return [
-        preflight.Finding("note" if why is None else "error", f"notify: {channel}: {why or 'the test event arrived'}")
-        for channel, why in tried.items()
-    ]
-
-
 def run(options: argparse.Namespace) -> int:
     """Run a soak; the exit code is its verdict."""
     if options.resume is not None and (found := _unfinished(options)) is not None:
         return _resume(found, options)
     if options.config is None:
         raise ConfigError("run: give a configuration, or --resume with a run that is unfinished")
-    plan = _plan(options)
-    path = _run_path(plan, options)
+    plan = plan_of(options)
+    path = run_path(plan, options)
     make_room(plan, options)
     _refuse(list(preflight.check_host(plan, path)))
-    _refuse(asyncio.run(_engine_findings(plan)))
+    _refuse(try_engines(plan, urls=options.try_urls))
     return _soak(plan, RunDir.create(path), options)
 
 
@@ -137,7 +100,7 @@ def _resume(run: RunDir, options: argparse.Namespace) -> int:
 
 
 async def _resume_findings(resumed: Resumption, found: RunDir) -> list[preflight.Finding]:
-    return [finding async for finding in preflight.check_again(resumed.plan, found.path, resumed.left_ratio)]
+    return [finding async for finding in trial.check_again(resumed.plan, found.path, resumed.left_ratio)]
 
 
 def _changed_keys(plan: Plan, options: argparse.Namespace) -> tuple[str, ...]:
@@ -318,21 +281,6 @@ def _rows(found: RunDir) -> Iterator[list[Any]]:
         for signal, value in record.body.items():
             if type(value) in (int, float):
                 yield [record.engine or "soakd", record.segment, *record.at, signal, value]
-
-
-def _plan(options: argparse.Namespace) -> Plan:
-    loaded = config.load(Path(options.config), duration=options.duration, overrides=options.set, only=options.only)
-    return make_plan(loaded)
-
-
-def _run_path(plan: Plan, options: argparse.Namespace) -> Path:
-    if options.run_dir:
-        return Path(options.run_dir)
-    return rundir.default_path(Path(options.runs), plan.config.run.name, datetime.now(UTC))
-
-
-async def _engine_findings(plan: Plan) -> list[preflight.Finding]:
-    return [finding async for finding in preflight.check_engines(plan)]
 
 
 def _refuse(findings: list[preflight.Finding]) -> None:

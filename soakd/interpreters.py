@@ -133,7 +133,7 @@ async def refusal(python: str, within_s: float) -> str | None:
     except TimeoutError:
         return f"{python}: did not answer within {min(within_s, ANSWER_WITHIN_S):g}s: it hangs at its start"
     except OSError as error:
-        return f"{python}: {_cannot_start(python, error)}"
+        return f"{python}: {cannot_start(python, error)}"
     answer = _ANSWER.search(said)
     if answer is None:
         return f"{python}: does not answer as Python does ({_ended(status)}){_last_words(said)}"
@@ -177,7 +177,8 @@ async def _ask(python: str, within_s: float) -> tuple[bytes, int | None]:
     return said, status
 
 
-def _cannot_start(python: str, error: OSError) -> str:
+def cannot_start(python: str, error: OSError) -> str:
+    """Say why an interpreter cannot be started, in words about its file."""
     path = Path(python)
     if error.errno == errno.ENOENT and path.is_symlink():
         return f"leads to {_end_of(path)}, which is not there: its environment has lost its interpreter, make it anew"

@@ -6,7 +6,10 @@ import time
 import psutil
 
 from soakd.errors import ProbeError
+from soakd.plan import Plan
 from soakd.records import Stamp
+
+MEMORY_RESERVE_SHARE, LEAST_MEMORY_RESERVE_BYTES = 0.05, 500e6
 
 
 def now() -> Stamp:
@@ -61,6 +64,14 @@ def memory_available_bytes() -> float:
 def memory_total_bytes() -> float:
     """Read the host's memory."""
     return float(psutil.virtual_memory().total)
+
+
+def memory_reserve_bytes(plan: Plan) -> float:
+    """Return the memory that must stay available on the host while a plan runs."""
+    reserve = plan.config.run.memory_reserve_bytes
+    if reserve is not None:
+        return reserve
+    return max(LEAST_MEMORY_RESERVE_BYTES, MEMORY_RESERVE_SHARE * memory_total_bytes())
 
 
 def cpu_of_children_s() -> float:

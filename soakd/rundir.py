@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import hashlib
-import importlib.metadata
 import json
 import os
 import platform
@@ -310,11 +309,13 @@ def _cpu_model() -> str | None:
 
 
 def _package_versions() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version  # slow to import, and asked for once a run
+
     versions = {}
     for package in PACKAGES:
         try:
-            versions[package.lower()] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
+            versions[package.lower()] = version(package)
+        except PackageNotFoundError:
             continue
     return versions
 

@@ -29,7 +29,6 @@ WATCH_EVERY_S = 0.5
 STOP_WITHIN_S = 10.0
 LAST_WORDS_S = 1.0
 LEAST_OPERATIONS_OVERDUE = 10
-MEMORY_RESERVE_SHARE, LEAST_MEMORY_RESERVE_BYTES = 0.05, 500e6
 """A host with less memory available than the larger of both soon kills somebody, perhaps the journal's writer."""
 
 Sink = Callable[[Record], None]
@@ -50,7 +49,7 @@ class Supervisor:
         self.ended_for: str | None = None
         """Why the supervisor itself ended the run early, where it did."""
         self._memory_available = memory_available
-        self._memory_reserve = memory_reserve_bytes(plan)
+        self._memory_reserve = processes.memory_reserve_bytes(plan)
         self._host = HostReader(imports.parent if imports else None)
         run = plan.config.run
         self._host_watch = HostWatch(budget_bytes(run.disk_budget_bytes, plan.duration_s, len(plan.engines)))
@@ -369,14 +368,6 @@ class Supervisor:
 
     def _incident(self, engine: EnginePlan, segment: int, what: str, detail: str, **more: Any) -> None:
         self._sink(_record("incident", engine.config.name, segment, {"what": what, "detail": detail, **more}))
-
-
-def memory_reserve_bytes(plan: Plan) -> float:
-    """Return the memory that must stay available on the host while a plan runs."""
-    reserve = plan.config.run.memory_reserve_bytes
-    if reserve is not None:
-        return reserve
-    return max(LEAST_MEMORY_RESERVE_BYTES, MEMORY_RESERVE_SHARE * processes.memory_total_bytes())
 
 
 def _record(kind: Kind, engine: str, segment: int, body: Mapping[str, Any]) -> Record:

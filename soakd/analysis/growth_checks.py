@@ -18,16 +18,15 @@ from soakd.analysis.growth_answer import Answer
 from soakd.analysis.outlook import Outlook, growth_as_of
 from soakd.analysis.rules import (
     BYTE_SIGNALS,
-    LEAST_HOURS,
-    LEAST_OPERATIONS,
     LIVE_SIGNALS,
     RESOLUTION_BYTES,
+    too_few,
+    too_short,
+    unseen,
 )
 from soakd.analysis.rundata import EngineData, Series, running_total
 from soakd.analysis.series import MIN_SAMPLES, extent
 
-MOST_UNSEEN = 0.5
-"""So much of the time, or of the operations, may fall into faults on purpose for a rate to pass."""
 SLOWER = 0.6
 """A warm-up leaves less than this part of a third's growth to the next."""
 
@@ -92,13 +91,12 @@ def hourly_answer(data: EngineData, series: Series, limit: float, resolution: fl
     growth = judge_growth(hours, series.y, series.segment, limit=limit)
     span = extent(hours)
     seen = span - data.gained_in_faults(series.t_s, hours)
-    too_short = f"too short: {limit / 1e6:g} MB/h needs at least {LEAST_HOURS:g} h of load, {seen:.2g} h were seen"
     axes = axes_of(data, series)
-    is_short = seen < LEAST_HOURS
+    short = too_short(limit, seen)
     still = _in_faults(data, hourly=True) or (_standing_still(axes) if len(axes.y) else "")  # soakd does no operations
     return Answer(
         growth=growth, limit=limit, unit="bytes/hour", span=span, resolution=resolution,
-        too_short=too_short if is_short else still, slowing=is_short and _slows_down(series),
+        too_short=short or still, slowing=bool(short) and _slows_down(series),
         other=over_the_other(axes, growth, hourly=True, limit=limit), explained_by=explained_by(axes, growth),
     )  # fmt: skip
 
@@ -119,10 +117,9 @@ def operation_answer(data: EngineData, series: Series, limit: float, resolution:
     axes: Axes = axes_of(data, series)
     growth = judge_growth(axes.operations, axes.y, axes.segment, limit=limit)
     span = extent(axes.operations)
-    too_few = f"too few: {span:,.0f} operations were seen, {LEAST_OPERATIONS:,} are needed"
     return Answer(
         growth=growth, limit=limit, unit="bytes/operation", span=span, resolution=resolution,
-        too_short=too_few if span < LEAST_OPERATIONS else _in_faults(data, hourly=False) or _standing_still(axes),
+        too_short=too_few(span) or _in_faults(data, hourly=False) or _standing_still(axes),
         other=over_the_other(axes, growth, hourly=False, limit=limit), explained_by=explained_by(axes, growth),
     )  # fmt: skip
 
@@ -140,8 +137,7 @@ def _in_faults(data: EngineData, *, hourly: bool) -> str:
         return ""
     x = counter.t_s if hourly else running_total(counter)
     share = data.gained_in_faults(counter.t_s, x) / max(extent(x), 1.0)
-    what = "of the load phase" if hourly else "of the operations"
-    return f"{share:.0%} {what} fell into faults on purpose: growth was not seen then" if share > MOST_UNSEEN else ""
+    return unseen(share, "of the load phase" if hourly else "of the operations")
 
 
 def _with_time_left(check: Check, signal: str, room: Room | None) -> Check:

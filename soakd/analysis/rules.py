@@ -7,6 +7,8 @@ LEAST_HOURS = 2.0
 LEAST_OPERATIONS = 10_000
 FINAL_FROM = 0.80
 """Before this share of the plan there is only a "so far": healthy services fail a third of the looks at 2 h of 24."""
+MOST_UNSEEN = 0.5
+"""So much of the time, or of the operations, may fall into faults on purpose for a rate to pass."""
 
 RESOLUTION_BYTES: Mapping[str, float] = {
     "reachable_bytes": 64e3,
@@ -27,3 +29,26 @@ RESOLUTION_BYTES: Mapping[str, float] = {
 BYTE_SIGNALS = tuple(RESOLUTION_BYTES)
 LIVE_SIGNALS = ("reachable_bytes", "rss_anon_bytes", "live_bytes")
 """What is judged while the run goes on: what decides, and what tells garbage from a leak."""
+
+
+def leak_signal(collect_every_s: float | None) -> str:
+    """Return the signal that answers whether an engine leaks: live bytes stand in where nothing is forked."""
+    return "reachable_bytes" if collect_every_s is not None else "live_bytes"
+
+
+def too_short(limit: float, hours: float) -> str:
+    """Say why so many hours of load cannot pass a limit in bytes per hour; "" where they can."""
+    seen = f"too short: {limit / 1e6:g} MB/h needs at least {LEAST_HOURS:g} h of load, {hours:.2g} h were seen"
+    return seen if hours < LEAST_HOURS else ""
+
+
+def too_few(operations: float) -> str:
+    """Say why so many operations cannot pass a limit per operation; "" where they can."""
+    seen = f"too few: {operations:,.0f} operations were seen, {LEAST_OPERATIONS:,} are needed"
+    return seen if operations < LEAST_OPERATIONS else ""
+
+
+def unseen(share: float, what: str) -> str:
+    """Say why nothing passes where such a share of the load, or of its operations, fell into faults; "" otherwise."""
+    seen = f"{share:.0%} {what} fell into faults on purpose: growth was not seen then"
+    return seen if share > MOST_UNSEEN else ""

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from soakd.analysis.latency import LatencyWindow
+from soakd.analysis.rules import leak_signal
 from soakd.analysis.series import MIN_SAMPLES, MIN_SHARE, BoolArray, FloatArray, IntArray, longest_gap_s
 from soakd.plan import EnginePlan, Plan
 from soakd.records import Record
@@ -206,7 +207,7 @@ class EngineData:
     @property
     def leak_signal(self) -> str:
         """The signal that answers whether the engine leaks: live bytes stand in where nothing is forked."""
-        return "reachable_bytes" if self.plan.collect_every_s is not None else "live_bytes"
+        return leak_signal(self.plan.collect_every_s)
 
     @property
     def declared(self) -> Mapping[str, float]:

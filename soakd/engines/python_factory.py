@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from soakd.engines.bounds import declared_bounds
-from soakd.engines.failures import one_line
+from soakd.engines.failures import one_line, place_of
 from soakd.engines.protocol import Engine
 from soakd.engines.unfinished import checked, is_coroutine_function, is_generator_function, refuse_unfinished
 from soakd.errors import EngineError
@@ -101,21 +101,46 @@ def _made(factory: str, options: Mapping[str, Any]) -> Any:
     try:
         made: Any = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
-        raise EngineError(f'factory "{factory}": module "{module_name}" does not import: {one_line(error)}') from error
+        raise EngineError(f'factory "{factory}": module "{module_name}" does not import: {_told(error)}') from error
     for name in path.split("."):
         if not hasattr(made, name):
-            raise EngineError(f'factory "{factory}": module "{module_name}" has no "{path}"')
+            raise EngineError(f'factory "{factory}": module "{module_name}" has no "{path}"{_like(name, made)}')
         made = getattr(made, name)
     if not callable(made):
         raise EngineError(f'factory "{factory}": "{path}" cannot be called: it is {_described(made)}')
+    _refuse_other_options(made, factory, path, options)
     try:
         result = made(**options)
     except (Exception, SystemExit) as error:
-        raise EngineError(f'factory "{factory}": {path}() raised {one_line(error)}') from error
+        raise EngineError(f'factory "{factory}": {path}() raised {_told(error)}') from error
     if inspect.iscoroutine(result):
         result.close()
         raise EngineError(f'factory "{factory}": {path} must not be async; what it returns may be')
     return result
+
+
+def _like(name: str, module: object) -> str:
+    import difflib  # not before something is wrong: a worker carries what it needs
+
+    close = difflib.get_close_matches(name, dir(module), n=1)
+    return f' (did you mean "{close[0]}"?)' if close else ""
+
+
+def _told(error: BaseException) -> str:
+    """Write what a module or factory raised, and on which line of its own."""
+    return one_line(error) + ("" if isinstance(error, SyntaxError) else place_of(error))
+
+
+def _refuse_other_options(made: Any, factory: str, path: str, options: Mapping[str, Any]) -> None:
+    """Refuse options that a factory does not take, or misses, in words about options."""
+    try:
+        signature = inspect.signature(made)
+    except (TypeError, ValueError):  # some callables written in C do not say
+        return
+    try:
+        signature.bind(**options)
+    except TypeError as error:
+        raise EngineError(f'factory "{factory}": options: {error}; {path} takes {str(signature)[:200]}') from error
 
 
 def _wants_operation(perform: Callable[..., Any], factory: str) -> bool:

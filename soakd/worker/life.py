@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from soakd.engines import build, is_async
-from soakd.engines.failures import one_line
+from soakd.engines.failures import one_line, place_of
 from soakd.errors import EngineError, SoakdError
 from soakd.load import Arrivals, AsyncDriver, Lanes, SyncDriver, Tape, build_tape, new_recorder
 from soakd.model import LOADED_PHASES, Phase, WorkerSpec
@@ -71,6 +71,7 @@ class Life:
         self._control = control
         self._errors = ErrorsSeen(records)
         self._origin_s = 0.0
+        self._is_trial = False
 
     def run_sync(self) -> None:
         """Live on the path without an event loop."""
@@ -88,6 +89,10 @@ class Life:
                         _finished(self._engine.close())
                 driver.idle(until_ns, self._keeping)
             self._keeping.leave()
+        if self._is_trial:
+            from soakd.worker.trial import try_once  # never in a process that is judged
+
+            try_once(self._engine, self._tape, self._records)
 
     async def run_async(self) -> None:
         """Live on the event loop."""
@@ -105,14 +110,22 @@ class Life:
                         await _awaited(self._engine.close())
                 await driver.idle(until_ns, self._keeping)
             self._keeping.leave()
+        if self._is_trial:
+            from soakd.worker.trial import try_once_async
+
+            await try_once_async(self._engine, self._tape, self._records)
 
     def _phases(self) -> Iterator[Phase]:
-        """Say hello, wait for the run's origin, and give the phases that are not over yet.
+        """Say hello, wait for the run's origin, and give the phases that are not over yet; none in a trial.
 
         After a request to stop, only the close phase is left, and it is short.
         """
         self._records.send("hello", self._hello())
-        self._origin_s = self._wait_for_go()
+        origin_s = self._wait_for_go()
+        if origin_s is None:
+            self._is_trial = True
+            return
+        self._origin_s = origin_s
         engine = self._engine
         extra = (getattr(engine, name, None) for name in ("take_findings", "reload_policy"))
         self._keeping.begin(self._origin_s, engine.counters, *extra)
@@ -127,8 +140,11 @@ class Life:
             yield Phase(name="close", start_s=end_s, end_s=end_s)
             self._keeping.stopping = True
 
-    def _wait_for_go(self) -> float:
+    def _wait_for_go(self) -> float | None:
+        """Return the run's origin; None where one operation is to be tried, and nothing more."""
         order = self._control.wait()
+        if "try" in order:
+            return None
         if "go" not in order:
             self._keeping.stopping = True
             raise Stopped
@@ -181,7 +197,7 @@ def _starting() -> Iterator[None]:
     except SoakdError as error:  # an adapter's own words need no wrapping
         raise EngineError(str(error)) from error
     except (Exception, SystemExit) as error:
-        raise EngineError(f"start() failed: {one_line(error)}") from error
+        raise EngineError(f"start() failed: {one_line(error)}{place_of(error)}") from error
 
 
 def _finished(result: Any) -> None:

@@ -404,7 +404,7 @@ def test_a_rule_that_a_server_of_ones_own_does_not_have_is_found_before_the_run(
         }  # fmt: skip
         engines = [text.replace('name = "opa"', f'name = "{name}"') for name, text in asked.items()]
         (folder / "soak.toml").write_text(HEAD + "".join(engines), encoding="utf-8")
-        done = soakd("check", "soak.toml", cwd=folder)
+        done = soakd("check", "--try", "soak.toml", cwd=folder)
     assert done.returncode == 2, done.stdout + done.stderr
     errors = [line for line in done.stdout.splitlines() if line.startswith("error")]
     assert [error.split(": ", 1)[1] for error in errors] == [
@@ -432,7 +432,7 @@ def test_a_redis_behind_tls_is_trusted_by_the_daemon_as_by_the_engine(folder: Pa
     engines = [redis(f'url = "{url}"').replace('name = "redis"', f'name = "{name}"') for name, url in urls.items()]
     (folder / "soak.toml").write_text(HEAD + "".join(engines), encoding="utf-8")
     with redis_server(folder, *arguments):
-        done = soakd("check", "soak.toml", cwd=folder)
+        done = soakd("check", "--try", "soak.toml", cwd=folder)
     errors = [line for line in done.stdout.splitlines() if line.startswith("error")]
     assert len(errors) == 1, done.stdout + done.stderr
     assert f'engine "unknown": url: rediss://localhost:{port}/3: ' in errors[0]

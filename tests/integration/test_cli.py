@@ -82,9 +82,64 @@ def test_check_says_what_would_stop_the_run_and_what_it_could_see(tmp_path: Path
     (tmp_path / "soak.toml").write_text(POLICY, encoding="utf-8")
     done = soakd("check", "soak.toml", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
-    assert "policy: a leak of 16 B per operation" in done.stdout
+    assert "policy: growth_per_operation = 16 B cannot pass in this length: it takes 10,000 operations" in done.stdout
     assert done.stdout.endswith("soak.toml: ready to run\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["p.rego", "soak.toml"]
+
+
+SHOP = """
+import json, os, time
+def make(size=1): return lambda: None
+def raises(): return lambda: json.loads("{")
+def dies(): return lambda: os._exit(7)
+def hangs(): return lambda: time.sleep(600)
+async def operation(op): raise ValueError("of the loop")
+def asynchronous(): return operation
+def broken(): raise KeyError("x")
+"""
+TRIED = {
+    "good": ("shop:make", None),
+    "raises": ("shop:raises", "its first operation raised json.decoder.JSONDecodeError: "),
+    "dies": ("shop:dies", "its process ended in its first operation (exit status 7)"),
+    "hangs": ("shop:hangs", "its first operation did not end within 5s"),
+    "asynchronous": ("shop:asynchronous", "its first operation raised ValueError: of the loop (shop.py:7)"),
+    "broken": ("shop:broken", "broken() raised KeyError: 'x' (shop.py:9)"),
+    "unknown": ("shpo:make", "module \"shpo\" does not import: ModuleNotFoundError: No module named 'shpo'"),
+    "other": (
+        'shop:make"\noptions = { sise = 5 }#',
+        "options: got an unexpected keyword argument 'sise'; make takes (size=1)",
+    ),
+}
+"""Engine -> its factory, and what a trial says of it."""
+
+
+def test_a_trial_performs_one_operation_of_each_engine_and_shows_what_it_raised_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(SHOP, encoding="utf-8")
+    text = '[run]\nduration = "3min"\nsample_every = "1s"\n[supervision]\nhang_after = "5s"\n'
+    for name, (factory, _) in TRIED.items():
+        text += f'[[engine]]\nname = "{name}"\nkind = "python"\npath = ["."]\nfactory = "{factory}"\n'
+    (tmp_path / "soak.toml").write_text(text, encoding="utf-8")
+    plain = soakd("check", "soak.toml", cwd=tmp_path)
+    assert (plain.returncode, "engines were not started: soakd check --try" in plain.stdout) == (0, True)
+    done = soakd("check", "--try", "--json", "soak.toml", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (2, "")
+    errors = [finding["text"] for finding in json.loads(done.stdout)["findings"] if finding["level"] == "error"]
+    wrong = {name: why for name, (_, why) in TRIED.items() if why is not None}
+    assert len(errors) == len(wrong)
+    for name, why in wrong.items():
+        (line,) = [text for text in errors if text.startswith(f'engine "{name}": ')]
+        assert why in line
+        assert "\n" not in line
+
+
+def test_everything_that_is_wrong_with_a_file_is_told_at_once_and_counted(tmp_path: Path) -> None:
+    (tmp_path / "soak.toml").write_text(POLICY.replace("rate = 100", "rate = 0\nmix = 5"), encoding="utf-8")
+    done = soakd("check", "soak.toml", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert [line.split(": ")[-2] for line in done.stderr.splitlines()[:-1]] == ["rate", "mix", "no such file"]
+    assert done.stderr.splitlines()[-1] == "soakd: 3 errors"
+    told = json.loads(soakd("check", "--json", "soak.toml", cwd=tmp_path).stdout)
+    assert (told["ready"], [finding["level"] for finding in told["findings"]]) == (False, ["error"] * 3)
 
 
 @pytest.mark.parametrize(

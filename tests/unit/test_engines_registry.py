@@ -173,13 +173,16 @@ def test_an_object_is_started_closed_and_counted_and_its_bounds_are_seen(own: An
         ("def make(:", "make", "does not import: SyntaxError: invalid syntax"),
         ("raise SystemExit('go away')", "make", "does not import: SystemExit: go away"),
         ("x = 1", "make", 'has no "make"'),
+        ("def make(): return print", "mkae", 'has no "mkae" (did you mean "make"?)'),
+        ("def make(a=1, *, b): 1", "make", "options: missing a required argument: 'b'; make takes (a=1, *, b)"),
+        ("def make():\n\n raise KeyError('x')", "make", "make() raised KeyError: 'x' ("),
         ("make = 1", "make", '"make" cannot be called: it is int'),
         ("def make(): raise KeyError('x')", "make", "make() raised KeyError: 'x'"),
         ("def make(): raise ValueError('one\\ntwo')", "make", "make() raised ValueError: one"),
         (
             "def make(a): return a",
             "make",
-            "make() raised TypeError: make() missing 1 required positional argument: 'a'",
+            "options: missing a required argument: 'a'; make takes (a)",
         ),
         ("def make(): return 5", "make", "must return a callable or an object with operation(op), got int"),
         ("def make(): return None", "make", "must return a callable or an object with operation(op), got NoneType"),
@@ -342,7 +345,7 @@ def test_bounds_become_numbers_of_pythons_own_and_none_is_no_bound(own: Any) -> 
 
 @pytest.mark.parametrize("text", ["'x' * 8_000_000", "'x\\n' * 4_000_000"])
 def test_a_huge_message_of_a_factory_is_cut(own: Any, text: str) -> None:
-    with pytest.raises(EngineError, match=r"make\(\) raised ValueError: x.*\.\.\.$") as caught:
+    with pytest.raises(EngineError, match=r"make\(\) raised ValueError: x.*\.\.\. \(\w+\.py:1\)$") as caught:
         own(f"def make(): raise ValueError({text})")
     assert len(str(caught.value)) < 400
     assert "\n" not in str(caught.value)

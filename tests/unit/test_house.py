@@ -18,7 +18,7 @@ CONTRACTS = {contract["id"]: contract for contract in PYPROJECT["tool"]["importl
 
 ONLY_IN = {
     "aiohttp": {"backends", "engines", "notify", "web"},
-    "argparse": {"cli", "commands", "inquiries", "upkeep"},
+    "argparse": {"cli", "commands", "inquiries", "readiness", "upkeep"},
     "cachetools": {"engines"},
     "memray": {"attribution"},
     "numpy": {"analysis", "csvfile", "curves"},

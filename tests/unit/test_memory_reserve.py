@@ -8,8 +8,9 @@ import pytest
 
 from soakd import processes, settings
 from soakd.errors import ConfigError
+from soakd.processes import memory_reserve_bytes
 from soakd.records import Record
-from soakd.supervisor import Supervisor, memory_reserve_bytes
+from soakd.supervisor import Supervisor
 from tests.conftest import InVirtualTime
 from tests.recorded import plan_of
 
