@@ -22,6 +22,7 @@ from soakd.rundir import RunDir
 from soakd.sdnotify import Notifier
 from soakd.tables import read_text
 from soakd.units import parse_growth_rate
+from soakd.unstarted import NEVER_STARTED, clear, is_unstarted, list_unstarted
 from soakd.upkeep import is_finished, make_room, read_verdict
 
 CODES: Mapping[str, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4, "INCOMPLETE": 4}
@@ -46,15 +47,21 @@ def init(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run a soak; the exit code is its verdict."""
-    if options.resume is not None and (found := _unfinished(options)) is not None:
+    found = None if options.resume is None else _unfinished(options)
+    if found is not None and not is_unstarted(found):
         return _resume(found, options)
     if options.config is None:
-        raise ConfigError("run: give a configuration, or --resume with a run that is unfinished")
+        why = "give a configuration, or --resume with a run that is unfinished"
+        if found is not None:
+            why = f"{found.path}: {NEVER_STARTED}: give its configuration too, and it starts there"
+        raise ConfigError(f"run: {why}")
     plan = plan_of(options)
-    path = run_path(plan, options)
+    path = run_path(plan, options) if found is None else found.path
     make_room(plan, options)
     _refuse(list(preflight.check_host(plan, path)))
     _refuse(try_engines(plan, urls=options.try_urls))
+    if is_unstarted(RunDir(path)):
+        clear(RunDir(path))
     return _soak(plan, RunDir.create(path), options)
 
 
@@ -67,10 +74,11 @@ def _unfinished(options: argparse.Namespace) -> RunDir | None:
     if options.resume:
         runs = rundir.list_runs(Path(options.resume))
         if not runs:
-            return rundir.find(options.resume, Path(options.runs))
+            named = [RunDir(path) for path in (Path(options.resume), Path(options.runs) / options.resume)]
+            return next(filter(is_unstarted, named), None) or rundir.find(options.resume, Path(options.runs))
     elif options.run_dir:
-        named = RunDir(Path(options.run_dir))
-        return named if named.journal.is_file() else None
+        chosen = RunDir(Path(options.run_dir))
+        return chosen if chosen.journal.is_file() and not is_unstarted(chosen) else None
     else:
         runs = rundir.list_runs(Path(options.runs))
     return next((run for run in reversed(runs) if not is_finished(run)), None)
@@ -233,7 +241,9 @@ def install_units(options: argparse.Namespace) -> int:
 
 def list_runs(options: argparse.Namespace) -> int:
     """List the runs, oldest first, each with its verdict."""
-    runs = [(found, *_state_of(found)) for found in rundir.list_runs(Path(options.runs))]
+    folder = Path(options.runs)
+    listed = {run.path: run for run in [*rundir.list_runs(folder), *list_unstarted(folder)]}
+    runs = [(found, *_state_of(found)) for found in sorted(listed.values(), key=rundir.by_age)]
     if options.json:
         told = [
             {"run": found.run_id, "path": str(found.path), "state": state, "summary": words}
@@ -248,6 +258,10 @@ def list_runs(options: argparse.Namespace) -> int:
 
 def _state_of(found: RunDir) -> tuple[str, str]:
     """Return a run's state and sentence for the list; a damaged run must not hide the others."""
+    if is_unstarted(found):
+        if found.is_running():
+            return "RUNNING", "begins"
+        return "UNSTARTED", f"{NEVER_STARTED}; soakd prune removes it"
     try:
         read = verdictfile.read(found)
     except JournalError as error:

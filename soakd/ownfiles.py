@@ -38,6 +38,15 @@ def open_to_read(path: Path) -> TextIO:
     return open(_open(path, os.O_RDONLY), encoding="utf-8")
 
 
+def is_empty_file(path: Path) -> bool:
+    """Return whether there is a regular file without content; a link is none."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size == 0
+
+
 def refuse_links(paths: Iterable[Path]) -> None:
     """Check that nothing will be written through a link.
 

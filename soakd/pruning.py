@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from soakd import journal
+from soakd import journal, rundir
 from soakd.errors import JournalError, PreflightError
 from soakd.rundir import RunDir
 from soakd.settings import Retention
@@ -84,6 +84,19 @@ def surplus(
             if finished:
                 taken -= sizes[run.run_id]
             yield Prunable(run, sizes[run.run_id], why, finished)
+
+
+def leftovers(runs: Sequence[RunDir], *, older_than_s: float = 0.0, now_s: float) -> Iterator[Prunable]:
+    """Yield the folders of runs that never started; a soakd that is just beginning keeps its own.
+
+    Args:
+        runs: folders without a run in them.
+        older_than_s: one stays that was made less than so many seconds ago.
+        now_s: wall seconds since 1970.
+    """
+    for run in _not_running(runs):
+        if now_s - rundir.by_age(run)[0] >= older_than_s:
+            yield Prunable(run, _bytes(run), "it never started")
 
 
 def remove(run: RunDir) -> None:

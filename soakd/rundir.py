@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from soakd.errors import JournalError, PreflightError
-from soakd.ownfiles import open_own, open_to_read, refuse_links
+from soakd.ownfiles import is_empty_file, open_own, open_to_read, refuse_links
 
 JOURNAL = "run.db"
 VERDICT = "verdict.json"
@@ -46,6 +46,10 @@ WRITTEN = (
     IMPORTS, TOKEN, NOTIFY, FLAMES, JUNIT, SUMMARY, REPORT,
 )  # fmt: skip
 """Everything that soakd writes in a run's folder."""
+HALF_WRITTEN = tuple(
+    f".{name}." for name in (VERDICT, CONFIG, ENVIRONMENT, JUNIT, SUMMARY, REPORT, NOTIFY, ADDRESS, FLAMES)
+)
+"""How the names begin of files that are about to replace others."""
 
 PACKAGES = (
     "aiohttp", "cachetools", "memray", "numpy", "prometheus-client", "psutil", "Pympler", "redis", "rich", "scipy",
@@ -97,7 +101,7 @@ class RunDir:
         """
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o750)
-            if any(path.iterdir()):
+            if any(found.name != LOCK or not is_empty_file(found) for found in path.iterdir()):
                 raise PreflightError(f"{path}: is not empty; name a new folder with --run-dir")
             run = cls(path)
             run.lock()
@@ -144,9 +148,7 @@ class RunDir:
     def sweep(self) -> None:
         """Remove what is of use only to a living daemon: half-written files, servers' sockets, workers' imports."""
         for left in self.path.glob(".*"):
-            if left.name.startswith(
-                tuple(f".{name}." for name in (VERDICT, CONFIG, ENVIRONMENT, JUNIT, SUMMARY, REPORT, NOTIFY))
-            ):
+            if left.name.startswith(HALF_WRITTEN):
                 left.unlink(missing_ok=True)
         (self.path / ADDRESS).unlink(missing_ok=True)
         for folder in (SERVERS, IMPORTS):
@@ -209,6 +211,8 @@ def find(run: str, runs: Path) -> RunDir:
     for path in (Path(run), runs / run):
         if (path / JOURNAL).is_file():
             return RunDir(path)
+        if is_empty_file(path / LOCK):
+            raise JournalError(f"{path}: its run has not started: there is nothing in it")
     raise JournalError(f"{run}: no run there, and none of that name in {runs}")
 
 
@@ -217,7 +221,15 @@ def list_runs(runs: Path) -> list[RunDir]:
     if not runs.is_dir():
         return []
     found = [RunDir(path) for path in runs.iterdir() if (path / JOURNAL).is_file()]
-    return sorted(found, key=lambda run: (_created_s(run), run.run_id))
+    return sorted(found, key=by_age)
+
+
+def by_age(run: RunDir) -> tuple[float, str]:
+    """Return what sorts runs, oldest first: when the configuration was written, which happens once, and the name."""
+    created_s = 0.0
+    with contextlib.suppress(OSError):
+        created_s = (run.path / (CONFIG if (run.path / CONFIG).exists() else LOCK)).stat().st_mtime
+    return created_s, run.run_id
 
 
 def write_atomically(path: Path, text: str, *, mode: int = 0o640) -> None:
@@ -289,14 +301,6 @@ def to_json_line(value: Mapping[str, Any]) -> str:
 
 def _carried(text: str) -> str:
     return _SURROGATE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text)
-
-
-def _created_s(run: RunDir) -> float:
-    """Return when the run began: its copy of the configuration is written once."""
-    try:
-        return (run.path / CONFIG).stat().st_mtime
-    except OSError:
-        return 0.0
 
 
 def _cpu_model() -> str | None:

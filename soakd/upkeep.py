@@ -1,6 +1,7 @@
 """Runs that are there already: which are finished, and which of those go. Belongs to the command line: it may print."""
 
 import argparse
+import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from soakd.plan import Plan
 from soakd.rundir import RunDir
 from soakd.settings import Retention
 from soakd.units import format_bytes, parse_duration
+from soakd.unstarted import belongs_to, list_unstarted
 from soakd.verdictfile import VerdictFile
 
 
@@ -41,8 +43,8 @@ def is_finished(run: RunDir) -> bool:
 
 def prune(options: argparse.Namespace) -> int:
     """Remove old runs; one that is written now never, one that may still be resumed only where that is said."""
-    runs = rundir.list_runs(Path(options.runs))
-    found = list(_prunable(runs, options))
+    unstarted, runs = _folders(Path(options.runs))
+    found = list(_prunable(unstarted, runs, options))
     gone: list[pruning.Prunable] = []
     failed = False
     for one in found:
@@ -60,11 +62,21 @@ def prune(options: argparse.Namespace) -> int:
         said = "would remove" if options.dry_run else "removed"
         print(f"{said} {one.run.path}: {format_bytes(one.bytes)}{f': {one.why}' if one.why else ''}")
     freed = format_bytes(sum(one.bytes for one in gone))
-    print(f"{len(gone)} of {len(runs)} runs, {freed} {'would be freed' if options.dry_run else 'freed'}")
+    there = len(unstarted) + len(runs)
+    print(f"{len(gone)} of {there} runs, {freed} {'would be freed' if options.dry_run else 'freed'}")
     return 2 if failed else 0
 
 
-def _prunable(runs: list[RunDir], options: argparse.Namespace) -> Iterator[pruning.Prunable]:
+def _folders(runs: Path) -> tuple[list[RunDir], list[RunDir]]:
+    """Return the folders of runs that never started, and the runs."""
+    unstarted = list_unstarted(runs)
+    never = {run.path for run in unstarted}
+    return unstarted, [run for run in rundir.list_runs(runs) if run.path not in never]
+
+
+def _prunable(
+    unstarted: list[RunDir], runs: list[RunDir], options: argparse.Namespace
+) -> Iterator[pruning.Prunable]:  # fmt: skip
     """Find what the options mean: the bounds of a configuration, or those of the command line."""
     now_s = processes.now().wall_s
     by_hand = options.keep is not None or options.older_than
@@ -76,17 +88,27 @@ def _prunable(runs: list[RunDir], options: argparse.Namespace) -> Iterator[pruni
             )
         if loaded.retention == Retention():
             raise ConfigError(f"{options.config}: retention: has no bound; known keys: age, runs, size")
-        return pruning.surplus(runs, is_finished, name=loaded.run.name, retention=loaded.retention, now_s=now_s)
+        return _beyond(unstarted, runs, loaded.run.name, loaded.retention)
     try:
         older_than_s = parse_duration(options.older_than) if options.older_than else 0.0
     except ValueError as error:
         raise ConfigError(f"--older-than: {error}") from error
     if (options.keep or 0) < 0 or not by_hand:
         raise ConfigError("prune: give --keep N (0 or more), --older-than D, or both; or a CONFIG with [retention]")
-    return pruning.prunable(
+    old = pruning.prunable(
         runs, is_finished, keep=options.keep or 0, older_than_s=older_than_s, now_s=now_s,
         unfinished=options.unfinished,
     )  # fmt: skip
+    return itertools.chain(pruning.leftovers(unstarted, older_than_s=older_than_s, now_s=now_s), old)
+
+
+def _beyond(
+    unstarted: list[RunDir], runs: list[RunDir], name: str, retention: Retention
+) -> Iterator[pruning.Prunable]:  # fmt: skip
+    """Find the runs of a name that its retention lets go, and those that never started."""
+    now_s = processes.now().wall_s
+    yield from pruning.leftovers([run for run in unstarted if belongs_to(run, name)], now_s=now_s)
+    yield from pruning.surplus(runs, is_finished, name=name, retention=retention, now_s=now_s)
 
 
 def kept(one: pruning.Prunable) -> str:
@@ -115,6 +137,4 @@ def beyond_retention(plan: Plan, options: argparse.Namespace) -> list[pruning.Pr
     retention = plan.config.retention
     if options.run_dir or retention == Retention():
         return []
-    runs, name = rundir.list_runs(Path(options.runs)), plan.config.run.name
-    now_s = processes.now().wall_s
-    return list(pruning.surplus(runs, is_finished, name=name, retention=retention, now_s=now_s))
+    return list(_beyond(*_folders(Path(options.runs)), plan.config.run.name, retention))

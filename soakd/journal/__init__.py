@@ -7,6 +7,7 @@ lets `kill -9` lose the batch in flight and nothing else.
 
 from soakd.journal.reading import (
     check_whole,
+    has_begun,
     query,
     read_by_id,
     read_latest,
@@ -23,6 +24,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "Journal",
     "check_whole",
+    "has_begun",
     "query",
     "read_by_id",
     "read_latest",

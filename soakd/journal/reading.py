@@ -10,7 +10,7 @@ from typing import Any
 
 from soakd.errors import JournalError
 from soakd.journal.headings import joined
-from soakd.journal.schema import STAMPED, TOLD, version_of
+from soakd.journal.schema import STAMPED, TABLES, TOLD, version_of
 from soakd.records import Record, Stamp
 
 _LAST = 2**63 - 1
@@ -26,6 +26,22 @@ def read_meta(path: Path) -> dict[str, Any]:
     """
     with _Reader(path) as db:
         return {key: json.loads(value) for key, value in db.execute("SELECT key, value FROM meta")}
+
+
+def has_begun(path: Path) -> bool:
+    """Return whether a journal holds a plan or a record, as far as it can be read; False where there is none."""
+    if not path.exists():
+        return False
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as db:
+            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if tables - TABLES:
+                return True
+            plans = "SELECT 1 FROM meta WHERE key = 'plan'" if "meta" in tables else "SELECT 1 LIMIT 0"
+            records = "SELECT 1 FROM record LIMIT 1" if "record" in tables else "SELECT 1 LIMIT 0"
+            return any(db.execute(question).fetchone() is not None for question in (plans, records))
+    except sqlite3.Error:
+        return True  # damaged is not empty
 
 
 def read_records(path: Path, *kinds: str, engine: str | None = None) -> Iterator[Record]:

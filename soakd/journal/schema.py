@@ -43,6 +43,7 @@ SELECT
     )) END AS body
 FROM record LEFT JOIN heading ON number = heading;
 """
+TABLES = {"heading", "meta", "record"}
 TOLD = {
     1: "SELECT *, NULL AS said FROM record",
     2: "SELECT record.*, said FROM record LEFT JOIN heading ON number = heading",

@@ -1,0 +1,64 @@
+"""Folders of runs that never started: their soakd was killed before the journal held a plan."""
+
+import re
+import shutil
+from pathlib import Path
+
+from soakd import journal, rundir
+from soakd.errors import PreflightError
+from soakd.ownfiles import is_empty_file
+from soakd.rundir import RunDir
+
+EARLY = frozenset({
+    rundir.LOCK, rundir.TOKEN, rundir.ADDRESS, rundir.CONFIG, rundir.NOTIFY, rundir.ENVIRONMENT, rundir.VERDICT,
+    rundir.SERVERS, rundir.IMPORTS, rundir.JOURNAL, f"{rundir.JOURNAL}-wal", f"{rundir.JOURNAL}-shm",
+})  # fmt: skip
+"""What soakd leaves in a folder before its run begins."""
+NEVER_STARTED = "never started: its soakd ended before there was anything to record"
+
+
+def is_unstarted(run: RunDir) -> bool:
+    """Return whether a folder is soakd's own, with nothing else in it, and holds no run: never started, or not yet."""
+    try:
+        names = {path.name for path in run.path.iterdir()}
+    except OSError:
+        return False
+    if rundir.LOCK not in names or not is_empty_file(run.path / rundir.LOCK):
+        return False
+    return all(map(_is_early, names)) and not journal.has_begun(run.journal)
+
+
+def list_unstarted(runs: Path) -> list[RunDir]:
+    """List the folders of runs that never started, oldest first; with those whose soakd is just beginning."""
+    if not runs.is_dir():
+        return []
+    found = [RunDir(path) for path in runs.iterdir() if path.is_dir() and not path.is_symlink()]
+    return sorted(filter(is_unstarted, found), key=rundir.by_age)
+
+
+def belongs_to(run: RunDir, name: str) -> bool:
+    """Return whether a folder has the name that soakd gives to runs of this `run.name`."""
+    return re.fullmatch(rf"{re.escape(name)}-\d{{8}}T\d{{6}}Z(-\d+)?", run.run_id) is not None
+
+
+def clear(run: RunDir) -> None:
+    """Empty such a folder, so that a run can begin in it; its lock stays.
+
+    Raises:
+        PreflightError: it is in use, or cannot be written.
+    """
+    try:
+        run.lock()
+        for path in run.path.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != rundir.LOCK:
+                path.unlink()
+    except OSError as error:
+        raise PreflightError(f"{run.path}: cannot be used as run directory: {error.strerror}") from error
+    finally:
+        run.unlock()
+
+
+def _is_early(name: str) -> bool:
+    return name in EARLY or name.startswith(rundir.HALF_WRITTEN)
