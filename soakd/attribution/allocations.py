@@ -105,7 +105,7 @@ def with_functions(traces: Mapping[Key, Trace]) -> dict[Key, list[Frame]]:
 
 
 def _codes(files: set[str]) -> Iterator[CodeType]:
-    todo = [o.__code__ for o in gc.get_objects() if isinstance(o, FunctionType) and o.__code__.co_filename in files]
+    todo = [o.__code__ for o in gc.get_objects() if type(o) is FunctionType and o.__code__.co_filename in files]
     seen: set[int] = set()
     while todo:
         code = todo.pop()

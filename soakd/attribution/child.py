@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from soakd.attribution import allocations, handles, holders, typecounts
+from soakd.attribution import allocations, handles, holders, naming, typecounts
 from soakd.attribution.allocations import LEAST_BYTES_PER_OPERATION, Sum
 from soakd.attribution.frames import MOST_FRAMES, Frame, fingerprint, is_application
 from soakd.attribution.gains import Gain
@@ -72,7 +72,7 @@ def conclude(
     earlier.clear()
     found = holders.growing(first, second, operations)
     for number, holder in enumerate(found):
-        words, file, function = holders.name_of(holder.container, [found, *found])
+        words, file, function = naming.name_of(holder.container, [found, *found])
         if _is_ours(file):
             continue
         allocated_at = [allocations.site_of(allocations.trace_of(part)) for part in holder.newest]

@@ -5,11 +5,15 @@ close its connections, remove its temporary directories, kill its processes. Thr
 
 * Every inherited file is closed but the result pipe, and the standard ones point at /dev/null: what a finalizer
   closes, flushes, unlocks or unregisters is gone already, and was the child's own copy.
-* A seccomp filter lets the child manage memory, wait on a lock, read clocks, write to the result pipe and exit;
+* A seccomp filter lets the child manage memory, wait on a lock, read clocks, write to the result pipe, exit and abort;
   any other call fails with EPERM, whoever makes it: no unlink, kill, connect, sleep or new thread, from Python or C.
 * Where the filter cannot be installed (another architecture, a sandbox that forbids it), no file can be opened
   (RLIMIT_NOFILE 0) and `os` refuses to remove, rename, kill, start. Then C code, and Python code that took such a
   function out of `os` before the fork (tempfile's unlink of a named file), keep their powers; the result says so.
+
+A child that crashes must die of it at once. A handler of SIGSEGV that was left (faulthandler's, that of Go or of a JVM)
+would restore the one before it and return to what faulted: behind the filter it cannot, and would spin for ever. So
+every signal is set to its default, whoever caught it before, and abort() may raise SIGABRT.
 
 What remains either way: memory that is shared with other processes (mmap, shared_memory, semaphores) can be written,
 and hooks of os.register_at_fork run before any of this. Unprivileged Landlock would also stop the removals, but signals
@@ -47,11 +51,13 @@ _GENERIC = (
     174, 175, 176, 177, 113, 114, 169, 278, 135, 139,
     128,
 )  # fmt: skip
-_MACHINES = {  # audit architecture, number of write, what is allowed; 64-bit and little-endian, all of them
-    "x86_64": (0xC000003E, 1, _X86_64),
-    "aarch64": (0xC00000B7, 64, _GENERIC),
-    "riscv64": (0xC00000F3, 64, _GENERIC),
+_MACHINES = {  # audit architecture, numbers of write and tgkill, what is allowed; 64-bit and little-endian, all of them
+    "x86_64": (0xC000003E, 1, 234, _X86_64),
+    "aarch64": (0xC00000B7, 64, 131, _GENERIC),
+    "riscv64": (0xC00000F3, 64, 131, _GENERIC),
 }
+_NUMBER_AT, _ARCHITECTURE_AT, _FIRST_AT, _THIRD_AT = 0, 4, 16, 32
+"""Where a filter finds the number of the call, the architecture and (the low half of) two arguments."""
 _REFUSED = (
     "kill", "killpg", "unlink", "remove", "rmdir", "removedirs", "rename", "renames", "replace", "truncate", "link",
     "symlink", "mkdir", "mkfifo", "chmod", "chown", "lchown", "utime", "system", "fork", "forkpty", "posix_spawn",
@@ -108,11 +114,11 @@ def _close_inherited_files(result_fd: int) -> None:
 
 
 def _forget_handlers() -> None:
+    """Set every signal to its default: `getsignal` knows nothing of handlers that C code has installed."""
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals():
-        if signal.getsignal(number) is not signal.SIG_DFL:
-            with suppress(OSError, ValueError):  # what cannot be caught, or belongs to the C library
-                signal.signal(number, signal.SIG_DFL)
+        with suppress(OSError, ValueError):  # what cannot be caught, or belongs to the C library
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _forget_hooks() -> None:
@@ -144,14 +150,22 @@ def _install_filter(result_fd: int) -> bool:
     return not _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(program), 0, 0)
 
 
-def _filter(result_fd: int, architecture: int, write: int, allowed: tuple[int, ...]) -> bytes:
-    """Assemble the filter; a jump counts the instructions that it skips where its test holds, or does not."""
-    n = len(allowed)
-    steps = [(_LOAD, 0, 0, 4), (_JUMP_IF_EQUAL, 0, n + 4, architecture), (_LOAD, 0, 0, 0)]
-    steps += [(_JUMP_IF_EQUAL, n + 3 - i, 0, number) for i, number in enumerate(allowed)]
-    steps += [(_JUMP_IF_EQUAL, 0, 2, write), (_LOAD, 0, 0, 16), (_JUMP_IF_EQUAL, 1, 0, result_fd)]
-    steps += [(_RETURN, 0, 0, _FAIL), (_RETURN, 0, 0, _ALLOW)]
-    return b"".join(struct.pack("=HBBI", *step) for step in steps)
+def _filter(result_fd: int, architecture: int, write: int, tgkill: int, allowed: tuple[int, ...]) -> bytes:
+    """Assemble the filter: each step has where to go on if its test holds, and if not; "" is the next step."""
+    steps = [
+        (_LOAD, "", "", _ARCHITECTURE_AT), (_JUMP_IF_EQUAL, "", "fail", architecture), (_LOAD, "", "", _NUMBER_AT),
+        *((_JUMP_IF_EQUAL, "allow", "", number) for number in allowed),
+        (_JUMP_IF_EQUAL, "", "no write", write),
+        (_LOAD, "", "", _FIRST_AT), (_JUMP_IF_EQUAL, "allow", "fail", result_fd),
+        (_JUMP_IF_EQUAL, "", "fail", tgkill), (_LOAD, "", "", _FIRST_AT), (_JUMP_IF_EQUAL, "", "fail", os.getpid()),
+        (_LOAD, "", "", _THIRD_AT), (_JUMP_IF_EQUAL, "allow", "fail", signal.SIGABRT),
+        (_RETURN, "", "", _FAIL), (_RETURN, "", "", _ALLOW),
+    ]  # fmt: skip
+    places = {"no write": len(allowed) + 6, "fail": len(steps) - 2, "allow": len(steps) - 1}
+    return b"".join(
+        struct.pack("=HBBI", code, *(places[to] - at - 1 if to else 0 for to in (holds, fails)), value)
+        for at, (code, holds, fails, value) in enumerate(steps)
+    )
 
 
 def _refuse(*_: Any, **__: Any) -> NoReturn:

@@ -41,6 +41,8 @@ class Result:
     failure: str | None
     duration_s: float
     confined: str | None = None
+    died: bool = False
+    """It ended of itself without a result: what it walked is broken, and killed it."""
 
 
 class ForkedChild:
@@ -175,7 +177,7 @@ class ForkedChild:
         with suppress(ValueError):  # cut short
             message = json.loads(text)
             return Result(message["values"], message["failure"], message["duration_s"], message["confined"])
-        return Result(None, self._killed_for or _describe(self._status), lived_s)
+        return Result(None, self._killed_for or _describe(self._status), lived_s, died=self._killed_for is None)
 
 
 def _pipe() -> tuple[int, int]:
@@ -220,7 +222,10 @@ def _describe(status: int | None) -> str:
     if status is None:
         return "gone without a result"
     code = os.waitstatus_to_exitcode(status)
-    return f"died of signal {-code}" if code < 0 else f"ended with status {code} without a result"
+    if code >= 0:
+        return f"ended with status {code} without a result"
+    known = {each.value: each.name for each in signal.Signals}
+    return f"died of {known.get(-code, f'signal {-code}')}"
 
 
 @functools.cache

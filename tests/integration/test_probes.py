@@ -369,7 +369,7 @@ def test_the_parents_signal_handlers_do_not_run_in_the_child() -> None:
             answer(failure=failure)
         asyncio.run(main())
     """)
-    assert seen == {"failure": "died of signal 15"}
+    assert seen == {"failure": "died of SIGTERM"}
 
 
 def test_the_child_dies_with_its_parent() -> None:

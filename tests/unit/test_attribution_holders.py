@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from soakd.attribution import holders
+from soakd.attribution import holders, naming
 
 W = 100
 
@@ -101,7 +101,7 @@ def test_a_variable_of_a_coroutine_that_waits_is_a_holder() -> None:
     waiting.send(None)
     frame = waiting.cr_frame
     assert frame is not None
-    words, _, function = holders.name_of(frame.f_locals["seen"], [])
+    words, _, function = naming.name_of(frame.f_locals["seen"], [])
     assert words.startswith("list `seen` of ")
     assert function.endswith("serve")
     waiting.close()

@@ -1,6 +1,8 @@
 """What the probes decide, without a process, a clock or a fork: tiers, counters, due times, the child's filter."""
 
 import asyncio
+import os
+import signal
 import struct
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -403,9 +405,9 @@ def test_close_kills_the_child_that_lives(forks: list[str]) -> None:
     assert not probes.child_alive
 
 
-def decide(program: bytes, architecture: int, number: int, first_argument: int) -> bool:
+def decide(program: bytes, architecture: int, number: int, first_argument: int, third_argument: int = 0) -> bool:
     """Run a seccomp filter as the kernel does; True where the call is let through. Source: seccomp(2)."""
-    data = {0: number, 4: architecture, 16: first_argument}
+    data = {0: number, 4: architecture, 16: first_argument, 32: third_argument}
     steps = list(struct.iter_unpack("=HBBI", program))
     at = accumulator = 0
     while True:
@@ -422,12 +424,21 @@ def decide(program: bytes, architecture: int, number: int, first_argument: int) 
 
 @pytest.mark.parametrize("machine", sorted(confine._MACHINES))
 def test_the_filter_lets_through_what_is_listed_and_nothing_else(machine: str) -> None:
-    architecture, write, allowed = confine._MACHINES[machine]
-    program = confine._filter(9, architecture, write, allowed)
+    architecture, write, tgkill, allowed = confine._MACHINES[machine]
+    program = confine._filter(9, architecture, write, tgkill, allowed)
     passed = {number for number in range(600) if decide(program, architecture, number, first_argument=5)}
     assert passed == set(allowed)
     assert decide(program, architecture, write, first_argument=9)
     assert not any(decide(program, 0x40000003, number, first_argument=9) for number in range(600))
+
+
+@pytest.mark.parametrize("machine", sorted(confine._MACHINES))
+def test_the_filter_lets_a_child_abort_itself_and_send_no_other_signal(machine: str) -> None:
+    architecture, _, tgkill, _ = confine._MACHINES[machine]
+    program, own = confine._filter(9, *confine._MACHINES[machine]), os.getpid()
+    sent = {(to, number) for to in (1, own - 1, own, own + 1) for number in range(65)
+            if decide(program, architecture, tgkill, to, number)}  # fmt: skip
+    assert sent == {(own, signal.SIGABRT)}
 
 
 class Refuses:
