@@ -14,9 +14,11 @@ VERSION = 1
 
 Kind = Literal["hello", "phase", "sample", "latency", "snapshot", "attribution", "incident", "bye", "server", "fault"]
 KINDS: frozenset[str] = frozenset(get_args(Kind))
+PROBE_DIED = "probe_died"
+"""A forked child of a probe or a deep look crashed; `probe` says whose, `detail` how."""
 INCIDENTS = frozenset({
     "start_failed", "restart", "crash", "exit", "hang", "gave_up", "garbled", "children_left", "close_failed",
-    "operation_error", "disagreement", "memory_reserve", "daemon_gap", "standstill",
+    "operation_error", "disagreement", "memory_reserve", "daemon_gap", "standstill", PROBE_DIED,
     "host_memory_pressure", "host_io_pressure", "host_steal", "host_busy", "host_oom", "fd_limit", "disk_full",
     "disk_budget", "sleep", "clock_step",
     "fault_begin", "fault_end", "proxy_lost",

@@ -146,6 +146,8 @@ def _optional(look: Record) -> Iterator[tuple[str, Any]]:
     body = look.body
     if isinstance(why := body.get("why"), str):
         yield "why", why[:MOST_TEXT]
+    if isinstance(note := body.get("note"), str):
+        yield "note", note[:MOST_TEXT]
     if isinstance(operations := body.get("operations"), list):
         yield "operations", [n for n in operations if is_number(n)]
     if types := [entry for entry in body.get("types") or () if _is_type(entry)]:

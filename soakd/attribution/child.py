@@ -19,18 +19,22 @@ LINKED = "held_by"
 Reading = dict[str, Any]
 
 
-def read(hooks: Hooks | None, texts: Sequence[str] = (), operations: int = 0) -> Reading:
+def read(
+    hooks: Hooks | None, texts: Sequence[str] = (), operations: int = 0, *, searches: bool = True
+) -> Reading:  # fmt: skip
     """Read one moment: lengths of containers, and bytes by site where allocations are traced (with `hooks`).
 
     With the `texts` of the reading so many `operations` before, it says also after how many of them all that is full
-    has been replaced.
+    has been replaced. Unless it `searches`, it walks no object of the engine's: traces only.
     """
     _settle(hooks)
-    counts = typecounts.by_type(texts)
-    turnover = holders.turnover(holders.unpacked(json.loads(texts[0])["census"]), operations) if texts else 0
+    counts = typecounts.by_type(texts) if searches else {}
+    before = json.loads(texts[0])["census"] if texts and searches else ""
+    turnover = holders.turnover(holders.unpacked(before), operations) if before else 0
     sums = allocations.survivors()[0] if hooks is not None else {}
     made = {key: names.total() for key, names in handles.tasks_made_at().items()} if hooks is not None else {}
-    return {"census": holders.census(), "sums": sums, "made": made, "turnover": turnover, "types": counts}
+    census = holders.census() if searches else ""
+    return {"census": census, "sums": sums, "made": made, "turnover": turnover, "types": counts}
 
 
 def load(paths: list[Path], into: list[str]) -> None:
@@ -47,7 +51,7 @@ def _settle(hooks: Hooks | None) -> None:
 
 def conclude(
     texts: list[str], operations: tuple[int, int], traced_operations: int, hooks: Hooks | None,
-    *, things: bool,
+    *, things: bool, searches: bool = True,
 ) -> dict[str, Any]:  # fmt: skip
     """Name what grew in both windows.
 
@@ -57,20 +61,21 @@ def conclude(
         traced_operations: of the first, how many there were with tracing on.
         hooks: given where allocations are traced.
         things: tasks or threads grow: where they are made comes first.
+        searches: for containers; they are in the readings then.
 
     Returns:
         `sites`, the heaviest first: {fingerprint, site, frames, bytes_per_operation, confidence, tool, held_by};
         `types`: {type, per_operation, bytes_per_operation}.
     """
     _settle(hooks)
-    counts = typecounts.by_type(texts)
+    counts = typecounts.by_type(texts) if searches else {}
     earlier: list[Reading] = [json.loads(text) for text in texts]
     made = handles.tasks_made_at() if things else {}
     sites = _allocating(earlier[1], (traced_operations, operations[1]), made) if hooks is not None else {}
     first, second = (holders.unpacked(reading["census"]) for reading in earlier)
     types = typecounts.growing(earlier[0]["types"], earlier[1]["types"], counts, operations)
     earlier.clear()
-    found = holders.growing(first, second, operations)
+    found = holders.growing(first, second, operations) if searches else []
     for number, holder in enumerate(found):
         words, file, function = naming.name_of(holder.container, [found, *found])
         if _is_ours(file):

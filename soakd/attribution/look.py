@@ -3,7 +3,8 @@
     child 1    window 1: W operations    child 2    window 2: 3 W operations    child 3: compares and names
 
 What a child answers lies in files of the run's folder until the last one has read it; the process keeps nothing. A
-tool is on only in the windows. Whatever fails ends the look, says why, and takes its tools away.
+tool is on only in the windows. Whatever fails ends the look, says why, and takes its tools away; but a child that fails
+may have died of the search for containers, which walks what the engine left. Then the tool alone has to do.
 """
 
 import glob
@@ -31,6 +32,8 @@ LEAST_OPERATIONS = 5
 
 Body = dict[str, Any]
 Job = Callable[[], Mapping[str, Any]]
+MakeJob = Callable[[], partial[dict[str, Any]]]
+"""By the operations at the forks."""
 
 
 class Answer(Protocol):
@@ -38,6 +41,8 @@ class Answer(Protocol):
 
     values: dict[str, Any] | None
     failure: str | None
+    died: bool
+    """It crashed."""
 
 
 class Child(Protocol):
@@ -63,11 +68,12 @@ class Look:
         fork: starts a child.
         live_bytes: reads live bytes, for what the tools leave behind.
         send: takes the bodies of `attribution` records.
+        report_death: is told at once how a child crashed.
     """
 
     def __init__(
         self, order: Mapping[str, Any], name: str, *, fork: Fork, live_bytes: Callable[[], int],
-        send: Callable[[Body], None],
+        send: Callable[[Body], None], report_death: Callable[[str], None] = lambda _: None,
     ) -> None:  # fmt: skip
         self.done = False
         self._id, self._route = order["id"], str(order["route"])
@@ -75,19 +81,25 @@ class Look:
         self._light = bool(order.get("light"))
         self._stem = f"{name}-{self._id}"
         self._folder = Path(order["folder"])
-        self._fork, self._live_bytes, self._send = fork, live_bytes, send
+        self._fork, self._live_bytes, self._send, self._report_death = fork, live_bytes, send, report_death
         self._tool: Tool = NoTool()
         self._child: Child | None = None
         self._stage = 0
         self._from_s = self._now_s = self._window_ends_s = 0.0
         self._mark = 0.0
         """Operations when the present window began."""
+        self._asked: tuple[MakeJob, Callable[[], None] | None]
+        """What the present child does."""
+        self._traced_from = 0.0
+        """Operations when the tool was switched on."""
         self._forked_at: list[float] = []
         """Operations at each fork."""
         self._operations: list[int] = []
         self._files: list[Path] = []
         self._turnover = 0
         """Operations in which what is full has replaced its entries."""
+        self._not_searched: str | None = None
+        """Why containers are no longer searched."""
 
     @property
     def disturbs(self) -> bool:
@@ -133,7 +145,7 @@ class Look:
         if not self._light:
             self._tool = tool_for(self._route, self._folder / self._stem, self._live_bytes)
         self._tool.load()  # before the first child: what is imported is no growth of the engine's
-        self._start_child(operations, partial(child.read, None))
+        self._start_child(operations, lambda: partial(child.read, None))
 
     def _mind_child(self, operations: float) -> None:
         assert self._child is not None
@@ -142,7 +154,9 @@ class Look:
             return
         self._child = None
         if answer.values is None:
-            self.abort(f"the forked child failed: {answer.failure}")
+            if answer.died:
+                self._report_death(str(answer.failure))
+            self._go_on_without_search(f"the forked child failed: {answer.failure}", operations)
         elif "sites" in answer.values:
             self._finish(answer.values)
         else:
@@ -152,6 +166,18 @@ class Look:
             share, least = (FIRST_SHARE, LEAST_SHARES[0]) if self._stage == 1 else (BOTH_SHARE, LEAST_SHARES[1])
             self._window_ends_s = max(self._from_s + share * self._seconds, self._now_s + least * self._seconds)
             self._mark = operations
+            self._traced_from = operations if self._stage == 1 else self._traced_from
+
+    def _go_on_without_search(self, why: str, operations: float) -> None:
+        """Fork again for what the tool has seen; end the look where that is nothing, failed too, or time is over."""
+        if self._not_searched is not None:
+            self.abort(f"{self._not_searched}; without that: {why}")
+        elif self._light or self._now_s >= self._from_s + self._seconds:
+            self.abort(why)
+        else:
+            self._not_searched = f"containers were not searched: {why}"
+            self._forked_at.pop()
+            self._start_child(operations, *self._asked)
 
     def _end_window(self, operations: float) -> None:
         count = int(operations - self._mark)
@@ -163,20 +189,21 @@ class Look:
         hooks = self._tool.hooks
         earlier: list[str] = []
         load = partial(child.load, self._files, earlier)
-        if self._stage == 1:
-            since = int(operations - self._forked_at[0])
-            self._start_child(operations, partial(child.read, hooks, earlier, since), load)
-            return
-        begun, middle = self._forked_at
-        between = int(middle - begun), int(operations - middle)
-        job = partial(
-            child.conclude, earlier, between, self._operations[0], hooks, things=self._route == "handles"
-        )  # fmt: skip
-        self._start_child(operations, job, load)
+        self._start_child(operations, partial(self._read if self._stage == 1 else self._conclude, hooks, earlier), load)
 
-    def _start_child(self, operations: float, job: Job, prepare: Callable[[], None] | None = None) -> None:
+    def _read(self, hooks: Any, earlier: list[str]) -> "partial[dict[str, Any]]":
+        begun, middle = self._forked_at
+        return partial(child.read, hooks, earlier, int(middle - begun))
+
+    def _conclude(self, hooks: Any, earlier: list[str]) -> "partial[dict[str, Any]]":
+        begun, middle, last = self._forked_at
+        between, traced = (int(middle - begun), int(last - middle)), int(middle - self._traced_from)
+        return partial(child.conclude, earlier, between, traced, hooks, things=self._route == "handles")
+
+    def _start_child(self, operations: float, make: MakeJob, prepare: Callable[[], None] | None = None) -> None:
         self._forked_at.append(operations)
-        self._child = self._fork(job, prepare)
+        self._asked = make, prepare
+        self._child = self._fork(partial(make(), searches=self._not_searched is None), prepare)
 
     def _keep(self, values: Mapping[str, Any]) -> None:
         self._turnover = int(values["turnover"])
@@ -186,6 +213,9 @@ class Look:
 
     def _finish(self, values: Mapping[str, Any]) -> None:
         sites = list(values["sites"])
+        if self._not_searched is not None:
+            for site in sites:  # nobody knows whether what it fills has turned over
+                site["confidence"] = "low"
         self._tool.add_to(sites, self._operations)
         if WHOLE_TURNOVER * self._turnover > self._operations[1]:
             for site in sites:  # what turns over slowly looks so too: only who grows with it tells them apart
@@ -210,5 +240,6 @@ class Look:
         return {
             "id": self._id, "route": self._route, "light": self._light, "state": state,
             "from_mono_s": round(self._from_s, 6), "until_mono_s": round(self._now_s, 6),
-            "operations": self._operations, "left_bytes": self._tool.left_bytes, **more,
+            "operations": self._operations, "left_bytes": self._tool.left_bytes,
+            **({} if self._not_searched is None else {"note": self._not_searched}), **more,
         }  # fmt: skip

@@ -92,6 +92,9 @@ def sites(engine: Mapping[str, Any]) -> Iterator[str]:
         if look["state"] == "failed":
             yield f"A deep look ({plain(look['route'])}) failed: {plain(look.get('why', ''))}."
             yield ""
+        elif "note" in look:
+            yield f"A deep look ({plain(look['route'])}): {plain(look['note'])}."
+            yield ""
 
 
 def waivers(fates: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -9,6 +9,7 @@ from soakd.model import LOADED_PHASES, PhaseName
 from soakd.probes import allocator, process
 from soakd.probes.fork import NICENESS, ForkedChild
 from soakd.probes.timing import Absent
+from soakd.records import PROBE_DIED
 from soakd.worker.pipes import RecordPipe
 
 CHILD_WITHIN_S = 90.0
@@ -48,7 +49,7 @@ class DeepLooks:
             niceness = NICENESS if order.get("light") else 0
             self._look = Look(
                 order, self._engine, fork=lambda job, prepare: _fork(job, prepare, niceness),
-                live_bytes=_live_bytes, send=self._send,
+                live_bytes=_live_bytes, send=self._send, report_death=self._report_death,
             )  # fmt: skip
         self._look.step(mono_s, operations)
         if self._look.done:
@@ -66,6 +67,9 @@ class DeepLooks:
 
     def _send(self, body: dict[str, Any]) -> None:
         self._records.send("attribution", body)
+
+    def _report_death(self, how: str) -> None:
+        self._records.send("incident", {"what": PROBE_DIED, "probe": "look", "detail": f"the forked child {how}"})
 
 
 def _fork(job: Callable[[], Mapping[str, Any]], prepare: Callable[[], None] | None, niceness: int) -> Child:

@@ -44,6 +44,27 @@ def end_on_a_full_disk(self, *arguments):
 
 tools.Memray.end = end_on_a_full_disk
 """
+LEAKY = """
+import ctypes, os
+
+new, keep = ctypes.pythonapi.PyList_New, ctypes.pythonapi.Py_IncRef
+new.restype, new.argtypes, keep.argtypes = ctypes.py_object, (ctypes.c_ssize_t,), (ctypes.py_object,)
+main, kept = os.getpid(), []
+
+class Broken:
+    def __sizeof__(self):
+        return ctypes.string_at(0) if os.getpid() != main else 0
+
+def empty_slots():
+    def leak():
+        keep(new(20))
+    return leak
+
+def crashing():
+    def leak():
+        kept.append([Broken()])
+    return leak
+"""
 SOAK = """
 [run]
 name = "killed"
@@ -79,6 +100,30 @@ def test_an_engine_whose_environment_has_no_memray_goes_on_without_the_look(tmp_
     assert list((tmp_path / "captures").iterdir()) == []
     sites = look("python_list_leak", "python", str(tmp_path / "captures"), python=python)["sites"]
     assert "planted/objects.py" in sites[0]["site"], sites
+
+
+def test_lists_that_c_code_leaked_before_it_filled_them_are_named_by_the_line_that_calls_it(tmp_path: Path) -> None:
+    body = look_at_leaky("empty_slots", tmp_path)
+    assert (body["state"], "note" in body) == ("done", False)
+    assert "leaky.py:14 in " in body["sites"][0]["site"], body["sites"]
+
+
+def test_where_the_search_for_containers_crashes_tracemalloc_alone_names_the_line(tmp_path: Path) -> None:
+    body = look_at_leaky("crashing", tmp_path)
+    assert body["state"] == "done"
+    assert body["note"] == "containers were not searched: the forked child failed: died of SIGSEGV"
+    first = body["sites"][0]
+    assert "leaky.py:19 in " in first["site"], body["sites"]
+    assert (first["tool"], first["confidence"]) == ("tracemalloc", "low")
+    assert body["types"] == []
+
+
+def look_at_leaky(what: str, folder: Path) -> Any:
+    """Take a look at an engine of `LEAKY`, with the handlers of crashes that a worker has."""
+    (folder / "leaky.py").write_text(LEAKY, encoding="utf-8")
+    engine = f"import faulthandler; faulthandler.enable(); sys.path.append({str(folder)!r}); import leaky as planted"
+    program = PROGRAM.replace("from soakd.engines import planted", engine)
+    return look(what, "python", str(folder / "captures"), program=program)
 
 
 def test_a_disk_that_is_full_when_a_capture_is_written_is_a_failed_look(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ SITE = {"site": "a.py:1 in f", "fingerprint": "f", "bytes_per_operation": 9.0, "
 class Answer:
     values: dict[str, Any] | None
     failure: str | None = None
+    died: bool = False
 
 
 class Child:
@@ -98,4 +99,92 @@ def test_a_tool_is_imported_before_anything_is_counted(tmp_path: Path, monkeypat
     look = Look(order, "engine", fork=fork, live_bytes=lambda: 0, send=lambda body: events.append(body["state"]))
     for second in range(3):
         look.step(float(second), float(second))
-    assert events == ["begun", "load", "fork", "failed"]
+    assert events[:3] == ["begun", "load", "fork"]
+
+
+READING = {"census": "", "sums": {}, "made": {}, "types": {}, "turnover": 0}
+CRASH = Answer(None, "died of SIGSEGV", died=True)
+
+
+@dataclass
+class Course:
+    """What a look with a tool did when its children answered so."""
+
+    body: Mapping[str, Any]
+    searched: list[bool]
+    """Of each child that was forked."""
+    forked_at: list[int]
+    """The operations then."""
+    counted: tuple[int, int]
+    """What the last child was told of the operations between children."""
+    deaths: list[str]
+
+
+def with_a_tool(folder: Path, answers: list[Answer], monkeypatch: pytest.MonkeyPatch, **order: Any) -> Course:
+    """Take a look with a tool that does nothing, whose children answer at once."""
+    monkeypatch.setattr("soakd.attribution.look.tool_for", lambda *_: NoTool())
+    searched: list[bool] = []
+    bodies: list[Mapping[str, Any]] = []
+    deaths: list[str] = []
+    forked_at: list[int] = []
+    told: list[Any] = []
+
+    def fork(job: Any, _: object) -> Child:
+        searched.append(job.keywords["searches"])
+        forked_at.append(second)
+        told[:] = job.args[1:]
+        return Child(answers.pop(0))
+
+    whole = {"id": 1, "route": "python", "operations": W, "seconds": 1000.0, "folder": str(folder), **order}
+    look = Look(
+        whole, "engine", fork=fork, live_bytes=lambda: 0, send=bodies.append, report_death=deaths.append
+    )  # fmt: skip
+    for second in range(2000):
+        look.step(float(second), float(second))
+        if look.done:
+            break
+    assert list(folder.iterdir()) == []
+    return Course(bodies[-1], searched, forked_at, told[0] if told else (0, 0), deaths)
+
+
+@pytest.mark.parametrize(("crashes_at", "searched"), [
+    (0, [True, False, False, False]), (1, [True, True, False, False]), (2, [True, True, True, False]),
+])  # fmt: skip
+def test_a_look_whose_child_crashed_says_so_at_once_and_goes_on_with_its_tool_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crashes_at: int, searched: list[bool]
+) -> None:
+    answers = [Answer(READING), Answer(READING), Answer({"sites": [dict(SITE)], "types": []})]
+    answers.insert(crashes_at, CRASH)
+    course = with_a_tool(tmp_path, answers, monkeypatch)
+    assert course.searched == searched
+    del course.forked_at[crashes_at]
+    first, second, third = course.forked_at
+    assert course.counted == (second - first, third - second)
+    assert course.deaths == ["died of SIGSEGV"]
+    assert course.body["state"] == "done"
+    assert course.body["note"] == "containers were not searched: the forked child failed: died of SIGSEGV"
+    assert [site["confidence"] for site in course.body["sites"]] == ["low"]
+
+
+def test_a_look_whose_child_crashes_without_the_search_too_fails_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course = with_a_tool(tmp_path, [CRASH, CRASH], monkeypatch)
+    assert course.searched == [True, False]
+    assert course.body["state"] == "failed"
+    assert course.body["why"].endswith("died of SIGSEGV; without that: the forked child failed: died of SIGSEGV")
+    assert course.deaths == ["died of SIGSEGV", "died of SIGSEGV"]
+
+
+def test_a_light_look_has_no_other_way_and_fails_with_its_child(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    course = with_a_tool(tmp_path, [CRASH], monkeypatch, light=True)
+    assert (course.body["state"], course.body["why"]) == ("failed", "the forked child failed: died of SIGSEGV")
+    assert course.deaths == ["died of SIGSEGV"]
+
+
+def test_a_look_whose_time_is_over_is_not_begun_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    course = with_a_tool(tmp_path, [Answer(None, "killed after 90 s")], monkeypatch, seconds=0.5)
+    assert (course.body["state"], course.body["why"]) == ("failed", "the forked child failed: killed after 90 s")
+    assert course.deaths == []

@@ -62,10 +62,11 @@ def _sites(entry: Entry, flame: str) -> Iterator[Html]:
     """Write the call sites that grow; silent where nothing does."""
     sites = entry.get("attribution") or ()
     failed = [look for look in entry.get("looks") or () if look.get("state") == "failed"]
+    notes = [look for look in entry.get("looks") or () if look.get("state") == "done" and look.get("note")]
     grows = any(
         c.get("verdict") == "FAIL" and str(c.get("id")).startswith("growth.") for c in entry.get("checks") or ()
     )
-    if not (sites or failed or grows or flame):
+    if not (sites or failed or notes or grows or flame):
         return
     yield tag("h3", "Where it grows")
     if sites:
@@ -81,6 +82,8 @@ def _sites(entry: Entry, flame: str) -> Iterator[Html]:
             f"A deep look ({look.get('route')}) failed: {look.get('why') or 'no reason was told'}",
             class_="missing",
         )
+    for look in notes:
+        yield tag("p", f"A deep look ({look.get('route')}): {look['note']}", class_="missing")
 
 
 def _site_row(site: Entry) -> Iterator[str | Html]:
