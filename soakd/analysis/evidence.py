@@ -7,8 +7,10 @@ import numpy as np
 from soakd.analysis.check import Check, round_number
 from soakd.analysis.evidence_lives import check_lives
 from soakd.analysis.outlook import Outlook
+from soakd.analysis.readings import text
 from soakd.analysis.rundata import EngineData
 from soakd.analysis.series import FloatArray, longest_gap_s
+from soakd.records import PROBE_DIED
 
 LEAST_COVERAGE = 0.95
 LONGEST_PROBE_GAP = 0.20
@@ -72,7 +74,10 @@ def _probe(data: EngineData, outlook: Outlook) -> Check:
     dead = [signal for signal, gap in gaps.items() if gap > allowed]
     failures = _failures(data)
     reasons = [_silence(data, signal, gaps[signal]) for signal in dead]
-    reasons += [f"readings of {probe} failed {count:.0f} times" for probe, count in failures.items()]
+    deaths = _deaths(data)
+    reasons += [
+        f"readings of {probe} failed {count:.0f} times{deaths.get(probe, '')}" for probe, count in failures.items()
+    ]
     return Check(
         id="evidence.probe", verdict="INVALID" if dead and outlook.seen_s > load.start_s else "PASS",
         estimate=round_number(max(gaps.values()), 4), limit=round_number(allowed, 4), unit="ratio",
@@ -120,6 +125,12 @@ def _silence(data: EngineData, signal: str, gap: float) -> str:
         only_zero = signal != LATENCY and len(data.in_load(signal))
         return f"{signal} was never above 0" if only_zero else f"{signal} was never read"
     return f"{signal} was silent for {gap:.0%} of the load phase"
+
+
+def _deaths(data: EngineData) -> Mapping[str, str]:
+    """Return how the forked children of each probe crashed, in words to be added."""
+    died = [i.body for i in data.incidents if i.body.get("what") == PROBE_DIED]
+    return {str(body.get("probe")): f" ({body['detail']})" for body in died if text(body.get("detail"))}
 
 
 def _failures(data: EngineData) -> Mapping[str, float]:

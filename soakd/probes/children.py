@@ -1,7 +1,8 @@
 """When a child is forked, and what becomes of what it found. One child at a time.
 
 The leak signal comes first: a snapshot that makes a reading of reachable bytes miss its turn is given up, and the
-following ones are taken in the quicker way, without pympler.
+following ones are taken in the quicker way, without pympler. One that crashed is taken again in that way at once, and
+where that crashes too, with basic sizes.
 """
 
 from collections import deque
@@ -13,7 +14,7 @@ from soakd.errors import ProbeError
 from soakd.probes import process
 from soakd.probes.fork import ForkedChild, Result
 from soakd.probes.reachable import read_reachable
-from soakd.probes.snapshot import load_pympler, take_snapshot
+from soakd.probes.snapshot import basic_size, load_pympler, take_snapshot
 
 MOST_TIME_FORKING = 0.01
 """Share of the process's time: an interval is stretched where a fork costs more."""
@@ -61,6 +62,12 @@ class Children:
         self._reachable = Cadence(collect_every_s)
         self._snapshot = Cadence(snapshot_every_s)
         self._prepare: Callable[[], None] | None = partial(load_pympler, tuple(site_packages))
+        self._is_careful = False
+        """Snapshots ask no object for its size."""
+        self._retries = False
+        """A snapshot crashed, and is to be taken in a simpler way."""
+        self._deaths: list[dict[str, str]] = []
+        self._told: set[tuple[str, str]] = set()
         self._child: ForkedChild | None = None
         self._is_snapshot = False
         self._forked_at_s = 0.0
@@ -79,8 +86,12 @@ class Children:
         """Fork the child that is due, reachable before snapshot where both are; say whether there is one now."""
         if self.alive:
             return True
+        if self._retries:
+            self._retries = False
+            return self._start_snapshot(now_s)
         if self._asked is not None:
-            return self._start_asked(now_s)
+            self._answers, self._asked = self._asked, None
+            return self._start_snapshot(now_s)
         cadence = self._reachable if self._reachable.due_s <= self._snapshot.due_s else self._snapshot
         if now_s < cadence.due_s:
             return False
@@ -100,8 +111,12 @@ class Children:
         """Take a snapshot as soon as no other child lives; its body has `asked`, the number."""
         self._asked = number
 
-    def _start_asked(self, now_s: float) -> bool:
-        self._answers, self._asked = self._asked, None
+    def take_deaths(self) -> list[dict[str, str]]:
+        """Give how children have crashed, each {"probe", "detail"} once in a life; then forget it."""
+        deaths, self._deaths = self._deaths, []
+        return deaths
+
+    def _start_snapshot(self, now_s: float) -> bool:
         self._is_snapshot, self._forked_at_s = True, now_s
         try:
             self._child = self._fork()
@@ -151,12 +166,15 @@ class Children:
             self._values["note.memory_short"] = 1.0
             raise ProbeError(short)
         if self._is_snapshot:
-            return ForkedChild.start(take_snapshot, prepare=self._prepare)
+            job = partial(take_snapshot, basic_size) if self._is_careful else take_snapshot
+            return ForkedChild.start(job, prepare=self._prepare)
         return ForkedChild.start(read_reachable)
 
     def _take(self, result: Result) -> None:
         cadence = self._snapshot if self._is_snapshot else self._reachable
         if result.values is None:
+            if result.died:
+                self._note_death(str(result.failure))
             self._fail(cadence, result.failure or "no result")
         elif self._is_snapshot:
             self._body = {"forked_at_s": self._forked_at_s, "duration_s": result.duration_s, **result.values}
@@ -167,7 +185,17 @@ class Children:
         if result.confined == "os":
             self._values["note.child_weakly_confined"] = 1.0
 
+    def _note_death(self, how: str) -> None:
+        death = ("snapshot" if self._is_snapshot else "reachable"), f"the forked child {how}"
+        if death not in self._told:
+            self._told.add(death)
+            self._deaths.append({"probe": death[0], "detail": death[1]})
+        if self._is_snapshot and not self._is_careful:
+            self._retries = True
+            self._is_careful = self._prepare is None
+            self._prepare = None
+
     def _fail(self, cadence: Cadence, reason: str) -> None:
         cadence.failures_total += 1
-        if cadence is self._snapshot:
+        if cadence is self._snapshot and not self._retries:
             self._body = {"forked_at_s": self._forked_at_s, "skipped": reason}

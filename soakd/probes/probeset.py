@@ -97,6 +97,10 @@ class ProbeSet:
         """
         return self._children.poll(now_s)
 
+    def take_deaths(self) -> list[dict[str, str]]:
+        """Give how forked children have crashed, each {"probe", "detail"} once in a life; then forget it."""
+        return self._children.take_deaths()
+
     def close(self) -> None:
         """Kill a child that is alive, and wait for its end."""
         self._children.close()

@@ -1,8 +1,9 @@
 """The heap snapshot: which types hold the bytes, which containers are longest. Runs in a forked child only.
 
 pympler walks objects that the collector does not track (strings, numbers), at 30 us an object; above 200,000 tracked
-objects, or without pympler, a plain counter of tracked objects does. A snapshot may therefore cover different
-objects than the one before: `method` says which way it was taken.
+objects, or without pympler, a plain counter of tracked objects does. Both ask each object for its size: code of its
+type, which may crash on what C code left half built; `basic_size` runs none. A snapshot may therefore cover other
+objects than the one before, or size them otherwise: `method` says which way it was taken.
 
 Nothing collects after `gc.get_referents`: on CPython 3.12.1, asking it for every object of a process that has run an
 event loop makes the next collection spin for ever (measured; 3.11.7 and 3.13.0 do not).
@@ -24,8 +25,11 @@ _CONTAINERS: tuple[tuple[type, Callable[[Any], int]], ...] = (
 )  # fmt: skip
 _REFERENT_CHUNK = 1000
 
+_SIZED_BY_PYTHON = frozenset({dict, list, set, frozenset, tuple, str, bytes, bytearray, int, float, deque})
+
 Histogram = dict[str, tuple[int, int]]
 """Type -> objects, bytes."""
+Measure = Callable[[Any], int]
 
 
 def load_pympler(site_packages: Sequence[str]) -> None:
@@ -45,17 +49,26 @@ def load_pympler(site_packages: Sequence[str]) -> None:
         return
 
 
-def take_snapshot() -> dict[str, Any]:
+def basic_size(item: Any) -> int:
+    """Return the size of an object of a common type, and of any other what its type says of all: runs no code of it."""
+    return sys.getsizeof(item) if type(item) in _SIZED_BY_PYTHON else object.__sizeof__(item)
+
+
+def take_snapshot(measure: Measure = sys.getsizeof) -> dict[str, Any]:
     """Count the heap.
 
+    Args:
+        measure: sys.getsizeof, or `basic_size` where that has crashed.
+
     Returns:
-        `method` ("pympler" or "types"), `objects`, `bytes` (sums of sys.getsizeof), `types`: the 30 largest by bytes
-        as {type, count, bytes}; `containers`: the 20 longest as {type, length, id, bytes}, without what they hold, and,
-        where it is an attribute of a module, name. An object has the same id in every fork.
+        `method` ("pympler", "types" or "types, basic sizes"), `objects`, `bytes` (sums of what was measured), `types`:
+        the 30 largest by bytes as {type, count, bytes}; `containers`: the 20 longest as {type, length, id, bytes},
+        without what they hold, and, of an attribute of a module, name. An object has the same id in every fork.
     """
     gc.collect()
-    method, histogram = _by_pympler() or ("types", _by_type(gc.get_objects()))
-    longest = _longest_containers(gc.get_objects())  # last: see the module's docstring
+    way = "types" if measure is sys.getsizeof else "types, basic sizes"
+    method, histogram = _by_pympler() or (way, _by_type(gc.get_objects(), measure))
+    longest = _longest_containers(gc.get_objects(), measure)  # last: see the module's docstring
     largest = heapq.nlargest(TOP_TYPES, histogram.items(), key=lambda item: item[1][1])
     return {
         "method": method,
@@ -84,12 +97,12 @@ def _plain_name(name: str) -> str:
     return next((kind for kind in ("function", "module", "frame") if name.startswith((f"{kind} (", f"{kind}("))), name)
 
 
-def _by_type(objects: Iterable[Any]) -> Histogram:
+def _by_type(objects: Iterable[Any], measure: Measure = sys.getsizeof) -> Histogram:
     sizes: dict[type, list[int]] = {}
     for item in objects:
         entry = sizes.setdefault(type(item), [0, 0])
         entry[0] += 1
-        entry[1] += _size(item)
+        entry[1] += _size(item, measure)
     histogram: Histogram = {}
     for kind, (count, size) in sizes.items():
         _add(histogram, _type_name(kind), count, size)
@@ -101,9 +114,9 @@ def _add(histogram: Histogram, name: str, count: int, size: int) -> None:
     histogram[name[:_NAME_LENGTH]] = (before[0] + count, before[1] + size)
 
 
-def _size(item: Any) -> int:
+def _size(item: Any, measure: Measure) -> int:
     try:
-        return sys.getsizeof(item)
+        return measure(item)
     except Exception:  # noqa: BLE001 - a __sizeof__ of the engine's own
         return 0
 
@@ -116,12 +129,12 @@ def _type_name(kind: type) -> str:
     return name if module == "builtins" else f"{module}.{name}"
 
 
-def _longest_containers(objects: list[Any]) -> list[dict[str, Any]]:
+def _longest_containers(objects: list[Any], measure: Measure = sys.getsizeof) -> list[dict[str, Any]]:
     seen: set[int] = set()
     longest = heapq.nlargest(TOP_CONTAINERS, _lengths(_with_untracked(objects, seen)), key=lambda entry: entry[1])
     names = _module_attributes({id(item) for item, _ in longest})
     return [
-        {"type": _type_name(type(item))[:_NAME_LENGTH], "length": length, "id": id(item), "bytes": _size(item)}
+        {"type": _type_name(type(item))[:_NAME_LENGTH], "length": length, "id": id(item), "bytes": _size(item, measure)}
         | ({"name": names[id(item)][:_NAME_LENGTH]} if id(item) in names else {})
         for item, length in longest
     ]

@@ -10,6 +10,7 @@ from soakd import histogram
 from soakd.load import AsyncDriver, Lanes, SyncDriver
 from soakd.model import Phase, WorkerSpec
 from soakd.probes import ProbeSet
+from soakd.records import PROBE_DIED
 from soakd.worker.deep import DeepLooks
 from soakd.worker.faultwatch import LOOK_EVERY_S, FaultWatch
 from soakd.worker.pipes import ControlPipe, RecordPipe, now
@@ -166,6 +167,8 @@ class Housekeeping:
             snapshot = self._probes.poll_child(mono_s)
             if snapshot is not None:
                 self._records.send("snapshot", snapshot)
+            for death in self._probes.take_deaths():
+                self._records.send("incident", {"what": PROBE_DIED, **death})
         elif not self._deep.disturbs:
             self._lanes.open_window()
             self._probes.start_child_if_due(mono_s)

@@ -397,6 +397,62 @@ def test_a_child_that_failed_is_a_failure_and_never_a_reading(
     assert not [name for name in sample if name.startswith("reachable")]
 
 
+def test_a_snapshot_that_crashes_is_taken_again_at_once_in_ever_simpler_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    ways: list[tuple[bool, bool]] = []
+
+    def start(job: Any, *, prepare: object = None, **_: Any) -> FakeChild:
+        ways.append((prepare is not None, job is take_snapshot))
+        return FakeChild(job, [])
+
+    def end(child: FakeChild) -> Result:
+        return Result({"objects": 1}, None, 0.01) if ways[-1] == (False, False) else CRASHED
+
+    monkeypatch.setattr(ForkedChild, "start", start)
+    monkeypatch.setattr(FakeChild, "poll", end)
+    probes = ProbeSet(1.0, None, 300.0, (), dict)
+    probes.ask_for_snapshot(7)
+    bodies, deaths = [], []
+    for second in range(5):
+        probes.start_child_if_due(float(second))
+        bodies.append(probes.poll_child(float(second)))
+        deaths += probes.take_deaths()
+    assert ways == [(True, True), (False, True), (False, False), (False, False)]
+    assert bodies[:2] == [None, None]
+    assert bodies[2] is not None
+    assert (bodies[2]["objects"], bodies[2]["asked"]) == (1, 7)
+    assert deaths == [{"probe": "snapshot", "detail": "the forked child died of SIGSEGV"}]
+    assert probes.sample(5.0)["probe.snapshot.failures_total"] == 2
+
+
+CRASHED = Result(None, "died of SIGSEGV", 0.01, died=True)
+
+
+def test_a_snapshot_that_crashes_in_every_way_is_skipped_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ForkedChild, "start", lambda job, **_: FakeChild(job, []))
+    monkeypatch.setattr(FakeChild, "poll", lambda _: CRASHED)
+    probes = ProbeSet(1.0, None, 300.0, (), dict)
+    bodies = []
+    for second in range(4):
+        probes.start_child_if_due(float(second))
+        bodies.append(probes.poll_child(float(second)))
+    assert [body and body["skipped"] for body in bodies] == [None, None, "died of SIGSEGV", None]
+
+
+def test_a_reading_of_reachable_bytes_that_crashes_is_told_once_and_counted_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ForkedChild, "start", lambda job, **_: FakeChild(job, []))
+    monkeypatch.setattr(FakeChild, "poll", lambda _: CRASHED)
+    probes = ProbeSet(1.0, 1.0, None, (), dict)
+    deaths = []
+    for second in range(5):
+        probes.start_child_if_due(float(second))
+        probes.poll_child(float(second))
+        deaths += probes.take_deaths()
+    assert deaths == [{"probe": "reachable", "detail": "the forked child died of SIGSEGV"}]
+    assert probes.sample(5.0)["probe.reachable.failures_total"] == 5
+
+
 def test_close_kills_the_child_that_lives(forks: list[str]) -> None:
     probes = ProbeSet(1.0, 3.0, None, (), dict)
     probes.start_child_if_due(0.0)

@@ -105,6 +105,15 @@ def test_failed_readings_are_counted_by_probe() -> None:
     assert "readings of live_python failed 18 times" in probe["reason"]
 
 
+def test_of_what_the_child_of_a_probe_died_is_said() -> None:
+    failing: dict[str, Level] = {"probe.snapshot.failures_total": lambda t_s, n: 3.0}
+    body = {"what": "probe_died", "probe": "snapshot", "detail": "the forked child died of SIGSEGV"}
+    died = Record(kind="incident", engine="mine", segment=0, at=stamp(30.0), body=body)
+    verdict = verdict_of(SHORT, [*made_up(SHORT, {"mine": Story(more=failing)}), died])
+    reason = check(verdict, "mine", "evidence.probe")["reason"]
+    assert "readings of snapshot failed 3 times (the forked child died of SIGSEGV)" in reason
+
+
 @pytest.mark.parametrize(("lost", "state"), [(3.0, "PASS"), (60.0, "INVALID")])
 def test_dropped_records_are_said_and_too_many_make_the_run_invalid(lost: float, state: str) -> None:
     verdict = judged(SHORT, mine=Story(more={"records_dropped_total": lambda t_s, n: lost}))
