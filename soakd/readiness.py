@@ -36,6 +36,7 @@ def check(options: argparse.Namespace) -> int:
         found = try_engines(plan, urls=options.try_urls)
         findings += (as_asked(finding) for finding in found if finding.text not in known)
     else:
+        findings += preflight.check_factories(plan)
         findings.append(Finding("note", NOT_TRIED))
     findings += preflight.outlook(plan)
     if options.notify:

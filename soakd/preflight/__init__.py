@@ -3,9 +3,9 @@
 `trial` starts engines and servers, and is imported only where that is asked for: what only looks is quick.
 """
 
-from soakd.preflight.environments import check_environments
+from soakd.preflight.environments import check_environments, check_factories
 from soakd.preflight.finding import Finding
 from soakd.preflight.host import check_host, check_preparation
 from soakd.preflight.outlook import outlook
 
-__all__ = ["Finding", "check_environments", "check_host", "check_preparation", "outlook"]
+__all__ = ["Finding", "check_environments", "check_factories", "check_host", "check_preparation", "outlook"]

@@ -4,6 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from soakd.errors import BackendError
@@ -24,6 +25,28 @@ def check_environments(plan: Plan) -> Iterator[Finding]:
         if (why := _missing_program(engine)) is not None:
             yield Finding("error", f'engine "{name}": {why}')
     yield from _missing_memray(plan)
+
+
+def check_factories(plan: Plan) -> Iterator[Finding]:
+    """Look for the modules of factories, without importing any; those of another interpreter are not looked for."""
+    for engine in plan.engines:
+        factory, config = engine.config.factory, engine.config
+        if factory is not None and config.python is None and not _is_findable(factory, config.path):
+            module = factory.partition(":")[0].partition(".")[0]
+            text = f'no module "{module}" in its path or this environment: name its folder in path, or install it'
+            yield Finding("error", f'engine "{config.name}": factory "{factory}": {text}')
+
+
+def _is_findable(factory: str, path: Sequence[str]) -> bool:
+    """Return whether a worker would find the first package of a factory's module, where soakd itself is installed."""
+    first = factory.partition(":")[0].partition(".")[0]
+    # Not the folder that soakd was started in, or from: it is on no worker's path.
+    folders = [*path, *(sys.path if sys.flags.safe_path else sys.path[1:])]
+    folders += os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    if PathFinder.find_spec(first, [folder for folder in folders if folder]) is not None:
+        return True
+    others = [finder for finder in sys.meta_path if finder is not PathFinder]  # such as those of editable installs
+    return any(finder.find_spec(first, None) is not None for finder in others)
 
 
 def why_unfit(python: str) -> str | None:

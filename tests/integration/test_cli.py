@@ -120,7 +120,12 @@ def test_a_trial_performs_one_operation_of_each_engine_and_shows_what_it_raised_
         text += f'[[engine]]\nname = "{name}"\nkind = "python"\npath = ["."]\nfactory = "{factory}"\n'
     (tmp_path / "soak.toml").write_text(text, encoding="utf-8")
     plain = soakd("check", "soak.toml", cwd=tmp_path)
-    assert (plain.returncode, "engines were not started: soakd check --try" in plain.stdout) == (0, True)
+    assert plain.stdout.endswith("soak.toml: 1 error\n")
+    assert (
+        'error   engine "unknown": factory "shpo:make": no module "shpo" in its path or this environment'
+        in plain.stdout
+    )
+    assert "engines were not started: soakd check --try" in plain.stdout
     done = soakd("check", "--try", "--json", "soak.toml", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (2, "")
     errors = [finding["text"] for finding in json.loads(done.stdout)["findings"] if finding["level"] == "error"]

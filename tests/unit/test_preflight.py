@@ -1,5 +1,6 @@
 """What is said before a run: nothing is promised that the judge takes back, and nothing is started to say it."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 from soakd import config
 from soakd.analysis.rules import LEAST_HOURS, LEAST_OPERATIONS, too_few, too_short
 from soakd.plan import Plan, make_plan
-from soakd.preflight import Finding, check_environments, outlook
+from soakd.preflight import Finding, check_environments, check_factories, outlook
 from soakd.preflight.outlook import sure_of
 
 ROOT = Path(__file__).parents[2]
@@ -137,6 +138,23 @@ def test_an_interpreter_that_is_missing_or_too_old_is_found_without_starting_it(
         (tmp_path / "none", f"{tmp_path}/none: No such file or directory"),
     ):
         assert looked_at(python) == [Finding("error", f'engine "mine": python: {why}')]
+
+
+def test_a_factory_whose_module_is_nowhere_is_found_without_importing_anything(tmp_path: Path) -> None:
+    (tmp_path / "imports_badly.py").write_text("raise SystemExit(7)\n", encoding="utf-8")
+    plan = plan_of('duration = "10min"', engine=f'rate = 1\npath = ["{tmp_path}"]')
+    (mine,) = (finding for finding in check_factories(plan))
+    assert mine.text.startswith('engine "mine": factory "shop:make": no module "shop" in its path or this environment')
+    for factory in (
+        "imports_badly:make",
+        "json.decoder:JSONDecoder",
+        "soakd.engines.control_null:NullControl",
+        "sys:exit",
+    ):
+        engines = tuple(
+            dataclasses.replace(e, config=dataclasses.replace(e.config, factory=factory)) for e in plan.engines[:1]
+        )
+        assert list(check_factories(dataclasses.replace(plan, engines=engines))) == []
 
 
 WATCHED = """
