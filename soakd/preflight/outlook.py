@@ -20,6 +20,7 @@ from soakd.analysis.rules import (
 )
 from soakd.faultplan import touched
 from soakd.plan import LEAST_SAMPLES, EnginePlan, Plan, phases_for_operations, phases_of
+from soakd.preflight.filling import cache_filling
 from soakd.preflight.finding import Finding
 from soakd.units import format_count, format_duration, format_rate
 
@@ -89,6 +90,8 @@ def growth_outlook(plan: Plan, engine: EnginePlan) -> Iterator[Finding]:
         yield _hourly(plan, engine, sure, rate)
     if (size := limits.growth_per_operation_bytes) is not None:
         yield _per_operation(plan, engine, sure, size)
+    if (filling := cache_filling(engine, sure.operations)) is not None:
+        yield filling
 
 
 def sure_of(plan: Plan, engine: EnginePlan) -> Sure:

@@ -1,6 +1,7 @@
 """What is said before a run: nothing is promised that the judge takes back, and nothing is started to say it."""
 
 import dataclasses
+import itertools
 import json
 import subprocess
 import sys
@@ -10,8 +11,10 @@ import pytest
 
 from soakd import config
 from soakd.analysis.rules import LEAST_HOURS, LEAST_OPERATIONS, too_few, too_short
-from soakd.plan import Plan, make_plan
+from soakd.load import build_tape
+from soakd.plan import Plan, make_plan, worker_spec
 from soakd.preflight import Finding, check_environments, check_factories, outlook
+from soakd.preflight.filling import MOST_KEYS, OPERATIONS_AN_ENTRY
 from soakd.preflight.outlook import sure_of
 
 ROOT = Path(__file__).parents[2]
@@ -99,6 +102,37 @@ def test_a_control_that_cannot_be_judged_is_told_of() -> None:
     assert [text.partition(":")[0] for level, text in told(plan) if level == "warning"] == [
         "control-null, control-leak"
     ]
+
+
+CACHE = 'rate = 375\n[[engine]]\nname = "cache"\nkind = "cache.native"\nrate = {rate}\n{more}'
+
+
+@pytest.mark.parametrize(
+    ("rate", "more", "is_told"),
+    [
+        (375, "", True),  # seen: INCONCLUSIVE, 4,239 of 10,000 entries
+        (375, "options = { capacity = 3_000 }", False),
+        (2000, "", False),
+        (375, 'limits = { growth_per_operation = "300B" }', False),
+        (2000, "options = { capacity = 50_000 }", True),
+        (2000, 'options = { capacity = 50_000 }\nmix = "cache-miss"', False),
+    ],
+)
+def test_a_cache_that_is_not_full_when_the_load_ends_is_told_of(rate: int, more: str, is_told: bool) -> None:
+    plan = plan_of(
+        'duration = "40s"', 'growth_per_operation = "64B"', CACHE.format(rate=rate, more=more), every="500ms"
+    )
+    assert any("is not full when the load ends" in text for _, text in told(plan)) == is_told
+
+
+@pytest.mark.parametrize("mix", OPERATIONS_AN_ENTRY)
+def test_a_tape_fills_a_cache_in_as_many_operations_as_preflight_says(mix: str) -> None:
+    plan = plan_of('duration = "10min"', engine=f'rate = 1\nmix = "{mix}"')
+    tape = build_tape(worker_spec(plan, plan.engines[0], 0, ()))
+    keys = {op.key for op in itertools.islice(tape.stream, int(10_000 * OPERATIONS_AN_ENTRY[mix]))}
+    assert 10_000 <= len(keys) < 10_000 * 1.1
+    keys |= {op.key for op in itertools.islice(tape.stream, 65_536)}
+    assert len(keys) > MOST_KEYS
 
 
 def environment(folder: Path, version: str, *, packages: tuple[str, ...] = ()) -> Path:
