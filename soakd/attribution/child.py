@@ -32,9 +32,15 @@ def read(
     before = json.loads(texts[0])["census"] if texts and searches else ""
     turnover = holders.turnover(holders.unpacked(before), operations) if before else 0
     sums = allocations.survivors()[0] if hooks is not None else {}
-    made = {key: names.total() for key, names in handles.tasks_made_at().items()} if hooks is not None else {}
+    made = handles.tasks_made_at(asks=searches) if hooks is not None else {}
     census = holders.census() if searches else ""
-    return {"census": census, "sums": sums, "made": made, "turnover": turnover, "types": counts}
+    return {
+        "census": census,
+        "sums": sums,
+        "made": {key: names.total() for key, names in made.items()},
+        "turnover": turnover,
+        "types": counts,
+    }
 
 
 def load(paths: list[Path], into: list[str]) -> None:
@@ -70,7 +76,7 @@ def conclude(
     _settle(hooks)
     counts = typecounts.by_type(texts) if searches else {}
     earlier: list[Reading] = [json.loads(text) for text in texts]
-    made = handles.tasks_made_at() if things else {}
+    made = handles.tasks_made_at(asks=searches) if things else {}
     sites = _allocating(earlier[1], (traced_operations, operations[1]), made) if hooks is not None else {}
     first, second = (holders.unpacked(reading["census"]) for reading in earlier)
     types = typecounts.growing(earlier[0]["types"], earlier[1]["types"], counts, operations)

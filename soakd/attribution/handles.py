@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -53,17 +54,20 @@ def growing(readings: list[Counter[str]], operations: tuple[int, int]) -> list[d
     ]  # fmt: skip
 
 
-def tasks_made_at() -> dict[allocations.Key, Counter[str]]:
-    """Say where the tasks that live were made, and what they run; for a child, with traces to read."""
+def tasks_made_at(*, asks: bool = True) -> dict[allocations.Key, Counter[str]]:
+    """Say where the tasks that live were made, and what they run; for a child, with traces to read.
+
+    Unless it `asks` them for what they run, which one that was never initialised may crash of, their type is given.
+    """
     kind = getattr(sys.modules.get("asyncio"), "Task", None)
     tasks = [o for o in gc.get_objects() if issubclass(type(o), kind)] if isinstance(kind, type) else []
-    return _made_at(tasks)
+    return _made_at(tasks, _runs if asks else lambda task: type(task).__name__)
 
 
 def threads_made_at() -> dict[allocations.Key, Counter[str]]:
     """Say where the youngest threads that live were made; in the process itself, for a forked child has one thread."""
     module = sys.modules.get("threading")
-    return _made_at(module.enumerate()[-MOST_THREADS:]) if module is not None else {}
+    return _made_at(module.enumerate()[-MOST_THREADS:], _runs) if module is not None else {}
 
 
 def tell(site: dict[str, Any], made: Counter[str], rate: float) -> None:
@@ -73,14 +77,14 @@ def tell(site: dict[str, Any], made: Counter[str], rate: float) -> None:
     site["confidence"] = "high"
 
 
-def _made_at(items: list[Any]) -> dict[allocations.Key, Counter[str]]:
+def _made_at(items: list[Any], name: Callable[[Any], str]) -> dict[allocations.Key, Counter[str]]:
     found: dict[allocations.Key, Counter[str]] = {}
     for item in items:
         # CPython 3.11's tracemalloc misses objects whose attributes are stored inline; a thread's name is made with it
         trace = allocations.trace_of(item) or allocations.trace_of(getattr(item, "_name", None))
         key = allocations.site_of(trace)
         if key is not None:
-            found.setdefault(key, Counter())[_runs(item)] += 1
+            found.setdefault(key, Counter())[name(item)] += 1
     return found
 
 

@@ -171,7 +171,7 @@ class Look:
     def _go_on_without_search(self, why: str, operations: float) -> None:
         """Fork again for what the tool has seen; end the look where that is nothing, failed too, or time is over."""
         if self._not_searched is not None:
-            self.abort(f"{self._not_searched}; without that: {why}")
+            self.abort(f"without the search, too: {why}")
         elif self._light or self._now_s >= self._from_s + self._seconds:
             self.abort(why)
         else:

@@ -18,7 +18,7 @@ def site_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
         for look in engine.get("looks") or ():
             if look.get("state") == "failed":
                 yield f"{name}: a deep look ({printable(look.get('route'))}) failed: {printable(look.get('why') or '')}"
-            elif look.get("note"):
+            if look.get("note"):
                 yield f"{name}: a deep look ({printable(look.get('route'))}): {printable(look['note'])}"
     for fate in verdict.get("waivers") or ():
         if fate.get("state") != "used":

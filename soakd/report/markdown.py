@@ -92,7 +92,7 @@ def sites(engine: Mapping[str, Any]) -> Iterator[str]:
         if look["state"] == "failed":
             yield f"A deep look ({plain(look['route'])}) failed: {plain(look.get('why', ''))}."
             yield ""
-        elif "note" in look:
+        if "note" in look:
             yield f"A deep look ({plain(look['route'])}): {plain(look['note'])}."
             yield ""
 

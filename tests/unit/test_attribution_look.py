@@ -172,7 +172,8 @@ def test_a_look_whose_child_crashes_without_the_search_too_fails_at_once(
     course = with_a_tool(tmp_path, [CRASH, CRASH], monkeypatch)
     assert course.searched == [True, False]
     assert course.body["state"] == "failed"
-    assert course.body["why"].endswith("died of SIGSEGV; without that: the forked child failed: died of SIGSEGV")
+    assert course.body["why"] == "without the search, too: the forked child failed: died of SIGSEGV"
+    assert course.body["note"] == "containers were not searched: the forked child failed: died of SIGSEGV"
     assert course.deaths == ["died of SIGSEGV", "died of SIGSEGV"]
 
 

@@ -8,6 +8,7 @@ import os
 import select
 import subprocess
 import sys
+import tracemalloc
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from soakd.attribution import child, holders, naming, objects
+from soakd.attribution.hooks import Hooks
 from soakd.probes import reachable, snapshot
 from soakd.probes.fork import ForkedChild, Result
 
@@ -145,6 +147,22 @@ def test_what_is_half_built_kills_no_child() -> None:
     assert result.values["found"] == ["sites", "types", True, len(HALF_BUILT)]
     assert "containers" in result.values["snapshot"]
     assert "reachable_native_bytes" in result.values["reachable"]
+
+
+def test_without_the_search_a_task_that_was_never_initialised_is_not_asked_what_it_runs() -> None:
+    """CPython 3.11 crashes of its `get_coro`."""
+
+    def job() -> Mapping[str, Any]:
+        hooks = Hooks()
+        tracemalloc.start(10)
+        tasks = [asyncio.Task.__new__(asyncio.Task) for _ in range(20)]
+        return {"tasks": len(tasks), **child.read(hooks, searches=False)}
+
+    result = forked(job)
+    assert result.failure is None
+    assert result.values is not None
+    assert result.values["census"] == ""
+    assert any("test_crashing_children.py" in place and count == 20 for place, count in result.values["made"].items())
 
 
 @pytest.mark.parametrize("length", [1, 2, 20, 1024, 1025, 5000])

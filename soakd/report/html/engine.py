@@ -62,7 +62,7 @@ def _sites(entry: Entry, flame: str) -> Iterator[Html]:
     """Write the call sites that grow; silent where nothing does."""
     sites = entry.get("attribution") or ()
     failed = [look for look in entry.get("looks") or () if look.get("state") == "failed"]
-    notes = [look for look in entry.get("looks") or () if look.get("state") == "done" and look.get("note")]
+    notes = [look for look in entry.get("looks") or () if look.get("note")]
     grows = any(
         c.get("verdict") == "FAIL" and str(c.get("id")).startswith("growth.") for c in entry.get("checks") or ()
     )
