@@ -536,6 +536,13 @@ def test_a_look_that_failed_is_said_and_names_nothing() -> None:
     assert line == "e: a deep look (native) failed: No module named 'memray'"
 
 
+def test_what_a_look_had_to_do_without_is_shown_with_its_route() -> None:
+    looks = [{"route": "python", "state": "done", "note": "containers were not searched: it crashed"}]
+    assert [*site_lines({"engines": [{"name": "e", "looks": looks}]})] == [
+        "e: a deep look (python): containers were not searched: it crashed"
+    ]
+
+
 def test_a_container_that_another_look_names_by_its_line_is_one_leak_and_a_look_with_captures_is_one_look() -> None:
     container = {"site": "list `seen` of f", "fingerprint": "held", "tool": "holders", "bytes_per_operation": 500.0}
     by_container = {"id": 1, "state": "done", "route": "native", "sites": [container]}
