@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 
 from soakd import units
 from soakd.errors import BrokenVerdictError, ConfigError, JournalError, PreflightError, SoakdError
+from soakd.plaintext import escaped_lines
 
 EXIT_CODES = """\
 exit codes:
@@ -37,20 +38,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, PreflightError) as error:
         return _refused(error)
     except BrokenVerdictError as error:
-        print(f"soakd: {error}", file=sys.stderr)
+        _complain(error)
         return 4 if options.command != RUN else 5
     except JournalError as error:
-        print(f"soakd: {error}", file=sys.stderr)
+        _complain(error)
         return 2 if options.command != RUN else 5
     except SoakdError as error:
-        print(f"soakd: {error}", file=sys.stderr)
+        _complain(error)
         return 5
     except BrokenPipeError:
         # what is still buffered has no reader either, and must not be flushed at the exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        print(f"soakd: {error.filename or 'output'}: {error.strerror or error}", file=sys.stderr)
+        _complain(f"{error.filename or 'output'}: {error.strerror or error}")
         return 5
     except KeyboardInterrupt:
         return 130
@@ -286,18 +287,22 @@ def _add(subparsers: Commands, name: str, command: str, text: str) -> argparse.A
     return parser
 
 
+def _complain(of: object) -> None:
+    """Say on stderr what went wrong; errors quote files."""
+    print(f"soakd: {escaped_lines(str(of))}", file=sys.stderr)
+
+
 def _broken(error: Exception) -> int:
     """Say that soakd itself is at fault, on one line; the whole traceback where SOAKD_TRACEBACK is set."""
     import traceback
 
     if os.environ.get("SOAKD_TRACEBACK"):
-        traceback.print_exception(error)
+        print(escaped_lines("".join(traceback.format_exception(error))), file=sys.stderr)
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(where.filename).name}:{where.lineno}"
-    print(
-        f"soakd: internal error at {place}: {type(error).__name__}: {error}; please report it, with the output "
-        "under SOAKD_TRACEBACK=1",
-        file=sys.stderr,
+    _complain(
+        f"internal error at {place}: {type(error).__name__}: {error}; please report it, with the output "
+        "under SOAKD_TRACEBACK=1"
     )
     return 5
 

@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from soakd import journal, journald, preflight, processes, report, resumption, rundir, unitfiles, verdictfile
 from soakd.changes import changed_keys
 from soakd.errors import ConfigError, JournalError, PreflightError
+from soakd.plaintext import escaped, escaped_json
 from soakd.plan import Plan
 from soakd.preflight import trial
 from soakd.readiness import plan_of, run_path, try_engines
@@ -101,7 +102,10 @@ def _resume(run: RunDir, options: argparse.Namespace) -> int:
     try:
         _refuse(asyncio.run(_resume_findings(resumed, found)))
     except PreflightError as error:
-        print(f"soakd: {error}\nsoakd: {found.path}: left unfinished; mend that, and resume it", file=sys.stderr)
+        print(
+            f"soakd: {error}\nsoakd: {escaped(str(found.path))}: left unfinished; mend that, and resume it",
+            file=sys.stderr,
+        )
         found.unlock()
         return LEFT
     return _soak(resumed.plan, found, options, resumed)
@@ -131,7 +135,7 @@ def _show_finished(found: RunDir) -> int:
     try:
         result = read_verdict(found).content
         if result["verdict"] != "INCOMPLETE":
-            print(f"{found.path}: is finished, and not resumed")
+            print(escaped(f"{found.path}: is finished, and not resumed"))
             _show(result, found)
             return CODES[result["verdict"]]
     except JournalError as error:
@@ -192,7 +196,7 @@ def _judge_csv(options: argparse.Namespace) -> int:
     writer.writerows(rows)
     for row in rows:
         if row["verdict"] == "INCONCLUSIVE":
-            print(f"soakd: {row['id']}: {row['reason']}", file=sys.stderr)
+            print(escaped(f"soakd: {row['id']}: {row['reason']}"), file=sys.stderr)
     return max((CODES[row["verdict"]] for row in rows), key=lambda code: (code == 1, code))
 
 
@@ -217,7 +221,7 @@ def verdict(options: argparse.Namespace) -> int:
     found = rundir.find(options.run, Path(options.runs))
     read = read_verdict(found)
     if options.json:
-        sys.stdout.write(read.text)
+        sys.stdout.write(escaped_json(read.text))
     else:
         _show(read.content, found)
     return CODES[read.content["verdict"]]
@@ -252,7 +256,7 @@ def list_runs(options: argparse.Namespace) -> int:
         sys.stdout.write(rundir.to_json({"runs": told}))
         return 0
     for found, state, words in runs:
-        print(f"{found.run_id:40}  {state:13} {words}")
+        print(escaped(f"{found.run_id:40}  {state:13} {words}"))
     return 0
 
 
@@ -294,7 +298,7 @@ def _rows(found: RunDir) -> Iterator[list[Any]]:
     for record in journal.read_records(found.journal, "sample"):
         for signal, value in record.body.items():
             if type(value) in (int, float):
-                yield [record.engine or "soakd", record.segment, *record.at, signal, value]
+                yield [escaped(record.engine or "soakd"), record.segment, *record.at, escaped(signal), value]
 
 
 def _refuse(findings: list[preflight.Finding]) -> None:

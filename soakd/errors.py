@@ -12,9 +12,14 @@
   * InsufficientData  too little was measured to judge; never a pass
 """
 
+from soakd.plaintext import escaped_lines
+
 
 class SoakdError(Exception):
-    """Base of everything soakd raises on purpose; its text is fit for a user's eyes."""
+    """Base of everything soakd raises on purpose; its text is fit for a user's eyes, whatever file it quotes."""
+
+    def __init__(self, *texts: object) -> None:
+        super().__init__(*(escaped_lines(str(text)) for text in texts))
 
 
 class ConfigError(SoakdError):
@@ -26,7 +31,7 @@ class ConfigError(SoakdError):
 
     def __init__(self, *problems: str) -> None:
         super().__init__(*problems)
-        self.problems = problems
+        self.problems: tuple[str, ...] = self.args
 
     def __str__(self) -> str:
         return "\n".join(self.problems)

@@ -12,6 +12,7 @@ from soakd import journal, remote, rundir
 from soakd.diff import changed_packages, diff_heaps, diff_runs, differences
 from soakd.errors import ConfigError, JournalError, PreflightError, RefusedError
 from soakd.flames import collect
+from soakd.plaintext import escaped
 from soakd.standing import Standing
 from soakd.units import format_bytes, parse_duration
 from soakd.upkeep import read_verdict
@@ -45,7 +46,7 @@ def diff(options: argparse.Namespace) -> int:
         sys.stdout.write(rundir.to_json(result))
     else:
         for line in text:
-            print(line)
+            print(escaped(line))
     return DIFF_CODES[result["answer"]] if "answer" in result else 0
 
 
@@ -65,7 +66,7 @@ def report(options: argparse.Namespace) -> int:
         sys.stdout.write(rundir.to_json(told))
     elif not options.quiet:
         for path, size in written:
-            print(f"{path}: {format_bytes(size)}")
+            print(escaped(f"{path}: {format_bytes(size)}"))
     return 0
 
 
@@ -139,8 +140,9 @@ def flamegraph(options: argparse.Namespace) -> int:
     rundir.write_atomically(path, graphs.page(title, flames))
     for flame in flames:
         if flame.note:
-            print(f"soakd: {flame.engine}: {flame.note}: drawn from the sites that were named", file=sys.stderr)
-    print(f"wrote {path}")
+            said = f"soakd: {flame.engine}: {flame.note}: drawn from the sites that were named"
+            print(escaped(said), file=sys.stderr)
+    print(escaped(f"wrote {path}"))
     return 0
 
 
@@ -160,12 +162,12 @@ def snapshot(options: argparse.Namespace) -> int:
             if not goes_on and not answers:
                 raise
             refused.append({"engine": name, "why": str(error)})
-            print(f"soakd: {error}", file=sys.stderr)
+            print(escaped(f"soakd: {error}"), file=sys.stderr)
             if goes_on:
                 continue
             break
         if not options.json:
-            print("\n" * bool(answers) + "\n".join(lines.snapshot_lines(answer)), flush=True)
+            print("\n" * bool(answers) + "\n".join(map(escaped, lines.snapshot_lines(answer))), flush=True)
         answers.append(answer)
     if options.json:
         sys.stdout.write(rundir.to_json({"run_id": run.run_id, "engines": answers, "refused": refused}))

@@ -18,6 +18,7 @@ from typing import Any
 
 from soakd.errors import JournalError, PreflightError
 from soakd.ownfiles import is_empty_file, open_own, open_to_read, refuse_links
+from soakd.plaintext import escaped_json
 
 JOURNAL = "run.db"
 VERDICT = "verdict.json"
@@ -300,7 +301,7 @@ def to_json_line(value: Mapping[str, Any]) -> str:
 
 
 def _carried(text: str) -> str:
-    return _SURROGATE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text)
+    return escaped_json(_SURROGATE.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text))
 
 
 def _cpu_model() -> str | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from soakd import config, journal, processes, pruning, resumption, rundir, verdictfile
 from soakd.errors import ConfigError, JournalError, PreflightError
+from soakd.plaintext import escaped
 from soakd.plan import Plan
 from soakd.rundir import RunDir
 from soakd.settings import Retention
@@ -25,7 +26,7 @@ def read_verdict(found: RunDir) -> VerdictFile:
     """
     read = verdictfile.read(found)
     if not read.is_sealed:
-        print(f"soakd: note: {found.verdict}: {verdictfile.NOT_SEALED}", file=sys.stderr)
+        print(escaped(f"soakd: note: {found.verdict}: {verdictfile.NOT_SEALED}"), file=sys.stderr)
     return read
 
 
@@ -37,7 +38,7 @@ def is_finished(run: RunDir) -> bool:
         journal.check_whole(run.journal)
         return "plan" not in journal.read_meta(run.journal)  # killed before it had begun: nothing to go on with
     except JournalError as error:
-        print(f"soakd: {error}; it is not resumed", file=sys.stderr)
+        print(escaped(f"soakd: {error}; it is not resumed"), file=sys.stderr)
         return True
 
 
@@ -49,7 +50,7 @@ def prune(options: argparse.Namespace) -> int:
     failed = False
     for one in found:
         if not (one.is_finished or options.unfinished):
-            print(kept(one))
+            print(escaped(kept(one)))
             continue
         try:
             if not options.dry_run:
@@ -60,7 +61,7 @@ def prune(options: argparse.Namespace) -> int:
             continue
         gone.append(one)
         said = "would remove" if options.dry_run else "removed"
-        print(f"{said} {one.run.path}: {format_bytes(one.bytes)}{f': {one.why}' if one.why else ''}")
+        print(escaped(f"{said} {one.run.path}: {format_bytes(one.bytes)}{f': {one.why}' if one.why else ''}"))
     freed = format_bytes(sum(one.bytes for one in gone))
     there = len(unstarted) + len(runs)
     print(f"{len(gone)} of {there} runs, {freed} {'would be freed' if options.dry_run else 'freed'}")
@@ -123,11 +124,12 @@ def make_room(plan: Plan, options: argparse.Namespace) -> None:
     """Remove what is beyond `[retention]`, before a run begins; what cannot be removed stops no run."""
     for one in beyond_retention(plan, options):
         if not one.is_finished:
-            print(f"soakd: retention: {kept(one)}", file=sys.stderr)
+            print(escaped(f"soakd: retention: {kept(one)}"), file=sys.stderr)
             continue
         try:
             pruning.remove(one.run)
-            print(f"soakd: retention: removed {one.run.path}: {format_bytes(one.bytes)}: {one.why}", file=sys.stderr)
+            said = f"soakd: retention: removed {one.run.path}: {format_bytes(one.bytes)}: {one.why}"
+            print(escaped(said), file=sys.stderr)
         except PreflightError as error:
             print(f"soakd: warning: retention: {error}", file=sys.stderr)
 

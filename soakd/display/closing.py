@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from soakd.display.compared import plain_comparisons, print_comparisons
+from soakd.display.console import PlainConsole
 from soakd.display.sites import site_lines
 from soakd.model import may_decide
 from soakd.status import printable
@@ -54,7 +55,7 @@ def print_closing(verdict: Mapping[str, Any], files: Sequence[Path], *, console:
         files: what the run leaves behind.
         console: where to print instead.
     """
-    console = console or Console(highlight=False)
+    console = console or PlainConsole(highlight=False)
     rows = list(rows_of(verdict))
     state = str(verdict.get("verdict", "INCOMPLETE"))
     summary = printable(verdict.get("summary") or "", LONGEST_TEXT)

@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from soakd.display.console import PlainConsole
 from soakd.model import LOADED_PHASES
 from soakd.status import EngineStatus, RunStatus, ServerStatus, printable
 from soakd.units import format_bytes, format_duration, format_latency
@@ -28,7 +29,7 @@ class LiveDisplay:
 
     def __init__(self, *, enabled: bool = True, screen: bool = False, console: Console | None = None) -> None:
         """Prepare to show; `screen` takes the whole terminal, and gives it back as it was."""
-        self._console = console or Console()
+        self._console = console or PlainConsole()
         self._enabled = enabled and self._console.is_terminal and not self._console.is_dumb_terminal
         self._live = Live(console=self._console, auto_refresh=False, screen=screen and self._enabled)
         self._shown_s: float | None = None
@@ -67,7 +68,7 @@ class LiveDisplay:
 
 def print_standing(status: RunStatus, now_s: float, below: str | None = None) -> None:
     """Print how a run stands, once, and a line below; off a terminal in the width of a wide one."""
-    console = Console()
+    console = PlainConsole()
     if not console.is_terminal:
         console.width = max(console.width, OFF_TERMINAL)
     console.print(render(status, now_s, console.width), *([Text(below)] if below else []), sep="\n")

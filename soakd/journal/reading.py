@@ -11,6 +11,7 @@ from typing import Any
 from soakd.errors import JournalError
 from soakd.journal.headings import joined
 from soakd.journal.schema import STAMPED, TABLES, TOLD, version_of
+from soakd.plaintext import escaped
 from soakd.records import Record, Stamp
 
 _LAST = 2**63 - 1
@@ -165,7 +166,7 @@ def check_whole(path: Path) -> None:
         with _Reader(path) as db:
             found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     except JournalError as error:
-        raise JournalError(f"{error}; {_what_is_left(path)}") from error
+        raise JournalError(f"{escaped(str(error))}; {_what_is_left(path)}") from error
     if found != "ok":
         detail = " ".join(str(found).split())
         raise JournalError(f"{path}: damaged: {detail}; {_what_is_left(path)}")
@@ -201,13 +202,13 @@ class _Reader:
             self._db.execute("PRAGMA temp_store = MEMORY")
             self._db.execute(f"CREATE TEMP VIEW told AS {TOLD[version]}")
         except (sqlite3.Error, ValueError) as error:
-            raise JournalError(f"{self._path}: not a soakd journal, or damaged: {error}") from error
+            raise JournalError(f"{self._path}: not a soakd journal, or damaged: {escaped(str(error))}") from error
         return self._db
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None:
         self._db.close()
         if isinstance(error, sqlite3.Error | ValueError | RecursionError):
-            raise JournalError(f"{self._path}: damaged: {error}") from error
+            raise JournalError(f"{self._path}: damaged: {escaped(str(error))}") from error
 
 
 def _record(row: tuple[Any, ...]) -> Record:

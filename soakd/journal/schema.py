@@ -9,6 +9,7 @@ from pathlib import Path
 from soakd.errors import JournalError
 from soakd.journal.headings import Headings
 from soakd.ownfiles import open_own
+from soakd.plaintext import escaped
 
 SCHEMA_VERSION = 2
 """1 had no headings: every sample with all its names."""
@@ -110,5 +111,7 @@ def version_of(path: Path, db: sqlite3.Connection, does: str) -> int:
     version = None if row is None else json.loads(row[0])
     if version not in READ_VERSIONS:
         known = " and ".join(map(str, READ_VERSIONS))
-        raise JournalError(f"{path}: journal version {version or 'none'}, this soakd {does} versions {known}")
+        raise JournalError(
+            f"{path}: journal version {escaped(str(version or 'none'))}, this soakd {does} versions {known}"
+        )
     return int(version)

@@ -13,6 +13,7 @@ from typing import Any
 from soakd.errors import JournalError
 from soakd.journal.headings import Headings, compact
 from soakd.journal.schema import STAMPED, connect, create, headings_of
+from soakd.plaintext import escaped
 from soakd.records import Record
 
 BATCH_S = 1.0
@@ -53,7 +54,7 @@ class Journal:
         try:
             self._db = create(path)
         except sqlite3.Error as error:
-            raise JournalError(f"{path}: cannot be written: {error}") from error
+            raise JournalError(f"{path}: cannot be written: {escaped(str(error))}") from error
         self._headings = headings_of(path, self._db)
         self._thread = threading.Thread(target=self._write_batches, name="journal", daemon=True)
         self._thread.start()
@@ -82,7 +83,7 @@ class Journal:
                 db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
             db.close()
         except sqlite3.Error as error:
-            raise JournalError(f"{self._path}: cannot be written: {error}") from error
+            raise JournalError(f"{self._path}: cannot be written: {escaped(str(error))}") from error
 
     async def ended(self) -> None:
         """Commit what is queued and close the file; no thread waits, for a daemon out of memory gets none."""

@@ -42,8 +42,8 @@ def _add_waivers(suites: ET.Element, fates: Sequence[Mapping[str, Any]]) -> None
 
 
 def _xml_text(text: str) -> str:
-    """Replace what XML cannot hold: control characters that an engine's message may bring along."""
-    return "".join(c if c in "\t\n" or (c >= " " and not "\ud800" <= c <= "\udfff") else "\ufffd" for c in text)
+    """Replace what XML cannot hold or a terminal would obey: control characters that a message may bring along."""
+    return "".join(c if c in "\t\n" or c.isprintable() else "\ufffd" for c in text)
 
 
 def _add_suite(suites: ET.Element, name: str, checks: Sequence[Mapping[str, Any]], role: str = "subject") -> None:

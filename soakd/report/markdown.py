@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from soakd.plaintext import escaped
 from soakd.units import format_duration
 from soakd.words import figure_name, figure_words, limit_words, ratio_words, value_words
 
@@ -26,7 +27,7 @@ def plain(text: object) -> str:
 
 def markdown(verdict: Mapping[str, Any]) -> str:
     """Write a summary: the sentence first, then one table an engine, then what the run could not see."""
-    return "\n".join(_lines(verdict)) + "\n"
+    return "\n".join(map(escaped, _lines(verdict))) + "\n"
 
 
 def _lines(verdict: Mapping[str, Any]) -> Iterator[str]:

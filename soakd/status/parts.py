@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from soakd.histogram import Histogram, upper_bound_ns
+from soakd.plaintext import escaped
 from soakd.records import INCIDENTS
 
 BOUNDS_S: tuple[float, ...] = (
@@ -73,7 +74,7 @@ class Chained:
 def printable(text: object, longest: int = 500) -> str:
     r"""Make text from an engine fit for a terminal, a log and a label: control characters as \x1b and the like."""
     kept = str(text)[:longest]
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in kept)
+    return escaped(kept)
 
 
 def is_number(value: object) -> bool:
