@@ -56,6 +56,6 @@ def look(
     """Take a look under `python`; returns the body of the last record, the sites of its captures in it."""
     command = [str(python), "-c", program, what, route, str(operations), json.dumps(options), folder]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

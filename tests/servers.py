@@ -17,7 +17,7 @@ from typing import ParamSpec
 from soakd.kinds import OPA_VERSION
 
 ROOT = Path(__file__).parent.parent
-START_WITHIN_S = 30.0
+START_WITHIN_S = 120.0
 
 P = ParamSpec("P")
 
@@ -71,7 +71,7 @@ class Server:
         os.kill(self.process.pid, signal.SIGCONT)
 
 
-async def until(holds: Callable[[], Awaitable[bool]], within_s: float = 20.0) -> None:
+async def until(holds: Callable[[], Awaitable[bool]], within_s: float = 90.0) -> None:
     """Ask again and again until something holds."""
     async with asyncio.timeout(within_s):
         while not await holds():  # noqa: ASYNC110 - what is waited for is in another process

@@ -63,7 +63,7 @@ class Soak:
 
     def finish(self) -> int:
         """Wait for the end; the journal opens, whatever happened."""
-        self.said = "".join(self.process.communicate(timeout=180))
+        self.said = "".join(self.process.communicate(timeout=300))
         journal.check_whole(self.run / "run.db")
         return int(self.process.returncode)
 

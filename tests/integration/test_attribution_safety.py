@@ -167,7 +167,7 @@ def on_a_small_disk(tmp_path: Path, trouble: str, size: str = "2m") -> Any:
         program,
         *arguments,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -184,7 +184,7 @@ def test_captures_are_read_by_the_reporters_of_memray(tmp_path: Path) -> None:
     ):
         command = [sys.executable, "-m", "memray", *reporter, str(captures[1])]
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=120, stdin=subprocess.DEVNULL,
+            command, capture_output=True, text=True, check=False, timeout=300, stdin=subprocess.DEVNULL,
             env={**os.environ, "TERM": "dumb"},
         )  # fmt: skip
         assert done.returncode == 0, (reporter, done.stderr)

@@ -470,7 +470,7 @@ def test_both_servers_killed_in_the_middle_of_a_soak_come_back_and_the_verdict_t
         assert {server.name() for server in servers} == {"opa", "redis-server"}
         for server in servers:
             server.kill()
-        said = daemon.communicate(timeout=120)
+        said = daemon.communicate(timeout=300)
     verdict = json.loads((tmp_path / "run" / "verdict.json").read_text(encoding="utf-8"))
     whats = [(incident["engine"], incident["what"]) for incident in verdict["incidents"]]
     for engine in ("redis", "opa"):
@@ -488,7 +488,7 @@ def test_a_soak_that_is_interrupted_once_or_twice_leaves_no_server_and_no_folder
         for _ in range(signals):
             daemon.send_signal(signal.SIGINT)
             time.sleep(0.05)  # two at once are one
-        daemon.communicate(timeout=120)
+        daemon.communicate(timeout=300)
         gone, alive = psutil.wait_procs(servers, timeout=WITHIN_S)
     assert (len(gone), alive, daemon.returncode) == (2, [], 128 + signal.SIGINT)
     assert not (tmp_path / "run" / "servers").exists()

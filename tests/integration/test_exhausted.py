@@ -181,7 +181,7 @@ def test_a_disk_that_becomes_read_only_ends_the_run(
     soak = begin(duration=40, run_dir=folder / "run")
     soak.wait_for_load()
     subprocess.run(["mount", "-o", "remount,abort", str(folder)], check=True)  # as after an error of the disk
-    soak.said = "".join(soak.process.communicate(timeout=180))
+    soak.said = "".join(soak.process.communicate(timeout=300))
     assert soak.process.returncode == 5, soak.said
     assert "cannot be written" in soak.said
     assert "Traceback" not in soak.said
@@ -191,7 +191,7 @@ def test_a_folder_that_becomes_read_only_is_said_and_the_journal_goes_on(begin: 
     soak = begin(duration=16, wrap=(sys.executable, "-c", UNPRIVILEGED))
     soak.wait_for_load()
     soak.run.chmod(0o500)
-    soak.said = "".join(soak.process.communicate(timeout=180))
+    soak.said = "".join(soak.process.communicate(timeout=300))
     soak.run.chmod(0o750)
     assert soak.process.returncode == 5, soak.said
     assert "cannot be written: Permission denied" in soak.said

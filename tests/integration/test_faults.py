@@ -31,7 +31,7 @@ from tests.servers import on_a_loop, opa_binary
 pytestmark = pytest.mark.integration
 
 POLICIES = Path(__file__).parents[2] / "configs" / "policies"
-SOON_S = 30.0
+SOON_S = 90.0
 
 
 @contextlib.asynccontextmanager

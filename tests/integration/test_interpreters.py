@@ -57,7 +57,7 @@ options = {{ package = "soakd_greeter", report = "{report}", hidden = {hidden} }
 
 def soakd(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "soakd", *arguments], cwd=folder, capture_output=True, text=True, timeout=180,
+        [sys.executable, "-m", "soakd", *arguments], cwd=folder, capture_output=True, text=True, timeout=300,
         check=False,
     )  # fmt: skip
 
@@ -263,7 +263,7 @@ def test_what_lies_where_soakd_was_started_is_nobodys_module(tmp_path: Path) -> 
     engine = '[[engine]]\nname = "a"\nkind = "control.null"\nrole = "subject"\nrate = 100\n'
     (tmp_path / "soak.toml").write_text(HEAD.format(duration="12s", start_within="60s") + engine, encoding="utf-8")
     command = [sys.executable, "-P", "-m", "soakd", "check", "--try", "soak.toml"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -273,7 +273,7 @@ def test_the_folder_that_workers_import_from_is_gone_afterwards(tmp_path: Path) 
     (tmp_path / "tmp").mkdir()
     command = [sys.executable, "-m", "soakd", "check", "--try", "soak.toml"]
     done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False,
         env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

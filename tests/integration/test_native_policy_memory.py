@@ -58,7 +58,7 @@ def test_a_policy_that_wants_all_memory_gets_an_exception_each_time(name: str) -
         input=f"package p\n{HOSTILE[name]}\n",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (child.returncode, child.stderr) == (0, "")

@@ -37,7 +37,7 @@ class Told:
     async def until(self, condition: Callable[[], bool]) -> None:
         """Let the notices run until something holds."""
         running = asyncio.ensure_future(self.notices.run())
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while not condition():  # noqa: ASYNC110 - counts have no event
                 await asyncio.sleep(0.02)
         running.cancel()
@@ -250,7 +250,7 @@ def test_a_soak_tells_and_keeps_the_address_to_itself(tmp_path: Path) -> None:
     (tmp_path / "soak.toml").write_text(CONFIG.format(python=sys.executable), encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-m", "soakd", "run", "soak.toml", "--run-dir", "run"], cwd=tmp_path, capture_output=True,
-        text=True, timeout=180, check=False, env={**os.environ, "NO_COLOR": "1"},
+        text=True, timeout=300, check=False, env={**os.environ, "NO_COLOR": "1"},
     )  # fmt: skip
     events = read(told)
     assert {"incident", "end"} <= {event["event"] for event in events}, done.stderr

@@ -345,7 +345,7 @@ def test_every_query_of_every_panel_answers(scraped: Scraped, name: str) -> None
         return {e: title for e, title in found.items() if not rightly_empty(e)}
 
     with contextlib.suppress(AssertionError):
-        wait_until(lambda: not silent(), "every panel has an answer", within_s=30.0)
+        wait_until(lambda: not silent(), "every panel has an answer")
     assert silent() == {}
 
 

@@ -112,7 +112,7 @@ def soak(start: Start, tmp_path: Path) -> Callable[..., Soak]:
 
 
 def finished(process: subprocess.Popen[str], tmp_path: Path) -> Soak:
-    stdout, stderr = process.communicate(timeout=180)
+    stdout, stderr = process.communicate(timeout=300)
     path = tmp_path / "out" / "verdict.json"
     verdict = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     return Soak(process.returncode, verdict, stdout, stderr, tmp_path / "out")
@@ -251,7 +251,7 @@ def test_no_worker_survives_the_daemon(start: Start, tmp_path: Path) -> None:
     wait_for_phase(tmp_path / "out", "load")
     workers = workers_of(process, 4)
     process.kill()
-    gone, alive = psutil.wait_procs(workers, timeout=10)
+    gone, alive = psutil.wait_procs(workers, timeout=300)
     assert not alive
     assert len(gone) == 4
 
@@ -397,7 +397,7 @@ def test_a_second_signal_ends_at_once_with_the_cursor_shown(tmp_path: Path) -> N
     os.close(terminal)
     assert process.wait() == 128 + signal.SIGINT
     assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l")
-    assert psutil.wait_procs(workers, timeout=10)[1] == []
+    assert psutil.wait_procs(workers, timeout=300)[1] == []
 
 
 def read_terminal(terminal: int) -> bytes:
