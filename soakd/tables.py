@@ -130,6 +130,8 @@ class Table:
         """The name of the file."""
         self._known: list[str] = []
         self._missing: dict[str, str] = {}
+        self.is_elsewhere = False
+        """The table is there under a misspelt name, or is no table: its keys are not missing."""
 
     def get(self, key: str) -> Any:
         """Take a raw value, or None where the key is absent."""
@@ -281,8 +283,10 @@ class Table:
         value = self.get(key)
         if value is not None and not isinstance(value, dict):
             self.report(key, f"must be a table: [{key}]", value)
-            value = None
-        return self.inner(value or {}, f"{self.place}: {key}", key)
+        found = self.inner(value if isinstance(value, dict) else {}, f"{self.place}: {key}", key)
+        # What a table of another name, or shape, would have said is not missing.
+        found.is_elsewhere = not self.is_sound(key) or (value is None and any(nearest(k, [key]) for k in self._values))
+        return found
 
     def tables(self, key: str) -> "list[Table]":
         """Read an array of tables, each placed by its name."""
@@ -309,7 +313,7 @@ class Table:
             text = f"{self.place}: unknown key {quoted(key)}{did_you_mean(key, self._known)}; known keys: {known}"
             self.problems.add((*self.path, key), text)
         for key, rule in self._missing.items():
-            if key not in misspelt and self.is_sound(key):
+            if key not in misspelt and self.is_sound(key) and not self.is_elsewhere:
                 self.report(key, rule)
 
 

@@ -136,6 +136,8 @@ def _read_faults(
     tables: Sequence[Table], engines: Sequence[EngineConfig], unsound: Sequence[str]
 ) -> tuple[FaultConfig, ...]:
     """Read the `[[fault]]` tables; a check of the verdict is named after each, so that names are unique."""
+    if not engines:  # there are none, or nobody knows: that is said once, and not of each fault
+        unsound = [*unsound, *(str(table.peek("target")) for table in tables)]
     read = [(table, read_fault(table, engines, unsound)) for table in tables]
     names: set[str] = set()
     for table, fault in read:

@@ -121,7 +121,8 @@ def package_folders(python: str) -> list[Path]:
     """Return the folders that hold the packages of an interpreter: of its environment, or of where it is installed."""
     found = Path(python) if "/" in python else Path(shutil.which(python) or python)
     told = _told_of_environment(found)
-    roots = [found.parent.parent] if told else [found.resolve().parent.parent, Path("/usr/local")]
+    others = [Path("/usr/local"), Path.home() / ".local"]
+    roots = [found.parent.parent] if told else [found.resolve().parent.parent, *others]
     if told.get("include-system-site-packages", "").lower() == "true" and "home" in told:
-        roots += [Path(told["home"]).parent, Path("/usr/local")]
+        roots += [Path(told["home"]).parent, *others]
     return [folder for root in roots for pattern in PACKAGES for folder in sorted(root.glob(pattern))]

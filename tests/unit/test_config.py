@@ -149,6 +149,31 @@ def test_a_name_that_is_almost_right_is_asked_back(change: tuple[str, str], hint
     assert [problem.endswith(f'(did you mean "{hint}"?)') for problem in error.value.problems] == [True]
 
 
+FAULT = '[[fault]]\nkind = "kill"\ntarget = "mine"\nat = "1s"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (MINIMAL.replace("[run]", "[runs]"), 'unknown key "runs" (did you mean "run"?)'),
+        (MINIMAL.replace("[run]", "[[run]]"), "run: must be a table: [run]"),
+        (MINIMAL.replace("[[engine]]", "[[engines]]") + FAULT, 'unknown key "engines" (did you mean "engine"?)'),
+        (MINIMAL.replace("[[engine]]", "[engine]") + FAULT, "engine: must be an array of tables"),
+        (MINIMAL.replace("rate = 100", "rate = 0") + FAULT, 'engine "mine": rate: must be above 0'),
+        (MINIMAL.replace("factory", "factroy"), 'engine "mine": unknown key "factroy" (did you mean "factory"?)'),
+        (MINIMAL.replace("name =", "nmae ="), 'engine 1: unknown key "nmae" (did you mean "name"?)'),
+        (MINIMAL.replace('"mine"', "5"), 'engine "5": name: must be a text in quotes'),
+        (MINIMAL + FAULT.replace("at =", "evry ="), 'fault 1: unknown key "evry" (did you mean "every"?)'),
+        (MINIMAL + FAULT.replace('"kill"', '"stpo"'), 'fault 1: kind: must be one of kill, stop'),
+    ],
+)  # fmt: skip
+def test_what_follows_from_an_error_is_not_told_as_another_one(text: str, problem: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(text)
+    assert len(error.value.problems) == 1
+    assert error.value.problems[0].startswith(f"soak.toml: {problem}")
+
+
 def test_wrong_settings_of_the_command_line_are_told_with_what_is_wrong_in_the_file() -> None:
     with pytest.raises(ConfigError) as error:
         parse(MINIMAL.replace("rate = 100", "rate = 0"), overrides=["engine.mime.rate=5", "x"], only=["mime"])

@@ -111,14 +111,18 @@ def test_a_worker_hears_its_servers_address_and_nothing_else_about_servers() -> 
         kind = "cache.redis"
         options = { capacity = 7, judge_server = true, args = ["--io-threads", "1"], backend = "private" }
         [[engine]]
+        name = "policy"
+        kind = "policy.opa"
+        options = { url = "http://opa.test", rule = "data.p.allow" }
+        [[engine]]
         name = "authorize"
         kind = "authorize"
-        options = { cache = "cache" }
+        options = { cache = "cache", policy = "policy" }
     """
     plan = make_plan(config.parse(text, source="soak.toml", folder=Path.cwd()))
-    cache, authorize = (worker_spec(plan, engine, 0, (), {"cache": "unix:///r"}) for engine in plan.engines[:2])
+    cache, _, authorize = (worker_spec(plan, engine, 0, (), {"cache": "unix:///r"}) for engine in plan.engines[:3])
     assert cache.options == authorize.peers["cache"]["options"] == {"capacity": 7, "url": "unix:///r"}
-    assert authorize.options == {"cache": "cache"}
+    assert authorize.options == {"cache": "cache", "policy": "policy"}
     assert plan.engines[0].options["judge_server"] is True
 
 

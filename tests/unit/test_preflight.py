@@ -191,6 +191,12 @@ def test_a_factory_whose_module_is_nowhere_is_found_without_importing_anything(t
         assert list(check_factories(dataclasses.replace(plan, engines=engines))) == []
 
 
+def test_a_worker_that_is_judged_carries_nothing_of_a_trial() -> None:
+    program = "import soakd.worker.__main__, sys; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"soakd.worker.trial", "difflib", "soakd.preflight"} & set(done.stdout.split())
+
+
 WATCHED = """
 import json, sys
 started = []
