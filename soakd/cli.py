@@ -10,7 +10,10 @@ from typing import Any, TypeAlias
 
 from soakd import units
 from soakd.errors import BrokenVerdictError, ConfigError, JournalError, PreflightError, SoakdError
+from soakd.masking import mask
 from soakd.plaintext import escaped_lines
+
+LONGEST_ERROR = 20_000
 
 EXIT_CODES = """\
 exit codes:
@@ -63,7 +66,7 @@ def _refused(error: ConfigError | PreflightError) -> int:
     """Print everything that is wrong, a line each, and how much it is."""
     problems = error.problems if isinstance(error, ConfigError) else (str(error),)
     for problem in problems:
-        print(f"soakd: {problem}", file=sys.stderr)
+        _complain(problem)
     if len(problems) > 1:
         print(f"soakd: {len(problems)} errors", file=sys.stderr)
     return 2
@@ -288,8 +291,8 @@ def _add(subparsers: Commands, name: str, command: str, text: str) -> argparse.A
 
 
 def _complain(of: object) -> None:
-    """Say on stderr what went wrong; errors quote files."""
-    print(f"soakd: {escaped_lines(str(of))}", file=sys.stderr)
+    """Say on stderr what went wrong, without secrets: errors quote configurations, addresses, servers and files."""
+    print(f"soakd: {escaped_lines(mask(str(of)[:LONGEST_ERROR]))}", file=sys.stderr)
 
 
 def _broken(error: Exception) -> int:
@@ -297,7 +300,7 @@ def _broken(error: Exception) -> int:
     import traceback
 
     if os.environ.get("SOAKD_TRACEBACK"):
-        print(escaped_lines("".join(traceback.format_exception(error))), file=sys.stderr)
+        print(escaped_lines(mask("".join(traceback.format_exception(error)))), file=sys.stderr)
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(where.filename).name}:{where.lineno}"
     _complain(

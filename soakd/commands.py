@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-from soakd import journal, journald, preflight, processes, report, resumption, rundir, unitfiles, verdictfile
+from soakd import journal, journald, keeping, preflight, processes, report, resumption, rundir, unitfiles, verdictfile
 from soakd.changes import changed_keys
 from soakd.errors import ConfigError, JournalError, PreflightError
+from soakd.masking import mask
 from soakd.plaintext import escaped, escaped_json
 from soakd.plan import Plan
 from soakd.preflight import trial
@@ -95,6 +96,7 @@ def _resume(run: RunDir, options: argparse.Namespace) -> int:
             found.unlock()
     journal.check_whole(found.journal)
     resumed = resumption.look_back(found.journal, processes.now(), rundir.boot_id())
+    resumed = dataclasses.replace(resumed, plan=keeping.restored(found.path, resumed.plan))
     if changed := _changed_keys(resumed.plan, options):
         said = f"{options.config}: changed since the run began ({', '.join(changed)}): it goes on as it began"
         print(f"soakd: warning: {said}", file=sys.stderr)
@@ -103,7 +105,7 @@ def _resume(run: RunDir, options: argparse.Namespace) -> int:
         _refuse(asyncio.run(_resume_findings(resumed, found)))
     except PreflightError as error:
         print(
-            f"soakd: {error}\nsoakd: {escaped(str(found.path))}: left unfinished; mend that, and resume it",
+            f"soakd: {mask(str(error))}\nsoakd: {escaped(str(found.path))}: left unfinished; mend that, and resume it",
             file=sys.stderr,
         )
         found.unlock()
@@ -123,8 +125,9 @@ def _changed_keys(plan: Plan, options: argparse.Namespace) -> tuple[str, ...]:
         text = read_text(Path(options.config))
     except ConfigError:
         return ("it cannot be read",)
-    overrides = ("--set",) if tuple(options.set) != plan.config.overrides else ()
-    return (*changed_keys(plan.config.text, text), *overrides)
+    given, kept = (tuple(mask(override) for override in each) for each in (options.set, plan.config.overrides))
+    overrides = ("--set",) if given != kept else ()
+    return (*changed_keys(mask(plan.config.text), mask(text)), *overrides)
 
 
 def _show_finished(found: RunDir) -> int:
@@ -304,7 +307,7 @@ def _rows(found: RunDir) -> Iterator[list[Any]]:
 def _refuse(findings: list[preflight.Finding]) -> None:
     for finding in findings:
         if finding.level == "warning":
-            print(f"soakd: warning: {finding.text}", file=sys.stderr)
+            print(f"soakd: warning: {mask(finding.text)}", file=sys.stderr)
     errors = [finding.text for finding in findings if finding.level == "error"]
     if errors:
         raise PreflightError("\nsoakd: ".join(errors))
@@ -327,7 +330,7 @@ def _soak(plan: Plan, found: RunDir, options: argparse.Namespace, resumed: Resum
     if not journald.is_stderr():  # there the verdict is an entry already, and a table would be a hundred
         _show(outcome.verdict, found)
     if outcome.failure:
-        print(f"soakd: {outcome.failure}", file=sys.stderr)
+        print(f"soakd: {mask(outcome.failure)}", file=sys.stderr)
         return 5
     return 128 + outcome.signal if outcome.signal else CODES[outcome.verdict["verdict"]]
 

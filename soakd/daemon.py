@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from soakd import notify, rundir, verdictfile
+from soakd import keeping, notify, rundir, verdictfile
 from soakd.asked import Asked
 from soakd.backends import Backends
 from soakd.deeplooks import DeepLooks
@@ -22,6 +22,7 @@ from soakd.interpreters import site_packages
 from soakd.journal import Journal
 from soakd.judging import LastReport, first_verdict, run_judge
 from soakd.log import EventLog
+from soakd.masking import masked
 from soakd.packages import record_packages
 from soakd.plan import Plan
 from soakd.planfile import plan_as_dict
@@ -93,7 +94,7 @@ class Daemon:
             async with self._service.sealing():
                 await self._report.write()
                 await self._notices.end(outcome.verdict, failure=outcome.failure)
-            notify.forget(self.run.path)
+            keeping.forget(self.run.path)
         return outcome
 
     async def _soak(self) -> Outcome:
@@ -370,9 +371,9 @@ class Daemon:
         if self._resumption is not None:
             return
         config = self.plan.config
-        self._environment = rundir.environment(Path(config.source).resolve().parent)
+        self._environment = masked(rundir.environment(Path(config.source).resolve().parent))
         rundir.write_atomically(self.run.path / rundir.CONFIG, config.text)
-        notify.keep(self.run.path, config.notify)
+        keeping.keep(self.run.path, self.plan)
         rundir.write_atomically(self.run.path / rundir.ENVIRONMENT, rundir.to_json(self._environment))
         verdictfile.write(self.run, first_verdict(self.run.run_id))
 

@@ -13,6 +13,7 @@ from soakd.analysis.assemble import assemble
 from soakd.analysis.rundata import RunData
 from soakd.analysis.verdict import make_verdict
 from soakd.errors import JournalError
+from soakd.masking import masked
 from soakd.planfile import plan_from_dict
 from soakd.stitching import seams, stitched
 
@@ -29,14 +30,14 @@ def judge(run: rundir.RunDir, *, live: bool) -> dict[str, Any]:
         live: the run goes on: judge what decides, finally nothing.
 
     Returns:
-        The verdict as written.
+        The verdict as written: without secrets, whatever a journal of an older soakd holds.
 
     Raises:
         JournalError: the journal cannot be read, or the file not be written.
     """
     meta = journal.read_meta(run.journal)
     data = load(run, meta)
-    verdict = make_verdict(data, meta, running=live, artifacts=[] if live else _artifacts(run))
+    verdict = masked(make_verdict(data, meta, running=live, artifacts=[] if live else _artifacts(run)))
     return verdictfile.write(run, verdict)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from soakd import verdictfile
 from soakd.errors import JournalError
+from soakd.masking import tail
 from soakd.plan import Plan
 from soakd.rundir import REPORT, RunDir
 
@@ -120,7 +121,7 @@ async def _run(command: str, run: RunDir, *options: str) -> tuple[int | None, st
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-    return process.returncode, stderr.decode(errors="replace").strip()[-500:]
+    return process.returncode, tail(stderr.decode(errors="replace").strip(), 500)
 
 
 def _written(run: RunDir) -> tuple[int, int] | None:

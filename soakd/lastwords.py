@@ -6,6 +6,8 @@ import os
 import signal
 from collections import deque
 
+from soakd.masking import MARGIN, cut
+
 LINES, LINE_BYTES = 20, 500
 READ_BYTES = 1 << 16
 END_WITHIN_S = 0.5
@@ -54,7 +56,8 @@ class Output:
         except BlockingIOError:
             return
         *lines, rest = (self._rest + data).split(b"\n")
-        self._rest = rest[-LINE_BYTES:]
+        # of a line that is drawn again and again the last state; of another one its begin, which says what it is about
+        self._rest = (rest.rpartition(b"\r")[2] or rest)[: LINE_BYTES + MARGIN]
         self.lines.extend(printable(line) for line in lines[-LINES:])
         if not data:
             self.close()
@@ -70,6 +73,6 @@ def describe_status(status: int) -> str:
 
 
 def printable(line: bytes) -> str:
-    """Return a line of what a process has printed, cut and without control characters."""
-    text = line[:LINE_BYTES].decode("utf-8", "replace")
+    """Return a line of what a process has printed, cut, without secrets and control characters."""
+    text = cut(line[: LINE_BYTES + MARGIN].decode("utf-8", "replace"), LINE_BYTES)
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text.rstrip())

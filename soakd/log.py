@@ -2,7 +2,6 @@
 
 import logging
 import os
-import re
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from soakd import journald
+from soakd.masking import is_secret_name, masked, tail
 from soakd.model import PhaseName, may_decide
 from soakd.records import Record
 from soakd.status import EngineStatus, RunStatus, ServerStatus, answer_so_far, printable
@@ -31,13 +31,10 @@ MOST_ALIKE = 20
 TOLD_AGAIN_AFTER_S = 3600.0
 MOST_KINDS = 256
 MORE_OF_INCIDENTS = ("server", "pid", "status", "recovery_s", "address", "fault", "recovered_s")
-
-_SECRET_KEY = re.compile(r"passw|secret|token|authorization|api_?key|credential", re.IGNORECASE)
-_SECRET_TEXT = re.compile(
-    r"(?P<url>\b[\w+.-]+://[^\s/@:]*:)[^\s/@]+(?=@)"
-    r"|(?P<key>\b(?:passw\w*|secret|token|api_?key|authorization)[\"']?\s*[=:]\s*[\"']?(?:(?:bearer|basic)\s+)?)[^\s\"',;&]+",
-    re.IGNORECASE,
-)
+LONGEST_TEXT = 2000
+LONGEST_TRACEBACK = 20_000
+TRACEBACKS = ("exception", "stack")
+"""Texts of several lines."""
 
 
 def configure(level: str = "info", format: str = "auto") -> None:  # noqa: A002 - the option's own name
@@ -58,6 +55,7 @@ def configure(level: str = "info", format: str = "auto") -> None:  # noqa: A002 
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
             safe,
             *(_console() if console else _journal() if format == "auto" and journald.is_stderr() else _json()),
         ],
@@ -216,8 +214,7 @@ class _ToStructlog(logging.Handler):
 
 def _console() -> list[Processor]:
     colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    # Its own traceback formatter would print local variables, and with them secrets.
-    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)]
+    return [structlog.dev.ConsoleRenderer(colors=colors)]
 
 
 def _journal() -> list[Processor]:
@@ -229,18 +226,18 @@ def _journal() -> list[Processor]:
             raise structlog.DropEvent
         return event
 
-    return [structlog.processors.format_exc_info, send, structlog.processors.JSONRenderer()]
+    return [send, structlog.processors.JSONRenderer()]
 
 
 def _json() -> list[Processor]:
-    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    return [structlog.processors.JSONRenderer()]
 
 
 def _safe(value: Any, key: str) -> Any:
     if isinstance(value, str):
-        if _SECRET_KEY.search(key):
-            return "***"
-        return printable(_SECRET_TEXT.sub(lambda m: (m["url"] or m["key"]) + "***", value), 2000)
+        if is_secret_name(key):
+            return masked({key: value})[key]
+        return tail(value, LONGEST_TRACEBACK) if key in TRACEBACKS else printable(value, LONGEST_TEXT)
     if isinstance(value, Mapping):
         return {printable(name): _safe(item, str(name)) for name, item in value.items()}
     if isinstance(value, list | tuple) and key != "exc_info":

@@ -6,13 +6,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from soakd import units
+from soakd.errors import ConfigError
+from soakd.masking import HIDDEN, mask
 from soakd.settings import EVENTS, Notify
-from soakd.tables import Table
+from soakd.tables import Table, parse_toml
 
-HIDDEN = "***"
 OVERRIDE = "notify.webhook="
 LONGEST_TIMEOUT_S = 300.0
 
+_BARE = re.compile(r"(=[ \t]{0,8}+)\*\*\*(?=[ \t]{0,8}+(?:[,}#]|$))", re.MULTILINE)
+"""A secret that was a number, and has no quotes."""
 _WEBHOOK = re.compile(r"https?://[^\s\"'\\]+", re.IGNORECASE)
 
 
@@ -48,8 +51,18 @@ def without_secrets(url: str) -> str:
 
 
 def kept_text(text: str, notify: Notify) -> str:
-    """Write a text of the configuration without the secret in it."""
-    return text if notify.webhook is None else text.replace(notify.webhook, without_secrets(notify.webhook))
+    """Write a text of the configuration without the secrets in it; it stays TOML."""
+    kept = kept_override(text, notify)
+    try:
+        parse_toml(kept, "the copy")
+    except ConfigError:
+        return _BARE.sub(rf'\1"{HIDDEN}"', kept)
+    return kept
+
+
+def kept_override(text: str, notify: Notify) -> str:
+    """Write what the command line changes without the secrets in it."""
+    return mask(text if notify.webhook is None else text.replace(notify.webhook, without_secrets(notify.webhook)))
 
 
 def _read_webhook(table: Table, text: str, overrides: Sequence[str]) -> str | None:

@@ -1,13 +1,15 @@
 """A plan as JSON, so that a journal alone tells a later judge what was asked of the run."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from soakd.errors import JournalError
 from soakd.faultplan import FaultPlan
+from soakd.masking import HIDDEN, copied_secret, masked
 from soakd.model import Phase
-from soakd.notifyplan import HIDDEN, without_secrets
+from soakd.notifyplan import without_secrets
 from soakd.plan import EnginePlan, Plan
 from soakd.settings import (
     Attribution,
@@ -25,11 +27,45 @@ from soakd.settings import (
 
 
 def plan_as_dict(plan: Plan) -> dict[str, Any]:
-    """Write a plan with everything that it was made from; of a webhook's address only its host."""
+    """Write a plan with everything that it was made from, but for its secrets; of a webhook's address only its host."""
     fields = dataclasses.asdict(plan)
     if plan.config.notify.webhook is not None:
         fields["config"]["notify"]["webhook"] = without_secrets(plan.config.notify.webhook)
-    return fields
+    written: dict[str, Any] = masked(fields, numbers=True)
+    return written
+
+
+def secret_options(plan: Plan) -> dict[str, Mapping[str, Any]]:
+    """Return the options of those engines, by name, that `plan_as_dict` cannot write as they are."""
+    options = {engine.config.name: _jsonable(engine.config.options) for engine in plan.engines}
+    return {name: given for name, given in options.items() if masked(given, numbers=True) != given}
+
+
+def with_options(plan: Plan, options: Mapping[str, Mapping[str, Any]]) -> Plan:
+    """Give engines back the options that `secret_options` returned.
+
+    Raises:
+        JournalError: an engine's are not among them.
+    """
+    engines = tuple(_with_options(engine, options) for engine in plan.engines)
+    config = dataclasses.replace(plan.config, engines=tuple(engine.config for engine in engines))
+    return dataclasses.replace(plan, config=config, engines=engines)
+
+
+def _with_options(engine: EnginePlan, options: Mapping[str, Mapping[str, Any]]) -> EnginePlan:
+    """Give one engine back its own options; what the plan has added to them stays."""
+    name = engine.config.name
+    if (key := copied_secret(engine.config.options)) is None:
+        return engine
+    if name not in options:
+        raise JournalError(f'engine "{name}": options: {key}: the secret was kept beside the run, and is gone')
+    given = options[name]
+    config = dataclasses.replace(engine.config, options=given)
+    return dataclasses.replace(engine, config=config, options={**engine.options, **given})
+
+
+def _jsonable(options: Mapping[str, Any]) -> Any:
+    return json.loads(json.dumps(options))
 
 
 def plan_from_dict(fields: Mapping[str, Any]) -> Plan:

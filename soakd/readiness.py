@@ -11,6 +11,7 @@ from pathlib import Path
 
 from soakd import preflight
 from soakd.errors import ConfigError
+from soakd.masking import mask
 from soakd.plan import Plan, load_plan
 from soakd.preflight import Finding
 from soakd.rundir import default_path, to_json
@@ -80,11 +81,11 @@ def as_asked(finding: Finding) -> Finding:
 def _tell(options: argparse.Namespace, findings: list[Finding]) -> int:
     errors = [finding for finding in findings if finding.level == "error"]
     if options.json:
-        told = [{"level": finding.level, "text": finding.text} for finding in findings]
+        told = [{"level": finding.level, "text": mask(finding.text)} for finding in findings]
         sys.stdout.write(to_json({"config": options.config, "ready": not errors, "findings": told}))
         return 2 if errors else 0
     for finding in findings:
-        print(f"{finding.level:8}{finding.text}")
+        print(f"{finding.level:8}{mask(finding.text)}")
     count = f"{len(errors)} error{'' if len(errors) == 1 else 's'}"
     print(f"{options.config}: " + (count if errors else "ready to run"))
     return 2 if errors else 0

@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeGuard, get_args
 
+from soakd.bounds import LONGEST_LINE_BYTES, LONGEST_NAME, bounded
+
 VERSION = 1
+MOST_LATENCIES = 16
 
 Kind = Literal["hello", "phase", "sample", "latency", "snapshot", "attribution", "incident", "bye", "server", "fault"]
 KINDS: frozenset[str] = frozenset(get_args(Kind))
@@ -84,13 +87,15 @@ def encode(record: Record) -> bytes:
 
 
 def decode(line: bytes | str) -> Record:
-    """Read one line.
+    """Read one line; what an engine says in it is cut to size.
 
     Raises:
         ValueError: not a record of this version; the message says what is wrong with it.
     """
+    if len(line) > LONGEST_LINE_BYTES:
+        raise ValueError(f"not a record: {len(line)} bytes in one line")
     try:
-        fields = _writable(json.loads(line, parse_constant=_refuse_constant))
+        fields = json.loads(line, parse_constant=_refuse_constant)
     except RecursionError as error:
         raise ValueError("not a record: nested too deeply") from error
     if not isinstance(fields, dict) or fields.get("v") != VERSION:
@@ -102,16 +107,19 @@ def decode(line: bytes | str) -> Record:
     if not isinstance(body, dict) or not _is_stamp(clocks):
         raise ValueError(f"a {kind} record without a body or three clock readings")
     wall_s, boot_s, mono_s = clocks
-    return Record(kind=kind, engine=engine, segment=segment, at=Stamp(wall_s, boot_s, mono_s), body=body)
+    kept = body if kind == "latency" and _is_flat(body) else bounded(body)
+    engine = engine.encode("utf-8", "backslashreplace").decode()
+    return Record(kind=kind, engine=engine, segment=segment, at=Stamp(wall_s, boot_s, mono_s), body=kept)
 
 
-def _writable(value: Any) -> Any:
-    """Escape the lone surrogates in texts: JSON carries them, as Python's exceptions do, but no file in UTF-8 can."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, dict):
-        return {_writable(key): _writable(entry) for key, entry in value.items()}
-    return [_writable(entry) for entry in value] if isinstance(value, list) else value
+def _is_flat(body: Mapping[str, Any]) -> bool:
+    """Tell whether a body is a record of latencies: a few values, of which the packed ones are long and in ASCII."""
+    return len(body) < MOST_LATENCIES and all(
+        len(name) <= LONGEST_NAME
+        and not isinstance(value, dict | list)
+        and (not isinstance(value, str) or value.isascii())
+        for name, value in body.items()
+    )
 
 
 def _is_stamp(clocks: object) -> TypeGuard[list[float]]:

@@ -9,6 +9,7 @@ from typing import Any
 from soakd import journal, report, rundir
 from soakd.curves.reading import read_curves
 from soakd.flames import Flame, collect
+from soakd.masking import mask, masked
 from soakd.report.flamegraph import fragment
 from soakd.report.html.material import Material
 from soakd.report.html.page import page
@@ -16,7 +17,7 @@ from soakd.rundir import RunDir
 
 
 def write_report(run: RunDir, verdict: Mapping[str, Any], *, output: Path | None) -> list[Path]:
-    """Write the report of a run from its folder alone, as HTML, Markdown and JUnit.
+    """Write the report of a run from its folder alone, as HTML, Markdown and JUnit; without secrets.
 
     Args:
         run: the run.
@@ -29,11 +30,12 @@ def write_report(run: RunDir, verdict: Mapping[str, Any], *, output: Path | None
     Raises:
         JournalError: the journal cannot be read, or a file not be written.
     """
+    verdict = masked(verdict)
     curves = read_curves(run, verdict)
     config = journal.read_meta(run.journal)["plan"]["config"]
     material = Material(
         verdict=verdict, curves=curves, config=_config_text(run.path / rundir.CONFIG),
-        overrides=config.get("overrides") or (), seed=(config.get("run") or {}).get("seed"), version=_version(),
+        overrides=masked(config.get("overrides") or ()), seed=(config.get("run") or {}).get("seed"), version=_version(),
         flames=_flames(run),
     )  # fmt: skip
     path = output or run.path / rundir.REPORT
@@ -60,6 +62,6 @@ def _version() -> str:
 
 def _config_text(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
+        return mask(path.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return None

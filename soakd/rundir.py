@@ -38,6 +38,8 @@ CREDENTIALS = "CREDENTIALS_DIRECTORY"
 """Where systemd puts a token of the administrator's, where one is given."""
 NOTIFY = "notify.json"
 """Who is told, with the address of a webhook: readable by the run's user alone, gone when the run is sealed."""
+SECRETS = "secrets.json"
+"""Options of engines with secrets in them: readable by the run's user alone, gone when the run is sealed."""
 FLAMES = "flamegraph.html"
 JUNIT = "verdict.junit.xml"
 SUMMARY = "verdict.md"
@@ -48,7 +50,7 @@ WRITTEN = (
 )  # fmt: skip
 """Everything that soakd writes in a run's folder."""
 HALF_WRITTEN = tuple(
-    f".{name}." for name in (VERDICT, CONFIG, ENVIRONMENT, JUNIT, SUMMARY, REPORT, NOTIFY, ADDRESS, FLAMES)
+    f".{name}." for name in (VERDICT, CONFIG, ENVIRONMENT, JUNIT, SUMMARY, REPORT, NOTIFY, SECRETS, ADDRESS, FLAMES)
 )
 """How the names begin of files that are about to replace others."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from soakd.errors import ConfigError
+from soakd.masking import HIDDEN, is_secret_name, masked
 
 MOST_DEPTH = 100
 LIKENESS = 0.65
@@ -149,7 +150,8 @@ class Table:
 
     def report(self, key: str, rule: str, given: object = None, *, near: Iterable[str] = ()) -> None:
         """Note what is wrong with one key, with the name in `near` that is most like what was given."""
-        got = "" if given is None else f", got {shown(given)}"
+        told = HIDDEN if is_secret_name(key) else shown(masked(given, numbers=True))
+        got = "" if given is None else f", got {told}"
         self.problems.add((*self.path, key), f"{self.place}: {key}: {rule}{got}{did_you_mean(given, near)}")
 
     def require(self, key: str, rule: str) -> None:

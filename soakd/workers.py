@@ -17,13 +17,13 @@ from typing import Any
 import psutil
 
 from soakd import guardian
+from soakd.bounds import LONGEST_LINE_BYTES
 from soakd.lastwords import Output
 from soakd.model import WorkerSpec
 from soakd.records import Record, decode
 
 PIPE_BYTES = 1 << 20
 READ_BYTES = 1 << 16
-LONGEST_RECORD_BYTES = 1 << 22
 
 
 class Worker:
@@ -140,7 +140,7 @@ class Worker:
         except BlockingIOError:
             pass
         *lines, self._buffer = self._buffer.split(b"\n")
-        if len(self._buffer) > LONGEST_RECORD_BYTES:
+        if len(self._buffer) > LONGEST_LINE_BYTES:
             self._buffer = b""
             self.garbled += 1
         for line in lines:

@@ -20,8 +20,7 @@ _REAL_SOAKD = f"{Path(__file__).resolve().parent.parent}/"
 _PLUMBING = tuple(f"engines/{name}" for name in ("python_factory.py", "registry.py", "__init__.py"))
 _PACKAGES = re.compile(r"^.*/(?:site|dist)-packages/")
 _NATIVE_PARTS = 3
-_VERSION = re.compile(r"-\d+[\w.+-]*(?=/)")
-_GENERICS = re.compile(r"<.*>")
+_VERSION = re.compile(r"-\d[\w.+-]{0,80}+(?=/)")
 _ADDRESS = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{16,}\b")
 
 
@@ -98,9 +97,16 @@ def fingerprint(kind: str, frames: Sequence[Frame]) -> str:
     """
     steps: list[str] = []
     for frame in frames:
-        function = frame.function if frame.file.endswith(".py") else _GENERICS.sub("", frame.function)
+        function = frame.function if frame.file.endswith(".py") else _without_generics(frame.function)
         step = f"{_VERSION.sub('', module_of(frame.file))}:{_ADDRESS.sub('', function)}"
         if not steps or steps[-1] != step:  # recursion of any depth is one leak
             steps.append(step)
     text = "\n".join([kind, *steps[:FINGERPRINT_FRAMES]])
     return hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+
+
+def _without_generics(function: str) -> str:
+    """Leave out what stands between the first < and the last > of a native function's name."""
+    before, opens, rest = function.partition("<")
+    _, closes, after = rest.rpartition(">")
+    return f"{before}{after}" if opens and closes else function

@@ -25,10 +25,11 @@ _ALLOCATORS = re.compile(
 _PLUMBING = re.compile(
     # Rust's library: as rustup's toolchain and what it inlines name it, and where a distribution builds its own
     r"^/rustc/|^/rust/deps/|/rustlib/src/"
-    r"|/rustc?-(\d+\.\d|beta|nightly)[^/]*/(library/\w+|vendor)/|(^|/)library/(alloc|std)/src/.*\.rs$"
+    r"|/rustc?-(\d+\.\d|beta|nightly)[^/]*/(library/\w+|vendor)/"
     r"|/pyo3(-\w+)?-\d|(^|/)allocator\.rs$"
     r"|(^|/)(Objects|Python|Modules|Include(/internal)?|Parser|Programs)/\w+\.[ch]$|^\.{1,2}/(sysdeps|csu|nptl|malloc|elf|libio|stdlib|string)/"
 )
+_LIBRARY = re.compile(r"(^|/)library/(alloc|std)/src/")
 
 
 class Seen(NamedTuple):
@@ -127,7 +128,8 @@ def _application(stack: Sequence[Frame]) -> Iterator[Frame]:
 
 def is_plumbing(frame: Frame) -> bool:
     """Tell whether a native frame is an allocator's, a runtime's or the interpreter's."""
-    return bool(_PLUMBING.search(frame.file) or _ALLOCATORS.match(frame.function))
+    of_library = frame.file.endswith(".rs") and _LIBRARY.search(frame.file)
+    return bool(of_library or _PLUMBING.search(frame.file) or _ALLOCATORS.match(frame.function))
 
 
 def stack_of(record: Any) -> tuple[Frame, ...]:

@@ -22,7 +22,8 @@ from soakd.config.sections import (
 )
 from soakd.errors import ConfigError
 from soakd.faultplan import read_fault, without_strangers
-from soakd.notifyplan import kept_text, read_notify
+from soakd.masking import HIDDEN, copied_secret
+from soakd.notifyplan import kept_override, kept_text, read_notify
 from soakd.settings import CONTROLS, Config, EngineConfig, FaultConfig, Limits, Schedule, Waiver
 from soakd.tables import Problems, Table, parse_toml, read_text
 from soakd.waiverfile import read_waivers
@@ -77,6 +78,7 @@ def read(
     """
     raw = parse_toml(text, source)
     top = Table(raw, source, _with_overrides(raw, overrides, duration))
+    _refuse_a_copy(top, raw, source)
     run_table = top.table("run")
     waivers = _read_waivers(run_table, folder)
     run, limits = read_run(run_table, Path(source).stem), read_limits(top.table("limits"), Limits())
@@ -93,7 +95,7 @@ def read(
     tables.check_names(kept)
     config = Config(
         source=source, text=kept_text(text, notify), run=run, supervision=supervision, http=http,
-        overrides=tuple(kept_text(override, notify) for override in overrides),
+        overrides=tuple(kept_override(override, notify) for override in overrides),
         faults=without_strangers(faults, kept),
         attribution=attribution, retention=retention, notify=notify, waivers=waivers, engines=kept,
     )  # fmt: skip
@@ -112,6 +114,13 @@ def _with_overrides(raw: dict[str, Any], overrides: Sequence[str], duration: str
     if duration is not None:
         replace_duration(raw, duration)
     return problems
+
+
+def _refuse_a_copy(top: Table, raw: dict[str, Any], source: str) -> None:
+    """A run's copy of its configuration has no secrets; the webhook's address has a sentence of its own."""
+    copied = copied_secret({name: value for name, value in raw.items() if name != "notify"})
+    if copied is not None:
+        top.problems.add((), f'{source}: {copied}: this is a copy: a secret was replaced by "{HIDDEN}"; give it again')
 
 
 def _read_waivers(run_table: Table, folder: Path) -> tuple[Waiver, ...]:

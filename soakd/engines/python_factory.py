@@ -9,6 +9,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from soakd.bounds import bounded
 from soakd.engines.bounds import declared_bounds
 from soakd.engines.failures import one_line, place_of
 from soakd.engines.protocol import Engine
@@ -92,7 +93,7 @@ def _as_record(finding: object) -> dict[str, Any]:
         raise TypeError(f'a finding is a dict with the texts "what" and "detail", got {_described(finding)}')
     if is_reserved(finding["what"]):
         raise ValueError(f'"what": "{finding["what"]}" is what soakd itself calls an incident: name it otherwise')
-    record: dict[str, Any] = json.loads(json.dumps(dict(finding), allow_nan=False))
+    record: dict[str, Any] = json.loads(json.dumps(bounded(dict(finding)), allow_nan=False))
     return record
 
 

@@ -1,6 +1,7 @@
 """The writing side of a journal: one thread, batches of at most a second."""
 
 import asyncio
+import dataclasses
 import json
 import queue
 import sqlite3
@@ -13,6 +14,7 @@ from typing import Any
 from soakd.errors import JournalError
 from soakd.journal.headings import Headings, compact
 from soakd.journal.schema import STAMPED, connect, create, headings_of
+from soakd.masking import masked
 from soakd.plaintext import escaped
 from soakd.records import Record
 
@@ -60,9 +62,9 @@ class Journal:
         self._thread.start()
 
     def put(self, record: Record) -> None:
-        """Hand a record over to the writer."""
+        """Hand a record over to the writer, without the secrets in its texts: they are in no file, and never shown."""
         try:
-            self._queue.put_nowait(record)
+            self._queue.put_nowait(_without_secrets(record))
             self._given += 1
         except queue.Full:
             self.dropped += 1
@@ -149,3 +151,8 @@ class Journal:
         else:
             number, body = None, compact(record.body)
         return (record.kind, record.engine, record.segment, *record.at, number, body)
+
+
+def _without_secrets(record: Record) -> Record:
+    """Hide the secrets that an engine, a server or an error may have said. Packed latencies are numbers."""
+    return record if record.kind == "latency" else dataclasses.replace(record, body=masked(record.body))

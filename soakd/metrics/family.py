@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 
+from soakd.masking import mask
 from soakd.status import BOUNDS_S, LatencyTotals, RunStatus
 
 Type = Literal["gauge", "counter", "histogram", "info"]
@@ -50,7 +51,8 @@ class Family:
         labels = ["run", *self.labels] if self.run_label else [*self.labels]
         family: Any = _FAMILIES[self.type](self.name.removesuffix("_total"), f"{self.meaning}.", labels=labels)
         first = [status.run_id] if self.run_label else []
-        for own, value in self.read(status, now_s):
+        for labels_of_own, value in self.read(status, now_s):
+            own = [mask(label) for label in labels_of_own]
             if isinstance(value, LatencyTotals):
                 if value.total:
                     family.add_metric([*first, *own], _cumulative(value), value.sum_s)

@@ -10,16 +10,16 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
+from soakd.keeping import kept_notify
 from soakd.notify.channels import deliver_to_command, deliver_to_webhook
 from soakd.notify.events import Incidents, event, verdict_event
-from soakd.notify.keeping import forget, keep, kept
 from soakd.plan import Plan
 from soakd.records import Record
 from soakd.rundir import RunDir
 from soakd.settings import Notify
 from soakd.status import RunStatus
 
-__all__ = ["Notices", "forget", "keep", "of_run", "try_channels"]
+__all__ = ["Notices", "of_run", "try_channels"]
 
 MOST_WAITING = 32
 GATHER_S = 1.0
@@ -146,7 +146,7 @@ def of_run(
             "run_dir": str(run.path.resolve()), "metrics_url": status.served_at,
         }  # fmt: skip
 
-    settings = (kept(run.path) if resumed else None) or plan.config.notify
+    settings = (kept_notify(run.path) if resumed else None) or plan.config.notify
     return Notices(settings, about, outcomes=status.notifications, problem=problem)
 
 

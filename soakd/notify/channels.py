@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 
+from soakd.masking import masked
 from soakd.status import printable
 
 ATTEMPTS = 3
@@ -87,7 +88,7 @@ async def _post(session: aiohttp.ClientSession, url: str, body: bytes) -> tuple[
 
 
 def _encoded(event: Mapping[str, Any]) -> bytes:
-    return json.dumps(event, ensure_ascii=True, allow_nan=False).encode() + b"\n"
+    return json.dumps(masked(event), ensure_ascii=True, allow_nan=False).encode() + b"\n"
 
 
 async def _write(process: asyncio.subprocess.Process, body: bytes) -> None:

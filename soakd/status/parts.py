@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from soakd.histogram import Histogram, upper_bound_ns
+from soakd.masking import cut
 from soakd.plaintext import escaped
 from soakd.records import INCIDENTS
 
@@ -72,9 +73,11 @@ class Chained:
 
 
 def printable(text: object, longest: int = 500) -> str:
-    r"""Make text from an engine fit for a terminal, a log and a label: control characters as \x1b and the like."""
-    kept = str(text)[:longest]
-    return escaped(kept)
+    r"""Make text from an engine fit for a terminal, a log and a label.
+
+    It is cut, then its secrets are hidden, and control characters are written as \x1b and the like.
+    """
+    return escaped(cut(str(text), longest))
 
 
 def is_number(value: object) -> bool:

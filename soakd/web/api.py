@@ -10,6 +10,7 @@ from aiohttp import web
 
 from soakd import verdictfile
 from soakd.errors import JournalError
+from soakd.masking import masked
 from soakd.rundir import RunDir
 from soakd.status import BUCKETS, EngineStatus, History, RunStatus, units_of
 
@@ -102,8 +103,8 @@ class Api:
 
 
 def answer(value: object) -> web.Response:
-    """Write an answer as JSON, compact."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    """Write an answer as JSON, compact and without secrets."""
+    text = json.dumps(masked(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return web.Response(body=text.encode("utf-8", "backslashreplace"), content_type="application/json")
 
 

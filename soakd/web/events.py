@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from soakd.masking import masked
 from soakd.status import RunStatus
 from soakd.web.state import state_of_run
 
@@ -85,7 +86,7 @@ class Events:
         return self._line(kind, state_of_run(self._status, self._now()))
 
     def _line(self, kind: str, value: object) -> bytes:
-        text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+        text = json.dumps(masked(value), separators=(",", ":"), allow_nan=False)
         return f"event: {kind}\nid: {self._number}\ndata: {text}\n\n".encode()
 
 

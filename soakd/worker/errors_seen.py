@@ -3,6 +3,7 @@
 import linecache
 import traceback
 
+from soakd.masking import cut, tail
 from soakd.worker.pipes import RecordPipe
 
 MOST_EXAMPLES = 20
@@ -36,7 +37,7 @@ def _formatted(error: Exception) -> tuple[str, str]:
     try:
         whole = "".join(traceback.format_exception(error))
         last = traceback.format_exception_only(error)[-1].strip()
-        return last[:LINE_CHARACTERS], whole[-TRACEBACK_CHARACTERS:]
+        return cut(last, LINE_CHARACTERS), tail(whole, TRACEBACK_CHARACTERS)
     finally:
         linecache.clearcache()
 

@@ -4,7 +4,7 @@ import pytest
 
 from soakd import config
 from soakd.errors import ConfigError
-from soakd.notify.keeping import forget, keep, kept
+from soakd.keeping import forget, keep, kept_notify
 from soakd.notifyplan import without_secrets
 from soakd.plan import make_plan
 from soakd.planfile import plan_as_dict, plan_from_dict
@@ -73,16 +73,17 @@ def test_of_an_address_only_its_host_is_shown(url: str, shown: str) -> None:
 
 
 def test_a_daemon_that_resumes_the_run_tells_whom_the_one_before_told(tmp_path: Path) -> None:
+    plan = make_plan(parsed(f'webhook = "{URL}"\ncommand = "tell"\non = "end"\ntimeout = "3s"'))
     settings = Notify(command=("tell",), webhook=URL, on=("end",), timeout_s=3.0)
-    keep(tmp_path, settings)
+    keep(tmp_path, plan)
     assert (tmp_path / NOTIFY).stat().st_mode & 0o777 == 0o600
-    assert kept(tmp_path) == settings
+    assert kept_notify(tmp_path) == settings
     forget(tmp_path)
-    assert (kept(tmp_path), list(tmp_path.iterdir())) == (None, [])
+    assert (kept_notify(tmp_path), list(tmp_path.iterdir())) == (None, [])
 
 
 def test_where_nobody_is_told_nothing_is_kept(tmp_path: Path) -> None:
-    keep(tmp_path, Notify())
+    keep(tmp_path, make_plan(parsed("")))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -7,6 +7,7 @@ that is not `Html` already, and what HTML cannot hold is shown as the terminal s
 from collections.abc import Iterable, Iterator
 from html import escape
 
+from soakd.masking import cut
 from soakd.status import printable
 
 MOST_TEXT = 4000
@@ -27,7 +28,7 @@ def text(value: object, longest: int = MOST_TEXT) -> Html:
 
 def lines(value: str, longest: int) -> Html:
     """Escape a text of several lines, for `pre`."""
-    kept = value[:longest].replace("\r\n", "\n").split("\n")
+    kept = cut(value, longest).replace("\r\n", "\n").split("\n")
     more = [f"... {len(value) - longest:,} more characters"] if len(value) > longest else []
     return Html("\n".join(escape(printable(line.replace("\t", "    "), longest)) for line in [*kept, *more]))
 
