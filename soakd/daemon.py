@@ -108,9 +108,9 @@ class Daemon:
             JournalError: the run's files cannot be written.
         """
         loop = asyncio.get_running_loop()
-        http = self.plan.config.http
-        controls = Controls(token=self.run.token(), stop=self._stop_when_asked, snapshot=self._asked.snapshot)
-        server, _ = await serve(self.status, http.host, http.port, time.monotonic, controls, verdict=self.run.verdict)
+        at = self.plan.config.http
+        controls = Controls(token=self.run.token(), stop=self._stop_when_asked, snapshot=self._asked.snapshot, http=at)
+        server, _ = await serve(self.status, at.host, at.port, time.monotonic, controls, verdict=self.run.verdict)
         self.status.served_at = server.url
         self._events.serving(self.status.served_at, self.run.path)
         address = self.run.path / rundir.ADDRESS

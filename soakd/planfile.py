@@ -91,7 +91,7 @@ def _config(fields: Mapping[str, Any]) -> Config:
         "run": Schedule(**{**fields["run"], "controls_off": tuple(fields["run"]["controls_off"])}),
         "engines": tuple(_engine_config(engine) for engine in fields["engines"]),
         "supervision": Supervision(**fields["supervision"]),
-        "http": Http(**fields["http"]),
+        "http": Http(**{**fields["http"], "hosts": tuple(fields["http"].get("hosts", ()))}),
         "overrides": tuple(fields["overrides"]),
         "faults": tuple(_fault_config(fault) for fault in fields.get("faults", ())),
         "attribution": Attribution(**fields.get("attribution", {})),

@@ -177,6 +177,10 @@ class Http:
     host: str = "127.0.0.1"
     port: int = 0
     """0: any free port, printed at the start."""
+    hosts: tuple[str, ...] = ()
+    """Names under which the run may be asked for, besides loopback and the address that is listened on."""
+    private: bool = False
+    """The page and `/api/v1` need the run's token; `/metrics` and `/healthz` do not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,14 @@ def read_supervision(table: Table) -> Supervision:
 
 def read_http(table: Table) -> Http:
     """Read `[http]`."""
-    http = Http(host=table.text("host", "127.0.0.1") or "", port=table.whole("port", 0, most=65535))
+    base = Http()
+    http = Http(
+        host=table.text("host", base.host) or "", port=table.whole("port", base.port, most=65535),
+        hosts=table.texts("hosts"), private=table.truth("private", base.private),
+    )  # fmt: skip
+    for name in http.hosts:
+        if not re.fullmatch(r"[A-Za-z0-9._:-]{1,253}", name) or name.count(":") == 1:
+            table.report("hosts", "must be names or addresses, without scheme and port", name)
     table.finish()
     return http
 

@@ -1,24 +1,27 @@
 """The HTTP server of a run: status page, JSON interface, `/metrics`, `/healthz`, and what may be asked with its token.
 
-What only reads is for everybody who reaches the port, which is this host alone unless the configuration says otherwise.
+What only reads is for everybody who reaches the port, which is this host alone unless the configuration says otherwise;
+of a private run it is for who has the token.
 """
 
 import asyncio
 import errno
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
 
 from soakd import metrics
 from soakd.errors import PreflightError
+from soakd.settings import Http
 from soakd.status import RunStatus
 from soakd.web import snapshots
 from soakd.web.access import Gate, quiet_logger
 from soakd.web.api import Api
 from soakd.web.events import Events
+from soakd.web.hosts import Hosts
 from soakd.web.page import Page, obey
 
 LONGEST_LINE_BYTES = 4096
@@ -38,6 +41,8 @@ class Controls:
 
     token: str | None = None
     """Who shows it may ask; None: nobody."""
+    http: Http = field(default_factory=Http)
+    """Under which names, and whether reading needs the token too."""
     stop: Callable[[], None] = lambda: None
     """End the run in order; asked again it does nothing more."""
     snapshot: snapshots.Take = snapshots.refuse
@@ -95,7 +100,7 @@ async def serve(
         PreflightError: the address cannot be listened on.
     """
     controls = controls or Controls()
-    gate = Gate(controls.token)
+    gate = Gate(controls.token, Hosts(host, controls.http.hosts), private=controls.http.private)
     events = Events(status, now)
     runner = web.AppRunner(
         _application(status, now, gate, controls, events, verdict),
