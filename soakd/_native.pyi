@@ -135,8 +135,8 @@ class PolicyError(ValueError):
 class Policy:
     """Rego modules, data and one rule, compiled once.
 
-    Dicts with str keys, lists, tuples, str, int (of any size), float, bool and None go in; a set comes out as a sorted
-    list, an object's keys that are no strings as JSON text.
+    Dicts with str keys, lists, tuples, str, int (up to 1.8e308, as a float), float, bool and None go in; a set comes
+    out as a sorted list, an object's keys that are no strings as JSON text. A thread with little stack may decide too.
 
     Args:
         modules: sources by name; the names stand in errors. At most 10 MB each.
@@ -151,9 +151,8 @@ class Policy:
         PolicyError: a module does not compile; functions call themselves; literals or rules are nested beyond reason;
         the
             rule does not exist; or the data is no dict.
-        ValueError: `timeout_s` is not above 0 and finite; the data holds NaN, infinity, more than 512 levels or ten
-        million
-            values.
+        ValueError: `timeout_s` is not above 0 and finite; the data holds NaN, infinity, an integer beyond 1.8e308, more
+            than 512 levels or ten million values.
         TypeError: the data holds something else than the types above, or a key that is no str.
     """
 
@@ -169,8 +168,8 @@ class Policy:
         """Evaluate the rule; UNDEFINED where no definition applies.
 
         Raises:
-            PolicyError: the evaluation ran out of time or memory, a built-in refused its operands, or definitions
-                contradict.
+            PolicyError: the evaluation ran out of time or memory, a built-in refused its operands or met what it cannot
+                handle, or definitions contradict. The next decision is as if this one had not been asked for.
             ValueError: the input or the result cannot be converted, as for the data above.
             TypeError: as for the data above.
         """

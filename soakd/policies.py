@@ -39,7 +39,7 @@ def read_data(path: str | None) -> Any:
         return None
     try:
         data = json.loads(_text_of(Path(path)))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise EngineError(f"{path}: not JSON: {error}") from error
     if not isinstance(data, dict):
         raise EngineError(f"{path}: must be a JSON object, got {type(data).__name__}")

@@ -228,7 +228,9 @@ def test_a_folder_gives_its_rego_files_without_their_tests(tmp_path: Path) -> No
         read_modules([str(tmp_path / "none")])
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", "not JSON"), ("[]", "must be a JSON object, got list")])
+@pytest.mark.parametrize(
+    ("text", "message"), [("{", "not JSON"), ("[" * 100_000, "not JSON"), ("[]", "must be a JSON object, got list")]
+)
 def test_data_that_is_no_object_is_one_line(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "data.json").write_text(text)
     with pytest.raises(EngineError, match=message):

@@ -9,8 +9,8 @@ use std::collections::HashMap;
 
 use regorus::unstable::{Expr, Module, Rule, RuleHead};
 
-use crate::Error;
 use crate::walk::{Definition, Reference, definition, reference};
+use crate::{Error, document};
 
 /// Deepest nesting of expressions in one rule: a sum of this many terms, say.
 const MAX_DEPTH: usize = 500;
@@ -19,9 +19,9 @@ const MAX_DEPTH: usize = 500;
 const BYTES_PER_LEVEL: usize = if cfg!(debug_assertions) { 64 * 1024 } else { 8 * 1024 };
 
 /// Builtins, and walks over documents of any shape.
-const BYTES_AT_LEAST: usize = 512 * 1024;
+const BYTES_AT_LEAST: usize = document::STACK_BYTES;
 
-/// The most stack that a policy may need: 79 MiB.
+/// The most stack that a policy may need: 80 MiB.
 const MAX_BYTES: usize = BYTES_AT_LEAST + 10_000 * BYTES_PER_LEVEL;
 
 type Id = usize;

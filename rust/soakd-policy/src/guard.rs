@@ -2,11 +2,14 @@
 //!
 //! `concat` of a hundred thousand references to one long string is one allocation that aborts the process where it
 //! fails; so are `numbers.range(1, 1e10)` and `sprintf("%9999999999d", [1])`. Each of these is put behind an estimate of
-//! what it would cost, and refused where that is out of all bounds. The rest is regorus's own: it evaluates the built-in
+//! what it would cost, and refused where that is out of all bounds; so are two that recurse as deep as they are told to. The
+//! rest is regorus's own: it evaluates the built-in
 //! itself, in an engine that has nothing else to do.
 
 use anyhow::{Result, bail};
 use regorus::{Engine, Value};
+
+use crate::nesting;
 
 /// What a call would cost at most: bytes of its result, or steps where those would count more.
 type Cost = fn(&[Value]) -> u64;
@@ -39,25 +42,44 @@ const GUARDED: [(&str, u8, Cost); 13] = [
     ("strings.replace_n", 2, replaced_n),
 ];
 
-/// Put every guarded built-in behind its estimate: none may cost more than `max_bytes`.
+const NESTED: [(&str, u8, nesting::Check); 2] = [("glob.match", 3, nesting::glob), ("json.patch", 2, nesting::patch)];
+
+/// Put every guarded built-in behind its estimate: none may cost more than `max_bytes`, or go too deep.
 pub(crate) fn install(engine: &mut Engine, max_bytes: usize) -> Result<()> {
     for (name, operands, cost) in GUARDED {
-        let mut own: Option<Engine> = None;
-        let guarded = move |args: Vec<Value>| {
-            if cost(&args) > max_bytes as u64 {
-                bail!("{name}: the result could take more than {max_bytes} bytes");
-            }
-            let stack_bytes = if name == "graph.reachable_paths" { vertices(&args) * VERTEX_BYTES } else { 0 };
-            let engine = match &mut own {
-                Some(engine) => engine,
-                none => none.insert(engine_of(name, operands)?),
-            };
-            engine.set_input(Value::from(args));
-            stacker::maybe_grow(stack_bytes, stack_bytes, || engine.eval_rule(String::from(RULE))).map_err(plain)
+        let refusal = move |args: &[Value]| {
+            (cost(args) > max_bytes as u64).then(|| format!("the result could take more than {max_bytes} bytes"))
         };
-        engine.add_extension(name.to_owned(), operands, Box::new(guarded))?;
+        put_behind(engine, name, operands, refusal)?;
+    }
+    for (name, operands, check) in NESTED {
+        put_behind(engine, name, operands, check)?;
     }
     Ok(())
+}
+
+/// Put a built-in behind `refusal`, which says why a call may not be made.
+fn put_behind(
+    engine: &mut Engine,
+    name: &'static str,
+    operands: u8,
+    refusal: impl Fn(&[Value]) -> Option<String> + Clone + Send + Sync + 'static,
+) -> Result<()> {
+    let mut idle: Option<Engine> = None;
+    let guarded = move |args: Vec<Value>| {
+        if let Some(reason) = refusal(&args) {
+            bail!("{name}: {reason}");
+        }
+        let stack_bytes = if name == "graph.reachable_paths" { vertices(&args) * VERTEX_BYTES } else { 0 };
+        // Put back only after an evaluation that came to its end: what one leaves behind that did not is anybody's guess.
+        let mut own = idle.take().map_or_else(|| engine_of(name, operands), Ok)?;
+        own.set_input(Value::from(args));
+        let result =
+            stacker::maybe_grow(stack_bytes, stack_bytes, || own.eval_rule(String::from(RULE))).map_err(plain)?;
+        idle = Some(own);
+        Ok(result)
+    };
+    engine.add_extension(name.to_owned(), operands, Box::new(guarded))
 }
 
 const RULE: &str = "data.builtin.result";

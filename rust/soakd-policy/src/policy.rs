@@ -1,11 +1,14 @@
 //! One prepared engine, one rule.
 
+use std::any::Any;
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, PolicyLengthConfig, Value};
 
+use crate::document::{self, Excess, MAX_DEPTH};
 use crate::{Error, depth, guard, scan};
 
 /// The largest module, in bytes.
@@ -24,12 +27,6 @@ const LENGTHS: PolicyLengthConfig = PolicyLengthConfig {
 /// touched is ever resident.
 const COMPILE_STACK_BYTES: usize = 64 * 1024 * 1024;
 const COMPILE_STACK_PER_SOURCE_BYTE: usize = 256;
-
-/// A policy whose rules need no more than this cannot nest a value deep enough to matter.
-const SHALLOW_STACK_BYTES: usize = 4 * 1024 * 1024;
-
-/// Deepest result of a policy that needs more: its owner drops it by recursion, on a stack of its own.
-const MAX_RESULT_DEPTH: usize = 1_000;
 
 /// Most values in a result: what is referred to twice is two values to whoever reads it.
 const MAX_RESULT_VALUES: usize = 10_000_000;
@@ -86,18 +83,21 @@ impl Policy {
         options: Options,
     ) -> Result<Self, Error> {
         let modules: Vec<(&str, &str)> = modules.into_iter().collect();
-        for (name, source) in &modules {
+        let longest = modules.iter().map(|(_, source)| source.len().min(MAX_MODULE_BYTES)).max().unwrap_or_default();
+        let stack_bytes = COMPILE_STACK_BYTES + longest * COMPILE_STACK_PER_SOURCE_BYTE;
+        stacker::grow(stack_bytes, || {
+            catch_unwind(AssertUnwindSafe(|| Self::compile(&modules, rule, data, options)))
+                .unwrap_or_else(|payload| Err(stopped(&*payload)))
+        })
+    }
+
+    fn compile(modules: &[(&str, &str)], rule: &str, data: Option<Value>, options: Options) -> Result<Self, Error> {
+        for (name, source) in modules {
             if source.len() > MAX_MODULE_BYTES {
                 return Err(Error::new(format!("{name}: larger than {MAX_MODULE_BYTES} bytes")));
             }
             scan::check(name, source)?;
         }
-        let longest = modules.iter().map(|(_, source)| source.len()).max().unwrap_or_default();
-        let stack_bytes = COMPILE_STACK_BYTES + longest * COMPILE_STACK_PER_SOURCE_BYTE;
-        stacker::grow(stack_bytes, || Self::compile(&modules, rule, data, options))
-    }
-
-    fn compile(modules: &[(&str, &str)], rule: &str, data: Option<Value>, options: Options) -> Result<Self, Error> {
         // One for the process; what it means for a thread is said by `with_budget`.
         regorus::set_global_memory_limit(Some(0));
         let mut engine = Engine::new();
@@ -126,17 +126,18 @@ impl Policy {
         let Self { engine, pristine, rule, stack_bytes, options } = self;
         stacker::maybe_grow(*stack_bytes, *stack_bytes, || {
             engine.set_input(input);
-            let decided = regorus_mimalloc::with_budget(options.memory_bytes, || engine.eval_rule(rule.clone()));
+            let evaluation = || regorus_mimalloc::with_budget(options.memory_bytes, || engine.eval_rule(rule.clone()));
+            // A panic of regorus, for a number that it cannot write down, say, leaves its engine as an error does.
+            let decided = match catch_unwind(AssertUnwindSafe(evaluation)) {
+                Ok(decided) => decided.map_err(|error| said(&error, options.memory_bytes)),
+                Err(payload) => Err(stopped(&*payload)),
+            };
             match decided {
                 Ok(Value::Undefined) => Ok(Decision::Undefined),
-                Ok(value) => {
-                    let depth = if *stack_bytes > SHALLOW_STACK_BYTES { MAX_RESULT_DEPTH } else { usize::MAX };
-                    check_size(&value, depth, &mut MAX_RESULT_VALUES.clone())?;
-                    Ok(Decision::Value(value))
-                }
+                Ok(value) => check_size(&value).map(|()| Decision::Value(value)),
                 Err(error) => {
                     *engine = pristine.clone();
-                    Err(said(&error, options.memory_bytes))
+                    Err(error)
                 }
             }
         })
@@ -158,32 +159,34 @@ impl Policy {
 }
 
 impl Drop for Policy {
-    /// The engine holds what it evaluated last, nested as deep as the evaluation went.
+    /// Modules are trees as deep as they are nested; the engine holds what it evaluated last, as deep as that went.
     fn drop(&mut self) {
-        if self.stack_bytes > SHALLOW_STACK_BYTES {
-            let engine = std::mem::take(&mut self.engine);
-            stacker::maybe_grow(self.stack_bytes, self.stack_bytes, || drop(engine));
-        }
+        let engines = (std::mem::take(&mut self.engine), std::mem::take(&mut self.pristine));
+        stacker::maybe_grow(self.stack_bytes, self.stack_bytes, || drop(engines));
     }
 }
 
-/// Whether a result can be handed on: its owner reads and drops it by recursion, and reads every value.
-fn check_size(value: &Value, depth: usize, left: &mut usize) -> Result<(), Error> {
-    let depth = depth.checked_sub(1);
-    let depth =
-        depth.ok_or_else(|| Error::new(format!("the result is nested deeper than {MAX_RESULT_DEPTH} levels")))?;
-    *left = left
-        .checked_sub(1)
-        .ok_or_else(|| Error::new(format!("the result has more than {MAX_RESULT_VALUES} values")))?;
-    match value {
-        Value::Array(items) => items.iter().try_for_each(|item| check_size(item, depth, left)),
-        Value::Set(items) => items.iter().try_for_each(|item| check_size(item, depth, left)),
-        Value::Object(fields) => fields.iter().try_for_each(|(key, value)| {
-            check_size(key, depth, left)?;
-            check_size(value, depth, left)
-        }),
-        _ => Ok(()),
+/// Whether a result can be handed on: its owner reads every value.
+fn check_size(value: &Value) -> Result<(), Error> {
+    match document::depth(value, MAX_DEPTH, MAX_RESULT_VALUES) {
+        Ok(_) => Ok(()),
+        Err(Excess::Depth) => Err(Error::new(format!("the result is nested deeper than {MAX_DEPTH} levels"))),
+        Err(Excess::Values) => Err(Error::new(format!("the result has more than {MAX_RESULT_VALUES} values"))),
     }
+}
+
+/// What a panic of regorus means, in a line.
+fn stopped(payload: &(dyn Any + Send)) -> Error {
+    const SHOWN: usize = 200;
+    let text = payload.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("for an unknown reason");
+    if text.starts_with("a formatting trait implementation returned an error") {
+        return Error::new(format!("the evaluation met {}", document::UNWRITABLE));
+    }
+    let line = text.lines().next().unwrap_or_default();
+    let shown: String = line.chars().take(SHOWN).collect();
+    let rest = if shown.len() < text.len() { "..." } else { "" };
+    Error::new(format!("regorus cannot evaluate this, and stopped: {shown}{rest}"))
 }
 
 /// What regorus reports, with the memory limit in words of ours: it knows of no figures.

@@ -1,6 +1,8 @@
 //! Rust errors and panics as Python exceptions.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::Once;
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -26,11 +28,32 @@ pub(crate) fn policy_error(py: Python<'_>, error: &soakd_policy::Error) -> PyErr
     }
 }
 
+thread_local! {
+    /// Whether a panic of this thread becomes an exception.
+    static CAUGHT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keep panics that become exceptions from writing to stderr too: the exception says what there is to say.
+pub(crate) fn keep_quiet() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let loud = take_hook();
+        set_hook(Box::new(move |info| {
+            if !CAUGHT.try_with(Cell::get).unwrap_or_default() {
+                loud(info);
+            }
+        }));
+    });
+}
+
 /// Run `body`; a panic, which is a bug here or in a library, becomes RuntimeError rather than PanicException, which no
 /// `except Exception` would catch.
 #[inline]
 pub(crate) fn guarded<R>(body: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
+    let outer = CAUGHT.replace(true);
+    let caught = catch_unwind(AssertUnwindSafe(body));
+    CAUGHT.set(outer);
+    caught.unwrap_or_else(|payload| {
         let text = payload
             .downcast_ref::<&str>()
             .copied()

@@ -6,6 +6,7 @@ mod allocator;
 mod cache;
 mod clock;
 mod convert;
+mod deep;
 mod errors;
 mod floor;
 mod gil_cell;
@@ -39,6 +40,7 @@ mod _native {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::errors::keep_quiet();
         module.add("UNDEFINED", super::undefined::undefined(module.py())?)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use soakd_policy::{DEFAULT_MEMORY_BYTES, Decision, Options, Value};
+use soakd_policy::{DEFAULT_MEMORY_BYTES, Decision, Document, Options};
 
 use crate::convert::{from_python, to_python};
 use crate::errors::{guarded, policy_error};
@@ -43,8 +43,8 @@ impl Policy {
     fn decide<'py>(&self, py: Python<'py>, input: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         guarded(|| {
             let input = from_python(input)?;
-            match self.inner.with(py, |policy| policy.decide(input))? {
-                Ok(Decision::Value(value)) => to_python(py, &value),
+            match self.inner.with(py, |policy| policy.decide(input.into_value()))? {
+                Ok(Decision::Value(value)) => to_python(py, &Document::from(value)),
                 Ok(Decision::Undefined) => Ok(undefined(py)?.into_bound(py)),
                 Err(error) => Err(policy_error(py, &error)),
             }
@@ -77,9 +77,10 @@ fn compile(
     let py = modules.py();
     let modules: Vec<(String, String)> =
         modules.iter().map(|(name, source)| Ok((name.extract()?, source.extract()?))).collect::<PyResult<_>>()?;
-    let data: Option<Value> = data.map(from_python).transpose()?;
+    let data: Option<Document> = data.map(from_python).transpose()?;
     let borrowed = modules.iter().map(|(name, source)| (name.as_str(), source.as_str()));
-    py.detach(|| soakd_policy::Policy::new(borrowed, rule, data, options)).map_err(|error| policy_error(py, &error))
+    py.detach(|| soakd_policy::Policy::new(borrowed, rule, data.map(Document::into_value), options))
+        .map_err(|error| policy_error(py, &error))
 }
 
 fn duration(timeout_s: f64) -> PyResult<Duration> {
