@@ -137,7 +137,7 @@ class Daemon:
             self._journal_id = self.run.journal_id()
             if self._goes_on(journal):
                 await self._supervise(journal)
-            journal.put(self._last_record(journal.dropped))
+            journal.put(self._last_record(journal))
         finally:
             recalling.cancel()
             await journal.ended()
@@ -377,14 +377,15 @@ class Daemon:
         rundir.write_atomically(self.run.path / rundir.ENVIRONMENT, rundir.to_json(self._environment))
         verdictfile.write(self.run, first_verdict(self.run.run_id))
 
-    def _last_record(self, dropped: int) -> Record:
+    def _last_record(self, journal: Journal) -> Record:
         """Seal the run, or say why it is left."""
         body: dict[str, Any] = {"name": "left", "reason": self._left}
         if self._left is None:
             ended_for = self._supervisor.ended_for if self._supervisor else self._ended_for
             reason = "failed" if self._failure else "interrupted" if self._signal or self._told_to_stop else ended_for
             name = self._signal.name if self._signal else None
-            body = {"name": "end", "reason": reason or "completed", "signal": name, "records_dropped": dropped}
+            body = {"name": "end", "reason": reason or "completed", "signal": name}
+        body |= {"records_dropped": journal.dropped, "events_dropped": journal.events_dropped}
         return Record(kind="phase", engine="", segment=self._life, at=now(), body=body)
 
 

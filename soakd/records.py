@@ -19,9 +19,12 @@ Kind = Literal["hello", "phase", "sample", "latency", "snapshot", "attribution",
 KINDS: frozenset[str] = frozenset(get_args(Kind))
 PROBE_DIED = "probe_died"
 """A forked child of a probe or a deep look crashed; `probe` says whose, `detail` how."""
+READINGS: frozenset[str] = frozenset({"sample", "latency", "snapshot", "attribution"})
+"""Kinds of which more come: one that is lost leaves a gap, which is judged. All others tell what happened, once."""
 INCIDENTS = frozenset({
-    "start_failed", "restart", "crash", "exit", "hang", "gave_up", "garbled", "children_left", "close_failed",
-    "operation_error", "disagreement", "memory_reserve", "daemon_gap", "standstill", PROBE_DIED,
+    "start_failed", "restart", "crash", "exit", "hang", "gave_up", "garbled", "records_refused", "children_left",
+    "child_returned", "close_failed", "operation_error", "disagreement", "memory_reserve", "daemon_gap", "standstill",
+    PROBE_DIED,
     "host_memory_pressure", "host_io_pressure", "host_steal", "host_busy", "host_oom", "fd_limit", "disk_full",
     "disk_budget", "sleep", "clock_step",
     "fault_begin", "fault_end", "proxy_lost",
@@ -84,6 +87,23 @@ def encode(record: Record) -> bytes:
         "body": record.body,
     }
     return json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def sealed(line: bytes, key: str) -> bytes:
+    """Put the key of a worker's pipe before a line: what else is written to the pipe does not have it."""
+    return f"{key} ".encode() + line if key else line
+
+
+def opened(line: bytes, key: str) -> bytes:
+    """Take the key off a line.
+
+    Raises:
+        ValueError: it does not begin with the key.
+    """
+    mark = sealed(b"", key)
+    if not line.startswith(mark):
+        raise ValueError("not a line of the worker's")
+    return line[len(mark) :]
 
 
 def decode(line: bytes | str) -> Record:

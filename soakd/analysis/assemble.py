@@ -15,7 +15,7 @@ import numpy as np
 from soakd.analysis.faults import read_faults
 from soakd.analysis.interruptions import DAEMON_GAP, ends_of_lives, standstills
 from soakd.analysis.latency import LatencyWindow, read_latencies
-from soakd.analysis.readings import LATEST_S, Columns, is_number, is_reading, once, text
+from soakd.analysis.readings import LATEST_S, Columns, count_of, is_number, is_reading, once, text
 from soakd.analysis.rundata import ENDINGS, EngineData, Life, RunData, in_order
 from soakd.analysis.servers import ServerBuilder
 from soakd.analysis.sites import is_look, stretches
@@ -34,6 +34,8 @@ NOT_KEPT = ".duration_s"
 """What a probe cost is for metrics; nothing is judged by it."""
 REASONS = ("completed", "interrupted", "failed", "memory_reserve", "longest_gap", "disk_full", "disk_budget")
 """Why a run ended, in the record that seals it."""
+DROPPED = ("records_dropped", "events_dropped")
+"""Counts of what was lost, in a worker's bye and in a daemon's last record."""
 READ_BY_NUMBER = ("sample", "latency")
 """Kinds of which every reading is looked at by itself."""
 DECLARED = {"capacity_entries": 1e12, "bytes_per_entry": 1e9, "capacity_bytes": 1e12}
@@ -72,6 +74,7 @@ def assemble(plan: Plan, records: Iterable[Record]) -> RunData:
         last_wall_s=max((b.last_wall_s for b in builders.values() if b.last_wall_s), default=None),
         clocks=_clocks(clocks), unreadable=mine.unreadable + run.unreadable,
         contradictions=tuple(run.contradictions()), seams=resumed, faults=faults, packages=run.packages(),
+        **{name: run.dropped(name) for name in DROPPED},
     )  # fmt: skip
 
 
@@ -84,6 +87,7 @@ class _Run:
         self.unreadable = 0
         self._origins: list[Record] = []
         self._ends: list[Record] = []
+        self._lefts: list[Record] = []
         self.resumed: list[Record] = []
         self._packages: list[Record] = []
 
@@ -96,6 +100,11 @@ class _Run:
     def end(self) -> Record | None:
         """The last one by its clock, whatever order they came in."""
         return max(self._ends, key=in_order, default=None)
+
+    def dropped(self, name: str) -> int:
+        """Return how many records its daemons lost, by those that left it and by the one that ended it."""
+        last = [*once(self._lefts), *([self.end] if self.end else [])]
+        return sum(count_of(record.body, name) for record in last)
 
     def contradictions(self) -> Iterator[str]:
         """Say what cannot all be true: a run begins once and ends once, and its engines are those of its plan."""
@@ -135,6 +144,8 @@ class _Run:
         elif record.body.get("name") == "resumed":
             self.resumed.append(record)
             self.unreadable += not seams([record])
+        elif record.body.get("name") == "left":
+            self._lefts.append(record)
         elif record.body.get("name") == "end":
             if record.body.get("reason") in REASONS:
                 self._ends.append(record)
@@ -283,12 +294,12 @@ def _lives(marks: Sequence[Record], incidents: Sequence[Record], gaps: Mapping[i
     for hello in (mark for mark in marks if mark.kind == "hello"):
         bye = next((m for m in marks if m.kind == "bye" and m.segment == hello.segment), None)
         broken = next((i for i in incidents if i.segment == hello.segment and i.body.get("what") in ENDINGS), None)
-        end = bye or broken
-        ended_by = "running" if end is None else str(broken.body["what"]) if bye is None and broken else "completed"
-        if bye is not None and bye.body.get("stopped"):
+        end = broken or bye  # it may break after it has said goodbye
+        ended_by = "running" if end is None else str(broken.body["what"]) if broken else "completed"
+        if broken is None and bye is not None and bye.body.get("stopped"):
             ended_by = "stopped"
         end_wall_s = end.at.wall_s if end else None
-        if hello.segment in gaps and (bye is not None or broken is None):
+        if hello.segment in gaps and broken is None:
             ended_by, end_wall_s = DAEMON_GAP, gaps[hello.segment]
         yield Life(
             segment=hello.segment, pid=hello.body["pid"], start_wall_s=hello.at.wall_s,
@@ -296,4 +307,5 @@ def _lives(marks: Sequence[Record], incidents: Sequence[Record], gaps: Mapping[i
             declared={name: hello.body[name] for name in DECLARED if is_bound(name, hello.body.get(name))},
             boot_id=text(hello.body.get("boot_id")), tape_sha256=text(hello.body.get("tape_sha256")),
             python=text(hello.body.get("python")), executable=text(hello.body.get("executable")),
+            **{name: count_of(bye.body, name) for name in DROPPED if bye is not None},
         )  # fmt: skip

@@ -6,6 +6,7 @@ import numpy as np
 
 from soakd.analysis.check import Check, round_number
 from soakd.analysis.evidence_lives import check_lives
+from soakd.analysis.evidence_records import dropped_by_worker
 from soakd.analysis.outlook import Outlook
 from soakd.analysis.readings import text
 from soakd.analysis.rundata import EngineData
@@ -36,11 +37,11 @@ def _coverage(data: EngineData, outlook: Outlook) -> Check:
     expected = max(1.0, (end_s - load.start_s - _away_s(data)) / data.plan.sample_every_s)
     counts = [_moments(data, signal) for signal in ("operations_total", "rss_anon_bytes")]
     ratio = min(1.0, min(counts) / expected)
-    dropped = _dropped(data)
+    dropped = dropped_by_worker(data)
     gap_s = longest_gap_s(_bridged(data, data.in_load("operations_total").t_s), load.start_s, end_s)
     reasons = [] if ratio >= LEAST_COVERAGE else [f"{min(counts)} of {expected:.0f} samples; longest gap {gap_s:.0f}s"]
     if dropped:
-        reasons.append(f"{dropped:.0f} records were dropped: the pipe to soakd was full")
+        reasons.append(f"{dropped} records were dropped: the pipe to soakd was full")
     too_many = dropped > (1.0 - LEAST_COVERAGE) * (expected + dropped)
     return Check(
         id="evidence.coverage", verdict="INVALID" if ratio < LEAST_COVERAGE or too_many else "PASS",
@@ -57,12 +58,6 @@ def _away_s(data: EngineData) -> float:
 def _moments(data: EngineData, signal: str) -> int:
     """Count the readings that are apart: two of one moment do not stand in for one that is missing."""
     return len(np.unique(np.floor(4.0 * data.in_load(signal).t_s / data.plan.sample_every_s)))
-
-
-def _dropped(data: EngineData) -> float:
-    """Return the records that did not fit into the pipe, over all lives."""
-    dropped = data.signal("records_dropped_total")
-    return float(sum(np.max(dropped.y[dropped.segment == life]) for life in np.unique(dropped.segment)))
 
 
 def _probe(data: EngineData, outlook: Outlook) -> Check:

@@ -1,4 +1,4 @@
-"""Is the record of the run sound: its clocks, and that nothing in it contradicts itself?"""
+"""Is the record of the run sound: its clocks, its records, the times in which nobody watched?"""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -7,23 +7,22 @@ from typing import Any
 import numpy as np
 
 from soakd.analysis.check import Check
+from soakd.analysis.evidence_records import check_records
 from soakd.analysis.interruptions import check_gaps
 from soakd.analysis.outlook import Outlook
-from soakd.analysis.rundata import EngineData, RunData
+from soakd.analysis.rundata import RunData
 from soakd.stitching import reboots
 
 CLOCK_STEP_S = 5.0
 SLEEP_S = 1.0
 LONGEST_UNWATCHED = 0.40
 """Share of the seen run without a reading of soakd's own after which nobody watched its clocks."""
-COUNTERS = ("operations_total", "errors_total", "dropped_total", "skipped_total")
-"""What only grows within a life."""
 
 
 def check_run_evidence(run: RunData, outlook: Outlook) -> Iterator[Check]:
     """Judge the evidence of the whole run: its clocks and its records."""
     yield _clocks(run, outlook)
-    yield _records(run)
+    yield check_records(run)
     yield from check_gaps(run)
 
 
@@ -67,28 +66,3 @@ def _unwatched(run: RunData, outlook: Outlook) -> float:
     read_s = run.clocks[:, 2] - float(run.origin.body["mono_s"])
     edges = np.concatenate(([0.0], read_s[(read_s > 0.0) & (read_s < outlook.seen_s)], [outlook.seen_s]))
     return float(np.max(np.diff(edges))) / outlook.seen_s
-
-
-def _records(run: RunData) -> Check:
-    """What nobody understands, or says two things: the journal was damaged, or meddled with."""
-    counts = [("the run", run.unreadable), *((e.name, e.unreadable) for e in run.engines)]
-    bad = [f"{count} unreadable readings of {name}" for name, count in counts if count]
-    bad += [*run.contradictions, *(said for engine in run.engines for said in _contradictions(engine))]
-    lost = run.end.body.get("records_dropped") if run.end else None
-    said = [*bad, *([f"{lost} records were dropped: the disk was too slow"] if lost else [])]
-    return Check(
-        id="evidence.records", verdict="INVALID" if bad else "PASS",
-        estimate=float(max(sum(count for _, count in counts), len(bad))), limit=0.0, unit="count",
-        reason="; ".join(said),
-    )  # fmt: skip
-
-
-def _contradictions(data: EngineData) -> Iterator[str]:
-    double = {name: count for name, series in data.series.items() if (count := series.contradictions())}
-    if double:
-        names = ", ".join(list(double)[:3])
-        yield f"{sum(double.values())} readings of {data.name} contradict another of the same moment ({names})"
-    for name in COUNTERS:
-        counter = data.signal(name)
-        if len(counter) and np.any((np.diff(counter.y) < 0) & (np.diff(counter.segment) == 0)):
-            yield f"{name} of {data.name} went back within one life"

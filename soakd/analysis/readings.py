@@ -1,8 +1,9 @@
 """Readings become columns of numbers: what is no number is counted, and each reading counts once."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 
@@ -86,6 +87,12 @@ class _Column:
 def is_number(value: object, most: float = MOST) -> bool:
     """Tell whether a reading is a finite number that something could have been read as."""
     return type(value) in (int, float) and -most <= value <= most  # type: ignore[operator]
+
+
+def count_of(body: Mapping[str, Any], name: str, otherwise: int = 0) -> int:
+    """Return a count that a record gives; `otherwise` where it gives none."""
+    count = body.get(name)
+    return int(count) if is_number(count) and count > 0 else otherwise  # type: ignore[arg-type,operator]
 
 
 def is_reading(name: str, value: object) -> bool:

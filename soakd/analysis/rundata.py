@@ -87,6 +87,10 @@ class Life:
     """Version of its interpreter; None of a server."""
     executable: str | None = None
     """Its interpreter."""
+    records_dropped: int = 0
+    """Records that it says it has lost."""
+    events_dropped: int = 0
+    """Those of them that were no readings."""
 
     def as_dict(self) -> dict[str, Any]:
         """Write the life for the verdict file; its interpreter where it is known."""
@@ -302,6 +306,10 @@ class RunData:
     """Shape (n, 3): wall, boot and monotonic seconds of the daemon's own samples."""
     unreadable: int = 0
     """Records of the run itself that could not be understood."""
+    records_dropped: int = 0
+    """Records that the run's daemons could not write."""
+    events_dropped: int = 0
+    """Those of them that were no readings."""
     seams: Sequence[Seam] = ()
     """Where a daemon took the run over from one that was gone."""
     faults: Sequence[Fault] = ()

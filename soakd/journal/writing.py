@@ -16,10 +16,12 @@ from soakd.journal.headings import Headings, compact
 from soakd.journal.schema import STAMPED, connect, create, headings_of
 from soakd.masking import masked
 from soakd.plaintext import escaped
-from soakd.records import Record
+from soakd.records import READINGS, Record
 
 BATCH_S = 1.0
 QUEUE_LENGTH = 50_000
+ROOM_FOR_EVENTS = 5_000
+"""Where readings are dropped already there is still room for what happened: of readings more come."""
 END_EVERY_S = 0.02
 
 _INSERT_PLAIN = f"INSERT INTO record ({STAMPED}, body) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - columns, no values
@@ -27,7 +29,10 @@ _INSERT = f"INSERT INTO record ({STAMPED}, heading, body) VALUES (?, ?, ?, ?, ?,
 
 
 class Journal:
-    """The writing side. `put` never blocks; a full queue drops the record and counts it in `dropped`."""
+    """The writing side. `put` never blocks; a full queue drops the record and counts it.
+
+    `dropped` are all records that are in no file; `events_dropped` those of them that are no readings.
+    """
 
     def __init__(
         self,
@@ -46,12 +51,13 @@ class Journal:
         Raises:
             JournalError: the file cannot be created, or is not a journal that this version can write.
         """
-        self.dropped = 0
+        self.dropped = self.events_dropped = 0
         self._given = self._committed = 0
+        self._counting = threading.Lock()
         self._finishing = False
         self._on_commit = on_commit
         self._on_failure = on_failure
-        self._queue: queue.Queue[Record | None] = queue.Queue(QUEUE_LENGTH)
+        self._queue: queue.Queue[Record | None] = queue.Queue(QUEUE_LENGTH + ROOM_FOR_EVENTS)
         self._path = path
         try:
             self._db = create(path)
@@ -63,11 +69,14 @@ class Journal:
 
     def put(self, record: Record) -> None:
         """Hand a record over to the writer, without the secrets in its texts: they are in no file, and never shown."""
+        if record.kind in READINGS and self._queue.qsize() >= QUEUE_LENGTH:
+            self._drop(record)
+            return
         try:
             self._queue.put_nowait(_without_secrets(record))
             self._given += 1
         except queue.Full:
-            self.dropped += 1
+            self._drop(record)
 
     def written(self) -> tuple[int, int]:
         """Return how many records are committed, and how many were taken."""
@@ -108,13 +117,19 @@ class Journal:
         self._db.close()
 
     def _write_batches(self) -> None:
+        batch: list[Record] | None = None
         try:
-            for batch in iter(self._next_batch, None):
+            while (batch := self._next_batch()) is not None:
                 self._commit(batch)
         except sqlite3.Error as error:
             self._on_failure(JournalError(f"{self._path}: cannot be written: {error}"))
-            while self._queue.get() is not None:
-                self.dropped += 1
+            for record in (*(batch or ()), *iter(self._queue.get, None)):
+                self._drop(record)
+
+    def _drop(self, record: Record) -> None:
+        with self._counting:
+            self.dropped += 1
+            self.events_dropped += record.kind not in READINGS
 
     def _next_batch(self) -> list[Record] | None:
         """Wait for a record, then gather what follows within `BATCH_S`; None at the end."""

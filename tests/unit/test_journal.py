@@ -2,6 +2,7 @@ import gzip
 import json
 import os
 import sqlite3
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from soakd.errors import JournalError
-from soakd.journal import Journal, headings, query, read_latest, read_meta, read_records, read_spread
+from soakd.journal import Journal, headings, query, read_latest, read_meta, read_records, read_spread, writing
 from soakd.judge import judge
 from soakd.records import KINDS, Record, Stamp
 from soakd.rundir import RunDir
@@ -207,3 +208,45 @@ def test_a_journal_of_the_first_version_goes_on_as_it_began(first_version: RunDi
     kept(first_version.journal, samples(BODIES))
     assert list(read_records(first_version.journal, "sample")) == [*before, *samples(BODIES)]
     assert read_meta(first_version.journal)["schema_version"] == 1
+
+
+def test_where_readings_are_dropped_there_is_room_for_what_happened_and_both_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "QUEUE_LENGTH", 3)
+    monkeypatch.setattr(writing, "ROOM_FOR_EVENTS", 2)
+    monkeypatch.setattr(writing, "BATCH_S", 0.0)
+    busy, go_on = threading.Event(), threading.Event()
+
+    def stand_still(_: Sequence[Record]) -> None:
+        busy.set()
+        go_on.wait()
+
+    journal = Journal(tmp_path / "run.db", on_commit=stand_still, on_failure=lambda _: None)
+    journal.put(record(0))
+    busy.wait()
+    for n in range(1, 6):
+        journal.put(record(n))
+    for n in range(6, 10):
+        journal.put(record(n, kind="incident"))
+    assert (journal.dropped, journal.events_dropped) == (4, 2)
+    go_on.set()
+    journal.close()
+    assert [each.body["n"] for each in read_records(tmp_path / "run.db", "sample")] == [0, 1, 2, 3]
+    assert [each.body["n"] for each in read_records(tmp_path / "run.db", "incident")] == [6, 7]
+
+
+def test_records_of_a_batch_that_could_not_be_written_are_counted_as_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(Journal, "_commit", refuse)
+    failures: list[JournalError] = []
+    journal = Journal(tmp_path / "run.db", on_commit=lambda _: None, on_failure=failures.append)
+    for n, kind in enumerate(("sample", "incident", "sample")):
+        journal.put(record(n, kind=kind))
+    journal.close()
+    assert (journal.dropped, journal.events_dropped) == (3, 1)
+    assert len(failures) == 1

@@ -122,13 +122,52 @@ def test_dropped_records_are_said_and_too_many_make_the_run_invalid(lost: float,
     assert f"{lost:.0f} records were dropped" in coverage["reason"]
 
 
-def test_records_that_the_disk_was_too_slow_for_are_said() -> None:
-    verdict = judged(SHORT, change=lambda r: spoiled_end(r) if r.body.get("name") == "end" else r)
-    assert "7 records were dropped: the disk was too slow" in check(verdict, "", "evidence.records")["reason"]
+@pytest.mark.parametrize(("lost", "state"), [(7, "PASS"), (5000, "INVALID")])
+def test_readings_that_the_disk_was_too_slow_for_are_said_and_too_many_make_the_run_invalid(
+    lost: int, state: str
+) -> None:
+    records = check(judged(SHORT, change=ended_with(records_dropped=lost)), "", "evidence.records")
+    assert f"{lost} records were dropped: the disk was too slow" in records["reason"]
+    assert (records["verdict"], records["lost_records"]) == (state, lost)
 
 
-def spoiled_end(record: Record) -> Record:
-    return dataclasses.replace(record, body={**record.body, "records_dropped": 7})
+def test_one_lost_record_of_what_happened_makes_the_run_invalid() -> None:
+    """It may have been a crash."""
+    by_the_daemon = judged(SHORT, change=ended_with(records_dropped=1, events_dropped=1))
+    by_a_worker = judged(SHORT, change=spoiled("bye", "mine", 0, records_dropped=1, events_dropped=1))
+    for verdict in (by_the_daemon, by_a_worker):
+        assert verdict["verdict"] == "INVALID"
+        assert "1 records of what happened were dropped" in check(verdict, "", "evidence.records")["reason"]
+
+
+def test_records_that_only_bye_tells_of_are_counted_with_those_of_the_samples() -> None:
+    verdict = judged(SHORT, change=spoiled("bye", "mine", 0, records_dropped=60))
+    assert check(verdict, "mine", "evidence.coverage")["dropped_records"] == 60
+    assert check(verdict, "", "evidence.records")["lost_records"] == 60
+
+
+def test_records_lost_by_a_daemon_that_left_the_run_count_too() -> None:
+    left = Record(kind="phase", engine="", segment=0, at=stamp(30.0), body={"name": "left", "records_dropped": 7})
+    verdict = verdict_of(SHORT, [*made_up(SHORT), left])
+    assert check(verdict, "", "evidence.records")["lost_records"] == 7
+
+
+@pytest.mark.parametrize("what", ["garbled", "records_refused"])
+@pytest.mark.parametrize(("body", "count"), [({"count": 262}, 262), ({}, 1), ({"count": "many"}, 1)])
+def test_lines_in_the_record_pipe_that_were_not_the_workers_make_the_run_invalid(
+    what: str, body: dict[str, Any], count: int
+) -> None:
+    incident = Record(kind="incident", engine="mine", segment=0, at=stamp(30.0), body={"what": what, **body})
+    verdict = verdict_of(SHORT, [*made_up(SHORT), incident])
+    assert verdict["verdict"] == "INVALID"
+    records = check(verdict, "", "evidence.records")
+    assert (records["estimate"], records["lost_records"]) == (count, count)
+    assert f"{count} lines in the record pipe of mine were not its records" in records["reason"]
+
+
+def ended_with(**more: Any) -> Callable[[Record], Record]:
+    """Change the record that seals the run."""
+    return lambda r: dataclasses.replace(r, body={**r.body, **more}) if r.body.get("name") == "end" else r
 
 
 def test_duplicates_do_not_stand_in_for_missing_samples() -> None:
