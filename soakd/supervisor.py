@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 
 from soakd import processes
-from soakd.endings import KernelKills, describe_end, describe_silence
+from soakd.endings import KernelKills, describe_end, describe_silence, describe_staying, is_in_order
 from soakd.errors import ProbeError
 from soakd.footprint import Footprint
 from soakd.host import READ_EVERY_S, HostReader, HostWatch, budget_bytes
@@ -113,8 +113,8 @@ class Supervisor:
         """End every worker at once."""
         self.stopping = True
         for name, worker in self._workers.items():
-            closing = self._progress[name].entered == "close"
-            worker.kill("did not stop in time" + (": close() does not return" if closing else ""))
+            closing = ": close() does not return" if self._progress[name].entered == "close" else ""
+            worker.kill("did not stop in time" + (closing if worker.bye is None else f": {describe_staying(worker)}"))
 
     def tell(self, name: str, order: Mapping[str, Any]) -> bool:
         """Send an order to the worker of an engine; False where there is none."""
@@ -218,7 +218,8 @@ class Supervisor:
             worker.close()
             self._workers.pop(name, None)
             self._is_ready(name)
-        return self._report_end(engine, worker, status)
+        self._report_end(engine, worker, status)
+        return worker.bye is not None or is_in_order(worker, status, stopping=self.stopping)
 
     async def _begin(self, engine: EnginePlan, worker: Worker) -> None:
         """Wait until the worker, and the others, stand ready; then let it go."""
@@ -255,10 +256,15 @@ class Supervisor:
             self._notice_standstill()
             silent_s = time.monotonic() - progress.heard_s
             stuck_s = time.monotonic() - progress.operated_s
-            if silent_s > hang_s + self.plan.config.run.sample_every_s:
+            self._tell_of_strays(engine, worker, all_of_it=False)
+            if worker.bye is not None:
+                if silent_s > hang_s:
+                    why = f"did not exit within {hang_s:g}s after its work was done: {describe_staying(worker)}"
+                    await self._end_hanging(worker, why)
+            elif silent_s > hang_s + self.plan.config.run.sample_every_s:
                 why = describe_silence(worker, progress.entered)
                 await self._end_hanging(worker, f"no sign of life for {silent_s:.0f}s: {why}")
-            elif stuck_s > overdue_s + self.plan.config.run.sample_every_s and not worker.said_bye:
+            elif stuck_s > overdue_s + self.plan.config.run.sample_every_s:
                 await self._end_hanging(worker, f"no operation completed for {stuck_s:.0f}s")
 
     def _notice_standstill(self) -> None:
@@ -277,26 +283,29 @@ class Supervisor:
         await asyncio.sleep(LAST_WORDS_S)
         worker.kill(why)
 
-    def _report_end(self, engine: EnginePlan, worker: Worker, status: int) -> bool:
-        """Say how a life ended; True where it was in order."""
+    def _report_end(self, engine: EnginePlan, worker: Worker, status: int) -> None:
+        """Say how a life ended, and what was wrong with it."""
         name, segment = engine.config.name, worker.spec.segment
         caused = {} if worker.fault is None else {"fault": worker.fault}
-        if worker.garbled:
-            self._incident(engine, segment, "garbled", f"{worker.garbled} lines were not records")
+        self._tell_of_strays(engine, worker, all_of_it=True)
         if left := worker.children_left:
             names = ", ".join(left[:10])
             detail = f"{name}: still ran when its worker had ended, killed: {names}"
             self._incident(engine, segment, "children_left", detail, count=len(left), **caused)
-        if worker.said_bye or (self.stopping and worker.killed_for is None):
-            return True
+        if is_in_order(worker, status, stopping=self.stopping):
+            return
         what, how, more = describe_end(worker, status, self._kills.pop(name, None))
-        if worker.fault is not None:
+        if worker.fault is not None and worker.bye is None:
             self._faults[name] = (worker.fault, self._pauses.pop(name, 0.0))
         self._incident(
             engine, segment, what, f"{name}: {how}",
             pid=worker.process.pid, status=status, stderr=list(worker.output.lines), **caused, **more,
         )  # fmt: skip
-        return False
+
+    def _tell_of_strays(self, engine: EnginePlan, worker: Worker, *, all_of_it: bool) -> None:
+        """Tell what came through a worker's pipe that was not its."""
+        for what, sentence, count in worker.intake.news(all_of_it=all_of_it):
+            self._incident(engine, worker.spec.segment, what, f"{engine.config.name}: {sentence}", count=count)
 
     async def _sample_outside(self) -> None:
         """Read every worker from outside on one grid, and the daemon itself; proportional sizes with the snapshots."""

@@ -17,10 +17,10 @@ from typing import Any
 import psutil
 
 from soakd import guardian
-from soakd.bounds import LONGEST_LINE_BYTES
+from soakd.intake import Intake
 from soakd.lastwords import Output
 from soakd.model import WorkerSpec
-from soakd.records import Record, decode
+from soakd.records import Record
 
 PIPE_BYTES = 1 << 20
 READ_BYTES = 1 << 16
@@ -37,8 +37,9 @@ class Worker:
         self.output = Output()
         self.hello: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
         self.start_failure: str | None = None
-        self.said_bye = False
-        self.garbled = 0
+        self.bye: Mapping[str, Any] | None = None
+        """What it said at its end; None where it has not."""
+        self.intake = Intake(spec.engine, spec.segment, self._take)
         self.killed_for: str | None = None
         """Why the daemon killed it, where it did."""
         self.fault: str | None = None
@@ -46,7 +47,6 @@ class Worker:
         self.children_left: list[str] = []
         """The names of the processes that it left behind at its end; they have been killed."""
         self._on_record = on_record
-        self._buffer = b""
         self._records_fd = -1
         self._control_fd = -1
 
@@ -76,8 +76,9 @@ class Worker:
             for end in (records_end, control_end, output_end):
                 os.close(end)
         self.outside = psutil.Process(self.process.pid)
+        self.intake.pid = self.process.pid
         self._begin_reading()
-        self.order({"spec": self.spec.to_json()})
+        self.order({"spec": self.spec.to_json(), "key": self.intake.key})
 
     @property
     def has_exited(self) -> asyncio.Event:
@@ -97,6 +98,7 @@ class Worker:
         await self.process.has_exited.wait()
         await self.output.ended()
         self._read_records()
+        self.intake.end()
         self.children_left = list(self.process.left)
         return await self.process.gone()
 
@@ -127,7 +129,7 @@ class Worker:
         asyncio.get_running_loop().add_reader(self._records_fd, self._read_records)
 
     def _read_records(self) -> None:
-        """Take whole lines out of the pipe; a wakeful reader takes at most a pipe's worth at once."""
+        """Read what the pipe holds; a wakeful reader takes at most a pipe's worth at once."""
         if self._records_fd < 0:
             return
         try:
@@ -136,26 +138,21 @@ class Worker:
                 if not data:
                     asyncio.get_running_loop().remove_reader(self._records_fd)
                     break
-                self._buffer += data
+                self.intake.feed(data)
         except BlockingIOError:
             pass
-        *lines, self._buffer = self._buffer.split(b"\n")
-        if len(self._buffer) > LONGEST_LINE_BYTES:
-            self._buffer = b""
-            self.garbled += 1
-        for line in lines:
-            self._take(line)
+        if (stranger := self.intake.stranger) is not None and not self.hello.done() and self.start_failure is None:
+            self.start_failure = (
+                f"its hello comes from pid {stranger}, and soakd has started pid {self.process.pid}: "
+                "an interpreter that is a script must `exec` the real one"
+            )
+            self.kill(self.start_failure)
 
-    def _take(self, line: bytes) -> None:
-        try:
-            record = decode(line)
-        except ValueError:
-            self.garbled += 1
-            return
+    def _take(self, record: Record) -> None:
         if record.kind == "hello" and not self.hello.done():
             self.hello.set_result(record.body)
         elif record.kind == "bye":
-            self.said_bye = True
+            self.bye = record.body
         elif record.kind == "incident" and record.body.get("what") == "start_failed":
             self.start_failure = str(record.body.get("detail"))
         self._on_record(record)

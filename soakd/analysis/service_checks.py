@@ -10,6 +10,7 @@ from soakd.analysis.check import Check, below, round_number
 from soakd.analysis.filling import judge_beside_cache
 from soakd.analysis.interruptions import served
 from soakd.analysis.latency import LatencyWindow, merge
+from soakd.analysis.readings import count_of
 from soakd.analysis.rundata import ENDINGS, EngineData, Series
 from soakd.analysis.series import MIN_SAMPLES, FloatArray
 from soakd.analysis.sites import left_by_tools
@@ -251,10 +252,12 @@ def _crashes(data: EngineData) -> Check:
     gave_up = any(i.body.get("what") == "gave_up" for i in data.incidents)
     limit = data.plan.config.limits.restarts
     unclosed = [i for i in data.incidents if i.body.get("what") == "close_failed"]
-    failed = gave_up or len(ends) > limit or bool(unclosed)
-    reason = "; ".join(dict.fromkeys(str(i.body.get("detail")) for i in [*ends[:3], *unclosed[:1]]))
+    returned = [i for i in data.incidents if i.body.get("what") == "child_returned"]
+    count = len(ends) + sum(count_of(i.body, "count", 1) for i in returned)
+    failed = gave_up or len(ends) > limit or bool(unclosed or returned)
+    reason = "; ".join(dict.fromkeys(str(i.body.get("detail")) for i in [*ends[:3], *unclosed[:1], *returned[:1]]))
     return Check(
-        id="stability.crashes", verdict="FAIL" if failed else "PASS", estimate=float(len(ends)), limit=float(limit),
+        id="stability.crashes", verdict="FAIL" if failed else "PASS", estimate=float(count), limit=float(limit),
         unit="count", reason=reason,
     )  # fmt: skip
 

@@ -45,6 +45,10 @@ class Driver:
         """Seconds in which the driver stood still for housekeeping: the observer's doing, not the engine's."""
         return self._observer_stall_ns / NS
 
+    def hasten(self) -> None:
+        """Let housekeeping be called as soon as the operations of this wake-up are done."""
+        self._house_due_ns = 0
+
     def _keep_house(self, housekeeping: Housekeeping, now_ns: int) -> bool:
         """Call housekeeping if it is due; False where it asks to stop."""
         if now_ns < self._house_due_ns:

@@ -109,7 +109,10 @@ class ForkedChild:
             begun_ns = time.thread_time_ns()  # what a busy host takes meanwhile is not the cost of forking
             pid = os.fork()
             if pid == 0:
-                be_the_child(write_end, parent_pid)
+                try:
+                    be_the_child(write_end, parent_pid)
+                finally:
+                    os._exit(1)  # should even its first line have failed: there is one worker
             child = cls(pid, pipe, (time.thread_time_ns() - begun_ns) / 1e9, timeout_s)
         finally:
             if collects:

@@ -6,11 +6,12 @@ import os
 import signal
 import sys
 import traceback
+from functools import partial
 
 from soakd.errors import EngineError
 from soakd.model import WorkerSpec
 from soakd.worker.life import live
-from soakd.worker.pipes import ControlClosed, ControlPipe, RecordPipe
+from soakd.worker.pipes import ControlClosed, ControlPipe, RecordPipe, let_go
 
 PR_SET_PDEATHSIG = 1
 
@@ -24,10 +25,19 @@ def main() -> int:
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        spec = WorkerSpec.from_json(control.wait()["spec"])
+        order = control.wait()
     except ControlClosed:
         return 0
-    records = RecordPipe(int(sys.argv[2]), spec.engine, spec.segment)
+    spec = WorkerSpec.from_json(order["spec"])
+    records = RecordPipe(int(sys.argv[2]), spec.engine, spec.segment, order["key"])
+    os.register_at_fork(after_in_child=partial(let_go, control, records))
+    try:
+        return _live(spec, control, records)
+    finally:
+        records.copies.end_here()  # no copy runs what the engine has left for the interpreter's end
+
+
+def _live(spec: WorkerSpec, control: ControlPipe, records: RecordPipe) -> int:
     try:
         return live(spec, control, records)
     except ControlClosed:

@@ -3,6 +3,7 @@
 The driver calls it when it is due: there is no second thread in the judged process.
 """
 
+from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -39,6 +40,8 @@ class Housekeeping:
     def __init__(self, spec: WorkerSpec, control: ControlPipe, records: RecordPipe, lanes: Lanes) -> None:
         self.phase: Phase | None = None
         self.driver: SyncDriver | AsyncDriver | None = None
+        self.loop: AbstractEventLoop | None = None
+        """Where operations are awaited."""
         self._spec = spec
         self._control = control
         self._records = records
@@ -98,12 +101,22 @@ class Housekeeping:
         self._reload_policy = None
 
     def close(self) -> None:
-        """End a look and a child that are still alive."""
+        """End a look and a child that are still alive; tell of copies of the worker for the last time."""
+        self._records.copies.end_here()
         self._deep.leave("the worker ended")
         self._probes.close()
+        self._tell_of_copies(all_of_it=True)
+
+    def expect_copy(self) -> None:
+        """Be called in a child that was just forked, as soon as it comes back from the engine: it ends then."""
+        if self.driver is not None:
+            self.driver.hasten()
+        if self.loop is not None:
+            self.loop.call_soon(self._records.copies.end_here)
 
     def __call__(self, now_ns: int) -> int | None:
         """Do what is due; return when to be called again (CLOCK_MONOTONIC nanoseconds), or None to stop."""
+        self._records.copies.end_here()
         mono_s = now_ns / NS
         if mono_s >= self._control_due_s:
             self._control_due_s = mono_s + (CONTROL_EVERY_S if self._fault is None else LOOK_EVERY_S)
@@ -186,7 +199,13 @@ class Housekeeping:
             if self._findings <= MOST_FINDINGS:
                 self._records.send("incident", finding)
 
+    def _tell_of_copies(self, *, all_of_it: bool = False) -> None:
+        """Tell of forked children that came back."""
+        if (came_back := self._records.copies.news(all_of_it=all_of_it)) is not None:
+            self._records.send("incident", came_back)
+
     def _sample(self, mono_s: float) -> None:
+        self._tell_of_copies()
         self._send_findings()
         body: dict[str, Any] = self._without_the_dull(self._probes.sample(mono_s))
         body.update(self._running_totals())

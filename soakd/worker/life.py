@@ -7,9 +7,11 @@ import asyncio
 import contextlib
 import gc
 import inspect
+import itertools
 import os
 import platform
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +23,9 @@ from soakd.model import LOADED_PHASES, Phase, WorkerSpec
 from soakd.worker.errors_seen import ErrorsSeen
 from soakd.worker.housekeeping import NS, Housekeeping
 from soakd.worker.pipes import ControlPipe, RecordPipe, now
+
+MOST_THREADS_NAMED = 5
+MOST_NAME_CHARACTERS = 60
 
 
 class Stopped(Exception):
@@ -38,6 +43,7 @@ def live(spec: WorkerSpec, control: ControlPipe, records: RecordPipe) -> int:
     tape = build_tape(spec, getattr(engine, "inputs", None))
     lanes = Lanes(new_recorder(), new_recorder())
     keeping = Housekeeping(spec, control, records, lanes)
+    os.register_at_fork(after_in_child=keeping.expect_copy)
     life = Life(spec, engine, tape, lanes, keeping, records, control)
     del engine
     try:
@@ -49,9 +55,21 @@ def live(spec: WorkerSpec, control: ControlPipe, records: RecordPipe) -> int:
         pass
     finally:
         keeping.close()
-    records.send("bye", {"stopped": keeping.stopping, "records_dropped": records.dropped})
+    records.send("bye", {"stopped": keeping.stopping, **_lost(records), "threads": _threads_left()})
     records.drain(5.0)
     return 0
+
+
+def _lost(records: RecordPipe) -> dict[str, Any]:
+    """Return how many records never left, and how many of them were no readings."""
+    return {"records_dropped": records.dropped, "events_dropped": records.events_dropped}
+
+
+def _threads_left() -> list[str]:
+    """Return the names of threads for which the interpreter will wait at its end."""
+    mine = threading.main_thread()
+    left = (thread for thread in threading.enumerate() if thread is not mine and not thread.daemon)
+    return [str(thread.name)[:MOST_NAME_CHARACTERS] for thread in itertools.islice(left, MOST_THREADS_NAMED)]
 
 
 class Life:
@@ -78,7 +96,7 @@ class Life:
         with _starting():
             _finished(self._engine.start())
         for phase in self._phases():
-            driver = SyncDriver(self._operation(phase), self._tape, self._lanes, self._errors)
+            driver = SyncDriver(self._operation(phase), self._tape, self._lanes, self._note_error)
             self._keeping.enter(phase, driver)
             until_ns = self._ns(phase.end_s)
             if phase.name in LOADED_PHASES:
@@ -95,11 +113,20 @@ class Life:
             try_once(self._engine, self._tape, self._records)
 
     async def run_async(self) -> None:
-        """Live on the event loop."""
+        """Live on the event loop; a copy of the worker must not tear it down, for it shares the loop's files."""
+        self._keeping.loop = asyncio.get_running_loop()
+        try:
+            await self._run_async()
+        finally:
+            self._records.copies.end_here()
+
+    async def _run_async(self) -> None:
         with _starting():
             await _awaited(self._engine.start())
         for phase in self._phases():
-            driver = AsyncDriver(self._operation(phase), self._tape, self._lanes, self._errors, self._spec.in_flight)
+            operation, in_flight = self._operation(phase), self._spec.in_flight
+            driver = AsyncDriver(operation, self._tape, self._lanes, self._note_error, in_flight)
+            del operation
             self._keeping.enter(phase, driver)
             until_ns = self._ns(phase.end_s)
             if phase.name in LOADED_PHASES:
@@ -152,6 +179,10 @@ class Life:
 
     def _operation(self, phase: Phase) -> Any:
         return self._engine.operation if phase.name in LOADED_PHASES else None
+
+    def _note_error(self, error: Exception) -> None:
+        self._records.copies.end_here(error)  # it may be a forked child that raised
+        self._errors(error)
 
     def _arrivals(self, phase: Phase) -> Arrivals:
         return Arrivals(self._spec.rate_per_s, self._spec.profile, self._ns(phase.start_s), self._ns(phase.end_s))

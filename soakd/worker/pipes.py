@@ -1,14 +1,22 @@
-"""The worker's two pipes: records out, never blocking the load; control in, whose end is the worker's end."""
+"""The worker's two pipes: records out, never blocking the load; control in, whose end is the worker's end.
 
+They belong to this one process: what it executes does not inherit them, a child that it forks lets go of them, and a
+child that would write to one ends.
+"""
+
+import contextlib
 import json
 import os
 import select
 import time
 from typing import Any
 
-from soakd.records import Kind, Record, Stamp, encode
+from soakd.records import READINGS, Kind, Record, Stamp, encode, sealed
+from soakd.worker.copies import Copies
 
 MAX_PENDING_BYTES = 1 << 16
+MAX_PENDING_EVENT_BYTES = 1 << 18
+"""What happened has room where readings are dropped already: of them more come."""
 
 
 def now() -> Stamp:
@@ -17,28 +25,45 @@ def now() -> Stamp:
 
 
 class RecordPipe:
-    """Writes records without ever waiting: what a full pipe does not take is dropped and counted."""
+    """Writes records without ever waiting: what a full pipe does not take is dropped and counted.
 
-    def __init__(self, fd: int, engine: str, segment: int) -> None:
+    Args:
+        fd: the pipe's end.
+        engine, segment: whose records they are.
+        key: what each line begins with, so that the daemon knows it from what others write; nothing where "".
+    """
+
+    def __init__(self, fd: int, engine: str, segment: int, key: str = "") -> None:
+        _keep_for_itself(fd)
         os.set_blocking(fd, False)
         self.fd = fd
+        self.copies = Copies()
         self.dropped = 0
+        """Records that were lost here."""
+        self.events_dropped = 0
+        """Those of them that were no readings."""
         self._engine = engine
         self._segment = segment
+        self._key = key
         self._pending = b""
 
     def send(self, kind: Kind, body: dict[str, Any]) -> None:
-        """Send one record stamped with the present moment."""
-        line = encode(Record(kind=kind, engine=self._engine, segment=self._segment, at=now(), body=body))
+        """Send one record stamped with the present moment. A copy of the worker ends here."""
+        self.copies.end_here()
+        record = Record(kind=kind, engine=self._engine, segment=self._segment, at=now(), body=body)
+        line = sealed(encode(record), self._key)
         self._flush()
-        if self._pending and len(self._pending) + len(line) > MAX_PENDING_BYTES:
+        room = MAX_PENDING_BYTES if kind in READINGS else MAX_PENDING_EVENT_BYTES
+        if self._pending and len(self._pending) + len(line) > room:
             self.dropped += 1
+            self.events_dropped += kind not in READINGS
             return
         self._pending += line
         self._flush()
 
     def drain(self, timeout_s: float) -> None:
         """Wait for the reader to take what is pending; for the end of a life, when no load can be stalled."""
+        self.copies.end_here()
         until_s = time.monotonic() + timeout_s
         while self._pending and (left_s := until_s - time.monotonic()) > 0:
             select.select([], [self.fd], [], left_s)
@@ -61,6 +86,7 @@ class ControlPipe:
     """Reads the daemon's orders: one JSON object a line."""
 
     def __init__(self, fd: int) -> None:
+        _keep_for_itself(fd)
         self.fd = fd
         self._buffer = b""
 
@@ -97,3 +123,15 @@ class ControlPipe:
         self._buffer = rest
         order: dict[str, Any] = json.loads(line)
         return order
+
+
+def _keep_for_itself(fd: int) -> None:
+    """Let no program that the engine executes inherit a pipe."""
+    os.set_inheritable(fd, False)
+
+
+def let_go(*pipes: ControlPipe | RecordPipe) -> None:
+    """Close the pipes in a child that was just forked: they are its parent's alone."""
+    for pipe in pipes:
+        with contextlib.suppress(OSError):
+            os.close(pipe.fd)

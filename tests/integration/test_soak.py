@@ -339,18 +339,37 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-def test_an_incident_names_the_exit_or_the_phase_that_does_not_return(soak: Callable[..., Soak]) -> None:
+def test_an_incident_names_how_a_process_ended_before_its_time_and_after_its_work_was_done(
+    soak: Callable[..., Soak],
+) -> None:
+    late = ("segfault", "exit", "hang", "thread")
     result = soak(
         config_text(
             ("leaves", "misbehaving:leaves_in_an_operation", "{}"),
             ("never-closes", "misbehaving:never_closes", "{}"),
-            restarts=0,
+            ("leaks", "forking:child_raises_beside_a_leak", "{}"),
+            *((how, "forking:ends_badly", f'{{ how = "{how}" }}') for how in late),
+            restarts=0, rate=200, every="300ms",
         )
-    )
+    )  # fmt: skip
     assert (
         "exited with status 7 before its time: SystemExit: 7" in result.check("leaves", "stability.crashes")["reason"]
     )
     assert result.check("never-closes", "stability.crashes")["reason"].endswith("s: close() does not return")
+    for how, what, words in (
+        ("segfault", "crash", "killed by SIGSEGV after its work was done, while the interpreter shut down"),
+        ("exit", "exit", "exited with status 7 after its work was done, while the interpreter shut down"),
+        ("hang", "hang", "did not exit within 2s after its work was done: an atexit handler or a finalizer"),
+        ("thread", "hang", "after its work was done: a thread that the engine left running (flusher)"),
+    ):
+        crashes = result.check(how, "stability.crashes")
+        assert (crashes["verdict"], crashes["estimate"]) == ("FAIL", 1.0)
+        assert words in crashes["reason"]
+        assert result.incidents(how) == [what]
+        assert [life["ended_by"] for life in result.engine(how)["segments"]] == [what]
+        assert result.check(how, "evidence.process")["verdict"] == "PASS"
+    assert "came back into soakd's code" in result.check("leaks", "stability.crashes")["reason"]
+    assert result.check("leaks", "growth.reachable_bytes")["verdict"] == "FAIL"
 
 
 def test_a_text_that_utf8_cannot_carry_harms_no_file(soak: Callable[..., Soak]) -> None:

@@ -132,3 +132,23 @@ def test_a_standstill_of_soakd_itself_is_no_slowness_of_an_engine() -> None:
     blamed, spared = verdict_of(plan, kept), verdict_of(plan, [*kept, incident])
     assert check(blamed, "mine", "rate.achieved")["verdict"] == "FAIL"
     assert check(spared, "mine", "rate.achieved")["verdict"] == "PASS"
+
+
+@pytest.mark.parametrize("what", ["crash", "exit", "hang"])
+def test_an_end_after_bye_that_was_not_in_order_fails_and_is_how_the_life_ended(what: str) -> None:
+    body = {"what": what, "detail": "mine: killed by SIGSEGV after its work was done"}
+    late = Record(kind="incident", engine="mine", segment=0, at=stamp(PLAIN.duration_s + 1.0), body=body)
+    verdict = verdict_of(PLAIN, [*made_up(PLAIN), late])
+    crashes = check(verdict, "mine", "stability.crashes")
+    assert (crashes["verdict"], crashes["estimate"], crashes["reason"]) == ("FAIL", 1.0, body["detail"])
+    mine = next(engine for engine in verdict["engines"] if engine["name"] == "mine")
+    assert [life["ended_by"] for life in mine["segments"]] == [what]
+    assert check(verdict, "mine", "evidence.process")["verdict"] == "PASS"
+
+
+def test_forked_children_that_came_back_fail_and_are_counted() -> None:
+    body = {"what": "child_returned", "detail": "a child process came back", "count": 3}
+    incident = Record(kind="incident", engine="mine", segment=0, at=stamp(30.0), body=body)
+    crashes = check(verdict_of(PLAIN, [*made_up(PLAIN), incident]), "mine", "stability.crashes")
+    assert (crashes["verdict"], crashes["estimate"]) == ("FAIL", 3.0)
+    assert "a child process came back" in crashes["reason"]
