@@ -58,15 +58,21 @@ class Copies:
         try:
             if isinstance(error, SystemExit):
                 os._exit(error.code if isinstance(error.code, int) else int(error.code is not None))
-            self._leave_word("the operation returned in it")
-            if error is not None:
-                self._leave_word(one_line(error), again=True)
+            self._leave_word(_reason(error).encode("utf-8", "backslashreplace")[:LONGEST_REASON_BYTES])
         finally:
             os._exit(STATUS)
 
-    def _leave_word(self, reason: str, *, again: bool = False) -> None:
-        """Count this copy, once, and say what brought it here."""
-        text = reason.encode("utf-8", "backslashreplace")[:LONGEST_REASON_BYTES]
-        count = _WORD.unpack_from(self._page)[0] + (not again)
-        self._page[_WORD.size : _WORD.size + len(text)] = text
-        _WORD.pack_into(self._page, 0, count, os.getpid(), len(text))
+    def _leave_word(self, reason: bytes) -> None:
+        """Say what brought this copy here, and then count it: the worker may read at any moment."""
+        self._page[_WORD.size : _WORD.size + len(reason)] = reason
+        count = _WORD.unpack_from(self._page)[0] + 1
+        _WORD.pack_into(self._page, 0, count, os.getpid(), len(reason))
+
+
+def _reason(error: BaseException | None) -> str:
+    if error is None:
+        return "the operation returned in it"
+    try:
+        return one_line(error)
+    except Exception:  # noqa: BLE001 - of an exception that cannot even be formatted its type is known
+        return type(error).__name__
