@@ -7,7 +7,7 @@ import hashlib
 import os
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,7 +137,7 @@ class Daemon:
             self._journal_id = self.run.journal_id()
             if self._goes_on(journal):
                 await self._supervise(journal)
-            journal.put(self._last_record(journal))
+            journal.put(self._last_record(journal.lost))
         finally:
             recalling.cancel()
             await journal.ended()
@@ -377,15 +377,14 @@ class Daemon:
         rundir.write_atomically(self.run.path / rundir.ENVIRONMENT, rundir.to_json(self._environment))
         verdictfile.write(self.run, first_verdict(self.run.run_id))
 
-    def _last_record(self, journal: Journal) -> Record:
+    def _last_record(self, lost: Mapping[str, int]) -> Record:
         """Seal the run, or say why it is left."""
-        body: dict[str, Any] = {"name": "left", "reason": self._left}
+        body: dict[str, Any] = {"name": "left", "reason": self._left, **lost}
         if self._left is None:
             ended_for = self._supervisor.ended_for if self._supervisor else self._ended_for
             reason = "failed" if self._failure else "interrupted" if self._signal or self._told_to_stop else ended_for
             name = self._signal.name if self._signal else None
-            body = {"name": "end", "reason": reason or "completed", "signal": name}
-        body |= {"records_dropped": journal.dropped, "events_dropped": journal.events_dropped}
+            body = {"name": "end", "reason": reason or "completed", "signal": name, **lost}
         return Record(kind="phase", engine="", segment=self._life, at=now(), body=body)
 
 

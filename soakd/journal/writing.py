@@ -78,6 +78,11 @@ class Journal:
         except queue.Full:
             self._drop(record)
 
+    @property
+    def lost(self) -> Mapping[str, int]:
+        """What was dropped so far, as the run's last record tells it."""
+        return {"records_dropped": self.dropped, "events_dropped": self.events_dropped}
+
     def written(self) -> tuple[int, int]:
         """Return how many records are committed, and how many were taken."""
         return self._committed, self._given
