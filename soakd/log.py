@@ -14,6 +14,7 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from soakd import journald
 from soakd.masking import is_secret_name, masked, tail
 from soakd.model import PhaseName, may_decide
+from soakd.plaintext import escaped_lines
 from soakd.records import Record
 from soakd.status import EngineStatus, RunStatus, ServerStatus, answer_so_far, printable
 from soakd.units import format_bytes, format_latency
@@ -237,7 +238,7 @@ def _safe(value: Any, key: str) -> Any:
     if isinstance(value, str):
         if is_secret_name(key):
             return masked({key: value})[key]
-        return tail(value, LONGEST_TRACEBACK) if key in TRACEBACKS else printable(value, LONGEST_TEXT)
+        return escaped_lines(tail(value, LONGEST_TRACEBACK)) if key in TRACEBACKS else printable(value, LONGEST_TEXT)
     if isinstance(value, Mapping):
         return {printable(name): _safe(item, str(name)) for name, item in value.items()}
     if isinstance(value, list | tuple) and key != "exc_info":

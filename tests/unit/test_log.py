@@ -254,6 +254,16 @@ def test_an_exception_is_logged_without_local_variables(capsys: pytest.CaptureFi
         assert "hunter2" not in text
 
 
+def test_an_exception_that_quotes_control_characters_is_logged_as_text(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info", "console")
+    try:
+        raise ValueError("\x1b[2J\x9b31m\u202e")
+    except ValueError:
+        structlog.get_logger("soakd").exception("failed")
+    assert r"ValueError: \x1b[2J\x9b31m\u202e" in (text := capsys.readouterr().err)
+    assert all(line.isprintable() for line in text.split("\n"))
+
+
 def test_what_libraries_log_becomes_an_event(capsys: pytest.CaptureFixture[str]) -> None:
     configure("info", "json")
     logging.getLogger("asyncio").error("Task exception was never retrieved\nmore")
