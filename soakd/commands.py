@@ -15,6 +15,7 @@ from soakd import journal, journald, keeping, preflight, processes, report, resu
 from soakd.changes import changed_keys
 from soakd.errors import ConfigError, JournalError, PreflightError
 from soakd.masking import mask
+from soakd.notifyplan import kept_text
 from soakd.plaintext import escaped, escaped_json
 from soakd.plan import Plan
 from soakd.preflight import trial
@@ -127,7 +128,8 @@ def _changed_keys(plan: Plan, options: argparse.Namespace) -> tuple[str, ...]:
         return ("it cannot be read",)
     given, kept = (tuple(mask(override) for override in each) for each in (options.set, plan.config.overrides))
     overrides = ("--set",) if given != kept else ()
-    return (*changed_keys(mask(plan.config.text), mask(text)), *overrides)
+    before, after = (kept_text(each, plan.config.notify) for each in (plan.config.text, text))
+    return (*changed_keys(before, after), *overrides)
 
 
 def _show_finished(found: RunDir) -> int:

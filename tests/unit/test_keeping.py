@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from soakd.changes import changed_keys
 from soakd.config import parse
 from soakd.errors import ConfigError, JournalError
 from soakd.keeping import forget, keep, restored
+from soakd.notifyplan import kept_text
 from soakd.plan import Plan, make_plan
 from soakd.planfile import plan_as_dict, plan_from_dict
 from soakd.rundir import SECRETS
@@ -52,6 +54,11 @@ def test_no_copy_of_a_configuration_has_a_secret_of_it() -> None:
 def test_the_copy_is_still_a_configuration_and_is_refused_as_one_to_run() -> None:
     with pytest.raises(ConfigError, match=r"engine\.options\.url: this is a copy"):
         parse(plan().config.text, source="soak.toml", folder=Path())
+
+
+def test_a_file_with_secrets_that_did_not_change_is_not_said_to_have_changed() -> None:
+    made = plan()
+    assert changed_keys(made.config.text, kept_text(TEXT, made.config.notify)) == ()
 
 
 def test_a_daemon_that_resumes_the_run_has_its_secrets_again(tmp_path: Path) -> None:
