@@ -46,7 +46,7 @@ SUMMARY = "verdict.md"
 REPORT = "report.html"
 WRITTEN = (
     JOURNAL, f"{JOURNAL}-wal", f"{JOURNAL}-shm", VERDICT, CONFIG, ENVIRONMENT, LOCK, SERVERS, ADDRESS, CAPTURES,
-    IMPORTS, TOKEN, NOTIFY, FLAMES, JUNIT, SUMMARY, REPORT,
+    IMPORTS, TOKEN, NOTIFY, SECRETS, FLAMES, JUNIT, SUMMARY, REPORT,
 )  # fmt: skip
 """Everything that soakd writes in a run's folder."""
 HALF_WRITTEN = tuple(

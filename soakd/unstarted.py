@@ -10,10 +10,11 @@ from soakd.ownfiles import is_empty_file
 from soakd.rundir import RunDir
 
 EARLY = frozenset({
-    rundir.LOCK, rundir.TOKEN, rundir.ADDRESS, rundir.CONFIG, rundir.NOTIFY, rundir.ENVIRONMENT, rundir.VERDICT,
-    rundir.SERVERS, rundir.IMPORTS, rundir.JOURNAL, f"{rundir.JOURNAL}-wal", f"{rundir.JOURNAL}-shm",
+    rundir.LOCK, rundir.TOKEN, rundir.ADDRESS, rundir.CONFIG, rundir.NOTIFY, rundir.SECRETS, rundir.ENVIRONMENT,
+    rundir.VERDICT, rundir.SERVERS, rundir.IMPORTS, rundir.JOURNAL, f"{rundir.JOURNAL}-wal", f"{rundir.JOURNAL}-shm",
 })  # fmt: skip
 """What soakd leaves in a folder before its run begins."""
+_BEGUN = re.compile(r"-[0-9]{8}T[0-9]{6}Z(?:-[0-9]{1,4}+)?")
 NEVER_STARTED = "never started: its soakd ended before there was anything to record"
 
 
@@ -38,7 +39,7 @@ def list_unstarted(runs: Path) -> list[RunDir]:
 
 def belongs_to(run: RunDir, name: str) -> bool:
     """Return whether a folder has the name that soakd gives to runs of this `run.name`."""
-    return re.fullmatch(rf"{re.escape(name)}-\d{{8}}T\d{{6}}Z(-\d+)?", run.run_id) is not None
+    return run.run_id.startswith(name) and _BEGUN.fullmatch(run.run_id[len(name) :]) is not None
 
 
 def clear(run: RunDir) -> None:

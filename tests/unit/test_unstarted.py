@@ -42,6 +42,7 @@ STAGES: dict[str, Stage] = {
     "with an address": lambda run: rundir.write_atomically(run.path / "address", "http://127.0.0.1:1/"),
     "with a file half written": lambda run: (run.path / ".soak.toml.abcd1234").write_text("[ru", encoding="utf-8"),
     "with a configuration": lambda run: (run.path / "soak.toml").write_text("", encoding="utf-8"),
+    "with secrets of engines": lambda run: (run.path / "secrets.json").write_text("{}", encoding="utf-8"),
     "with a verdict": lambda run: verdictfile.write(run, first_verdict(run.run_id)),
     "with an empty journal": lambda run: run.journal.touch(),
     "with half a schema": half_a_schema,
