@@ -6,9 +6,11 @@ import os
 import signal
 from collections import deque
 
-from soakd.masking import MARGIN, cut
+from soakd.masking import MARGIN, cut, is_in_key
 
 LINES, LINE_BYTES = 20, 500
+READ_LINES = 200
+"""Of what came at once: a private key has a hundred lines, and must be known by its first."""
 READ_BYTES = 1 << 16
 END_WITHIN_S = 0.5
 
@@ -20,6 +22,7 @@ class Output:
         self.lines: deque[str] = deque(maxlen=LINES)
         self._fd = -1
         self._rest = b""
+        self._in_key = False
         self._ended = asyncio.Event()
 
     @property
@@ -47,7 +50,7 @@ class Output:
             os.close(self._fd)
             self._fd = -1
             if self._rest:
-                self.lines.append(printable(self._rest))
+                self._keep([self._rest])
             self._ended.set()
 
     def _read(self) -> None:
@@ -58,9 +61,19 @@ class Output:
         *lines, rest = (self._rest + data).split(b"\n")
         # of a line that is drawn again and again the last state; of another one its begin, which says what it is about
         self._rest = (rest.rpartition(b"\r")[2] or rest)[: LINE_BYTES + MARGIN]
-        self.lines.extend(printable(line) for line in lines[-LINES:])
+        self._keep(lines[-READ_LINES:])
         if not data:
             self.close()
+
+    def _keep(self, lines: list[bytes]) -> None:
+        """Keep lines; of a private key, which lasts for many of them, the first and the last one."""
+        kept = []
+        for line in lines:
+            was_in_key = self._in_key
+            self._in_key = is_in_key(line[: LINE_BYTES + MARGIN].decode("utf-8", "replace"), before=was_in_key)
+            if not (was_in_key and self._in_key):
+                kept.append(line)
+        self.lines.extend(printable(line) for line in kept[-LINES:])
 
 
 def describe_status(status: int) -> str:

@@ -12,7 +12,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from soakd import journald
-from soakd.masking import is_secret_name, masked, tail
+from soakd.masking import BY_ENGINE, is_secret_name, masked, tail
 from soakd.model import PhaseName, may_decide
 from soakd.plaintext import escaped_lines
 from soakd.records import Record
@@ -240,7 +240,7 @@ def _safe(value: Any, key: str) -> Any:
             return masked({key: value})[key]
         return escaped_lines(tail(value, LONGEST_TRACEBACK)) if key in TRACEBACKS else printable(value, LONGEST_TEXT)
     if isinstance(value, Mapping):
-        return {printable(name): _safe(item, str(name)) for name, item in value.items()}
+        return {printable(name): _safe(item, "" if key == BY_ENGINE else str(name)) for name, item in value.items()}
     if isinstance(value, list | tuple) and key != "exc_info":
         return [_safe(item, key) for item in value]
     return value

@@ -9,14 +9,29 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from soakd.masking.forms import hide_forms
+from soakd.masking.forms import hide_forms, is_in_key
 from soakd.masking.names import SEVERAL, kind_of
 from soakd.masking.texts import HIDDEN, hide_named, is_harmless
 
-__all__ = ["HIDDEN", "MARGIN", "copied_secret", "cut", "is_secret_name", "mask", "masked", "tail"]
+__all__ = [
+    "BY_ENGINE",
+    "HIDDEN",
+    "MARGIN",
+    "copied_secret",
+    "cut",
+    "is_in_key",
+    "is_secret_name",
+    "mask",
+    "masked",
+    "tail",
+]
 
 MARGIN = 512
 """Characters beyond a cut that are read too: a password must not lose what it is known by, such as the @ after it."""
+
+
+BY_ENGINE = "engines"
+"""The key of a table whose names are those of engines, which may be called "jwt" or "session-token"."""
 
 
 def mask(text: str) -> str:
@@ -78,6 +93,11 @@ def _name(key: str) -> str:
 
 
 def _entry(key: Any, value: Any, numbers: bool) -> Any:
+    if key == BY_ENGINE and isinstance(value, Mapping):
+        return {
+            _key(name): masked(inner, numbers=numbers) if isinstance(inner, Mapping) else _entry(name, inner, numbers)
+            for name, inner in value.items()
+        }
     kind = kind_of(key) if isinstance(key, str) else None
     return masked(value, numbers=numbers) if kind is None else _hidden(value, kind, numbers)
 

@@ -19,9 +19,9 @@ _ENDS = (
 _PLURALS = ("passwords", "passphrases", "secrets", "tokens", "apikeys", "jwts")
 _HEADERS = ("authorization", "cookie", "cookies")
 _KEYS_OF = frozenset({
-    "access", "account", "admin", "aes", "api", "app", "application", "auth", "client", "crypto", "decryption",
-    "deploy", "encryption", "function", "hmac", "jwt", "license", "master", "root", "secret", "service", "session",
-    "shared", "signing", "storage", "subscription", "webhook",
+    "access", "account", "admin", "aes", "api", "app", "application", "auth", "client", "consumer", "crypto",
+    "decryption", "deploy", "encryption", "fernet", "function", "hmac", "jwt", "license", "master", "root", "secret",
+    "service", "session", "shared", "signing", "storage", "subscription", "webhook",
 })  # fmt: skip
 _KEYS_IN_FILES = frozenset({"gpg", "pgp", "private", "rsa", "ssh"})
 _PASSES_OF = frozenset({
@@ -29,8 +29,8 @@ _PASSES_OF = frozenset({
     "mysql", "pg", "postgres", "proxy", "rabbitmq", "redis", "root", "smtp", "ssh", "ssl", "sudo", "user",
 })  # fmt: skip
 _VAGUE = frozenset({
-    "again", "b64", "base64", "confirm", "confirmation", "current", "digest", "hash", "hex", "new", "old", "plain",
-    "raw", "repeat", "str", "string", "text", "value",
+    "again", "b64", "base", "base64", "confirm", "confirmation", "current", "digest", "hash", "hex", "new", "old",
+    "plain", "raw", "repeat", "str", "string", "text", "value",
 })  # fmt: skip
 """Ends of names that say how a secret is written, and not that it is none."""
 _OF_LANGUAGE = frozenset({
@@ -69,7 +69,7 @@ def _kind_of_pair(before: str, last: str, parts: list[str]) -> str | None:
     if last in ("key", "keys"):
         return VALUE if before in _KEYS_OF else FOLDER if before in _KEYS_IN_FILES else None
     if last == "pass":
-        return VALUE if before in _PASSES_OF else None
+        return VALUE if before in _PASSES_OF else None if before else SEVERAL
     if last == "id":
         return VALUE if before in ("secret", "session") else None
     if last in _IN_QUERIES:

@@ -21,6 +21,9 @@ _ELEMENT = re.compile(r"[ \t]{0,8}+>")
 _FLAG = re.compile(r"[\"']?+,?+[ \t]{1,8}+(?!-)")
 _SPELLED = re.compile(r"[ \t]{1,8}+(?='[^'\s]{1,256}+')")
 """PASSWORD 'x', as SQL has it."""
+_DIRECTIVES = ("requirepass", "masterauth")
+"""Names behind which the value stands after a blank, in Redis's configuration and commands."""
+_DIRECTIVE = re.compile(r"[ \t]{1,8}+(?=[^\s=:])")
 _OPENING = re.compile(r"[bBuUrRfF]{0,2}+(\\*+(?:\"\"\"|'''|[\"'`]))")
 _QUOTED = {
     '"': re.compile(r"(?:[^\"\\]++|\\.)*+", re.DOTALL),
@@ -29,10 +32,22 @@ _QUOTED = {
 }
 _SCHEME_OF_HEADER = re.compile(r"(?:bearer|basic|token|apikey|negotiate|key)[ \t]{1,8}+", re.IGNORECASE)
 _WORD_OF_HEADER = re.compile(r"[^\s\"'`,;]*+")
+_BEHIND_A_SCHEME = re.compile(r"[ \t]{1,8}+[^\s\"'`,;0-9]{0,200}+[0-9][^\s\"'`,;]*+")
+"""What stands behind a word that may be the name of a scheme: it has a digit, as a token has."""
 _LINE = re.compile(r"[^\r\n\"'`]*+")
 _WHOLE_LINE = re.compile(r"[^\r\n]*+")
 _PARAMETERS = re.compile(r"(?:digest|hawk|oauth|aws4|signature)[\w-]{0,40}+[ \t]", re.IGNORECASE)
 """Schemes of a header whose parameters may be in quotes."""
+_SENTENCE = re.compile(
+    r"(?:(?:exited with|ended|killed|stopped by|still ran|not heard of|a deep look|a thread|threads that|an? operation"
+    r"|no rate|no snapshot|new leak|close\(\)|reachable|live|native|anonymous|resident|soakd's|its|the) "
+    r"|[A-Za-z]{1,60}+(?:(?<=Error)|(?<=Warning)|(?<=Exception)):|[a-z_]{1,40}+ = \d"
+    r"|(?:growth|errors|latency|evidence|stability|rate|decisions|cascade|observer)\.[a-z_]{1,40}+(?:[ .:]|$)"
+    r"|\d[\d.,]{0,20}+ (?:[kMGT]?i?B\b|lines?|operations|samples|errors|times)"
+    r"|(?:PASS|FAIL|INCONCLUSIVE|INVALID|INCOMPLETE)(?![\w-]))"
+)
+"""What soakd says of an engine that is called "token", behind its name."""
+_OF_ENGINE = ('engine "', "engine '")
 _COOKIE = re.compile(r"[\w-]{1,64}+=")
 
 
@@ -68,9 +83,11 @@ def _under_name(text: str, hint: re.Match[str], at: int) -> Found:
     if (kind := kind_of(name.rstrip(".-"))) is None or (kind == QUERY and text[first - 1 : first] not in ("?", "&")):
         return last
     begin = _begin_of_value(text, first, last, name)
-    if begin is None or text[max(0, first - 11) : first].lower().rstrip().endswith("unexpected"):
+    before = text[max(0, first - 11) : first].lower()
+    if begin is None or before.rstrip().endswith("unexpected") or before.endswith(_OF_ENGINE):
         return last
-    return _value(text, begin, kind, name, spoken=text[begin - 1] in " \t")
+    spoken = text[begin - 1] in " \t"
+    return last if spoken and _SENTENCE.match(text, begin) else _value(text, begin, kind, name, spoken=spoken)
 
 
 def _begin_of_value(text: str, first: int, last: int, name: str) -> int | None:
@@ -84,6 +101,8 @@ def _begin_of_value(text: str, first: int, last: int, name: str) -> int | None:
     if before == "<" and (found := _ELEMENT.match(text, last)) is not None:
         return found.end()
     if name.startswith("--") and (found := _FLAG.match(text, last)) is not None:
+        return found.end()
+    if name.lower() in _DIRECTIVES and (found := _DIRECTIVE.match(text, last)) is not None:
         return found.end()
     if name.lower() == "password" and (found := _SPELLED.match(text, last)) is not None:
         return found.end()
@@ -131,7 +150,10 @@ def _header(text: str, begin: int) -> Found:
     matched = _extent_of_header(text, begin, named=scheme is not None, quoted=quote is not None).match(text, begin)
     end = begin if matched is None else matched.end()
     value = text[begin:end]
-    return end if not value.strip() or is_harmless(value, VALUE, spoken=True) else (begin, end, HIDDEN)
+    if not value.strip() or is_harmless(value, VALUE, spoken=True):
+        return end
+    further = _BEHIND_A_SCHEME.match(text, end)
+    return begin, end if further is None else further.end(), HIDDEN
 
 
 def _extent_of_header(text: str, begin: int, *, named: bool, quoted: bool) -> re.Pattern[str]:

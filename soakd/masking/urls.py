@@ -10,6 +10,8 @@ _USERS_ONLY = ("ssh", "git", "sftp", "rsync", "svn")
 """Schemes in which a user without a password is no secret."""
 _NO_PASSWORDS = ("", "x-oauth-basic")
 """Behind these the user is the token."""
+_OF_FILES = ("file", "sqlite", "unix")
+"""Schemes that a path follows where no host does."""
 _WEB = ("http", "https", "ws", "wss")
 
 
@@ -43,6 +45,8 @@ class Addresses:
         user, colon, port = first.partition(":")
         if "@" in first and (not colon or "@" in user):
             return first.rindex("@")
+        if first.startswith("[") or (not first and scheme.partition("+")[0] in _OF_FILES):
+            return None  # an address of IPv6, or a path
         is_place = bool(user) and (not colon or (port.isdigit() and scheme in _WEB))
         if is_place:
             return None

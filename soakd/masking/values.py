@@ -9,8 +9,11 @@ HIDDEN = "***"
 Found = int | tuple[int, int, str]
 """Where to read on; or a secret: its begin, its end, and what is shown in its place."""
 
-_WORD = re.compile(r"(?:[^\s\"'`<>\\]++|\\(?![\"'`])|[\"'`](?=\w))*+")
-_NEXT = re.compile(r"[,;&](?=\s|$|[\"'{(\[]|[\w.%-]{1,60}+[=:])")
+_WORD = re.compile(
+    r"(?:[^\s\"'`<>\\,;&]++|\\(?![\"'`])|[\"'`](?=\w)"
+    r"|[,;&](?![\"'{(\[]|[\w.%-]{1,60}+[=:])(?=[^\s\"'`<>\\]|\\(?![\"'`])|`(?=\w)))*+"
+)
+"""Up to a blank, a quote or a bracket, or to a comma before one of them or before the next name."""
 _CLOSING = ")]},;."
 _LIST = re.compile(r"\[(?:[^\]\"']++|\"(?:[^\"\\]++|\\.)*+\"?|'(?:[^'\\]++|\\.)*+'?)*+\]?")
 _PLACEHOLDER = re.compile(
@@ -66,8 +69,6 @@ def unquoted(text: str, begin: int) -> int:
     """Return where a value without quotes ends: at a blank, a bracket that closes, or before the next name."""
     matched = _WORD.match(text, begin)
     end = begin if matched is None else matched.end()
-    if (following := _NEXT.search(text, begin, end)) is not None:
-        end = following.start()
     while end > begin + 1 and text[end - 1] in _CLOSING:
         end -= 1
     return end

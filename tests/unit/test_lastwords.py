@@ -36,6 +36,15 @@ def test_lines_are_joined_again_and_the_last_needs_no_end() -> None:
     assert kept(b"one\ntw", b"o\r\nthr", b"ee") == ["one", "two", "three"]
 
 
+def test_of_a_private_key_no_line_is_kept_however_it_arrives() -> None:
+    body = b"Proc-Type: 4,ENCRYPTED\n\nhunter2\nhunter2==\n"
+    key = b"-----BEGIN RSA PRIVATE KEY-----\n" + body + b"-----END RSA PRIVATE KEY-----\n"
+    told = ["loading", "-----BEGIN RSA PRIVATE KEY-----***", "***-----END RSA PRIVATE KEY-----", "bad key"]
+    assert kept(b"loading\n" + key + b"bad key\n") == told
+    assert kept(b"loading\n", key[:70], key[70:], b"bad key\n") == told
+    assert kept(b"-----BEGIN CERTIFICATE-----\nabc\n") == ["-----BEGIN CERTIFICATE-----", "abc"]
+
+
 def test_only_the_last_lines_are_kept_and_each_is_cut_and_printable() -> None:
     lines = kept(b"".join(b"%d\n" % n for n in range(100)), b"\x1b[31m\xff" + b"x" * 10_000 + b"\n")
     assert len(lines) == lastwords.LINES
