@@ -29,13 +29,13 @@ def open_own(path: Path, mode: int = 0o640) -> int:
     return fd
 
 
-def open_to_read(path: Path) -> TextIO:
+def open_to_read(path: Path, errors: str = "strict") -> TextIO:
     """Open a text file that must not be a link.
 
     Raises:
         OSError: as for `open_own`.
     """
-    return open(_open(path, os.O_RDONLY), encoding="utf-8")
+    return open(_open(path, os.O_RDONLY), encoding="utf-8", errors=errors)
 
 
 def is_empty_file(path: Path) -> bool:

@@ -10,6 +10,7 @@ from soakd import journal, report, rundir
 from soakd.curves.reading import read_curves
 from soakd.flames import Flame, collect
 from soakd.masking import mask, masked
+from soakd.ownfiles import open_to_read
 from soakd.report.flamegraph import fragment
 from soakd.report.html.material import Material
 from soakd.report.html.page import page
@@ -62,6 +63,7 @@ def _version() -> str:
 
 def _config_text(path: Path) -> str | None:
     try:
-        return mask(path.read_text(encoding="utf-8", errors="replace"))
+        with open_to_read(path, errors="replace") as file:
+            return mask(file.read())
     except OSError:
         return None

@@ -15,6 +15,9 @@ CHECKSUM = "sha256"
 """The key of the checksum: of everything else in the file, as JSON with sorted keys, without blanks, in ASCII."""
 NOT_SEALED = "not sealed: it has no checksum of its own, as older versions of soakd wrote it"
 STATES = get_args(State)
+_LISTS = ("engines", "checks", "comparisons", "incidents", "faults", "exclusions", "waivers", "artifacts")
+_LISTS_OF_ENGINE = ("checks", "attribution", "looks", "servers")
+"""Keys under which tables stand, in a verdict and in one of its engines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,8 @@ def read(run: rundir.RunDir) -> VerdictFile:
         not isinstance(content, dict)
         or content.get("verdict") not in STATES
         or not isinstance(content.get("summary"), str)
+        or not _has_tables(content, _LISTS)
+        or not all(_has_tables(engine, _LISTS_OF_ENGINE) for engine in content.get("engines") or ())
     ):
         raise BrokenVerdictError(f"{path}: is no verdict: {anew}")
     if CHECKSUM in content and content[CHECKSUM] != checksum(content):
@@ -72,6 +77,12 @@ def checksum(content: Mapping[str, Any]) -> str:
     """Return the SHA-256 of a verdict, its checksum left out."""
     rest = {key: value for key, value in content.items() if key != CHECKSUM}
     return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
+
+
+def _has_tables(content: Mapping[str, Any], keys: Sequence[str]) -> bool:
+    """Return whether there is a list of tables, or nothing, under each key: a checksum says nothing of the shape."""
+    found = [content.get(key) or [] for key in keys]
+    return all(isinstance(tables, list) and all(isinstance(table, dict) for table in tables) for tables in found)
 
 
 def _text(path: Path) -> str:

@@ -172,6 +172,15 @@ def test_a_gap_in_the_samples_is_a_gap_in_the_curve() -> None:
     assert [(piece.t_s[0], piece.t_s[-1]) for piece in band.pieces] == [(0.0, 39.0), (60.0, 99.0)]
 
 
+def test_a_configuration_that_is_a_link_is_not_shown(tmp_path: Path) -> None:
+    run = recorded_run(tmp_path / "run", more=[], mine=Story())
+    (tmp_path / "elsewhere").write_text("of somebody else", encoding="utf-8")
+    (run.path / "soak.toml").unlink(missing_ok=True)
+    (run.path / "soak.toml").symlink_to(tmp_path / "elsewhere")
+    [html, *_] = reporting.write_report(run, verdict_of(run), output=None)
+    assert "of somebody else" not in html.read_text(encoding="utf-8")
+
+
 def test_what_was_not_recorded_is_said(tmp_path: Path) -> None:
     silent = Story(
         silent_from_s={"rss_bytes": 0.0, "rss_anon_bytes": 0.0, "cpu_s_total": 0.0, "fds": 0.0, "threads": 0.0}

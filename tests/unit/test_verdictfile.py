@@ -100,6 +100,21 @@ def test_the_checksum_is_what_the_schema_says_it_is(tmp_path: Path) -> None:
     assert written["sha256"] == hashlib.sha256(rest.encode()).hexdigest()
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"engines": 5}, {"engines": {"a": 1}}, {"engines": [None]}, {"checks": [5]}, {"incidents": "x"},
+        {"engines": [{"name": "a", "checks": 3}]}, {"engines": [{"name": "a", "attribution": ["x"]}]},
+    ],
+)  # fmt: skip
+def test_a_verdict_of_another_shape_is_damaged_even_where_its_checksum_fits(
+    failed: Path, wrong: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    verdictfile.write(RunDir(failed), VERDICT | wrong)
+    assert cli.main(["verdict", str(failed)]) == 4
+    assert "is no verdict: soakd judge" in capsys.readouterr().err
+
+
 def test_a_pipe_in_the_place_of_a_verdict_keeps_nobody_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "verdict.json")
     with pytest.raises(JournalError, match="is not a regular file"):
