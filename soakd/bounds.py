@@ -4,6 +4,7 @@ A worker cuts what its engine says before it sends it, and the daemon cuts every
 and how many of each. Texts that UTF-8 cannot carry are escaped.
 """
 
+import math
 from itertools import islice
 from typing import Any
 
@@ -28,6 +29,13 @@ def bounded(body: dict[str, Any]) -> dict[str, Any]:
     return cut
 
 
+def is_reading(value: Any) -> bool:
+    """Return whether a value is no number that JSON carries and a reading is not: 10**30, 1e999."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return not isinstance(value, int) or value.bit_length() <= LARGEST_BITS
+
+
 class _Room:
     """What of one record there is still room for."""
 
@@ -41,7 +49,7 @@ class _Room:
             return self._text(value, LONGEST_TEXT)
         if isinstance(value, dict | list | tuple):
             return self._inner(value, depth)
-        return None if isinstance(value, int) and value.bit_length() > LARGEST_BITS else value
+        return value if is_reading(value) else None
 
     def _inner(self, value: "dict[Any, Any] | list[Any] | tuple[Any, ...]", depth: int) -> Any:
         entries = islice(value, MOST_ENTRIES if depth else 0)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeGuard, get_args
 
-from soakd.bounds import LONGEST_LINE_BYTES, LONGEST_NAME, bounded
+from soakd.bounds import LONGEST_LINE_BYTES, LONGEST_NAME, bounded, is_reading
 
 VERSION = 1
 MOST_LATENCIES = 16
@@ -137,6 +137,7 @@ def _is_flat(body: Mapping[str, Any]) -> bool:
     return len(body) < MOST_LATENCIES and all(
         len(name) <= LONGEST_NAME
         and not isinstance(value, dict | list)
+        and is_reading(value)
         and (not isinstance(value, str) or value.isascii())
         for name, value in body.items()
     )

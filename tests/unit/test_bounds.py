@@ -27,6 +27,13 @@ def characters(value: Any) -> int:
     return sum(characters(entry) for entry in value) if isinstance(value, list) else 0
 
 
+@pytest.mark.parametrize("kind", ["sample", "latency", "incident"])
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "1" * 400])
+def test_a_number_that_no_reading_is_does_not_get_in(kind: Kind, number: str) -> None:
+    line = encode(Record(kind=kind, engine="cache", segment=0, at=AT, body={"a": 5, "b": "x"}))
+    assert decode(line.replace(b'"a":5', b'"a":' + number.encode())).body == {"a": None, "b": "x"}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_record_of_any_kind_has_more_text_than_it_may(kind: Kind) -> None:
     site = {"site": "c" * 9000, "frames": ["d" * 9000] * 20}
