@@ -66,7 +66,8 @@ def _without_keys(text: str) -> str:
     first, begin = _END.search(text), _BEGIN.search(text)
     if first is not None and (begin is None or first.start() < begin.start()):
         kept = text[: first.start()].rstrip(_OF_KEYS)
-        shown, at = [kept, HIDDEN], first.start()
+        if text[len(kept) : first.start()].strip():
+            shown, at = [kept, HIDDEN], first.start()
     while (begin := _BEGIN.search(text, at)) is not None:
         end = _END.search(text, begin.end())
         shown.append(f"{text[at : begin.end()]}{HIDDEN}")

@@ -142,13 +142,21 @@ def _quoted(text: str, opening: re.Match[str], kind: str) -> Found:
 
 def _header(text: str, begin: int) -> Found:
     """Hide what an Authorization or Cookie header says, but for the name of the scheme."""
+    if text[begin : begin + 1] == "[":
+        return without_items(text, begin, VALUE)
+    if text[begin : begin + 1] == "{":
+        return begin + 1
     quote = _OPENING.match(text, begin)
     begin = begin if quote is None else quote.end()
     scheme = _SCHEME_OF_HEADER.match(text, begin)
     if scheme is not None:
         begin = scheme.end()
-    matched = _extent_of_header(text, begin, named=scheme is not None, quoted=quote is not None).match(text, begin)
+    if quote is not None and scheme is None:
+        return _quoted(text, quote, VALUE)
+    matched = _extent_of_header(text, begin, named=scheme is not None).match(text, begin)
     end = begin if matched is None else matched.end()
+    while quote is None and end > begin + 1 and text[end - 1] in "}])":
+        end -= 1
     value = text[begin:end]
     if not value.strip() or is_harmless(value, VALUE, spoken=True):
         return end
@@ -156,10 +164,10 @@ def _header(text: str, begin: int) -> Found:
     return begin, end if further is None else further.end(), HIDDEN
 
 
-def _extent_of_header(text: str, begin: int, *, named: bool, quoted: bool) -> re.Pattern[str]:
+def _extent_of_header(text: str, begin: int, *, named: bool) -> re.Pattern[str]:
     """Return how far a header goes: a word behind a scheme's name, a line without quotes, or a whole line."""
     if named:
         return _WORD_OF_HEADER
-    if not quoted and _PARAMETERS.match(text, begin):
+    if _PARAMETERS.match(text, begin):
         return _WHOLE_LINE
-    return _LINE if quoted or _COOKIE.match(text, begin) else _WORD_OF_HEADER
+    return _LINE if _COOKIE.match(text, begin) else _WORD_OF_HEADER

@@ -39,7 +39,7 @@ def test_lines_are_joined_again_and_the_last_needs_no_end() -> None:
 def test_of_a_private_key_no_line_is_kept_however_it_arrives() -> None:
     body = b"Proc-Type: 4,ENCRYPTED\n\nhunter2\nhunter2==\n"
     key = b"-----BEGIN RSA PRIVATE KEY-----\n" + body + b"-----END RSA PRIVATE KEY-----\n"
-    told = ["loading", "-----BEGIN RSA PRIVATE KEY-----***", "***-----END RSA PRIVATE KEY-----", "bad key"]
+    told = ["loading", "-----BEGIN RSA PRIVATE KEY-----***", "-----END RSA PRIVATE KEY-----", "bad key"]
     assert kept(b"loading\n" + key + b"bad key\n") == told
     assert kept(b"loading\n", key[:70], key[70:], b"bad key\n") == told
     assert kept(b"-----BEGIN CERTIFICATE-----\nabc\n") == ["-----BEGIN CERTIFICATE-----", "abc"]

@@ -112,6 +112,8 @@ SECRETS = (
     "curl -u 'bob:hunter2' https://host/",
     "Authorization: GenieKey hunter2",
     "Authorization: hunter2 hunter2",
+    '{"Authorization": ["hunter2"], "Cookie": ["a=hunter2", "b"]}',
+    'cookie = "a=\\"x\\"; hunter2"',
 )
 """Each holds a secret with "hunter2" (or its base64) in it."""
 IN_BASE64 = "Ym9iOmh1bnRlcjI"
@@ -258,7 +260,9 @@ def test_a_cut_takes_no_secret_apart() -> None:
 def test_a_cut_inside_of_a_private_key_shows_none_of_it() -> None:
     key = "-----BEGIN PRIVATE KEY-----\n" + "hunter2hunter2hunter2hunter2hunter2\n" * 40 + "-----END PRIVATE KEY-----"
     assert "hunter2" not in cut("text " + key, 300)
-    assert "hunter2" not in tail(key + " bad", 300)
+    shown = tail(key + " bad", 300)
+    assert "hunter2" not in shown
+    assert mask(shown) == shown
     assert tail("one\ntwo " + key[-200:] + " bad", 900) == "one\ntwo ***-----END PRIVATE KEY----- bad"
 
 
@@ -315,3 +319,6 @@ def test_a_configuration_is_still_one_when_its_secrets_are_hidden() -> None:
     text = '[[engine]]\nurl = "redis://:p@h"\noptions = { password = "p", tokens = ["a", "b"], size = 3 }\n'
     assert tomllib.loads(mask(text))["engine"][0]["options"] == {"password": "***", "tokens": ["***"], "size": 3}
     assert json.loads(mask('{"password": "p", "n": [1, 2]}')) == {"password": "***", "n": [1, 2]}
+    headers = {"authorization": ["a", "b"], "cookie": 'a="b"', "headers": {"cookie": {"token": "t"}}}
+    hidden = {"authorization": ["***"], "cookie": "***", "headers": {"cookie": {"token": "***"}}}
+    assert json.loads(mask(json.dumps(headers))) == hidden
