@@ -4,6 +4,7 @@ Tests that share a fixture of their module run in one process; all others go whe
 """
 
 import asyncio
+import functools
 import gc
 import os
 import selectors
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.quiet import Reading, reason_to_skip
 
@@ -34,24 +36,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep together what shares a fixture, the longest first; where golden files are written, run only who has one."""
-    shared = {item.path for item in items if shares_a_fixture(item)}
-    for item in items:
-        if item.path in shared:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-    items.sort(key=lambda item: item.path not in shared)
+    """Begin with the files that share a fixture, the longest; where golden files are written, run only who has one."""
+    items.sort(key=lambda item: not shares_a_fixture(item.path))
     if config.getoption("--golden") == "write":
         others = [item for item in items if "golden" not in getattr(item, "fixturenames", ())]
         config.hook.pytest_deselected(items=others)
         items[:] = [item for item in items if item not in others]
 
 
-def shares_a_fixture(item: pytest.Item) -> bool:
-    """Return whether a test uses a fixture that lives as long as its module."""
-    definitions = getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {})
-    return any(found.scope == "module" for fixtures in definitions.values() for found in fixtures)
+@functools.cache
+def shares_a_fixture(file: Path) -> bool:
+    """Return whether the tests of a file share a fixture that lives as long as their module."""
+    return 'scope="module"' in file.read_text(encoding="utf-8")
+
+
+class SharedFixturesTogether(LoadScopeScheduling):  # type: ignore[misc] # xdist publishes no types for it
+    """Keep the tests that share a fixture of their module in one process; send every other one where there is room."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if shares_a_fixture(ROOT / file) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedFixturesTogether | None:
+    """Choose how tests are distributed: `--dist loadscope` means by shared fixtures here."""
+    return SharedFixturesTogether(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -35,10 +35,10 @@ class Stage:
     niceness: int = 0
 
 
-UNIT = Stage("unit", ("tests/unit", "tests/property", "-n", "2", "--dist", "loadgroup"), niceness=10)
+UNIT = Stage("unit", ("tests/unit", "tests/property", "-n", "2", "--dist", "loadfile"), niceness=10)
 INTEGRATION = Stage(
     "integration",
-    ("tests/integration", "-m", "not quiet and not long", "-n", str(SIDE_BY_SIDE), "--dist", "loadgroup",
+    ("tests/integration", "-m", "not quiet and not long", "-n", str(SIDE_BY_SIDE), "--dist", "loadscope",
      "--no-loadscope-reorder"),
 )  # fmt: skip
 QUIET = Stage("quiet", ("tests/integration", "-m", "quiet and not long"))
