@@ -103,6 +103,12 @@ def garbage_is_collected_here() -> Iterator[None]:
 
 
 @pytest.fixture
+def every_object_is_seen() -> None:
+    """Let `gc.get_objects` see what earlier tests left, too: what is frozen is not among them."""
+    gc.unfreeze()
+
+
+@pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Golden:
     """Compare a text with tests/golden/NAME; `make golden` writes it instead."""
 

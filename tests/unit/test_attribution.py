@@ -27,6 +27,8 @@ from soakd.report.markdown import sites
 from soakd.suspicion import routes
 from tests.showing import plan, record
 
+pytestmark = pytest.mark.usefixtures("every_object_is_seen")
+
 FOLDER = Path("captures")
 
 APP = "/opt/venv/lib/python3.11/site-packages/shop/basket.py"

@@ -2,7 +2,11 @@
 
 import ctypes
 
+import pytest
+
 from soakd.attribution.foreign import ForeignCalls, _address_of
+
+pytestmark = pytest.mark.usefixtures("every_object_is_seen")
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 for name in ("malloc", "calloc", "realloc", "mmap"):

@@ -7,6 +7,8 @@ import pytest
 
 from soakd.attribution import holders, naming
 
+pytestmark = pytest.mark.usefixtures("every_object_is_seen")
+
 W = 100
 
 

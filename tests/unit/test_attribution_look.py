@@ -10,6 +10,8 @@ import pytest
 from soakd.attribution.look import Look
 from soakd.attribution.tools import NoTool
 
+pytestmark = pytest.mark.usefixtures("every_object_is_seen")
+
 W = 100
 SITE = {"site": "a.py:1 in f", "fingerprint": "f", "bytes_per_operation": 9.0, "confidence": "medium"}
 

@@ -20,6 +20,8 @@ from soakd.attribution.hooks import Hooks
 from soakd.probes import reachable, snapshot
 from soakd.probes.fork import ForkedChild, Result
 
+pytestmark = pytest.mark.usefixtures("every_object_is_seen")
+
 Make = Callable[[], Any]
 
 

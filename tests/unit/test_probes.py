@@ -18,6 +18,8 @@ from soakd.probes.reachable import read_reachable
 from soakd.probes.snapshot import take_snapshot
 from soakd.probes.timing import Absent, TieredProbe
 
+pytestmark = pytest.mark.usefixtures("every_object_is_seen")
+
 MS = 1_000_000
 
 

@@ -8,6 +8,8 @@ import pytest
 from soakd.worker import deep
 from soakd.worker.deep import DeepLooks
 
+pytestmark = pytest.mark.usefixtures("every_object_is_seen")
+
 
 class Records:
     def __init__(self) -> None:

@@ -4,10 +4,14 @@ import json
 import os
 from typing import Any
 
+import pytest
+
 from soakd.load import Lanes, new_recorder
 from soakd.model import WorkerSpec
 from soakd.worker.housekeeping import MOST_FINDINGS, Housekeeping
 from soakd.worker.pipes import ControlPipe, RecordPipe, now
+
+pytestmark = pytest.mark.usefixtures("every_object_is_seen")
 
 SPEC = WorkerSpec(
     engine="mine", kind="authorize", role="subject", segment=0, seed=1, rate_per_s=100, profile="target",
