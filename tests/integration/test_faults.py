@@ -324,7 +324,7 @@ def test_nothing_is_left_of_proxies_and_servers(broken: Path) -> None:
 
 @pytest.mark.slow
 def test_a_proxy_does_not_outlive_a_daemon_that_is_killed(tmp_path: Path) -> None:
-    table = '[[fault]]\nkind = "reset"\ntarget = "redis"\nat = "30s"\n'
+    table = '[[fault]]\nkind = "reset"\ntarget = "redis"\nat = "20s"\n'
     (tmp_path / "soak.toml").write_text(SOAK + table, encoding="utf-8")
     daemon = subprocess.Popen(
         [sys.executable, "-m", "soakd", "run", "soak.toml", "--run-dir", "run", "--only", "redis"], cwd=tmp_path,
