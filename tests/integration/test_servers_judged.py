@@ -8,7 +8,11 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.slow,
+    pytest.mark.quiet("a server that is asked 300 times a second, all the time, by two engines at once"),
+]
 
 SERVER = Path(__file__).parents[1] / "engines" / "policy_server.py"
 SOAK = """
