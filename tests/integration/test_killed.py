@@ -302,7 +302,7 @@ count = {A_HUNDRED}
 """
 
 
-@pytest.mark.skipif(KILLS < 50, reason="six minutes: `make kills` runs it")
+@pytest.mark.long
 def test_a_hundred_ends_of_redis_lose_nothing_and_leave_no_growth(folder: Path) -> None:
     if shutil.which("redis-server") is None:
         pytest.skip("redis-server is not here")

@@ -256,6 +256,7 @@ def test_no_worker_survives_the_daemon(start: Start, tmp_path: Path) -> None:
     assert len(gone) == 4
 
 
+@pytest.mark.quiet("readings of reachable bytes that are two seconds old when the run is ended")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_drains_seals_and_says_so(start: Start, tmp_path: Path, number: signal.Signals) -> None:
     process = start(config_text(("mine", "misbehaving:healthy", "{}")).replace('"16s"', '"64s"'))
