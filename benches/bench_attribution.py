@@ -20,11 +20,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from soakd.attribution import Look
-from soakd.probes.allocator import live_native_bytes, live_python_bytes
-from soakd.probes.fork import ForkedChild
-from soakd.probes.process import open_fds, threads
-from soakd.probes.snapshot import take_snapshot
+from soakd.worker.attribution import Look
+from soakd.worker.probes.allocator import live_native_bytes, live_python_bytes
+from soakd.worker.probes.fork import ForkedChild
+from soakd.worker.probes.process import open_fds, threads
+from soakd.worker.probes.snapshot import take_snapshot
 
 TITLE = "an observer's own growth: what looks and snapshots leave in one process, and operations outside the windows"
 KINDS = ("light", "native", "python", "snapshot")

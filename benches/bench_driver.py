@@ -7,10 +7,10 @@ import asyncio
 import time
 from collections.abc import Iterator
 
-from soakd.load import Arrivals, AsyncDriver, Lanes, SyncDriver, Tape, new_recorder
-from soakd.load.mixes import MIXES
-from soakd.load.tape import make_operations
-from soakd.model import Operation
+from soakd.wire.spec import Operation
+from soakd.worker.load import Arrivals, AsyncDriver, Lanes, SyncDriver, Tape, new_recorder
+from soakd.worker.load.mixes import MIXES
+from soakd.worker.load.tape import make_operations
 
 TITLE = "an engine that does nothing, driven at four rates"
 

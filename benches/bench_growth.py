@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
-from soakd.analysis.growth import judge_growth
+from soakd.judge.growth.method import judge_growth
 from tests.growth_traces import Trace, held_out, trace
 
 TITLE = "one growth verdict (error rates: python -m benches.bench_growth SEEDS)"

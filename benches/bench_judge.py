@@ -18,13 +18,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from soakd import config, histogram, rundir
-from soakd.journal import Journal
-from soakd.model import LOADED_PHASES
-from soakd.plan import EnginePlan, Plan, make_plan
-from soakd.planfile import plan_as_dict
-from soakd.records import Kind, Record, Stamp
-from soakd.worker.housekeeping import DULL_EVERY, OBSERVED_BITS, OCTAVE_BITS
+from soakd.record import run_folder
+from soakd.record.journal import Journal
+from soakd.setup import config
+from soakd.setup.plan import EnginePlan, Plan, make_plan
+from soakd.setup.plan_json import plan_as_dict
+from soakd.wire import histogram
+from soakd.wire.records import Kind, Record, Stamp
+from soakd.wire.spec import LOADED_PHASES
+from soakd.worker.housekeeping import OBSERVED_BITS, OCTAVE_BITS, RARE_EVERY
 
 TITLE = "the final judgement of a day"
 
@@ -139,7 +141,7 @@ def inside(engine: EnginePlan, t_s: float, leak: float, noise: random.Random) ->
         "counter.connection_errors_total": 0,
         "operations_total": operations, "errors_total": 0, "dropped_total": 0, "skipped_total": int(t_s) // 60,
     }  # fmt: skip
-    if t_s % (10 * DULL_EVERY) == 0:
+    if t_s % (10 * RARE_EVERY) == 0:
         body |= {f"gc_count_{n}": int(t_s) % 700 for n in range(3)}
         body |= {f"gc_{what}_{n}_total": int(t_s) // 60 for what in ("collections", "collected") for n in range(3)}
         body["gc_uncollectable_total"] = 0
@@ -178,8 +180,8 @@ def spread(operations: float, octaves: float, noise: random.Random) -> bytes:
     return histogram.encode_sparse([(bucket, count) for bucket, count in counts.items() if count and bucket > 0])
 
 
-def write_run(folder: Path, plan: Plan) -> rundir.RunDir:
-    run = rundir.RunDir.create(folder)
+def write_run(folder: Path, plan: Plan) -> run_folder.RunDir:
+    run = run_folder.RunDir.create(folder)
     journal = Journal(run.journal, on_commit=lambda _: None, on_failure=print)
     journal.set_meta({"run_id": run.run_id, "plan": plan_as_dict(plan), "environment": {}, "config_sha256": None})
     for i, made in enumerate(records(plan)):
@@ -204,7 +206,7 @@ def rows(hours: float = 24.0, engines: int = 8) -> Iterator[tuple[str, float, st
     yield "at most", peak_mb, "MB", "budget 400 MB"
 
 
-def _judged(run: rundir.RunDir) -> tuple[int, float, resource.struct_rusage]:
+def _judged(run: run_folder.RunDir) -> tuple[int, float, resource.struct_rusage]:
     begun_s = time.monotonic()
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([sys.executable, "-m", "soakd", "judge", str(run.path), "--quiet"], env=environment)

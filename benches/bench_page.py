@@ -13,15 +13,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benches import bench_soak
-from soakd import journal, metrics, resumption
-from soakd.config import parse
-from soakd.plan import Plan, make_plan
-from soakd.planfile import plan_as_dict
-from soakd.records import Stamp
-from soakd.rundir import RunDir
-from soakd.standing import Standing
-from soakd.status import RunStatus, recalled
-from soakd.web.state import state_of_run
+from soakd.cli.run_view import RunView
+from soakd.live import metrics
+from soakd.live.status import RunStatus, recalled
+from soakd.live.web.state import state_of_run
+from soakd.record import journal, resume
+from soakd.record.run_folder import RunDir
+from soakd.setup.config import parse
+from soakd.setup.plan import Plan, make_plan
+from soakd.setup.plan_json import plan_as_dict
+from soakd.wire.records import Stamp
 from tests.showing import ORIGIN_S, hello, latency, origin, outside, phase, sample, verdict_so_far
 
 TITLE = "watching: a scrape, a page's event, series, thirty days, and the engines' rate under eight watchers"
@@ -140,14 +141,14 @@ def _from_disk(plan: Plan) -> Iterator[tuple[str, float, str, str]]:
         size = f"journal of {run.journal.stat().st_size / 1e9:.2f} GB"
         at = Stamp(1.78e9 + DAYS * 86400, DAYS * 86400.0, ORIGIN_S + DAYS * 86400 + 1)
         begun_s, cpu_s = time.perf_counter(), time.process_time()
-        found = Standing(run)
+        found = RunView(run)
         yield (
             "soakd status",
             (time.perf_counter() - begun_s) * 1e3,
             "ms",
             f"{size}; {len(found.status.engines)} engines",
         )
-        resumed = resumption.look_back(run.journal, at, "b")
+        resumed = resume.look_back(run.journal, at, "b")
         begun_s, cpu_s = time.perf_counter(), time.process_time()
         recalled(run.journal, "month", resumed)
         took_s = time.perf_counter() - begun_s

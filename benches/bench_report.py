@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benches.bench_judge import plan_of, write_run
-from soakd import rundir
+from soakd.record import run_folder
 
 TITLE = "the report of a day"
 
@@ -22,7 +22,7 @@ def rows(hours: float = 24.0, engines: int = 8) -> Iterator[tuple[str, float, st
         journal_mb = run.journal.stat().st_size / 1e6
         _run("judge", str(run.path), "--quiet")
         wall_s, used = _run("report", str(run.path))
-        size_mb = (run.path / rundir.REPORT).stat().st_size / 1e6
+        size_mb = (run.path / run_folder.REPORT).stat().st_size / 1e6
     what = f"report of {hours:g} h, {engines} engines and both controls"
     yield what, size_mb, "MB", f"budget 3 MB; from a journal of {journal_mb:.0f} MB"
     yield "writing it, on one core", used.ru_utime + used.ru_stime, "s CPU", f"{wall_s:.1f} s wall"

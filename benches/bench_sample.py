@@ -4,10 +4,10 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 
-from soakd.probes import allocator, interpreter
-from soakd.probes.fork import ForkedChild
-from soakd.probes.probeset import ProbeSet
-from soakd.probes.reachable import read_reachable
+from soakd.worker.probes import allocator, interpreter
+from soakd.worker.probes.fork import ForkedChild
+from soakd.worker.probes.probeset import ProbeSet
+from soakd.worker.probes.reachable import read_reachable
 
 TITLE = "one sample, microseconds of processor time (median of 50), heap of 50 MB"
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from soakd.journal import read_records
+from soakd.record.journal import read_records
 
 TITLE = "a real soak: throughput with sampling on and off (saturated no-op), and the daemon itself"
 PAIRS = 3

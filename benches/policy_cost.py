@@ -16,8 +16,8 @@ from typing import Any
 
 from benches.policy_rivals import CASES, POLICIES
 from soakd import _native
-from soakd.load.mixes import MIXES
-from soakd.load.tape import make_operations
+from soakd.worker.load.mixes import MIXES
+from soakd.worker.load.tape import make_operations
 
 ROOT = Path(__file__).parent.parent
 ROUNDS, INPUTS, DECISIONS = 15, 500, 10_000

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from soakd import _native
-from soakd.engines import build
-from soakd.load.mixes import MIXES
-from soakd.load.tape import make_operations
-from soakd.model import WorkerSpec
+from soakd.wire.spec import WorkerSpec
+from soakd.worker.engines import build
+from soakd.worker.load.mixes import MIXES
+from soakd.worker.load.tape import make_operations
 
 POLICIES = Path(__file__).parent.parent / "configs" / "policies"
 CASES = {"rbac": "standard", "tenants": "complex"}

@@ -1,6 +1,6 @@
 """`python -m soakd`."""
 
-from soakd.cli import main
+from soakd.cli.main import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

@@ -2,7 +2,7 @@
 
 `parse_*` read configuration and command lines, `format_*` write for people. Decimal prefixes are powers of ten
 (1 MB = 1e6 bytes), binary ones powers of two (1 MiB = 2**20 bytes); both are read, decimal ones are written. A number
-and its unit are written apart, as in the tables of `words`; only durations are written as configurations have them.
+and its unit are written apart, as in `verdict.wording`; only durations are written as configurations have them.
 """
 
 import math

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from soakd.unitfiles import HIDDEN
+from soakd.systemd import HIDDEN
 
 ROOT = Path(__file__).parent.parent
 CACHED = ROOT / ".tools" / "systemd-root"

@@ -11,11 +11,11 @@ ROOT = Path(__file__).parents[1]
 
 PROGRAM = """
 import asyncio, json, resource, sys, tempfile, time
-from soakd.attribution import Look
-from soakd.captures import merged, read_captures
-from soakd.engines import planted
-from soakd.probes.allocator import live_native_bytes, live_python_bytes
-from soakd.probes.fork import ForkedChild
+from soakd.worker.attribution import Look
+from soakd.procs.capture_reader import merged, read_captures
+from soakd.worker.engines import planted
+from soakd.worker.probes.allocator import live_native_bytes, live_python_bytes
+from soakd.worker.probes.fork import ForkedChild
 
 what, route, operations, options, folder = sys.argv[1:]
 operations, options = int(operations), json.loads(options)

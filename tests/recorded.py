@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from soakd import config, histogram
-from soakd.analysis import growth
-from soakd.analysis.assemble import assemble
-from soakd.analysis.mixture import Mixture
-from soakd.analysis.series import Segment
-from soakd.analysis.verdict import make_verdict
 from soakd.errors import JournalError
-from soakd.journal import Journal
-from soakd.model import LOADED_PHASES, Role
-from soakd.plan import EnginePlan, Plan, make_plan
-from soakd.planfile import plan_as_dict
-from soakd.records import Kind, Record, Stamp
-from soakd.rundir import RunDir
+from soakd.judge.conclude.verdict import make_verdict
+from soakd.judge.growth import method
+from soakd.judge.growth.mixture import Mixture
+from soakd.judge.growth.series import Segment
+from soakd.judge.story.assemble import assemble
+from soakd.record.journal import Journal
+from soakd.record.run_folder import RunDir
+from soakd.setup import config
+from soakd.setup.plan import EnginePlan, Plan, make_plan
+from soakd.setup.plan_json import plan_as_dict
+from soakd.wire import histogram
+from soakd.wire.records import Kind, Record, Stamp
+from soakd.wire.spec import LOADED_PHASES, Role
 
 WALL_S, BOOT_S, MONO_S = 1.8e9, 5000.0, 4000.0
 LATENCY_NS = 20_000
@@ -174,14 +175,14 @@ def made_up(
 
 
 def verdict_of(plan: Plan, changed: list[Record], *, running: bool = False) -> dict[str, Any]:
-    with mock.patch.object(growth, "_rate", _rate_once):
+    with mock.patch.object(method, "_rate", _rate_once):
         return make_verdict(assemble(plan, changed), {"run_id": "made-up"}, running=running)
 
 
 _rates: dict[tuple[bytes, bytes, float], Mixture | None] = {}
 
 
-def _rate_once(segment: Segment, limit: float, rate: Callable[..., Mixture | None] = growth._rate) -> Mixture | None:
+def _rate_once(segment: Segment, limit: float, rate: Callable[..., Mixture | None] = method._rate) -> Mixture | None:
     """The rate of a life; the same life, as the controls have it in nearly every test, is looked at once."""
     key = segment.x.tobytes(), segment.y.tobytes(), limit
     if key not in _rates:

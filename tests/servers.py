@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from pathlib import Path
 from typing import ParamSpec
 
-from soakd.kinds import OPA_VERSION
+from soakd.setup.engine_kinds import OPA_VERSION
 
 ROOT = Path(__file__).parent.parent
 START_WITHIN_S = 120.0

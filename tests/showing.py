@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from soakd import histogram
-from soakd.config import parse
-from soakd.plan import Plan, make_plan
-from soakd.records import Kind, Record, Stamp
-from soakd.status import RunStatus
+from soakd.live.status import RunStatus
+from soakd.setup.config import parse
+from soakd.setup.plan import Plan, make_plan
+from soakd.wire import histogram
+from soakd.wire.records import Kind, Record, Stamp
 
 ORIGIN_S = 1000.0
 """CLOCK_MONOTONIC at the run's origin."""

@@ -11,8 +11,8 @@ from typing import Any
 
 import psutil
 
-from soakd import journal
 from soakd.errors import JournalError
+from soakd.record import journal
 from tests.booted import wait_for
 
 ENGINES = Path(__file__).parent / "engines"

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from soakd import rundir
-from soakd.journal import Journal
-from soakd.judge import judge
-from soakd.plan import Plan
-from soakd.planfile import plan_as_dict
-from soakd.records import Kind, Record
-from soakd.rundir import RunDir
+from soakd.judge.judge import judge
+from soakd.record import run_folder
+from soakd.record.journal import Journal
+from soakd.record.run_folder import RunDir
+from soakd.setup.plan import Plan
+from soakd.setup.plan_json import plan_as_dict
+from soakd.wire.records import Kind, Record
 from tests.recorded import MONO_S, made_up, plan_of, stamp
 
 SHORT = plan_of()
@@ -37,7 +37,7 @@ def recorded_run(folder: Path, plan: Plan = SHORT, more: list[Record] | None = N
     for made in [*made_up(plan, stories), *(more or [])]:
         journal.put(made)
     journal.close()
-    rundir.write_atomically(run.path / rundir.CONFIG, plan.config.text)
+    run_folder.write_atomically(run.path / run_folder.CONFIG, plan.config.text)
     judge(run, live=False)
     run.unlock()
     return run

@@ -16,9 +16,9 @@ from xml.sax.saxutils import escape
 
 import numpy as np
 
-from soakd.analysis.assemble import assemble
-from soakd.analysis.growth import explain_growth
-from soakd.analysis.rundata import EngineData, Series
+from soakd.judge.growth.method import explain_growth
+from soakd.judge.story.assemble import assemble
+from soakd.judge.story.rundata import EngineData, Series
 from tests.recorded import Level, Story, judged, made_up, per_hour, plan_of
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 310, 50, 150, 76, 34

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds an OPA server into .tools/, once: `make test` and configs with `policy.opa` need one, `make soak` does not.
 #
-#   tools/get-opa.sh            the release that soakd is tested with (OPA_VERSION in soakd/kinds.py)
+#   tools/get-opa.sh            the release that soakd is tested with (OPA_VERSION in soakd/setup/engine_kinds.py)
 #   tools/get-opa.sh 1.17.0     another one, to be soaked beside it
 #   tools/get-opa.sh --where    print where the default one is, or would be
 #
@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 
 go_needed=1.25
 version=${1:-}
-default=$(sed -n 's/^OPA_VERSION = "\(.*\)"$/\1/p' soakd/kinds.py)
+default=$(sed -n 's/^OPA_VERSION = "\(.*\)"$/\1/p' soakd/setup/engine_kinds.py)
 case $version in '' | --where) version=$default ;; *) version=${version#v} ;; esac
 folder=$PWD/.tools/opa-$version
 

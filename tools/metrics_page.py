@@ -6,11 +6,11 @@ python -m tools.metrics_page
 import sys
 from collections.abc import Iterable, Iterator
 
-from soakd.metrics import FAMILIES, backends, engines, growth, judged, own, runs
-from soakd.metrics.family import Family
-from soakd.records import INCIDENTS
-from soakd.settings import PROFILES
-from soakd.status import BOUNDS_S
+from soakd.live.metrics import FAMILIES, backends, engines, growth, judged, own, runs
+from soakd.live.metrics.family import Family
+from soakd.live.status import BOUNDS_S
+from soakd.setup.settings import PROFILES
+from soakd.wire.records import INCIDENTS
 
 SECTIONS = (
     ("The run", runs.FAMILIES),
@@ -23,7 +23,7 @@ SECTIONS = (
 HEAD = """\
 # Metrics
 
-<!-- Written from soakd/metrics/ by `make golden`: change the code, not this file. -->
+<!-- Written from soakd/live/metrics/ by `make golden`: change the code, not this file. -->
 
 While a run goes on, the daemon serves Prometheus' text format at `http://127.0.0.1:PORT/metrics`. The port is printed
 at the start; `[http]` in the configuration sets it.

@@ -14,8 +14,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from soakd.analysis.growth import judge_growth
-from soakd.analysis.rules import LEAST_HOURS, RESOLUTION_BYTES
+from soakd.judge.growth.method import judge_growth
+from soakd.verdict.resolution import LEAST_HOURS, RESOLUTION_BYTES
 from tests.growth_traces import PAGE_MB, SHAPES, noise, trace
 
 HOURS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 18.0, 24.0, 36.0, 48.0)

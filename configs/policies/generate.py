@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from soakd.load.mixes import ACTIONS, DOCUMENTS, PROJECTS, RESOURCES, TENANTS, USERS
 from soakd.units import parse_size
+from soakd.worker.load.mixes import ACTIONS, DOCUMENTS, PROJECTS, RESOURCES, TENANTS, USERS
 
 Draw = Callable[[], float]
 HEAD = "package generated\n\ndefault allow := false\n\n"

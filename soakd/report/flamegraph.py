@@ -9,8 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-from soakd.flames import Call, Flame
-from soakd.status import printable
+from soakd.live.status import printable
+from soakd.report.call_trees import Call, Flame
 from soakd.units import format_bytes
 
 ROW_PX = 20

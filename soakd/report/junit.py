@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from soakd.model import may_decide
+from soakd.verdict.severity import may_decide
 
 
 def junit(verdict: Mapping[str, Any]) -> str:

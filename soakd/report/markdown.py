@@ -6,7 +6,7 @@ from typing import Any
 
 from soakd.plaintext import escaped
 from soakd.units import format_duration
-from soakd.words import figure_name, figure_words, limit_words, ratio_words, value_words
+from soakd.verdict.wording import figure_name, figure_words, limit_words, ratio_words, value_words
 
 MARKS = {
     "PASS": "pass",

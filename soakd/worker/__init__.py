@@ -1,1 +1,1 @@
-"""The child process: one engine under load, sampling itself, sending records. Standard library only."""
+"""The judged process: one engine under load, sampling itself, sending records. Standard library only."""

@@ -9,7 +9,7 @@ import traceback
 from functools import partial
 
 from soakd.errors import EngineError
-from soakd.model import WorkerSpec
+from soakd.wire.spec import WorkerSpec
 from soakd.worker.life import live
 from soakd.worker.pipes import ControlClosed, ControlPipe, RecordPipe, let_go
 

@@ -10,7 +10,7 @@ import struct
 import sys
 from typing import Any, NoReturn
 
-from soakd.engines.failures import one_line
+from soakd.worker.engines.failures import one_line
 
 STATUS = 70
 """Exit status of a copy that was ended here."""

@@ -3,7 +3,7 @@
 import linecache
 import traceback
 
-from soakd.masking import cut, tail
+from soakd.wire.masking import cut, tail
 from soakd.worker.pipes import RecordPipe
 
 MOST_EXAMPLES = 20

@@ -7,19 +7,19 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from soakd import histogram
-from soakd.load import AsyncDriver, Lanes, SyncDriver
-from soakd.model import Phase, WorkerSpec
-from soakd.probes import ProbeSet
-from soakd.records import PROBE_DIED
-from soakd.worker.deep import DeepLooks
-from soakd.worker.faultwatch import LOOK_EVERY_S, FaultWatch
+from soakd.wire import histogram
+from soakd.wire.records import PROBE_DIED
+from soakd.wire.spec import Phase, WorkerSpec
+from soakd.worker.fault_watch import LOOK_EVERY_S, FaultWatch
+from soakd.worker.load import AsyncDriver, Lanes, SyncDriver
+from soakd.worker.look_runner import LookRunner
 from soakd.worker.pipes import ControlPipe, RecordPipe, now
+from soakd.worker.probes import ProbeSet
 
 NS = 1_000_000_000
 CONTROL_EVERY_S = 0.1
 CHILD_POLL_S = 0.02
-DULL_EVERY = 6
+RARE_EVERY = 6
 """Samples from one that has everything to the next: a minute where there is one every ten seconds."""
 SLOW_PROBE_S = 1e-3
 OCTAVE_BITS = {"service": 7, "response": 5, "lateness": 4}
@@ -58,7 +58,7 @@ class Housekeeping:
             site_packages=spec.site_packages,
             counters=self._read_counters,
         )
-        self._deep = DeepLooks(spec.engine, records)
+        self._deep = LookRunner(spec.engine, records)
         self._totals = dict.fromkeys(TOTALS, 0)
         self._sample_due_s = 0.0
         self._latency_due_s = 0.0
@@ -207,7 +207,7 @@ class Housekeeping:
     def _sample(self, mono_s: float) -> None:
         self._tell_of_copies()
         self._send_findings()
-        body: dict[str, Any] = self._without_the_dull(self._probes.sample(mono_s))
+        body: dict[str, Any] = self._without_rare_readings(self._probes.sample(mono_s))
         body.update(self._running_totals())
         body["phase"] = self.phase.name if self.phase else None
         if self._deep.disturbs:
@@ -216,15 +216,15 @@ class Housekeeping:
             body["records_dropped_total"] = self._records.dropped
         self._records.send("sample", body)
 
-    def _without_the_dull(self, readings: Mapping[str, float]) -> dict[str, float]:
+    def _without_rare_readings(self, readings: Mapping[str, float]) -> dict[str, float]:
         """Keep only now and then what nobody judges by: collections, and how long quick probes took.
 
         It would be a third of the journal.
         """
         self._samples += 1
-        if self._samples % DULL_EVERY == 1:
+        if self._samples % RARE_EVERY == 1:
             return dict(readings)
-        return {name: value for name, value in readings.items() if not _is_dull(name, value)}
+        return {name: value for name, value in readings.items() if not _is_rare_reading(name, value)}
 
     def _running_totals(self) -> dict[str, float]:
         driver = self.driver
@@ -251,7 +251,7 @@ class Housekeeping:
         self._latency_from_s = mono_s
 
 
-def _is_dull(name: str, value: float) -> bool:
+def _is_rare_reading(name: str, value: float) -> bool:
     return name.startswith("gc_") or (name.endswith(".duration_s") and value < SLOW_PROBE_S)
 
 

@@ -15,13 +15,13 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from soakd.engines import build, is_async
-from soakd.engines.failures import one_line, place_of
 from soakd.errors import EngineError, SoakdError
-from soakd.load import Arrivals, AsyncDriver, Lanes, SyncDriver, Tape, build_tape, new_recorder
-from soakd.model import LOADED_PHASES, Phase, WorkerSpec
+from soakd.wire.spec import LOADED_PHASES, Phase, WorkerSpec
+from soakd.worker.engines import build, is_async
+from soakd.worker.engines.failures import one_line, place_of
 from soakd.worker.errors_seen import ErrorsSeen
 from soakd.worker.housekeeping import NS, Housekeeping
+from soakd.worker.load import Arrivals, AsyncDriver, Lanes, SyncDriver, Tape, build_tape, new_recorder
 from soakd.worker.pipes import ControlPipe, RecordPipe, now
 
 MOST_THREADS_NAMED = 5

@@ -11,7 +11,7 @@ import select
 import time
 from typing import Any
 
-from soakd.records import READINGS, Kind, Record, Stamp, encode, sealed
+from soakd.wire.records import READINGS, Kind, Record, Stamp, encode, sealed
 from soakd.worker.copies import Copies
 
 MAX_PENDING_BYTES = 1 << 16

@@ -3,8 +3,8 @@
 import inspect
 from typing import Any
 
-from soakd.engines.failures import one_line, place_of
-from soakd.load import Tape
+from soakd.worker.engines.failures import one_line, place_of
+from soakd.worker.load import Tape
 from soakd.worker.pipes import RecordPipe
 
 TRIED = "trial"

@@ -45,13 +45,13 @@ port = {port}
 [[engine]]
 name = "leak"
 kind = "python"
-factory = "soakd.engines.planted:python_list_leak"
+factory = "soakd.worker.engines.planted:python_list_leak"
 rate = 400
 options = {{ bytes_per_operation = 1000 }}
 [[engine]]
 name = "twin"
 kind = "python"
-factory = "soakd.engines.planted:python_list_twin"
+factory = "soakd.worker.engines.planted:python_list_twin"
 rate = 400
 options = {{ bytes_per_operation = 1000 }}
 """

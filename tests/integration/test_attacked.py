@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from soakd import journal
+from soakd.record import journal
 from tests.booted import wait_for
 from tests.integration.test_prometheus import free_port
 from tests.soaking import Soak, soaks_in

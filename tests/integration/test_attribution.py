@@ -10,7 +10,7 @@ from tests.looking import PROGRAM, look
 
 pytestmark = pytest.mark.integration
 
-OBJECTS, NATIVE = "soakd/engines/planted/objects.py", "soakd/engines/planted/native.py"
+OBJECTS, NATIVE = "soakd/worker/engines/planted/objects.py", "soakd/worker/engines/planted/native.py"
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_a_leak_of_python_objects_is_named_by_the_line_that_allocates_and_by_who
     body = look(what, "python", str(tmp_path / "captures"))
     first = body["sites"][0]
     if first["site"] != held_by:  # who keeps it stands alone where two windows differ on the line
-        assert "soakd/engines/planted/" in first["site"]
+        assert "soakd/worker/engines/planted/" in first["site"]
         assert any(caller in frame for frame in first["frames"][:2])
         assert first.get("held_by", [None])[0] == held_by
     assert first["bytes_per_operation"] == pytest.approx(bytes_per_operation, rel=0.05)

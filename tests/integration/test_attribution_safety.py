@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from soakd import journal
-from soakd.config import parse
-from soakd.deeplooks import DeepLooks
-from soakd.model import Phase, PhaseName
-from soakd.plan import make_plan
-from soakd.records import Record
-from soakd.supervisor import Supervisor
+from soakd.daemon.looks.scheduler import LookScheduler
+from soakd.daemon.workers.supervisor import Supervisor
+from soakd.record import journal
+from soakd.setup.config import parse
+from soakd.setup.plan import make_plan
+from soakd.wire.records import Record
+from soakd.wire.spec import Phase, PhaseName
 from tests.environments import new_environment
 from tests.looking import PROGRAM, look
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.integration
 FULL = """
 import os
 from pathlib import Path
-from soakd.attribution import tools
+from soakd.worker.attribution import tools
 
 end = tools.Memray.end
 
@@ -79,7 +79,7 @@ start_within = "2min"
 [[engine]]
 name = "leak"
 kind = "python"
-factory = "soakd.engines.planted:python_list_leak"
+factory = "soakd.worker.engines.planted:python_list_leak"
 rate = 300
 """
 FAILING = {
@@ -122,7 +122,7 @@ def look_at_leaky(what: str, folder: Path) -> Any:
     """Take a look at an engine of `LEAKY`, with the handlers of crashes that a worker has."""
     (folder / "leaky.py").write_text(LEAKY, encoding="utf-8")
     engine = f"import faulthandler; faulthandler.enable(); sys.path.append({str(folder)!r}); import leaky as planted"
-    program = PROGRAM.replace("from soakd.engines import planted", engine)
+    program = PROGRAM.replace("from soakd.worker.engines import planted", engine)
     return look(what, "python", str(folder / "captures"), program=program)
 
 
@@ -229,7 +229,7 @@ async def killed_in_a_window(folder: Path) -> list[Record]:
 
     supervisor = Supervisor(plan, put, site_packages=())
     captures = folder / "captures"
-    looks = DeepLooks(plan, order=supervisor.tell, sink=put, judge=judged, folder=captures)
+    looks = LookScheduler(plan, order=supervisor.tell, sink=put, judge=judged, folder=captures)
     running = asyncio.gather(supervisor.run(), looks.run(supervisor))
     try:
         await until(lambda: captures.is_dir() and any(captures.glob("*.json")))  # the first child is done: window 1

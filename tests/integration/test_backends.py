@@ -17,10 +17,10 @@ from typing import Any
 import psutil
 import pytest
 
-from soakd import config
-from soakd.backends import Backends, existing
-from soakd.plan import Plan, make_plan
-from soakd.records import Record
+from soakd.daemon.backends import Backends, existing
+from soakd.setup import config
+from soakd.setup.plan import Plan, make_plan
+from soakd.wire.records import Record
 from tests.servers import free_port, on_a_loop, opa_binary, opa_server, redis_server
 
 pytestmark = pytest.mark.integration
@@ -215,8 +215,8 @@ DAEMON = """
 import asyncio, sys
 from pathlib import Path
 from soakd import config
-from soakd.backends import Backends
-from soakd.plan import make_plan
+from soakd.daemon.backends import Backends
+from soakd.setup.plan import make_plan
 
 async def main():
     plan = make_plan(config.parse(sys.argv[1], source="soak.toml", folder=Path.cwd()))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from soakd.analysis.growth import Growth, judge_growth
+from soakd.judge.growth.method import Growth, judge_growth
 
 ROOT = Path(__file__).parent.parent.parent
 CORPUS = Path(os.environ.get("SOAKD_CORPUS", ROOT.parent / "shared" / "corpus" / "growth"))

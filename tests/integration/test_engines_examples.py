@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from soakd.config import load
-from soakd.engines import build, is_async
-from soakd.load import build_tape
-from soakd.plan import make_plan, worker_spec
+from soakd.setup.config import load
+from soakd.setup.plan import make_plan, worker_spec
+from soakd.worker.engines import build, is_async
+from soakd.worker.load import build_tape
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = ROOT / "examples"

@@ -10,11 +10,11 @@ from typing import TypeVar
 import pytest
 from redis.exceptions import RedisError
 
-from soakd.engines.cache_redis import RedisCache
-from soakd.engines.opa_client import MOST_ANSWER_BYTES
-from soakd.engines.policy_opa import OpaPolicy
 from soakd.errors import BackendError, EngineError, SoakdError
-from soakd.model import Operation
+from soakd.wire.spec import Operation
+from soakd.worker.engines.cache_redis import RedisCache
+from soakd.worker.engines.opa_client import MOST_ANSWER_BYTES
+from soakd.worker.engines.policy_opa import OpaPolicy
 from tests.servers import on_a_loop, server_saying
 
 pytestmark = pytest.mark.integration

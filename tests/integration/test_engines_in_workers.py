@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from soakd.model import Phase, WorkerSpec
-from soakd.records import Record
-from soakd.workers import Worker
+from soakd.daemon.workers.worker import Worker
+from soakd.wire.records import Record
+from soakd.wire.spec import Phase, WorkerSpec
 from tests.servers import on_a_loop, opa_server, redis_server
 
 pytestmark = pytest.mark.integration
@@ -158,8 +158,8 @@ async def test_recorded_inputs_are_what_is_decided_on(tmp_path: Path) -> None:
 
 CARRIED = """
 import sys
-from soakd.engines import build
-from soakd.model import WorkerSpec
+from soakd.worker.engines import build
+from soakd.wire.spec import WorkerSpec
 import soakd.worker.__main__
 build(WorkerSpec.from_json(sys.argv[1]))
 print(*{name.partition(".")[0] for name in sys.modules})

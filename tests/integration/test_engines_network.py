@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from soakd.engines.cache_redis import RedisCache
-from soakd.engines.policy_opa import OpaPolicy
-from soakd.engines.undefined import UNDEFINED
 from soakd.errors import BackendError, EngineError
-from soakd.load.mixes import MIXES
-from soakd.load.tape import make_operations
-from soakd.model import Operation
+from soakd.wire.spec import Operation
+from soakd.worker.engines.cache_redis import RedisCache
+from soakd.worker.engines.policy_opa import OpaPolicy
+from soakd.worker.engines.undefined import UNDEFINED
+from soakd.worker.load.mixes import MIXES
+from soakd.worker.load.tape import make_operations
 from tests.servers import Server, free_port, on_a_loop, opa_server, redis_server, until
 
 pytestmark = pytest.mark.integration
@@ -161,7 +161,7 @@ async def test_a_server_that_is_not_there_is_one_line(kind: str, tmp_path: Path)
 
 @on_a_loop
 async def test_redis_answers_on_the_tape_as_a_cache_in_process_does(redis: Server) -> None:
-    from soakd.engines.cache_python import PythonCache
+    from soakd.worker.engines.cache_python import PythonCache
 
     there, here = RedisCache(url=redis.url), PythonCache(capacity=100_000)
     await there.start()
@@ -307,7 +307,7 @@ async def test_a_client_that_takes_a_cancellation_for_a_time_out_does_not_keep_c
 ) -> None:
     from redis.exceptions import TimeoutError as RedisTimeout
 
-    from soakd.engines import cache_redis
+    from soakd.worker.engines import cache_redis
 
     monkeypatch.setattr(cache_redis, "COUNT_EVERY_S", 0.0)
     cache = RedisCache(url=redis.url)

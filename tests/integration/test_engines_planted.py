@@ -10,15 +10,15 @@ pytestmark = pytest.mark.integration
 
 PROGRAM = """
 import asyncio, ctypes, gc, json, os, sys, threading
-from soakd.engines import build, is_async
-from soakd.load import build_tape
-from soakd.model import WorkerSpec
+from soakd.worker.engines import build, is_async
+from soakd.worker.load import build_tape
+from soakd.wire.spec import WorkerSpec
 
 what, operations, options = sys.argv[1], int(sys.argv[2]), json.loads(sys.argv[3])
 spec = WorkerSpec(
     engine="e", kind="python", role="subject", segment=0, seed=1, rate_per_s=1, profile="target", mix="standard",
     in_flight=1, phases=(), sample_every_s=1, collect_every_s=None, snapshot_every_s=None, latency_every_s=1,
-    factory="soakd.engines.planted:" + what, options=options,
+    factory="soakd.worker.engines.planted:" + what, options=options,
 )
 
 class Mallinfo(ctypes.Structure):

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from soakd import journal
+from soakd.record import journal
 from tests.booted import ROOT, wait_for
 from tests.soaking import Soak, soaks_in
 

@@ -17,15 +17,15 @@ from typing import Any, Self
 import psutil
 import pytest
 
-from soakd.backends import redis
-from soakd.backends.private import PrivateServer
-from soakd.backends.watch import Voice
+from soakd.daemon.backends import redis
+from soakd.daemon.backends.private import PrivateServer
+from soakd.daemon.backends.server_address import ServerPlace
+from soakd.daemon.backends.watch import Voice
+from soakd.daemon.faults.proxies import ProxyProcess
 from soakd.errors import BackendError
-from soakd.faults.proxies import Proxy
-from soakd.journal import read_records
-from soakd.places import Place
-from soakd.records import Record
-from soakd.settings import Supervision
+from soakd.record.journal import read_records
+from soakd.setup.settings import Supervision
+from soakd.wire.records import Record
 from tests.servers import on_a_loop, opa_binary
 
 pytestmark = pytest.mark.integration
@@ -58,9 +58,9 @@ async def echo(folder: Path, kind: str) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def proxy_before(folder: Path, kind: str) -> AsyncIterator[Proxy]:
+async def proxy_before(folder: Path, kind: str) -> AsyncIterator[ProxyProcess]:
     async with echo(folder, kind) as address:
-        proxy = Proxy(address, folder / "proxy", lambda: None)
+        proxy = ProxyProcess(address, folder / "proxy", lambda: None)
         await proxy.start()
         try:
             yield proxy
@@ -71,7 +71,7 @@ async def proxy_before(folder: Path, kind: str) -> AsyncIterator[Proxy]:
 class Client:
     """One connection through a proxy."""
 
-    def __init__(self, proxy: Proxy) -> None:
+    def __init__(self, proxy: ProxyProcess) -> None:
         self.address = proxy.address
 
     async def __aenter__(self) -> Self:
@@ -164,7 +164,7 @@ async def test_a_proxy_keeps_user_and_database_of_an_address_and_is_gone_when_cl
 
 @on_a_loop
 async def test_a_server_that_cannot_start_again_after_a_fault_is_given_up_like_any_other(tmp_path: Path) -> None:
-    place, told, lives = Place(tmp_path / "redis", port=False), list[Record](), [1]
+    place, told, lives = ServerPlace(tmp_path / "redis", port=False), list[Record](), [1]
 
     def command() -> list[str]:
         if not lives:
@@ -174,7 +174,7 @@ async def test_a_server_that_cannot_start_again_after_a_fault_is_given_up_like_a
         return redis.command(program, place.socket, place.folder, capacity=10, connections=1, args=())
 
     server = PrivateServer(
-        Voice("redis", "redis", "private", told.append), place, command, lambda: redis.RedisClient(place.address),
+        Voice("redis", "redis", "private", told.append), place, command, lambda: redis.RedisQuestions(place.address),
         supervision=Supervision(max_restarts=2, restart_backoff_s=0.01), sample_every_s=1.0, sampling=asyncio.Event(),
     )  # fmt: skip
     tender = asyncio.create_task(server.run())

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from soakd.model import Phase, PhaseName, WorkerSpec
-from soakd.records import Record
-from soakd.workers import Worker
+from soakd.daemon.workers.worker import Worker
+from soakd.wire.records import Record
+from soakd.wire.spec import Phase, PhaseName, WorkerSpec
 from tests.integration.test_engines_in_workers import bodies, incidents, lives
 from tests.servers import on_a_loop
 

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from soakd import guardian
+from soakd.procs import guardian
 
 ENGINES = Path(__file__).parents[1] / "engines"
 WITHIN_S = 60.0

@@ -14,8 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from soakd import journal
 from soakd.errors import JournalError
+from soakd.record import journal
 
 pytestmark = pytest.mark.integration
 

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from soakd import journal
+from soakd.record import journal
 from tests.environments import install, new_environment, other_cpythons, site_packages_of, wheel
 
 pytestmark = pytest.mark.integration

@@ -18,9 +18,9 @@ from typing import Any
 import psutil
 import pytest
 
-from soakd import journal
 from soakd.errors import JournalError
-from soakd.model import LOADED_PHASES
+from soakd.record import journal
+from soakd.wire.spec import LOADED_PHASES
 from tests.booted import wait_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -159,15 +159,15 @@ def test_a_daemon_killed_at_any_moment_loses_no_committed_record(folder: Path) -
     code = soak.finish()
     assert code in (0, 1, 3, 4)
     phases = list(journal.read_records(soak.run / "run.db", "phase", engine=""))
-    seams = [r for r in phases if r.body["name"] == "resumed"]
-    assert [seam.segment for seam in seams] == list(range(1, len(seams) + 1))
-    assert KILLS // 3 <= len(seams) <= resumed
-    assert soak.incidents("daemon_gap") == len(seams)
+    handovers = [r for r in phases if r.body["name"] == "resumed"]
+    assert [handover.segment for handover in handovers] == list(range(1, len(handovers) + 1))
+    assert KILLS // 3 <= len(handovers) <= resumed
+    assert soak.incidents("daemon_gap") == len(handovers)
     assert sum(r.body["name"] == "end" for r in phases) == 1
     hellos = [r.segment for r in journal.read_records(soak.run / "run.db", "hello", engine="cache")]
     assert len(set(hellos)) == len(hellos), "a segment number was used twice"
     assert soak.verdict()["verdict"] != "INCOMPLETE"
-    tell("daemon", KILLS, soak, [float(seam.body["gap_s"]) for seam in seams])
+    tell("daemon", KILLS, soak, [float(handover.body["gap_s"]) for handover in handovers])
     assert_no_contradiction(soak.verdict())
 
 

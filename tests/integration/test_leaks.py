@@ -40,7 +40,7 @@ def test_no_line_is_given_for_blocks_that_ctypes_frees_again() -> None:
 
 PHASES = """
 async def main():
-    trial = Trial("soakd.engines.planted:lru_cache_twin", {})
+    trial = Trial("soakd.worker.engines.planted:lru_cache_twin", {})
     await trial.operate(2000)
     sites = []
     for _ in range(5):

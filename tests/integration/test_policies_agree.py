@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from configs.policies import generate
-from soakd.engines.comparison import same
-from soakd.engines.policy_opa import OpaPolicy
-from soakd.engines.policy_regorus import RegorusPolicy
-from soakd.engines.undefined import UNDEFINED
-from soakd.load.mixes import MIXES
-from soakd.load.tape import make_operations
+from soakd.worker.engines.comparison import same
+from soakd.worker.engines.policy_opa import OpaPolicy
+from soakd.worker.engines.policy_regorus import RegorusPolicy
+from soakd.worker.engines.undefined import UNDEFINED
+from soakd.worker.load.mixes import MIXES
+from soakd.worker.load.tape import make_operations
 from tests.servers import Server, on_a_loop, opa_server
 
 pytestmark = pytest.mark.integration

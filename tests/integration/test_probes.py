@@ -17,10 +17,10 @@ pytestmark = pytest.mark.integration
 ROOT = Path(__file__).parents[2]
 PRELUDE = """
 import ctypes, gc, json, os, signal, socket, subprocess, sys, tempfile, threading, time
-from soakd.probes import ProbeSet, confine, process
-from soakd.probes.allocator import live_native_bytes, live_python_bytes
-from soakd.probes.fork import ForkedChild
-from soakd.probes.reachable import read_reachable
+from soakd.worker.probes import ProbeSet, confine, process
+from soakd.worker.probes.allocator import live_native_bytes, live_python_bytes
+from soakd.worker.probes.fork import ForkedChild
+from soakd.worker.probes.reachable import read_reachable
 
 def finished(child):
     while (result := child.poll()) is None:
@@ -467,7 +467,7 @@ def test_forks_beside_three_allocating_threads_all_come_back(flags: tuple[str, .
 
 def test_close_ends_a_child_that_is_at_work() -> None:
     seen = in_a_fresh_process("""
-        from soakd.probes import children
+        from soakd.worker.probes import children
         def spin():
             while True:
                 pass

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from soakd.metrics import FAMILIES
+from soakd.live.metrics import FAMILIES
 from tests.dashboards import (
     LABEL_VALUES,
     NAMES,

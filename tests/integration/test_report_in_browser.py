@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from soakd import reporting
+from soakd.report import files
 from tests.browser import Visit, chromium, needs_chromium, violations
 from tests.recorded import Story, per_operation
 from tests.written import record, recorded_run, snapshot, verdict_of
@@ -28,7 +28,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     look = {"id": 1, "route": "python", "state": "done", "operations": [1000], "sites": [SITE]}
     more = [*snapshots, record("attribution", 170.0, look)]
     run = recorded_run(tmp_path_factory.mktemp("report") / "run", more=more, mine=story)
-    return reporting.write_report(run, verdict_of(run), output=None)[0]
+    return files.write_report(run, verdict_of(run), output=None)[0]
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ port = {port}
 [[engine]]
 name = "session-store"
 kind = "python"
-factory = "soakd.engines.planted:python_list_leak"
+factory = "soakd.worker.engines.planted:python_list_leak"
 rate = 300
 """
 LEAKY = "#engine-session-store"

@@ -138,7 +138,7 @@ def is_worker(process: psutil.Process) -> bool:
 
 def wait_for_phase(folder: Path, phase: str) -> None:
     from soakd.errors import JournalError
-    from soakd.journal import read_records
+    from soakd.record.journal import read_records
 
     for _ in range(600):
         try:
@@ -437,7 +437,7 @@ def wait_for_end_of(workers: list[psutil.Process], count: int) -> None:
 
 
 def pid_of(folder: Path, engine: str) -> int:
-    from soakd.journal import read_records
+    from soakd.record.journal import read_records
 
     return int(next(read_records(folder / "run.db", "hello", engine=engine)).body["pid"])
 

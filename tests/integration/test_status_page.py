@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from soakd.status import RunStatus
-from soakd.web.server import serve
+from soakd.live.status import RunStatus
+from soakd.live.web.server import serve
 from tests.browser import Visit, chromium, needs_chromium, violations
 from tests.showing import ORIGIN_S, record, status_in_load, verdict_final, verdict_so_far
 from tests.watched import WatchedSoak
@@ -32,7 +32,7 @@ enabled = false
 [[engine]]
 name = "session-store"
 kind = "python"
-factory = "soakd.engines.planted:python_list_leak"
+factory = "soakd.worker.engines.planted:python_list_leak"
 rate = 300
 [[engine]]
 name = "cache"

@@ -188,7 +188,7 @@ def test_a_run_outlives_a_reboot(machine: Machine, booted: Machine) -> None:
 
 
 def test_the_shipped_units_are_judged_without_a_boot() -> None:
-    unit = str(ROOT / "soakd/unitfiles/soakd@.service")
+    unit = str(ROOT / "soakd/systemd/soakd@.service")
     try:
         analysed = subprocess.run(
             ["systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", unit],

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PLACES = ("tests/leaks", "soakd/engines/planted")
+PLACES = ("tests/leaks", "soakd/worker/engines/planted")
 _OWN = re.compile(r"leaks/|engines/planted/|leaks\.(c|rs):|creference\.c:")
 _MARK = re.compile(r"leak: ([\w, -]+)")
 _KEEPS = re.compile(r"^\s*(?:self\.)?(\w+)\b.*# keeps: (\w+)")

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.leaks.cases import Case
 
-PLANTED = "soakd.engines.planted:"
+PLANTED = "soakd.worker.engines.planted:"
 HERE = "tests.leaks.healthy_known:"
 
 

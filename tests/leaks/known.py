@@ -1,4 +1,4 @@
-"""Leaks that the method was worked out on, beside those of `soakd.engines.planted`."""
+"""Leaks that the method was worked out on, beside those of `soakd.worker.engines.planted`."""
 
 import asyncio
 import contextvars
@@ -11,7 +11,7 @@ from typing import Any
 from tests.leaks import compiled
 from tests.leaks.cases import Case
 
-PLANTED = "soakd.engines.planted:"
+PLANTED = "soakd.worker.engines.planted:"
 HERE = "tests.leaks.known:"
 
 Operation = Callable[[], Any]
@@ -136,7 +136,7 @@ CASES = [
     Case(name="descriptor", factory=f"{PLANTED}fd_leak", options={"every": 5}, named="descriptors: /dev/null"),
     Case(name="ctypes_malloc", factory=f"{PLANTED}malloc_leak"),
     Case(name="ctypes_mmap", factory=f"{PLANTED}mmap_leak", options={"bytes_per_operation": 400}),
-    Case(name="rust_box", factory=f"{PLANTED}rust_box_leak", named=" in leak_box, called from soakd/engines/planted/"),
+    Case(name="rust_box", factory=f"{PLANTED}rust_box_leak", named=" in leak_box, called from soakd/worker/engines/"),
     Case(name="pyo3_reference", factory=f"{PLANTED}pyo3_reference_leak"),
     *(
         Case(name=name, factory=HERE + name)

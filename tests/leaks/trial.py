@@ -14,12 +14,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from soakd.attribution import Look
-from soakd.captures import merged, read_captures
-from soakd.probes.allocator import live_native_bytes, live_python_bytes
-from soakd.probes.fork import ForkedChild
-from soakd.probes.process import open_fds, rss_bytes
-from soakd.probes.reachable import read_reachable
+from soakd.procs.capture_reader import merged, read_captures
+from soakd.worker.attribution import Look
+from soakd.worker.probes.allocator import live_native_bytes, live_python_bytes
+from soakd.worker.probes.fork import ForkedChild
+from soakd.worker.probes.process import open_fds, rss_bytes
+from soakd.worker.probes.reachable import read_reachable
 from tests.leaks import suite
 
 MEASURED_OPERATIONS = 2000

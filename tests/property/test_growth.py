@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from soakd.analysis.growth import Growth, judge_growth
+from soakd.judge.growth.method import Growth, judge_growth
 from tests.growth_traces import SHAPES, Trace, trace
 
 TRACES = st.builds(

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soakd.load.arrivals import SHAPES, Arrivals
+from soakd.worker.load.arrivals import SHAPES, Arrivals
 
 phases = st.tuples(st.integers(0, 10**15), st.integers(1, 10**10))
 rates = st.one_of(st.floats(0.01, 1000), st.integers(1, 1000), st.sampled_from([1 / 3, 0.1, 50_000.0]))

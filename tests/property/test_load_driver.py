@@ -3,10 +3,10 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soakd.load import Arrivals, Lanes, SyncDriver, Tape
-from soakd.load.arrivals import SHAPES
-from soakd.load.recorder import PythonRecorder
-from soakd.model import Operation
+from soakd.wire.spec import Operation
+from soakd.worker.load import Arrivals, Lanes, SyncDriver, Tape
+from soakd.worker.load.arrivals import SHAPES
+from soakd.worker.load.recorder import PythonRecorder
 
 NS = 1_000_000_000
 TAPE = Tape([Operation("read", "k", {}, 1)])

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from soakd import metrics
-from soakd.records import Record
-from soakd.status import RunStatus
+from soakd.live import metrics
+from soakd.live.status import RunStatus
+from soakd.wire.records import Record
 from tests.showing import ORIGIN_S, hello, incident, latency, of_server, origin, outside, plan, record, sample, server
 
 ENGINE = "cache-rust"

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from soakd.records import Record
+from soakd.wire.records import Record
 from tests.recorded import Story, judged, leak_control, made_up, per_operation, plan_of, verdict_of
 
 PLAN = plan_of()

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from soakd.analysis import axes, count_checks, growth_checks
-from soakd.analysis.growth import judge_growth
-from soakd.records import Record
+from soakd.judge.checks import axes, counts, growth
+from soakd.judge.growth.method import judge_growth
+from soakd.wire.records import Record
 from tests.recorded import MONO_S, Story, made_up, plan_of, verdict_of
 
 LIMITS = 'growth_per_operation = "16B"\nlatency_p95 = "5ms"\nresponse_p99 = "50ms"'
@@ -72,7 +72,7 @@ def remembered() -> Iterator[None]:
         return known[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (axes, count_checks, growth_checks):
+        for module in (axes, counts, growth):
             patch.setattr(module, "judge_growth", judge)
         yield
 

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soakd.records import Record
+from soakd.wire.records import Record
 from tests.recorded import ServerStory, Story, flat, judged, made_up, per_operation, plan_of, verdict_of, with_engine
 
 LIMIT = 16.0

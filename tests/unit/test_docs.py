@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from soakd import cli, config, settings
-from soakd.analysis import classes
+from soakd.cli import main
 from soakd.errors import ConfigError
-from soakd.kinds import KINDS
-from soakd.load.mixes import MIXES
+from soakd.judge.conclude import classes
+from soakd.setup import config, settings
+from soakd.setup.engine_kinds import KINDS
 from soakd.units import format_duration
+from soakd.worker.load.mixes import MIXES
 
 ROOT = Path(__file__).parent.parent.parent
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -75,7 +76,7 @@ def test_every_mix_and_profile_is_named() -> None:
         assert f"`{name}`" in CONFIGURATION
 
 
-@pytest.mark.parametrize("line", cli.EXIT_CODES.splitlines()[1:])
+@pytest.mark.parametrize("line", main.EXIT_CODES.splitlines()[1:])
 def test_every_exit_code_is_explained_as_the_command_line_does(line: str) -> None:
     code, meaning = line.split(maxsplit=1)
     assert f"| {code} | {meaning} |" in CONFIGURATION
@@ -99,7 +100,7 @@ def test_every_class_of_growth_is_explained() -> None:
 
 def test_every_check_has_its_row() -> None:
     ids = set()
-    for path in (ROOT / "soakd" / "analysis").glob("*.py"):
+    for path in (ROOT / "soakd" / "judge").rglob("*.py"):
         source = path.read_text(encoding="utf-8")
         ids |= set(re.findall(r'"((?:evidence|errors|latency|rate|cpu|stability|observer)\.[a-z_0-9]+)"', source))
     missing = {name for name in ids if f"`{name}`" not in VERDICTS}
@@ -122,7 +123,7 @@ def test_links_to_files_and_pictures_lead_somewhere(document: Path) -> None:
 
 
 def test_the_commands_that_judge_a_csv_are_commands() -> None:
-    parser = cli.build_parser()
+    parser = main.build_parser()
     commands = re.findall(r"^\$ (soakd judge --csv.*)$", VERDICTS, re.MULTILINE)
     assert len(commands) >= 3
     for command in commands:

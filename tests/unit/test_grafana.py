@@ -16,8 +16,8 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import build
-from soakd.analysis.rules import FINAL_FROM
-from soakd.metrics import FAMILIES
+from soakd.live.metrics import FAMILIES
+from soakd.verdict.resolution import FINAL_FROM
 from tests.dashboards import GRAFANA, NAMES, RULE_FILES, RULES, alerts, dashboard, panels, rules, selectors, targets
 
 ROOT = GRAFANA.parent

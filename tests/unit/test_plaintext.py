@@ -10,15 +10,16 @@ from typing import Any
 
 import pytest
 
-from soakd import cli, rundir, verdictfile
-from soakd.display.closing import print_closing
-from soakd.display.console import PlainConsole
+from soakd.cli import main
 from soakd.errors import ConfigError, JournalError
+from soakd.live.terminal.closing import print_closing
+from soakd.live.terminal.console import PlainConsole
 from soakd.plaintext import escaped, escaped_json, escaped_lines
-from soakd.records import Record
+from soakd.record import run_folder, verdict_file
+from soakd.record.run_folder import RunDir
 from soakd.report.junit import junit
 from soakd.report.markdown import markdown
-from soakd.rundir import RunDir
+from soakd.wire.records import Record
 from tests.recorded import recorded_run, stamp
 from tests.showing import verdict_final
 
@@ -85,7 +86,7 @@ def test_a_crafted_run_says_nothing_to_the_terminal_but_text(
         "run": ["--resume", str(run.path)], "list": whole, "prune": [*whole, "--keep", "0", "--dry-run"],
         "diff": [str(run.path), str(run.path)], "export": ["--csv", str(run.path)],
     }  # fmt: skip
-    cli.main([command, *arguments.get(command, [str(run.path)])])
+    main.main([command, *arguments.get(command, [str(run.path)])])
     said = capsys.readouterr()
     assert is_plain(said.out.replace("\r\n", "\n"))
     assert is_plain(said.err)
@@ -96,7 +97,7 @@ def test_a_crafted_run_says_nothing_to_the_terminal_but_text(
 def test_a_crafted_journal_is_named_with_its_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = recorded_run(tmp_path / "run", [sealed()])
     a_schema_that_is_malformed(run)
-    assert cli.main(["judge", str(run.path)]) == 2
+    assert main.main(["judge", str(run.path)]) == 2
     assert r"malformed database schema (t\x1b[2J\x1b]0;owned\x07\x9b31m" in capsys.readouterr().err
 
 
@@ -118,12 +119,12 @@ def test_what_is_pasted_elsewhere_is_text_too(write: Callable[[Mapping[str, Any]
 
 
 def test_json_reads_as_what_was_written_and_shows_no_terminal_anything(tmp_path: Path) -> None:
-    text = rundir.to_json({"a" + HOSTILE: HOSTILE, "b": "good \u00e9 \U0001f600"})
+    text = run_folder.to_json({"a" + HOSTILE: HOSTILE, "b": "good \u00e9 \U0001f600"})
     assert is_plain(text)
     assert json.loads(text) == {"a" + HOSTILE: HOSTILE, "b": "good \u00e9 \U0001f600"}
     assert escaped_json(text) == text
-    written = verdictfile.write(RunDir(tmp_path), {"verdict": "FAIL", "summary": HOSTILE})
-    assert verdictfile.read(RunDir(tmp_path)).content == written
+    written = verdict_file.write(RunDir(tmp_path), {"verdict": "FAIL", "summary": HOSTILE})
+    assert verdict_file.read(RunDir(tmp_path)).content == written
 
 
 def test_an_error_is_text_whatever_it_quotes() -> None:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from soakd.curves.values import Band, Curves, EngineCurves, Fit, Piece
+from soakd.report.curves.values import Band, CurvePiece, Curves, EngineCurves, Fit
 from soakd.report.html import svg
 from soakd.report.html.markup import Html, join, tag
 from soakd.report.html.svg import Chart, Shade, Trace
 from soakd.units import format_duration
-from soakd.words import limit_words, quantity_words, range_words, value_words
+from soakd.verdict.wording import limit_words, quantity_words, range_words, value_words
 
 LEAK, RESIDENT = ("reachable_bytes", "live_bytes"), "rss_anon_bytes"
 NAMES = {
@@ -168,7 +168,7 @@ def _judged(subject: Subject, signal: str, check: Mapping[str, Any], title: str,
     ]  # fmt: skip
     if steep:
         traces[-1] = Trace(
-            name="limit far above this chart", style="limit", pieces=[Piece((), (), ())], told=limit_words(check)
+            name="limit far above this chart", style="limit", pieces=[CurvePiece((), (), ())], told=limit_words(check)
         )
 
     chart = Chart(
@@ -240,19 +240,19 @@ def _is_near(subject: Subject, signal: str, limit: float) -> bool:
     return band is not None and limit <= MOST_STEEP * band.high
 
 
-def _change(piece: Piece, level: float, load: tuple[float, float]) -> Piece:
+def _change(piece: CurvePiece, level: float, load: tuple[float, float]) -> CurvePiece:
     inside = [i for i, t_s in enumerate(piece.t_s) if load[0] <= t_s <= load[1]]
-    return Piece(
+    return CurvePiece(
         [piece.t_s[i] for i in inside], [piece.low[i] - level for i in inside], [piece.high[i] - level for i in inside]
     )
 
 
-def _lined(t_s: Sequence[float], y: Sequence[float], level: float) -> Piece:
+def _lined(t_s: Sequence[float], y: Sequence[float], level: float) -> CurvePiece:
     return svg.line(t_s, [value - level for value in y])
 
 
-def _between(fit: Fit, level: float) -> Piece:
-    return Piece(fit.t_s, [value - level for value in fit.low], [value - level for value in fit.high])
+def _between(fit: Fit, level: float) -> CurvePiece:
+    return CurvePiece(fit.t_s, [value - level for value in fit.low], [value - level for value in fit.high])
 
 
 def _seconds(before: Any, after: Any) -> str:

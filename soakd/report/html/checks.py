@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from soakd.model import may_decide
+from soakd.live.status.parts import SEVERITY, worst
 from soakd.report.html.charts import growth_words, state_badge
 from soakd.report.html.markup import Html, join, table, tag, text
-from soakd.status.parts import SEVERITY, worst
-from soakd.words import LEAK_CHECKS, control_word, leak_check, limit_words, quantity_words, value_words
+from soakd.verdict.severity import may_decide
+from soakd.verdict.wording import LEAK_CHECKS, control_word, leak_check, limit_words, quantity_words, value_words
 
 Entry = Mapping[str, Any]
 

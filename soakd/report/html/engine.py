@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from soakd.curves.values import Heap, Held
+from soakd.report.curves.values import HeapComparison, Held
 from soakd.report.html.charts import Subject, judged_charts, other_charts, state_badge
 from soakd.report.html.checks import engine_checks
 from soakd.report.html.markup import Html, join, table, tag
 from soakd.units import format_count, format_duration
-from soakd.words import quantity_words
+from soakd.verdict.wording import quantity_words
 
 Entry = Mapping[str, Any]
 
@@ -107,7 +107,7 @@ def _site_row(site: Entry) -> Iterator[str | Html]:
     yield tag("td", tag("code", str(site.get("fingerprint"))))
 
 
-def _heap(heap: Heap | None, failed: int) -> Iterator[Html]:
+def _heap(heap: HeapComparison | None, failed: int) -> Iterator[Html]:
     """Write what the heap held at first and at last."""
     yield tag("h3", "What the heap holds")
     gave_way = f" {failed} snapshots failed or gave way to other readings." if failed else ""

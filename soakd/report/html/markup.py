@@ -7,8 +7,8 @@ that is not `Html` already, and what HTML cannot hold is shown as the terminal s
 from collections.abc import Iterable, Iterator
 from html import escape
 
-from soakd.masking import cut
-from soakd.status import printable
+from soakd.live.status import printable
+from soakd.wire.masking import cut
 
 MOST_TEXT = 4000
 

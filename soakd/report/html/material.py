@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from soakd.curves.values import Curves
+from soakd.report.curves.values import Curves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from soakd.report.html.checks import CALM, checks_table, leak_words
 from soakd.report.html.markup import Html, join, lines, table, tag
 from soakd.report.html.material import Material
 from soakd.units import format_count, format_duration
-from soakd.words import control_word, figure_name, figure_words, quantity_words, ratio_words
+from soakd.verdict.wording import control_word, figure_name, figure_words, quantity_words, ratio_words
 
 Entry = Mapping[str, Any]
 

@@ -4,10 +4,10 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from soakd.curves.values import Piece
+from soakd.report.curves.values import CurvePiece
 from soakd.report.html.markup import Html, join, tag
 from soakd.units import format_duration
-from soakd.words import scale
+from soakd.verdict.wording import scale
 
 WIDTH, HEIGHT = 560.0, 240.0
 LEFT, RIGHT, TOP, BOTTOM = 72.0, 12.0, 10.0, 26.0
@@ -31,7 +31,7 @@ class Trace:
     name: str
     style: str
     """Classes of the page."""
-    pieces: Sequence[Piece]
+    pieces: Sequence[CurvePiece]
     told: str = ""
     """What the legend says beside the name."""
     counts: bool = True
@@ -53,7 +53,7 @@ class Chart:
     """A chart over time."""
 
     unit: str
-    """Of the base values, as `words.scale` reads it."""
+    """Of the base values, as `wording.scale` reads it."""
     from_s: float
     until_s: float
     traces: Sequence[Trace]
@@ -66,9 +66,9 @@ class Chart:
     """Whether each decade has the same height."""
 
 
-def line(t_s: Sequence[float], y: Sequence[float]) -> Piece:
+def line(t_s: Sequence[float], y: Sequence[float]) -> CurvePiece:
     """Make a piece of a plain line."""
-    return Piece(t_s, y, y)
+    return CurvePiece(t_s, y, y)
 
 
 def draw(chart: Chart, said: str) -> Html:
@@ -131,7 +131,7 @@ def _trace(trace: Trace, across: Place, down: Place) -> Html:
     return tag("path", d=Html("".join(paths)), class_=f"{trace.style}{' range' if area else ''}")
 
 
-def _path(piece: Piece, across: Place, down: Place) -> str:
+def _path(piece: CurvePiece, across: Place, down: Place) -> str:
     """Go along the greatest values and, where the least are others, back along them."""
     x = [across(t_s) for t_s in piece.t_s]
     upper = _thin(list(zip(x, map(down, piece.high), strict=True)))

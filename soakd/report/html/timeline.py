@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from soakd.curves.values import Curves
+from soakd.report.curves.values import Curves
 from soakd.report.html.markup import Html, join, lines, table, tag
 from soakd.report.html.svg import time_ticks
 from soakd.units import format_duration

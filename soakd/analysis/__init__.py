@@ -1,1 +1,0 @@
-"""Pure analysis: numbers in, judgements out. No clock, event loop, process, socket or logging."""

@@ -1,0 +1,322 @@
+"""The command line's entry: the parser, and every error as an exit code."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from soakd import units
+from soakd.errors import BrokenVerdictError, ConfigError, JournalError, PreflightError, SoakdError
+from soakd.plaintext import escaped_lines
+from soakd.wire.masking import mask
+
+LONGEST_ERROR = 20_000
+
+EXIT_CODES = """\
+exit codes:
+  0  PASS
+  1  FAIL
+  2  usage or configuration: nothing was started
+  3  INCONCLUSIVE
+  4  INVALID or INCOMPLETE, or a verdict file that is damaged or was changed
+  5  soakd itself failed
+  75 left unfinished (SIGHUP, or the host goes down): soakd run --resume goes on with it
+  128+n  ended by signal n, the verdict sealed with what there was
+"""
+
+
+RUN = "run:run"
+"""A command is "module:function" within soakd.cli."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    try:
+        return _perform(parser, options)
+    except (ConfigError, PreflightError) as error:
+        return _refused(error)
+    except BrokenVerdictError as error:
+        _complain(error)
+        return 4 if options.command != RUN else 5
+    except JournalError as error:
+        _complain(error)
+        return 2 if options.command != RUN else 5
+    except SoakdError as error:
+        _complain(error)
+        return 5
+    except BrokenPipeError:
+        # what is still buffered has no reader either, and must not be flushed at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        _complain(f"{error.filename or 'output'}: {error.strerror or error}")
+        return 5
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # noqa: BLE001 - 1 would be a FAIL: a broken soakd must never look like a verdict
+        return _broken(error)
+
+
+def _refused(error: ConfigError | PreflightError) -> int:
+    """Print everything that is wrong, a line each, and how much it is."""
+    problems = error.problems if isinstance(error, ConfigError) else (str(error),)
+    for problem in problems:
+        _complain(problem)
+    if len(problems) > 1:
+        print(f"soakd: {len(problems)} errors", file=sys.stderr)
+    return 2
+
+
+def _perform(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """Import the module of a command, and no other's: a check needs no journal, a version nothing."""
+    if options.command is None:
+        return _usage(parser)
+    module, _, name = options.command.partition(":")
+    code: int = getattr(importlib.import_module(f"soakd.cli.{module}"), name)(options)
+    return code
+
+
+class _Version(argparse.Action):
+    """Prints the version; reading it takes longer than all the rest of a parser."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any, **__: Any) -> None:
+        print(f"soakd {_version()}")
+        parser.exit()
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Describe the command line."""
+    parser = argparse.ArgumentParser(
+        prog="soakd", description="Keep engines under steady load for a day or more, and learn whether they leak.",
+        epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    parser.add_argument("--version", action=_Version, nargs=0, help="show program's version number and exit")
+    parser.set_defaults(command=None)
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for add in (_add_soaking, _add_judging, _add_keeping):
+        add(subparsers)
+    return parser
+
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
+
+
+def _add_soaking(subparsers: Commands) -> None:
+    init = _add(subparsers, "init", "init:init", "write a commented configuration to start from")
+    init.add_argument("path", nargs="?", default="soak.toml", help="the file to write (default: %(default)s)")
+
+    run = _add(subparsers, "run", RUN, "run a soak and write its verdict")
+    _add_config_options(run, optional=True)
+    run.add_argument(
+        "--resume",
+        nargs="?",
+        const="",
+        metavar="RUN",
+        help='go on with RUN (its folder, its name, or "latest"), or with the newest unfinished run of a folder of '
+        "runs (default: of --runs); begin a new one where none is unfinished and CONFIG is given",
+    )
+    _add_try_urls(run)
+    run.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    run.add_argument("--log-format", default="auto", choices=("auto", "console", "json"))
+
+    check = _add(subparsers, "check", "check:check", "find everything that would stop a run, without running it")
+    _add_config_options(check)
+    check.add_argument("--json", action="store_true", help="what was found, for programs")
+    check.add_argument(
+        "--try", dest="try_engines", action="store_true",
+        help="start every engine and server, perform one operation of each engine, and show what it raised; "
+        "without it nothing is started",
+    )  # fmt: skip
+    _add_try_urls(check)
+    check.add_argument("--notify", action="store_true", help="send a test event to whom [notify] names")
+
+
+def _add_judging(subparsers: Commands) -> None:
+    judge = _add(subparsers, "judge", "judge:judge", "judge a run again from its journal alone, or any series in a CSV")
+    _add_run_options(judge, optional=True)
+    _add_csv_options(judge)
+    judge.add_argument("--live", action="store_true", help="the run goes on: what is known so far")
+    judge.add_argument("--parent", type=int, help=argparse.SUPPRESS)  # the daemon that it ends with
+    judge.add_argument("--json", action="store_true", help="print the verdict file instead of a table")
+    judge.add_argument("--quiet", action="store_true", help="write the files, print nothing")
+
+    verdict = _add(subparsers, "verdict", "verdict:verdict", "show the verdict of a run")
+    _add_run_options(verdict)
+    verdict.add_argument("--json", action="store_true", help="the file as it is")
+
+    status = _add(subparsers, "status", "status:status", "show how a run stands, on one screen")
+    _add_run_options(status, default="latest")
+    status.add_argument("--json", action="store_true", help="everything that is known")
+
+    top = _add(subparsers, "top", "top:top", "show the table of a run while it goes on; Ctrl-C leaves it alone")
+    _add_run_options(top, default="latest")
+    top.add_argument("--json", action="store_true", help="everything that is known, a line each second")
+
+    diff = _add(
+        subparsers, "diff", "diff:diff", "compare two runs, leak by leak, or two moments of one run, heap by heap"
+    )
+    diff.add_argument("run", metavar="RUN", nargs="+", help='one or two of: a run\'s folder, its name, or "latest"')
+    diff.add_argument("--from", metavar="D", help="compare the heap of one run from D after its origin, such as 6h")
+    diff.add_argument("--to", metavar="D", help="to D (default: from the begin to the end of the load phase)")
+    diff.add_argument("--json", action="store_true", help="the whole comparison")
+    _add_runs_option(diff)
+
+    report = _add(subparsers, "report", "report:report", "write a run's report: one HTML file, Markdown and JUnit")
+    _add_run_options(report)
+    report.add_argument(
+        "--output", metavar="FILE", help="where the HTML goes (default: report.html in the run's folder)"
+    )
+    report.add_argument("--json", action="store_true", help="the files and their sizes, for programs")
+    report.add_argument("--quiet", action="store_true", help="write the files, print nothing")
+    report.add_argument("--parent", type=int, help=argparse.SUPPRESS)
+
+    _add_drawings(subparsers)
+
+
+def _add_keeping(subparsers: Commands) -> None:
+    listing = _add(subparsers, "list", "list_runs:list_runs", "list the runs")
+    _add_runs_option(listing)
+    listing.add_argument("--json", action="store_true", help="the same, for programs")
+
+    install = _add(
+        subparsers, "install-units", "install_units:install_units", "write the systemd units for this environment"
+    )
+    install.add_argument("--print", action="store_true", help="show them, write nothing")
+    install.add_argument(
+        "--root", default="/", metavar="DIR", help="the root folder to write below (default: %(default)s)"
+    )
+
+    prune = _add(
+        subparsers,
+        "prune",
+        "prune:prune",
+        "remove old runs; never one that is written now, nor unasked one that may still be resumed",
+    )
+    prune.add_argument("config", nargs="?", help="a configuration whose [retention] says what stays")
+    prune.add_argument("--runs", default="runs", metavar="DIR", help="the folder of runs (default: %(default)s)")
+    prune.add_argument("--keep", type=int, metavar="N", help="keep the newest N finished runs")
+    prune.add_argument("--older-than", metavar="D", help='remove only runs that ended longer ago than D, such as "30d"')
+    prune.add_argument(
+        "--unfinished", action="store_true", help="remove those too that may still be resumed (not the running one)"
+    )
+    prune.add_argument("--dry-run", action="store_true", help="say what would be removed, and remove nothing")
+
+    export = _add(subparsers, "export", "export:export", "write the samples of a run for other tools")
+    _add_run_options(export)
+    export.add_argument("--csv", action="store_true", required=True, help="comma-separated, one row a reading")
+    export.add_argument("--output", metavar="FILE", help="where to (default: standard output)")
+
+
+def _add_drawings(subparsers: Commands) -> None:
+    flames = _add(
+        subparsers,
+        "flamegraph",
+        "flamegraph:flamegraph",
+        "draw where the bytes that survive come from, as one HTML file",
+    )
+    _add_run_options(flames)
+    flames.add_argument("--engine", metavar="NAME", help="only this engine")
+    flames.add_argument("--output", metavar="FILE", help="where to (default: flamegraph.html in the run's folder)")
+
+    snapshot = _add(
+        subparsers, "snapshot", "snapshot:snapshot", "take a heap snapshot of a run that goes on, or look deeper"
+    )
+    snapshot.add_argument("run", metavar="RUN|PID", help='a run\'s folder, its name, "latest", or the pid of a worker')
+    snapshot.add_argument("--engine", metavar="NAME", help="only this engine (default: all but the controls)")
+    snapshot.add_argument("--deep", action="store_true", help="which containers, or lines, grow: takes a minute")
+    snapshot.add_argument("--json", action="store_true", help="the whole answer")
+    _add_runs_option(snapshot)
+
+
+def _add_config_options(parser: argparse.ArgumentParser, *, optional: bool = False) -> None:
+    parser.add_argument("config", nargs="?" if optional else None, help="the TOML file")
+    parser.add_argument("--duration", metavar="D", help='run for D, such as "60s" or "24h", in place of the file\'s')
+    parser.add_argument("--run-dir", metavar="DIR", help="a new folder for this run (default: under --runs)")
+    parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder of runs (default: %(default)s)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE",
+        help="override a setting: limits.growth_rate=2MB/h, engine.NAME.rate=100",
+    )  # fmt: skip
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="ENGINE", help="run only this engine (repeatable)"
+    )
+
+
+def _add_try_urls(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--try-urls", action="store_true",
+        help="perform the one operation that engines are tried with also where it reaches a server at a url",
+    )  # fmt: skip
+
+
+def _add_csv_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("data that soakd did not record")
+    group.add_argument("--csv", metavar="FILE", help="a table with a header line, or its .gz: one verdict row a series")
+    group.add_argument("--time", metavar="COLUMN", help="the time, by name or number (default: t_s, time, elapsed ...)")
+    shown = "(default: what the column shows)"
+    group.add_argument("--time-unit", choices=units.TIME_UNITS, help=f"s, ms, min, h ... or iso {shown}")
+    group.add_argument("--value", metavar="COLUMN", help="the memory (default: rss_bytes, value, rss ...)")
+    group.add_argument("--value-unit", choices=tuple(units.BYTES), help=f"B, kB, KiB, MB ... {shown}")
+    group.add_argument("--segment", metavar="COLUMN", help="changes when the process restarts")
+    group.add_argument("--group", metavar="COLUMN", help="the series that a row belongs to; one series without it")
+    group.add_argument("--heap", metavar="COLUMN", help="live heap, to tell a leak from fragmentation")
+    group.add_argument("--skip", type=int, default=0, metavar="LINES", help="lines above the header (default: 0)")
+    group.add_argument("--limit", metavar="RATE", help="allowed growth (default: 1MB/h)")
+    group.add_argument("--limits", metavar="FILE", help="a table of limits with the columns id,limit_mb_per_h")
+
+
+def _add_run_options(
+    parser: argparse.ArgumentParser, *, optional: bool = False, default: str | None = None
+) -> None:  # fmt: skip
+    said = 'a run\'s folder, its name, or "latest"' + (" (default: %(default)s)" if default else "")
+    parser.add_argument("run", metavar="RUN", nargs="?" if optional or default else None, default=default, help=said)
+    _add_runs_option(parser)
+
+
+def _add_runs_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--runs", default="runs", metavar="DIR", help="the folder of runs (default: %(default)s)")
+
+
+def _add(subparsers: Commands, name: str, command: str, text: str) -> argparse.ArgumentParser:
+    parser = subparsers.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    parser.set_defaults(command=command)
+    return parser
+
+
+def _complain(of: object) -> None:
+    """Say on stderr what went wrong, without secrets: errors quote configurations, addresses, servers and files."""
+    print(f"soakd: {escaped_lines(mask(str(of)[:LONGEST_ERROR]))}", file=sys.stderr)
+
+
+def _broken(error: Exception) -> int:
+    """Say that soakd itself is at fault, on one line; the whole traceback where SOAKD_TRACEBACK is set."""
+    import traceback
+
+    if os.environ.get("SOAKD_TRACEBACK"):
+        print(escaped_lines(mask("".join(traceback.format_exception(error)))), file=sys.stderr)
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(where.filename).name}:{where.lineno}"
+    _complain(
+        f"internal error at {place}: {type(error).__name__}: {error}; please report it, with the output "
+        "under SOAKD_TRACEBACK=1"
+    )
+    return 5
+
+
+def _usage(parser: argparse.ArgumentParser) -> int:
+    parser.print_help(sys.stderr)
+    return 2
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("soakd")
+    except PackageNotFoundError:
+        return "(not installed)"

@@ -1,0 +1,74 @@
+"""Runs that are there already: which are finished, and which make room for a new one."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from soakd.errors import JournalError, PreflightError
+from soakd.plaintext import escaped
+from soakd.procs import proc
+from soakd.record import journal, pruning, resume, run_folder, verdict_file
+from soakd.record.run_folder import RunDir
+from soakd.record.unstarted import belongs_to, list_unstarted
+from soakd.setup.plan import Plan
+from soakd.setup.settings import Retention
+from soakd.units import format_bytes
+
+
+def is_finished(run: RunDir) -> bool:
+    """Tell whether a run has been sealed and judged, or can never be; a damaged one is in nobody's way, and said."""
+    try:
+        if resume.is_sealed(run.journal):
+            return bool(verdict_file.read(run).content["verdict"] != "INCOMPLETE")
+        journal.check_whole(run.journal)
+        return "plan" not in journal.read_meta(run.journal)  # killed before it had begun: nothing to go on with
+    except JournalError as error:
+        print(escaped(f"soakd: {error}; it is not resumed"), file=sys.stderr)
+        return True
+
+
+def folders(runs: Path) -> tuple[list[RunDir], list[RunDir]]:
+    """Return the folders of runs that never started, and the runs."""
+    unstarted = list_unstarted(runs)
+    never = {run.path for run in unstarted}
+    return unstarted, [run for run in run_folder.list_runs(runs) if run.path not in never]
+
+
+def beyond(
+    unstarted: list[RunDir], runs: list[RunDir], name: str, retention: Retention
+) -> Iterator[pruning.Prunable]:  # fmt: skip
+    """Find the runs of a name that its retention lets go, and those that never started."""
+    now_s = proc.now().wall_s
+    yield from pruning.leftovers([run for run in unstarted if belongs_to(run, name)], now_s=now_s)
+    yield from pruning.surplus(runs, is_finished, name=name, retention=retention, now_s=now_s)
+
+
+def kept(one: pruning.Prunable) -> str:
+    """Say of a run that would go, and may still be resumed, that it stays."""
+    return (
+        f"kept {one.run.path}: {format_bytes(one.bytes)}: {one.why}, but it is unfinished: "
+        "soakd run --resume goes on with it, soakd prune CONFIG --unfinished removes it"
+    )
+
+
+def make_room(plan: Plan, options: argparse.Namespace) -> None:
+    """Remove what is beyond `[retention]`, before a run begins; what cannot be removed stops no run."""
+    for one in beyond_retention(plan, options):
+        if not one.is_finished:
+            print(escaped(f"soakd: retention: {kept(one)}"), file=sys.stderr)
+            continue
+        try:
+            pruning.remove(one.run)
+            said = f"soakd: retention: removed {one.run.path}: {format_bytes(one.bytes)}: {one.why}"
+            print(escaped(said), file=sys.stderr)
+        except PreflightError as error:
+            print(f"soakd: warning: retention: {error}", file=sys.stderr)
+
+
+def beyond_retention(plan: Plan, options: argparse.Namespace) -> list[pruning.Prunable]:
+    """Return what `[retention]` lets go; nothing for a run in a folder of its own choosing."""
+    retention = plan.config.retention
+    if options.run_dir or retention == Retention():
+        return []
+    return list(beyond(*folders(Path(options.runs)), plan.config.run.name, retention))

@@ -1,0 +1,130 @@
+"""How a run stands, read from its folder, whether its daemon lives or not. Reads little."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from soakd.errors import JournalError
+from soakd.live.status import RunStatus
+from soakd.procs.proc import now
+from soakd.record import journal, run_folder, verdict_file
+from soakd.record.clocks import ClockShift, clock_shifts, on_one_clock
+from soakd.record.resume import moved
+from soakd.record.run_folder import RunDir
+from soakd.setup.plan_json import plan_from_dict
+from soakd.wire.records import Record
+
+LAST_SAMPLES, LAST_WINDOWS = 40, 3
+"""Of each engine: enough for its rate, and for a reading of every signal that comes with each sample."""
+TOLD = ("hello", "server", "bye")
+INCIDENTS = 400
+OF_OTHERS = '"source":"'
+"""What samples that a worker did not take itself have in their bodies."""
+
+
+class RunView:
+    """A run as its journal has it; `catch_up` reads what came since."""
+
+    def __init__(self, run: RunDir) -> None:
+        """Read a run.
+
+        Raises:
+            JournalError: its journal cannot be read, or holds no run.
+        """
+        self.run = run
+        meta = journal.read_meta(run.journal)
+        if "plan" not in meta:
+            raise JournalError(f"{run.journal}: holds no run: its plan was never written")
+        self.status = RunStatus(plan_from_dict(meta["plan"]), run.run_id)
+        self.status.count_no_samples()
+        self._number, self._handovers = 0, [ClockShift(life=0)]
+        self._judged: int | None = None
+        self._last_s = 0.0
+        self._read_first()
+
+    def catch_up(self) -> None:
+        """Read what was recorded and judged since.
+
+        Raises:
+            JournalError: the journal cannot be read.
+        """
+        while found := journal.read_since(self.run.journal, self._number):
+            self._take(found)
+        self._read_verdict()
+        self._read_address()
+
+    @property
+    def now_s(self) -> float:
+        """Now on the run's clock: CLOCK_MONOTONIC where it goes on, the moment of its last record where nobody does."""
+        return now().mono_s if self.run.is_running() else self._last_s
+
+    def as_dict(self) -> dict[str, Any]:
+        """Say everything in JSON's types."""
+        return {
+            "path": str(self.run.path), "running": self.run.is_running(), "page": self.status.served_at,
+            **self.status.as_dict(self.now_s),
+        }  # fmt: skip
+
+    def _read_first(self) -> None:
+        path = self.run.journal
+        phases = list(journal.read_records(path, "phase", engine=""))
+        found = [record for engine in ("", *self.status.engines) for record in self._last_of(engine)]
+        last = journal.read_latest_number(path)
+        self._take([(last, record) for record in [*phases, *sorted(found, key=lambda record: record.at.wall_s)]])
+        self._read_verdict()
+        self._read_address()
+
+    def _last_of(self, engine: str) -> Iterator[Record]:
+        """Yield of one engine: its lives, its incidents, the last samples of each life, the last windows."""
+        path = self.run.journal
+        begun = journal.read_latest(path, "hello", engine, INCIDENTS)
+        for kind in (*TOLD[1:], "incident"):
+            yield from (record for _, record in journal.read_latest(path, kind, engine, INCIDENTS))
+        for number, hello in begun:
+            yield hello
+            yield from (r for _, r in journal.read_latest(path, "sample", engine, 1, before=number, without=OF_OTHERS))
+        for kind, count in (("phase", 2), ("sample", LAST_SAMPLES), ("latency", LAST_WINDOWS), ("attribution", 5)):
+            if engine or kind == "sample":
+                yield from (record for _, record in journal.read_latest(path, kind, engine, count))
+
+    def _take(self, found: list[tuple[int, Record]]) -> None:
+        records = [record for _, record in found]
+        self._handovers = [*self._handovers, *clock_shifts(records)]
+        shift_s = self._handovers[-1].shift_s
+        on_clock = [moved(record, -shift_s) for record in on_one_clock(records, self._handovers)]
+        self._number = max(number for number, _ in found)
+        self._last_s = max([self._last_s, *(record.at.mono_s for record in on_clock)])
+        self.status.fold(on_clock)
+
+    def _read_address(self) -> None:
+        try:
+            self.status.served_at = (self.run.path / run_folder.ADDRESS).read_text(encoding="utf-8").strip() or None
+        except (OSError, ValueError):
+            self.status.served_at = None
+
+    def check_verdict(self) -> None:
+        """Complain of a verdict file that nothing was taken of.
+
+        Raises:
+            BrokenVerdictError: it was damaged, or changed after it was written.
+        """
+        with contextlib.suppress(OSError):
+            if self.run.verdict.stat().st_mtime_ns != self._judged:
+                verdict_file.read(self.run)
+
+    def _read_verdict(self) -> None:
+        """Take the verdict where it is another than before; one that cannot be read now may be the next time."""
+        with contextlib.suppress(OSError, JournalError):
+            written = self.run.verdict.stat().st_mtime_ns
+            if written != self._judged:
+                self.status.apply_verdict(verdict_file.read(self.run).content)
+                self._judged = written
+
+
+def aftermath(view: RunView) -> str | None:
+    """Say what there is to do about a run that nobody writes; None while its daemon lives."""
+    if view.run.is_running():
+        return None
+    if view.status.ended_for is None:
+        return f"no soakd writes this run: soakd run --resume {view.run.path} goes on with it"
+    return f"ended ({view.status.ended_for}): soakd verdict {view.run.path} shows its verdict"

@@ -1,0 +1,40 @@
+"""The verdict of a run as commands read it, and as they show it: the table of checks and the files."""
+
+import contextlib
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from soakd.plaintext import escaped
+from soakd.record import run_folder, verdict_file
+from soakd.record.run_folder import RunDir
+from soakd.record.verdict_file import VerdictFile
+
+
+def read_verdict(found: RunDir) -> VerdictFile:
+    """Read the verdict file of a run that a command shows or compares; one that is not sealed is noted.
+
+    Raises:
+        BrokenVerdictError: it is no verdict, or was changed after it was written.
+        JournalError: it is missing.
+    """
+    read = verdict_file.read(found)
+    if not read.is_sealed:
+        print(escaped(f"soakd: note: {found.verdict}: {verdict_file.NOT_SEALED}"), file=sys.stderr)
+    return read
+
+
+def show_verdict(result: Mapping[str, Any], found: RunDir) -> None:
+    """Print the table of checks, the sentence and the files of a run that has ended."""
+    from soakd.live.terminal import print_closing
+
+    names = (
+        run_folder.VERDICT,
+        run_folder.SUMMARY,
+        run_folder.JUNIT,
+        run_folder.REPORT,
+        run_folder.JOURNAL,
+        run_folder.ENVIRONMENT,
+    )
+    with contextlib.suppress(BrokenPipeError, SystemExit):  # rich exits where nobody reads: the verdict still is one
+        print_closing(result, [found.path / name for name in names if (found.path / name).is_file()])

@@ -1,0 +1,102 @@
+"""Faults on purpose: each at its moment, one after the other, with how it was noticed and how it was recovered from.
+
+What follows from a fault is its own doing: the end of a server or worker bears its name, is started again without
+counting, and is no crash of anybody's. One fault is over before the next begins, so that each owns what it did.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from soakd.daemon.faults.execution import Execution
+from soakd.daemon.faults.proxies import ProxyProcess
+from soakd.daemon.faults.scene import FaultOrders, Scene, Sink
+from soakd.errors import BackendError
+from soakd.setup.faults import FaultPlan, has_network_faults
+from soakd.setup.plan import Plan
+from soakd.wire.records import Record
+
+MISSED_S = 2.0
+"""A fault that was due so long before this daemon took over is not made up for."""
+
+
+class Faults:
+    """All faults of a plan.
+
+    Args:
+        plan: what is broken, and when.
+        sink: takes the records.
+        folder: where proxies have their places.
+        servers: engine -> its server, as soakd watches it.
+        addresses: engine -> where its server answers.
+
+    Raises:
+        BackendError: a proxy has no place.
+    """
+
+    def __init__(
+        self, plan: Plan, sink: Sink, folder: Path, servers: Mapping[str, Any], addresses: Mapping[str, str]
+    ) -> None:  # fmt: skip
+        self._scene = Scene(plan, sink, servers)
+        for name, address in addresses.items():
+            if has_network_faults(plan.faults, name):
+                self._scene.proxies[name] = ProxyProcess(address, folder / f"{name}-proxy", partial(self._lost, name))
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """Engine -> the address of the proxy before its server, where there is one."""
+        return {name: proxy.address for name, proxy in self._scene.proxies.items()}
+
+    async def open(self) -> None:
+        """Start the proxies.
+
+        Raises:
+            BackendError: one does not start.
+        """
+        for proxy in self._scene.proxies.values():
+            await proxy.start()
+
+    async def close(self) -> None:
+        """End the proxies."""
+        for proxy in self._scene.proxies.values():
+            await proxy.close()
+
+    def abandon(self) -> None:
+        """Kill the proxies: the daemon ends now."""
+        for proxy in self._scene.proxies.values():
+            proxy.abandon()
+
+    def note(self, record: Record) -> None:
+        """Take a record on its way to the journal: by it faults are followed."""
+        self._scene.note(record)
+
+    async def run(self, workers: FaultOrders, origin_s: float) -> None:
+        """Let every fault happen at its moment; returns after the last one. Cancelled, it heals what it has broken."""
+        taken_over_s = time.monotonic()
+        for fault in self._scene.plan.faults:
+            due_s = origin_s + fault.at_s
+            if due_s < taken_over_s - MISSED_S:
+                continue  # before a resume: it took place and is recorded, or nobody was there
+            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+            if time.monotonic() + fault.duration_s > self._last_s(fault, origin_s):
+                self._scene.tell_none(fault, "the faults before it took too long")
+                continue
+            await Execution(self._scene, fault, workers, origin_s).run()
+
+    def _last_s(self, fault: FaultPlan, origin_s: float) -> float:
+        engine = self._scene.engine(fault.target)
+        return origin_s + engine.load.end_s - engine.config.limits.recovery_s
+
+    def _lost(self, name: str) -> None:
+        """A proxy is gone: what happens to its engine from now on is soakd's own doing."""
+        detail = f"{name}: soakd's own proxy before its server ended; it is started again"
+        self._scene.incident(name, {"what": "proxy_lost", "detail": detail})
+        asyncio.get_running_loop().create_task(self._start_again(name))
+
+    async def _start_again(self, name: str) -> None:
+        with contextlib.suppress(BackendError, OSError):
+            await self._scene.proxies[name].start()

@@ -1,0 +1,141 @@
+"""Runs the judge, and at the end the report, beside the daemon: processes of their own, for arithmetic lives there."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import Any, Protocol
+
+from soakd.errors import JournalError
+from soakd.record import verdict_file
+from soakd.record.run_folder import REPORT, RunDir
+from soakd.setup.plan import Plan
+from soakd.wire.masking import tail
+
+VERDICT_CODES = (0, 1, 3, 4)
+REPORT_WITHIN_S = 900.0
+"""Of thirty days it takes minutes; nothing waits for it but the end of soakd."""
+LEAST_REPORTED_S = 60.0
+"""A run that was planned for less is somebody trying things out; `soakd report` still writes its report."""
+
+
+class Tell(Protocol):
+    """Where it is said what became of a report."""
+
+    def problem(self, what: str, detail: str) -> None:
+        """Something went wrong."""
+
+    def reported(self, path: Path) -> None:
+        """It is there."""
+
+
+def _wait_without_threads() -> None:
+    """Let asyncio wait for children through the kernel, as from Python 3.12 on; before, it takes a thread for each."""
+    if sys.version_info < (3, 12):
+        with contextlib.suppress(OSError):  # an old kernel
+            os.close(os.pidfd_open(os.getpid()))
+            watcher = asyncio.PidfdChildWatcher()
+            watcher.attach_loop(asyncio.get_running_loop())
+            asyncio.set_child_watcher(watcher)
+
+
+async def run_judge(run: RunDir, *, live: bool) -> dict[str, Any]:
+    """Run the judge as a user would, and read what it wrote.
+
+    Raises:
+        JournalError: it failed.
+    """
+    before = _written(run)
+    code, said = await _run("judge", run, "--quiet", *(["--live"] if live else []))
+    # A Python that fails before soakd's own code runs ends with 1 too: only a verdict that was written now is one.
+    if code not in VERDICT_CODES or _written(run) == before:
+        raise JournalError(f"the judge failed: {said}")
+    return verdict_file.read(run).content
+
+
+class LastReport:
+    """The report of a run that has ended. Its verdict stands: whatever becomes of the report is only told of.
+
+    Args:
+        plan: of the run.
+        run: its folder.
+        tell: is told of the report, or why there is none.
+    """
+
+    def __init__(self, plan: Plan, run: RunDir, tell: Tell) -> None:
+        self._plan, self._run, self._tell = plan, run, tell
+        self._writing: asyncio.Future[None] | None = None
+
+    async def write(self) -> None:
+        """Have it written, as a user would; until somebody gives it up, and not at all of a very short run."""
+        if self._plan.duration_s < LEAST_REPORTED_S:
+            return
+        self._writing = asyncio.ensure_future(_write_report(self._run))
+        _, late = await asyncio.wait([self._writing], timeout=REPORT_WITHIN_S)
+        self._writing.cancel()
+        await asyncio.wait([self._writing])
+        if self._writing.cancelled():
+            why = f"not ready within {REPORT_WITHIN_S / 60:.0f} min" if late else "given up"
+            self._tell.problem("report_failed", f"{why}: soakd report {self._run.path} writes it")
+        elif (error := self._writing.exception()) is not None:
+            self._tell.problem("report_failed", str(error))
+        else:
+            self._tell.reported(self._run.path / REPORT)
+        self._writing = None
+
+    def give_up(self) -> bool:
+        """Wait no longer for it; returns whether it was being written."""
+        if self._writing is None:
+            return False
+        self._writing.cancel()
+        return True
+
+
+async def _write_report(run: RunDir) -> None:
+    code, said = await _run("report", run, "--quiet")
+    if code != 0:
+        raise JournalError(f"the report failed: {said}")
+
+
+async def _run(command: str, run: RunDir, *options: str) -> tuple[int | None, str]:
+    """Run a command on a run; returns its exit code and the end of what it complained of.
+
+    Raises:
+        JournalError: it cannot be started.
+    """
+    arguments = ["-m", "soakd", command, str(run.path), *options, "--parent", str(os.getpid())]
+    _wait_without_threads()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *arguments,
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE, start_new_session=True,
+            env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+    except (OSError, RuntimeError, MemoryError) as error:  # asyncio waits for a child in a thread of its own
+        why = getattr(error, "strerror", None) or error
+        raise JournalError(f"the {command} cannot be started: {why}") from error
+    try:
+        _, stderr = await process.communicate()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+    return process.returncode, tail(stderr.decode(errors="replace").strip(), 500)
+
+
+def _written(run: RunDir) -> tuple[int, int] | None:
+    """Tell one verdict file from the next: it is replaced, never written over."""
+    try:
+        found = run.verdict.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+def first_verdict(run_id: str) -> dict[str, Any]:
+    """Return what the verdict file says before anything was judged."""
+    return {
+        "schema": "soakd.verdict/1", "run_id": run_id, "verdict": "INCOMPLETE",
+        "summary": "the run has just begun", "engines": [], "checks": [],
+    }  # fmt: skip

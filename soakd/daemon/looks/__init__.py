@@ -1,0 +1,1 @@
+"""When an engine gets a deep look or a heap snapshot: because it grows, or because somebody asks."""

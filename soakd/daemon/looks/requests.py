@@ -1,0 +1,120 @@
+"""Heap snapshots and deep looks that somebody asks for while the run goes on. Knows workers by orders and records."""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from soakd.setup.plan import Plan
+from soakd.wire.records import Record
+
+WITHIN_S = 60.0
+"""A niced child of a busy host takes its time."""
+
+Answer = tuple[int, Mapping[str, Any]]
+"""A status as HTTP has them, and what is said."""
+
+
+class LookOrders(Protocol):
+    """Sends orders to workers."""
+
+    origin_s: float | None
+    """When the run began, on CLOCK_MONOTONIC; None before."""
+
+    def tell(self, name: str, order: Mapping[str, Any]) -> bool:
+        """Send an order to the worker of an engine; False where there is none."""
+
+
+class Looks(Protocol):
+    """Takes deep looks."""
+
+    async def ask(self, name: str, origin_s: float) -> Mapping[str, Any]:
+        """Take a look, and return the body of its last record."""
+
+
+class LookRequests:
+    """Passes requests on to the workers, one for each engine at a time, and waits for their answers."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._ways: tuple[LookOrders, Looks] | None = None
+        self._numbers = itertools.count(1)
+        self._waiting: dict[str, tuple[int, asyncio.Future[Mapping[str, Any]]]] = {}
+        self._looked: dict[str, int] = {}
+        """Engine -> number of the last look at it whose end is in the journal; numbers grow."""
+        self._committed = asyncio.Event()
+
+    def connect(self, workers: LookOrders, looks: Looks) -> None:
+        """Take who sends orders to the workers, and who takes deep looks."""
+        self._ways = workers, looks
+
+    def fold(self, batch: Sequence[Record]) -> None:
+        """Take note of what workers said, once it is in the journal: nothing is answered that could be lost."""
+        for record in batch:
+            self._note(record)
+
+    def _note(self, record: Record) -> None:
+        number = record.body.get("id")
+        if record.kind == "attribution" and record.body.get("state") != "begun" and type(number) is int:
+            self._looked[record.engine] = max(number, self._looked.get(record.engine, 0))
+            self._committed.set()
+        asked, answer = self._waiting.get(record.engine, (0, None))
+        if answer is None or answer.done():
+            return
+        if record.kind == "snapshot" and record.body.get("asked") == asked:
+            answer.set_result(record.body)
+        elif record.kind in ("hello", "bye"):
+            answer.set_result({"skipped": "the engine's process ended meanwhile"})
+
+    async def snapshot(self, name: str, deep: bool) -> Answer:
+        """Take a heap snapshot of an engine, or with `deep` a look at it.
+
+        Returns:
+            200 with {"engine", "snapshot": the body of its record} or {"engine", "look": likewise}; 404 where there is
+            no such engine, 409 where it cannot be done now, 503 where it failed, each with {"error"}.
+        """
+        engine = next((each for each in self._plan.engines if each.config.name == name), None)
+        if engine is None:
+            names = ", ".join(each.config.name for each in self._plan.engines)
+            return 404, {"error": f'no engine "{name}"; engines: {names}'}
+        if self._ways is None or (origin_s := self._ways[0].origin_s) is None:
+            return 409, {"error": "the engines do not run yet"}
+        workers, looks = self._ways
+        if deep:
+            body = await looks.ask(name, origin_s)
+            if body.get("state") != "done":
+                return 503, {"error": f"{name}: {body.get('why')}"}
+            if not await self._is_committed(name, body["id"]):
+                return 503, {"error": f"{name}: the look was taken, and is not in the journal after {WITHIN_S:.0f} s"}
+            return 200, {"engine": name, "look": body}
+        if engine.snapshot_every_s is None:
+            return 409, {"error": f"{name}: no snapshots are taken of it (run.snapshot_every, or collect_every = off)"}
+        if name in self._waiting:
+            return 409, {"error": f"{name}: a snapshot is being taken"}
+        return await self._take(name, workers)
+
+    async def _is_committed(self, name: str, number: int) -> bool:
+        """Wait until the end of a look is in the journal; False where it takes too long."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(WITHIN_S):
+                while self._looked.get(name, 0) < number:
+                    self._committed.clear()
+                    await self._committed.wait()
+                return True
+        return False
+
+    async def _take(self, name: str, workers: LookOrders) -> Answer:
+        number, answer = next(self._numbers), asyncio.get_running_loop().create_future()
+        self._waiting[name] = number, answer
+        try:
+            if not workers.tell(name, {"snapshot": number}):
+                return 409, {"error": f"{name}: its process is not running"}
+            body = await asyncio.wait_for(answer, WITHIN_S)
+        except TimeoutError:
+            return 503, {"error": f"{name}: no snapshot within {WITHIN_S:.0f}s"}
+        finally:
+            del self._waiting[name]
+        if "skipped" in body:
+            return 503, {"error": f"{name}: no snapshot: {body['skipped']}"}
+        return 200, {"engine": name, "snapshot": body}

@@ -1,0 +1,57 @@
+"""The daemon reads itself as its workers read themselves: live bytes here, reachable bytes in a forked child.
+
+The one place of the daemon's stack that imports the worker's probes. They are of the standard library, and the judge
+must not ask less of the instrument than of what it measures.
+"""
+
+from collections.abc import Callable
+
+from soakd.worker.probes import allocator
+from soakd.worker.probes.children import Children
+from soakd.worker.probes.timing import TieredProbe
+
+POLL_EVERY_S = 0.05
+
+
+class SelfProbe:
+    """What the daemon holds. Call it from the process's main thread; state of a fixed size.
+
+    Args:
+        collect_every_s: seconds between two forks of the daemon; None for never.
+        call_later: of the event loop: (seconds, what to call).
+        now_s: CLOCK_MONOTONIC, seconds.
+    """
+
+    def __init__(
+        self, collect_every_s: float | None, call_later: Callable[[float, Callable[[], None]], object],
+        now_s: Callable[[], float],
+    ) -> None:  # fmt: skip
+        self._probes = (
+            TieredProbe("live_python", allocator.python_bytes), TieredProbe("live_native", allocator.native_bytes),
+        )  # fmt: skip
+        self._children = Children(collect_every_s, None, ())
+        self._call_later = call_later
+        self._now_s = now_s
+
+    def sample(self) -> dict[str, float]:
+        """Return live bytes, and reachable ones where a child has ended since the last time, as of when it forked.
+
+        Forks the next child where one is due: a millisecond or two in which the event loop waits.
+        """
+        values: dict[str, float] = {}
+        for probe in self._probes:
+            probe.read_into(values, self._now_s())
+        self._children.hand_over(values)
+        if self._children.start_if_due(self._now_s()):
+            self._poll()
+        return {name: value for name, value in values.items() if not name.startswith("probe.")}
+
+    def close(self) -> None:
+        """End a child that lives."""
+        self._children.close()
+
+    def _poll(self) -> None:
+        """Look after the child until it is gone, so that none is left a zombie until the next sample."""
+        self._children.poll(self._now_s())
+        if self._children.alive:
+            self._call_later(POLL_EVERY_S, self._poll)

@@ -1,0 +1,1 @@
+"""The lives of workers: started, watched, restarted, stopped, and read from outside."""

@@ -1,0 +1,62 @@
+"""Why the life of a worker ended before its time, and what a silent one does, in words."""
+
+import signal
+from typing import Any
+
+from soakd.daemon.workers.worker import Worker, last_line
+from soakd.procs import proc
+from soakd.procs.exits import KernelKills, describe_status, out_of_memory
+from soakd.procs.output import printable
+
+AFTER_BYE = " after its work was done, while the interpreter shut down"
+
+
+def is_in_order(worker: Worker, status: int, *, stopping: bool) -> bool:
+    """Return whether a life ended as it should: by itself and with status 0, after `bye`.
+
+    Args:
+        worker: which has ended.
+        status: its exit status, or minus the signal.
+        stopping: the run ends early: who has not begun says no `bye`, and SIGTERM may come from whoever ends the host.
+    """
+    if worker.killed_for is not None:
+        return False
+    if worker.bye is not None:
+        return status == 0
+    return stopping and (status in (0, -signal.SIGTERM) or worker.start_failure is not None)
+
+
+def describe_end(worker: Worker, status: int, kills: KernelKills | None) -> tuple[str, str, dict[str, str]]:
+    """Say how a life ended that did not end in order.
+
+    Returns:
+        The kind of the incident, a sentence, and what else the incident says.
+    """
+    if worker.start_failure is not None:
+        return "start_failed", worker.start_failure, {}
+    if worker.killed_for is not None:
+        return "hang", worker.killed_for, {}
+    late = "" if worker.bye is None else AFTER_BYE
+    if status < 0:
+        said = out_of_memory(status, kills)
+        words = said.pop("words", None)
+        return "crash", describe_status(status) + late + (f", {words}" if words else ""), said
+    return "exit", f"exited with status {status}{late or ' before its time'}{last_line(worker)}", {}
+
+
+def describe_silence(worker: Worker, entered: str | None) -> str:
+    """Say what a worker does that is not heard of; `entered` is the phase that it last said to enter."""
+    if proc.is_stopped(worker.outside):
+        return "stopped by a signal"
+    return f"{'close()' if entered == 'close' else 'an operation'} does not return"
+
+
+def describe_staying(worker: Worker) -> str:
+    """Say what keeps a process whose work is done: the interpreter waits for threads, then calls `atexit` handlers."""
+    if proc.is_stopped(worker.outside):
+        return "stopped by a signal"
+    threads: Any = (worker.bye or {}).get("threads")
+    if isinstance(threads, list) and threads:
+        names = ", ".join(printable(str(name).encode("utf-8", "replace")) for name in threads)
+        return f"{'a thread' if len(threads) == 1 else 'threads'} that the engine left running ({names})"
+    return "an atexit handler or a finalizer does not return"

@@ -1,0 +1,63 @@
+"""Signs of life: of the workers, and of the daemon itself, without which the silence of others says nothing."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from soakd.wire.records import Record
+from soakd.wire.spec import LOADED_PHASES
+
+STANDSTILL_S = 2.0
+"""So late a round of the work loop says that soakd itself was stopped."""
+
+
+@dataclass(slots=True)
+class Liveness:
+    """The last signs of life of one worker, on CLOCK_MONOTONIC."""
+
+    heard_s: float = field(default_factory=time.monotonic)
+    operations: float = -1.0
+    operated_s: float = field(default_factory=time.monotonic)
+    phase: str | None = None
+    entered: str | None = None
+    """The phase that the worker has last said to enter; its samples say so later, or never."""
+
+    def note(self, record: Record) -> None:
+        """Take note of one record."""
+        self.heard_s = time.monotonic()
+        if record.kind == "phase":
+            self.entered = record.body.get("name")
+        if record.kind != "sample":
+            return
+        phase, operations = record.body.get("phase"), record.body.get("operations_total", 0)
+        if operations != self.operations or phase != self.phase or phase not in LOADED_PHASES:
+            self.operated_s = self.heard_s
+        self.phase, self.operations = phase, operations
+
+    def spare(self, seconds: float) -> None:
+        """Leave a time out of the account, in which nobody could have heard it."""
+        self.heard_s += seconds
+        self.operated_s += seconds
+
+
+class Rounds:
+    """When the work loop last came round.
+
+    Args:
+        every_s: how often it does, seconds.
+        now_s: CLOCK_MONOTONIC, seconds.
+    """
+
+    def __init__(self, every_s: float, now_s: Callable[[], float] = time.monotonic) -> None:
+        self._every_s = every_s
+        self._now_s = now_s
+        self._last_s: float | None = None
+
+    def missed_s(self) -> float:
+        """Note a round; return how late it is where that is a standstill, else 0.
+
+        Whoever asks first after a standstill is told of it, and nobody else.
+        """
+        before_s, self._last_s = self._last_s, self._now_s()
+        late_s = 0.0 if before_s is None else self._last_s - before_s - self._every_s
+        return late_s if late_s >= STANDSTILL_S else 0.0

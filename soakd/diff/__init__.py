@@ -1,8 +1,0 @@
-"""What changed: between two runs, by their verdicts, or between two moments of one run, by its heap snapshots."""
-
-from soakd.diff.heaps import diff_heaps
-from soakd.diff.installed import changed_packages
-from soakd.diff.plans import differences
-from soakd.diff.runs import diff_runs
-
-__all__ = ["changed_packages", "diff_heaps", "diff_runs", "differences"]

@@ -1,6 +1,0 @@
-"""The components under soak: the `Engine` protocol and one adapter per file, imported when its engine is built."""
-
-from soakd.engines.protocol import Engine
-from soakd.engines.registry import build, is_async
-
-__all__ = ["Engine", "build", "is_async"]

@@ -1,0 +1,123 @@
+"""Time and operations: the two things that growth may follow, and which of them explains it."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from soakd.judge.growth.method import Growth, judge_growth
+from soakd.judge.growth.series import FloatArray, IntArray, extent
+from soakd.judge.story.rundata import EngineData, Series
+
+Explained = Literal["operations", "time", "either"]
+
+PROPORTIONAL = 0.02
+"""Operations that stray less than this share from a steady rate cannot be told from time."""
+BETTER = 2.0
+"""One axis explains growth better when the other leaves so many times its squares: noise alone rarely makes 1.5."""
+BLOCKS = 48
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """One series over both axes; only samples whose operations are known."""
+
+    hours: FloatArray
+    operations: FloatArray
+    y: FloatArray
+    segment: IntArray
+
+    @property
+    def operations_per_hour(self) -> float:
+        """Over the whole series; NaN where there is too little of it."""
+        hours = extent(self.hours)
+        return extent(self.operations) / hours if hours else math.nan
+
+    @property
+    def proportional(self) -> bool:
+        """Whether operations kept pace with time, so that a rate over one is a rate over the other."""
+        hours, operations = extent(self.hours), extent(self.operations)
+        if not hours or not operations:
+            return True
+        steady = (self.hours - self.hours[0]) / hours
+        return float(np.max(np.abs((self.operations - self.operations[0]) / operations - steady))) <= PROPORTIONAL
+
+
+STOOD_STILL = 0.2
+"""Share of the time in which fewer than a hundredth of the operations were done, from which on they do not go on."""
+
+
+def longest_standstill(axes: Axes) -> float:
+    """Return the longest share of the time in which a hundredth of all operations was done; 1 where none was."""
+    hours, operations = extent(axes.hours), extent(axes.operations)
+    if not hours or not operations:
+        return 1.0
+    done, time = (axes.operations - axes.operations[0]) / operations, (axes.hours - axes.hours[0]) / hours
+    # Between two readings operations went on as they did on average: where nothing was read, nothing stood still.
+    edges = np.interp(np.linspace(0.0, 1.0, 101)[1:-1], done, time)
+    return float(np.max(np.diff(np.concatenate(([0.0], edges, [1.0])))))
+
+
+def axes_of(data: EngineData, series: Series) -> Axes:
+    """Give each sample of a series its hour and its count of operations."""
+    operations = data.operations_at(series)
+    known = np.isfinite(operations)
+    return Axes(series.t_s[known] / 3600.0, operations[known], series.y[known], series.segment[known])
+
+
+def explained_by(axes: Axes, growth: Growth) -> Explained | None:
+    """Say which axis explains the growth of a series better; None where nothing grows for certain."""
+    if growth.low is None or growth.low <= 0.0:
+        return None
+    if axes.proportional:
+        return "either"
+    time, operations = _left_over(axes, axes.hours), _left_over(axes, axes.operations)
+    if operations * BETTER < time:
+        return "operations"
+    return "time" if time * BETTER < operations else "either"
+
+
+def over_the_other(axes: Axes, growth: Growth, *, hourly: bool, limit: float) -> dict[str, float]:
+    """Say a rate per hour per operation, or the other way round: its estimate, bounds and minimum detectable rate.
+
+    Where operations kept pace with time that is a matter of units; otherwise the other axis is judged by itself.
+
+    Args:
+        axes: the series that was judged.
+        growth: the answer over one axis.
+        hourly: that axis was time.
+        limit: in the unit of `growth`.
+
+    Returns:
+        By the names of the verdict file: per_operation or per_hour, and the same with _low and so on.
+    """
+    per_hour = axes.operations_per_hour
+    if growth.estimate is None or not per_hour > 0.0:
+        return {}
+    unit = 1.0 / per_hour if hourly else per_hour
+    if not axes.proportional:
+        x = axes.operations if hourly else axes.hours
+        growth, unit = judge_growth(x, axes.y, axes.segment, limit=limit * unit), 1.0
+    name = "per_operation" if hourly else "per_hour"
+    found = {
+        name: growth.estimate, f"{name}_low": growth.low, f"{name}_high": growth.high,
+        f"{name}_minimum_detectable": growth.minimum_detectable,
+    }  # fmt: skip
+    return {key: value * unit for key, value in found.items() if value is not None}
+
+
+def _left_over(axes: Axes, x: FloatArray) -> float:
+    """Sum of squares that a straight line over `x`, with a level per segment, leaves of the blocks of a series.
+
+    Blocks are medians over a 48th of the time, so that noise within them does not drown the difference.
+    """
+    edges = np.unique(np.searchsorted(axes.hours, np.linspace(axes.hours[0], axes.hours[-1], BLOCKS + 1)[1:-1]))
+    parts = [part for part in np.split(np.arange(axes.y.size), edges) if part.size]
+    blocks = np.array([[np.median(x[part]), np.median(axes.y[part])] for part in parts])
+    life = np.array([axes.segment[part[0]] for part in parts])
+    levels = (life[:, None] == np.unique(life)).astype(np.float64)
+    span = max(float(np.ptp(blocks[:, 0])), 1e-300)
+    design = np.column_stack((levels, (blocks[:, 0] - blocks[0, 0]) / span))
+    coefficients, *_ = np.linalg.lstsq(design, blocks[:, 1], rcond=None)
+    return float(np.sum((blocks[:, 1] - design @ coefficients) ** 2))

@@ -1,0 +1,229 @@
+"""A rival or a twin beside its subject on the same operations: what each took, and how many times as much.
+
+Shown, never judged. A figure that was not measured on a side is absent there, and so is its ratio.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from soakd.judge.checks.service import latency_summary, latency_windows
+from soakd.judge.story.cache_fill import ENTRIES, FULL
+from soakd.judge.story.rundata import EngineData, RunData, Series, running_total
+from soakd.verdict.check import Check, round_number
+
+FAMILIES = ("policy", "cache", "authorize")
+"""Kinds whose engines do the same work, and are compared where nobody names a twin."""
+LEAST_ENTRIES = 1000
+"""Fewer entries are lost in what a process takes by itself."""
+LEAST_READINGS = 8
+BEGUN = 0.05
+"""Before so much of a fill, connections and the first operations take more than entries do."""
+PERCENTILES = ("p50", "p95", "p99")
+TIMED = "service_p95"
+"""Measured where any percentile is."""
+WITH_SERVER = "operations_per_cpu_second_with_server"
+ORDER = (
+    "operations_per_second", *(f"service_{percentile}" for percentile in PERCENTILES), "operations_per_cpu_second",
+    WITH_SERVER, "memory_per_entry", "growth", "growth_per_operation", "server_growth",
+    "server_growth_per_operation",
+)  # fmt: skip
+"""Of the figures."""
+Checks = Mapping[str, Sequence[Check]]
+
+
+class Figure(NamedTuple):
+    """One measured number of one engine."""
+
+    value: float
+    unit: str
+    comparable: bool = True
+    """False where it may as well be 0, so that a ratio would say nothing."""
+
+
+def comparisons(run: RunData, checks: Checks) -> list[dict[str, Any]]:
+    """Compare every rival and twin with its subjects, in the order of the configuration.
+
+    Args:
+        run: the run.
+        checks: the checks of each engine, by its name.
+    """
+    measured: dict[str, dict[str, Figure]] = {}
+    found = []
+    for subject, other in _pairs(run):
+        for engine in (subject, other):
+            if engine.name not in measured:
+                measured[engine.name] = dict(_figures(engine, checks[engine.name]))
+        compared = _compare(subject, other, measured[subject.name], measured[other.name])
+        untimed = [_untimed(e.name, checks[e.name]) for e in (subject, other) if TIMED not in measured[e.name]]
+        found.append(compared | ({"missing": "; ".join(untimed)} if untimed else {}))
+    return found
+
+
+def _untimed(name: str, checks: Sequence[Check]) -> str:
+    """Say why an engine has no service times to compare."""
+    reasons = (check.reason for check in checks if check.id == "latency.p95" and check.reason)
+    return f"no service times of {name}: {next(reasons, 'no latency was recorded')}"
+
+
+def _pairs(run: RunData) -> Iterator[tuple[EngineData, EngineData]]:
+    """Yield who is compared: with the engine that it is a twin of, otherwise with all subjects that do its work."""
+    for other in run.engines:
+        config = other.plan.config
+        if config.twin_of is not None:
+            yield from ((engine, other) for engine in run.engines if engine.name == config.twin_of)
+        elif config.role in ("rival", "twin"):
+            for engine in run.engines:
+                of = engine.plan.config
+                if of.role == "subject" and of.mix == config.mix and _family(of.kind) == _family(config.kind) != "":
+                    yield engine, other
+
+
+def _family(kind: str) -> str:
+    family = kind.partition(".")[0]
+    return family if family in FAMILIES else ""
+
+
+def _compare(
+    subject: EngineData, other: EngineData, mine: Mapping[str, Figure], theirs: Mapping[str, Figure]
+) -> dict[str, Any]:
+    note = _tapes(subject, other)
+    names = dict.fromkeys([*mine, *theirs])
+    if subject.server is None and other.server is None:
+        names.pop(WITH_SERVER, None)
+    return {
+        "subject": subject.name, "other": other.name, "role": other.plan.config.role, "same_tape": note is None,
+        **({} if note is None else {"note": note}),
+        "figures": [_figure(name, mine.get(name), theirs.get(name)) for name in sorted(names, key=_place)],
+    }  # fmt: skip
+
+
+def _figure(name: str, mine: Figure | None, theirs: Figure | None) -> dict[str, Any]:
+    known = mine or theirs
+    assert known is not None
+    if mine is not None and theirs is not None and mine.unit != theirs.unit:
+        theirs = None
+    ratio = None
+    if mine is not None and theirs is not None and mine.comparable and theirs.comparable and mine.value > 0:
+        ratio = theirs.value / mine.value
+    fields = {
+        "id": name, "unit": known.unit, "subject": round_number(mine.value, 4) if mine else None,
+        "other": round_number(theirs.value, 4) if theirs else None, "ratio": round_number(ratio, 3),
+    }  # fmt: skip
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+def _place(name: str) -> int:
+    return ORDER.index(name)
+
+
+def _tapes(subject: EngineData, other: EngineData) -> str | None:
+    """Say why the two were not driven by the same operations; None where they were."""
+    tapes = {engine.name: {life.tape_sha256 for life in engine.lives} for engine in (subject, other)}
+    unknown = [name for name, hashes in tapes.items() if not hashes or None in hashes]
+    if unknown:
+        return f"which operations drove {' and '.join(unknown)} was not recorded"
+    one, two = tapes.values()
+    return None if one == two and len(one) == 1 else "they were not driven by the same operations"
+
+
+def _figures(data: EngineData, checks: Sequence[Check]) -> Iterator[tuple[str, Figure]]:
+    yield from _service(data, checks)
+    yield from _processor(data)
+    if (bytes_per_entry := memory_per_entry(data)) is not None:
+        yield "memory_per_entry", Figure(bytes_per_entry, "bytes/entry")
+    yield from _growth(checks, f"growth.{data.leak_signal}", "growth")
+    server = "live_bytes" if data.server is not None and len(data.server.signal("live_bytes")) else "rss_anon_bytes"
+    yield from _growth(checks, f"growth.server_{server}", "server_growth")
+
+
+def _service(data: EngineData, checks: Sequence[Check]) -> Iterator[tuple[str, Figure]]:
+    counter = data.in_load("operations_total")
+    if len(counter) >= 2:
+        done = running_total(counter)
+        yield "operations_per_second", Figure(float((done[-1] - done[0]) / np.ptp(counter.t_s)), "operations/second")
+    judged = next((check.more for check in checks if check.id == "latency.p95"), None)
+    summary = latency_summary(latency_windows(data)[0]) if judged is None else judged
+    for percentile in PERCENTILES:
+        if (seconds := summary.get(f"service_{percentile}_s")) is not None:
+            yield f"service_{percentile}", Figure(seconds, "seconds")
+
+
+def _processor(data: EngineData) -> Iterator[tuple[str, Figure]]:
+    """Operations for a second of processor time: of the engine's process, and with its server's where it has one."""
+    own = _per_cpu_s(data, data.in_load("cpu_s_total"))
+    if own is None:
+        return
+    yield "operations_per_cpu_second", Figure(own, "operations/second")
+    server = None if data.server is None else _per_cpu_s(data, data.server_in_load("cpu_s_total"))
+    if data.server is None or server is not None:
+        both = own if server is None else 1.0 / (1.0 / own + 1.0 / server)
+        yield WITH_SERVER, Figure(both, "operations/second")
+
+
+def _per_cpu_s(data: EngineData, seconds: Series) -> float | None:
+    """Return operations for each second that a process used; None where either is not known, or is nothing."""
+    if len(seconds) < 2:
+        return None
+    operations = data.operations_at(seconds)
+    known = np.flatnonzero(np.isfinite(operations))
+    if len(known) < 2:
+        return None
+    first, last = known[0], known[-1]
+    used = running_total(seconds)
+    done, used_s = float(operations[last] - operations[first]), float(used[last] - used[first])
+    return done / used_s if done > 0 and used_s > 0 else None
+
+
+def memory_per_entry(data: EngineData) -> float | None:
+    """Return bytes for each entry of a cache, in the process or server that holds them; None where not known.
+
+    By what the holder gains with its entries while it fills; where it fills between two samples, by what it holds more
+    at the end of the load phase than before it, connections and all.
+    """
+    if data.plan.config.kind == "authorize":  # its parts may be anywhere
+        return None
+    holder = data.signal(data.leak_signal) if data.server is None else data.server.signal("live_bytes")
+    entries = data.signal(ENTRIES)
+    load = data.plan.load
+    filled = _while_filling(holder.between(load.start_s, load.end_s), entries)
+    if filled is not None:
+        return filled
+    more, held = (_gained(data, series) for series in (entries, holder))
+    if more is None or held is None or more < LEAST_ENTRIES or held <= 0:
+        return None
+    return held / more
+
+
+def _while_filling(holder: Series, entries: Series) -> float | None:
+    """Return the slope of bytes over entries in the life that gained most of them; None where that was too quick."""
+    if len(entries) < 2:
+        return None
+    best: float | None = None
+    most = float(LEAST_ENTRIES)
+    for life in holder.lives():
+        count = np.interp(life.t_s, entries.t_s, entries.y)
+        share = count / max(float(np.max(count)), 1.0)
+        filling = (share > BEGUN) & (share < FULL)
+        if np.count_nonzero(filling) < LEAST_READINGS or (gained := float(np.ptp(count[filling]))) < most:
+            continue
+        count, y = count[filling] - np.mean(count[filling]), life.y[filling]
+        best, most = float(count @ (y - np.mean(y)) / (count @ count)), gained
+    return best if best is not None and best > 0 else None
+
+
+def _gained(data: EngineData, series: Series) -> float | None:
+    """Return how much higher a series is in the last tenth of the load phase than in the baseline."""
+    baseline, load = data.plan.phases[0], data.plan.load
+    before = series.between(baseline.start_s, baseline.end_s)
+    after = series.between(load.end_s - 0.1 * load.duration_s, load.end_s)
+    return float(np.median(after.y) - np.median(before.y)) if len(before) and len(after) else None
+
+
+def _growth(checks: Sequence[Check], check_id: str, name: str) -> Iterator[tuple[str, Figure]]:
+    for check in checks:
+        if check.id.removesuffix(".per_operation") == check_id and check.estimate is not None:
+            certain = check.low is not None and check.low > 0
+            suffix = "" if check.unit == "bytes/hour" else "_per_operation"
+            yield f"{name}{suffix}", Figure(check.estimate, check.unit, certain)

@@ -1,0 +1,95 @@
+"""Growth of what is counted in things: file descriptors, threads, tasks, the interpreter's blocks.
+
+Whole things over the whole phase are the question, not a rate: a service that gained three threads gained three.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from soakd.judge.growth.method import judge_growth
+from soakd.judge.story.rundata import EngineData, Series
+from soakd.verdict.check import Check, round_number
+from soakd.verdict.severity import SEVERITY, State
+
+METHOD = "level-difference/1"
+BLOCK_BYTES = 64.0
+"""Size of a typical block of the interpreter, by which a limit in bytes becomes one in blocks."""
+LEAST_BLOCKS = 1000.0
+"""Caches and free lists of the interpreter itself; 64 kB of them, which is what reachable bytes can resolve."""
+
+
+def check_counts(data: EngineData) -> Iterator[Check]:
+    """Judge everything that is counted and was ever read. Blocks are shown; they decide nothing."""
+    limits = data.plan.config.limits
+    counted = (
+        ("fds", limits.fd_growth, True),
+        ("threads", limits.thread_growth, True),
+        ("tasks", limits.task_growth, True),
+        ("python_blocks", _most_blocks(data), False),
+    )
+    for signal, limit, decides in counted:
+        series = data.trend(signal)
+        if len(series):
+            yield _count_check(signal, series, limit, decides=decides)
+
+
+def _count_check(signal: str, series: Series, limit: float, *, decides: bool) -> Check:
+    """Judge the growth of a count in each life of the process; the worst one decides.
+
+    A restart gives back what a life gained, so that levels of different lives cannot be compared.
+    """
+    lives = [(life, grown) for life in series.judged_lives() if (grown := _level_difference(life)) is not None]
+    check_id, unit = f"growth.{signal}", "count"
+    if not lives:
+        return Check(
+            id=check_id, verdict="INCONCLUSIVE", decides=decides, limit=limit, unit=unit, reason="too few samples"
+        )
+    answers = [(*_answer(life, grown, limit), grown, life) for life, grown in lives]
+    state, reason, grown, worst = max(answers, key=lambda answer: (SEVERITY[answer[0]], answer[2]))
+    if len(lives) > 1 and grown > limit:
+        reason = f"in segment {worst.segment[0]}" + (f": {reason}" if reason else "")
+    return Check(
+        id=check_id, verdict=state, decides=decides, estimate=round_number(grown), limit=limit, unit=unit,
+        reason=reason, more={"samples": sum(len(life) for life, _ in lives), "method": METHOD},
+    )  # fmt: skip
+
+
+def _answer(life: Series, grown: float, limit: float) -> tuple[State, str]:
+    """A count fails where both its levels and its long-run rate say so.
+
+    The level at the end (the median of the last fifth) less that at the start (of the fifth after a tenth of warm-up)
+    is robust to bursts of work in either; a pool that grew once and then stopped is told by its rate.
+    """
+    return _goes_on(life, limit) if grown > limit else ("PASS", "")
+
+
+def _goes_on(series: Series, limit: float) -> tuple[State, str]:
+    """Ask whether growth that has happened is growth that remains."""
+    share = (series.t_s - series.t_s[0]) / max(float(np.ptp(series.t_s)), 1e-9)
+    growth = judge_growth(share, series.y, series.segment, limit=limit)
+    if growth.state == "PASS":
+        return "PASS", "it rose and has stopped rising"
+    if growth.state == "FAIL":
+        return "FAIL", ""
+    return "INCONCLUSIVE", "it rose; whether it goes on rising cannot be told yet: soak longer"
+
+
+def _level_difference(series: Series) -> float | None:
+    """Growth of one life between a fifth of it and its end, extended to the whole; None where neither was read."""
+    share = (series.t_s - series.t_s[0]) / max(float(np.ptp(series.t_s)), 1e-9)
+    first, last = series.y[(share >= 0.1) & (share <= 0.3)], series.y[share >= 0.8]
+    if not len(first) or not len(last):
+        return None
+    return float(np.median(last) - np.median(first)) / 0.7
+
+
+def _most_blocks(data: EngineData) -> float:
+    """Blocks that growth at the limit would add over the load phase."""
+    limits, load = data.plan.config.limits, data.plan.load
+    per_operation = limits.growth_per_operation_bytes
+    if per_operation is not None:
+        allowed = per_operation * data.plan.rate_per_s * load.duration_s
+    else:
+        allowed = (limits.growth_rate_bytes_per_h or 1e6) * load.duration_s / 3600.0
+    return max(LEAST_BLOCKS, round_number(allowed / BLOCK_BYTES, 3) or 0.0)

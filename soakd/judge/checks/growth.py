@@ -1,0 +1,145 @@
+"""Which signals are judged for growth, against which limit, and what a run of this length may say.
+
+`growth.reachable_bytes` is the leak check and `growth.rss_anon_bytes` the host check: both decide. Where forking is
+off, live bytes stand in for reachable ones. The others tell where a difference is, and do not decide.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from soakd.judge.checks.axes import STOOD_STILL, Axes, axes_of, explained_by, longest_standstill, over_the_other
+from soakd.judge.checks.cache_growth import judge_beside_cache
+from soakd.judge.checks.counts import check_counts
+from soakd.judge.checks.growth_answer import GrowthAnswer
+from soakd.judge.checks.outlook import Outlook, growth_as_of
+from soakd.judge.growth.method import judge_growth
+from soakd.judge.growth.series import MIN_SAMPLES, extent
+from soakd.judge.story.rundata import EngineData, Series, running_total
+from soakd.verdict.check import Check, round_number
+from soakd.verdict.resolution import BYTE_SIGNALS, LIVE_SIGNALS, RESOLUTION_BYTES, too_few, too_short, unseen
+
+SLOWER = 0.6
+"""A warm-up leaves less than this part of a third's growth to the next."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What is left before a limit, in bytes; None where nobody knows. For the time until it is reached."""
+
+    total_growth: float | None = None
+    memory: float | None = None
+
+
+def check_growth(
+    data: EngineData, outlook: Outlook, *, every_signal: bool, room: Room | None = None
+) -> Iterator[Check]:
+    """Judge everything that can grow of one engine; while the run goes on what decides, and what tells garbage.
+
+    Args:
+        data: the engine.
+        outlook: how much of its plan has been seen.
+        every_signal: judge also what only explains.
+        room: what is left before a limit, where the run goes on.
+    """
+    for signal in BYTE_SIGNALS if every_signal else LIVE_SIGNALS:
+        series = data.trend(signal)
+        if len(series) >= MIN_SAMPLES or decides(data, signal):
+            for check in _byte_checks(data, signal, series):
+                yield _with_time_left(growth_as_of(outlook, check), signal, room)
+    if every_signal:
+        for check in check_counts(data):
+            yield growth_as_of(outlook, check)
+
+
+def decides(data: EngineData, signal: str) -> bool:
+    """Tell whether a signal decides for its engine."""
+    return signal in (data.leak_signal, "rss_anon_bytes")
+
+
+def _byte_checks(data: EngineData, signal: str, series: Series) -> Iterator[Check]:
+    limits, deciding = data.plan.config.limits, decides(data, signal)
+    hourly, per_operation = limits.growth_rate_bytes_per_h, limits.growth_per_operation_bytes
+    if hourly is not None:
+
+        def over_time(part: Series) -> Check:
+            answer = hourly_answer(data, part, hourly, RESOLUTION_BYTES[signal])
+            return answer.check(f"growth.{signal}", decides=deciding)
+
+        yield judge_beside_cache(data, series, over_time) if deciding else over_time(series)
+    if per_operation is not None:
+        suffix = "" if hourly is None else ".per_operation"
+
+        def over_operations(part: Series) -> Check:
+            answer = operation_answer(data, part, per_operation, RESOLUTION_BYTES[signal])
+            return answer.check(f"growth.{signal}{suffix}", decides=deciding)
+
+        yield judge_beside_cache(data, series, over_operations) if deciding else over_operations(series)
+
+
+def hourly_answer(data: EngineData, series: Series, limit: float, resolution: float) -> GrowthAnswer:
+    """Judge a series of bytes against a limit per hour."""
+    hours = series.t_s / 3600.0
+    growth = judge_growth(hours, series.y, series.segment, limit=limit)
+    span = extent(hours)
+    seen = span - data.gained_in_faults(series.t_s, hours)
+    axes = axes_of(data, series)
+    short = too_short(limit, seen)
+    still = _in_faults(data, hourly=True) or (_standing_still(axes) if len(axes.y) else "")  # soakd does no operations
+    return GrowthAnswer(
+        growth=growth, limit=limit, unit="bytes/hour", span=span, resolution=resolution,
+        too_short=short or still, slowing=bool(short) and _slows_down(series),
+        other=over_the_other(axes, growth, hourly=True, limit=limit), explained_by=explained_by(axes, growth),
+    )  # fmt: skip
+
+
+def _slows_down(series: Series) -> bool:
+    """Tell whether one life grew clearly less from its second to its last third than from its first to its second.
+
+    A warm-up that fills half of a short run leaves 0 of its growth for later, an exponential one half; a leak all.
+    """
+    if len(series) < MIN_SAMPLES or np.any(series.segment != series.segment[0]):
+        return False
+    first, second, last = (float(np.median(part)) for part in np.array_split(series.y, 3))
+    return last - second < SLOWER * (second - first)
+
+
+def operation_answer(data: EngineData, series: Series, limit: float, resolution: float) -> GrowthAnswer:
+    """Judge a series of bytes against a limit per operation."""
+    axes: Axes = axes_of(data, series)
+    growth = judge_growth(axes.operations, axes.y, axes.segment, limit=limit)
+    span = extent(axes.operations)
+    return GrowthAnswer(
+        growth=growth, limit=limit, unit="bytes/operation", span=span, resolution=resolution,
+        too_short=too_few(span) or _in_faults(data, hourly=False) or _standing_still(axes),
+        other=over_the_other(axes, growth, hourly=False, limit=limit), explained_by=explained_by(axes, growth),
+    )  # fmt: skip
+
+
+def _standing_still(axes: Axes) -> str:
+    """A time without operations is no load: no rate of it, over operations or over time, passes."""
+    share = longest_standstill(axes)
+    still = f"operations stood still for {share:.0%} of the load phase: growth under load was not seen then"
+    return still if share > STOOD_STILL else ""
+
+
+def _in_faults(data: EngineData, *, hourly: bool) -> str:
+    """Most of the load phase, or of its operations, in faults on purpose: nothing of what grew then was seen."""
+    if not data.faults or len(counter := data.in_load("operations_total")) < MIN_SAMPLES:
+        return ""
+    x = counter.t_s if hourly else running_total(counter)
+    share = data.gained_in_faults(counter.t_s, x) / max(extent(x), 1.0)
+    return unseen(share, "of the load phase" if hourly else "of the operations")
+
+
+def _with_time_left(check: Check, signal: str, room: Room | None) -> Check:
+    """Say of a run that goes on when its growth reaches a limit, if it goes on as it does."""
+    if room is None or not check.decides:
+        return check
+    left = room.memory if signal == "rss_anon_bytes" else room.total_growth
+    per_hour = check.estimate if check.unit == "bytes/hour" else check.more.get("per_hour")
+    if left is None or per_hour is None or per_hour <= 0.0:
+        return check
+    seconds = round_number(max(0.0, left) / per_hour * 3600.0, 4)
+    return dataclasses.replace(check, more={**check.more, "time_to_limit_seconds": seconds})

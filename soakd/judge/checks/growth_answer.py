@@ -1,0 +1,71 @@
+"""A growth answer becomes a check: what a short run may say, and what a signal can resolve."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from soakd.judge.growth.method import Growth
+from soakd.units import format_bytes
+from soakd.verdict.check import Check, round_number
+from soakd.verdict.severity import State
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrowthAnswer:
+    """A growth answer about to become a check."""
+
+    growth: Growth
+    limit: float
+    unit: str
+    span: float
+    """Length of the series, in hours or operations."""
+    resolution: float
+    """Growth over the whole span that the signal can resolve, in its own unit."""
+    too_short: str = ""
+    """Why a series of this length cannot pass."""
+    slowing: bool = False
+    """The series slows down as a warm-up does: in a series too short to pass, that cannot fail either."""
+    other: Mapping[str, float] = field(default_factory=dict)
+    """The same over the other axis, by the names of the verdict file."""
+    explained_by: str | None = None
+
+    @property
+    def minimum_detectable(self) -> float | None:
+        """The rate that would have been called FAIL: by the interval's width, and by the signal's resolution."""
+        if self.growth.minimum_detectable is None or not self.span:
+            return None
+        return max(self.growth.minimum_detectable, self.resolution / self.span)
+
+    def check(self, check_id: str, *, decides: bool) -> Check:
+        """Answer, as if the whole plan had been seen."""
+        growth = self.growth
+        state, reason = self.state()
+        more: dict[str, Any] = {
+            **{name: round_number(value) for name, value in self.other.items()},
+            "explained_by": self.explained_by,
+            "minimum_detectable": round_number(self.minimum_detectable), "samples": growth.samples,
+            "method": growth.method,
+        }  # fmt: skip
+        return Check(
+            id=check_id, verdict=state, decides=decides, unit=self.unit, reason=reason,
+            estimate=round_number(growth.estimate), low=round_number(growth.low), high=round_number(growth.high),
+            limit=self.limit, more=more,
+        )  # fmt: skip
+
+    def state(self) -> tuple[State, str]:
+        """Return the answer and, where there is something to say, why."""
+        growth = self.growth
+        if growth.estimate is None or growth.low is None:
+            return "INCONCLUSIVE", growth.reason
+        if growth.state == "FAIL" and growth.low * self.span < self.resolution:
+            grown, least = format_bytes(growth.estimate * self.span), format_bytes(self.resolution)
+            return "INCONCLUSIVE", f"grew by {grown}, less than the {least} that this signal resolves: soak longer"
+        if growth.state == "FAIL" and self.too_short and self.slowing:
+            return "INCONCLUSIVE", f"growth slows down, as a warm-up does; {self.too_short}"
+        if growth.state == "PASS" and self.too_short:
+            return "INCONCLUSIVE", self.too_short
+        if growth.state == "PASS" and growth.estimate - growth.low > self.limit:
+            return "INCONCLUSIVE", "the interval is so wide that a leak of twice the limit could have been missed"
+        if growth.state == "INCONCLUSIVE" and not growth.reason:
+            return "INCONCLUSIVE", "the limit lies inside the interval: soak longer or sample more often"
+        return growth.state, growth.reason

@@ -1,0 +1,278 @@
+"""The checks of an engine beside growth: errors, latency, rate, processor, crashes, what comes back."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from soakd.judge.checks.cache_growth import judge_beside_cache
+from soakd.judge.growth.series import MIN_SAMPLES, FloatArray
+from soakd.judge.story.interruptions import served
+from soakd.judge.story.latency import LatencyWindow, merge
+from soakd.judge.story.looks import left_by_tools
+from soakd.judge.story.readings import count_of
+from soakd.judge.story.rundata import ENDINGS, EngineData, Series
+from soakd.verdict.check import Check, below, round_number
+from soakd.verdict.severity import State
+
+LEAST_WINDOWS = 0.5
+"""Share of the load phase's windows that latency must rest on: fewer are not the load phase."""
+DRIVER_BOUND_S = 10e-3
+"""A window whose lateness p99 is above this says more about the driver than about the engine."""
+HICCUP_S, HICCUP_SHARE = 5.0, 0.2
+"""Where fewer seconds of operations are missing, all in so small a part of the time, the host may have held them up."""
+CONSTANT_PROFILES = ("baseline", "target", "stress", "extreme")
+LEAST_DRIFT_WINDOWS = 30
+MOST_DRIFT_POINTS = 1440
+WINDOW_S = 60.0
+"""A latency window of a run that is long enough for its drift to decide."""
+DRIFT_DECIDES_FROM_S = 7200.0
+WARM_UP_SHARE = 0.25
+"""Total growth is counted from here on in the load phase."""
+
+
+def check_service(data: EngineData) -> Iterator[Check]:
+    """Judge everything but growth rates of one engine."""
+    yield _total_growth(data)
+    if data.plan.config.limits.return_to_baseline_bytes is not None:
+        yield _return_to_baseline(data)
+    yield _errors(data)
+    yield from _latency(data)
+    yield _achieved(data)
+    yield _cpu(data)
+    yield _crashes(data)
+
+
+def latency_windows(data: EngineData) -> tuple[list[LatencyWindow], list[LatencyWindow]]:
+    """Return the windows of the load phase that count, and those that the driver's own lateness spoils.
+
+    Windows in which a forked child lived, or a fault on purpose broke something of the engine's, are in neither.
+    """
+    broken = {fault.name for fault in data.faults}
+    windows = [w for w in data.latency if w.phase == "load" and not w.observed and w.fault not in broken]
+    late = [is_driver_bound(window) for window in windows]
+    counted = [w for w, is_late in zip(windows, late, strict=True) if not is_late]
+    return counted, [w for w, is_late in zip(windows, late, strict=True) if is_late]
+
+
+def is_driver_bound(window: LatencyWindow) -> bool:
+    """Tell whether a window says more about the driver, or the host, than about the engine."""
+    return (window.lateness_p99_s or 0.0) > DRIVER_BOUND_S
+
+
+def latency_summary(windows: Sequence[LatencyWindow]) -> Mapping[str, float | None]:
+    """Return service and response quantiles over some windows, in seconds."""
+    service = merge(window.service() for window in windows)
+    response = merge(window.response() for window in windows)
+    return {
+        "service_p50_s": round_number(service.quantile_s(0.50)),
+        "service_p95_s": round_number(service.quantile_s(0.95)),
+        "service_p99_s": round_number(service.quantile_s(0.99)),
+        "response_p50_s": round_number(response.quantile_s(0.50)),
+        "response_p99_s": round_number(response.quantile_s(0.99)),
+    }
+
+
+def _total_growth(data: EngineData) -> Check:
+    """Absolute growth of the leak signal after warm-up, to the end of the load phase; never scaled to a day."""
+    series, limit = data.in_load(data.leak_signal), data.plan.config.limits.total_growth_bytes
+    check_id = f"total_growth.{data.leak_signal}"
+    if limit is None:
+        return Check(id=check_id, verdict="PASS", decides=False, reason="switched off")
+
+    def judge(part: Series) -> Check:
+        gain = level_difference(part)
+        return below(check_id, round_number(gain.gained if gain else None), limit, "bytes", missing="too few samples")
+
+    return judge_beside_cache(data, series, judge)
+
+
+class LifeGain(NamedTuple):
+    """Bytes that a life gained between two moments, in seconds since the origin."""
+
+    gained: float
+    from_s: float
+    to_s: float
+
+
+def level_difference(series: Series) -> LifeGain | None:
+    """Return what the worst life gained: the median of its last tenth less that of the first tenth after warm-up.
+
+    None with too few samples. A restart gives back what a life gained: levels of different lives are not compared.
+    """
+    lives = (life for life in series.lives() if len(life) >= MIN_SAMPLES and np.ptp(life.t_s) > 0.0)
+    return max((_gained(life) for life in lives), default=None)
+
+
+def _gained(life: Series) -> LifeGain:
+    share = (life.t_s - life.t_s[0]) / np.ptp(life.t_s)
+    first = np.flatnonzero((share >= WARM_UP_SHARE) & (share <= WARM_UP_SHARE + 0.1))
+    if not len(first):  # a snapshot kept the others waiting
+        first = np.flatnonzero(share >= WARM_UP_SHARE)[:1]
+    last = np.flatnonzero(share >= 0.9)
+    levels, moments = (tuple(float(np.median(x[part])) for part in (first, last)) for x in (life.y, life.t_s))
+    return LifeGain(levels[1] - levels[0], *moments)
+
+
+def _return_to_baseline(data: EngineData) -> Check:
+    signal = data.leak_signal
+    limit = data.plan.config.limits.return_to_baseline_bytes or 0.0
+    phases = {phase.name: phase for phase in data.plan.phases}
+    before = data.signal(signal).between(phases["baseline"].start_s, phases["baseline"].end_s)
+    after = data.signal(signal).between(phases["close"].start_s, phases["close"].end_s + 5.0)
+    if not len(before) or not len(after):
+        missing = "no reading in the baseline or close phase"
+        due_s = phases["close" if len(before) else "baseline"].end_s
+        return below("return_to_baseline", None, limit, "bytes", missing=missing, due_s=due_s)
+    kept = float(after.y[-1] - np.median(before.y)) - left_by_tools(data)
+    return below("return_to_baseline", round_number(kept), limit, "bytes", missing="")
+
+
+def _errors(data: EngineData) -> Check:
+    """Operations that raised, of all that ended outside the windows of faults on purpose."""
+    operations, errors = _in_load(data, "operations_total"), _in_load(data, "errors_total")
+    limit = data.plan.config.limits.error_ratio
+    ratio = None if not operations else round_number((errors or 0.0) / operations)
+    more: dict[str, Any] = (
+        {} if not data.faults else {"errors_in_faults": _increase(data.in_load("errors_total")) - (errors or 0.0)}
+    )
+    return below("errors.ratio", ratio, limit, "ratio", missing="no operation completed", errors=errors, **more)
+
+
+def _latency(data: EngineData) -> Iterator[Check]:
+    limits = data.plan.config.limits
+    counted, bound = latency_windows(data)
+    summary = latency_summary(counted)
+    whole = len(counted) + len(bound)
+    missing = f"{len(bound)} of {whole} windows were driver-bound" if bound else "no latency was recorded"
+    is_enough = len(counted) >= LEAST_WINDOWS * whole
+    more: dict[str, Any] = {"windows": len(counted), "driver_bound_windows": len(bound), **summary}
+    if limits.latency_p95_s is not None:
+        p95 = summary["service_p95_s"] if is_enough else None
+        yield below("latency.p95", p95, limits.latency_p95_s, "seconds", missing=missing, **more)
+    if limits.response_p99_s is not None:
+        p99 = summary["response_p99_s"] if is_enough else None
+        yield below("latency.response_p99", p99, limits.response_p99_s, "seconds", missing=missing)
+    yield _drift(data, counted, limits.latency_drift_ratio)
+
+
+def _drift(data: EngineData, windows: Sequence[LatencyWindow], limit: float) -> Check:
+    """Theil-Sen slope of the windows' p95 over the load phase, as a share of its median; three-state.
+
+    Source: P. K. Sen, "Estimates of the regression coefficient based on Kendall's tau" (1968).
+    """
+    decides = data.plan.load.duration_s >= DRIFT_DECIDES_FROM_S
+    points = [(w.from_s, w.service_p95_s) for w in windows if w.service_p95_s is not None]
+    t_s, p95_s = _fewer(np.array(points).reshape(-1, 2)).T
+    if len(points) < LEAST_DRIFT_WINDOWS or not np.median(p95_s) or not np.ptp(t_s):
+        few = len(points) < LEAST_DRIFT_WINDOWS
+        reason = f"{len(points)} windows, {LEAST_DRIFT_WINDOWS} needed" if few else "of no time, or all of one moment"
+        due_s = min(data.plan.load.end_s, data.plan.load.start_s + LEAST_DRIFT_WINDOWS * WINDOW_S)
+        return Check(
+            id="latency.drift", verdict="INCONCLUSIVE", decides=decides, limit=limit, unit="ratio/run", reason=reason,
+            due_s=due_s,
+        )  # fmt: skip
+    slope, _, low, high = stats.theilslopes(p95_s, t_s)
+    per_run = data.plan.load.duration_s / float(np.median(p95_s))
+    estimate, low, high = slope * per_run, low * per_run, high * per_run
+    state: State = "FAIL" if low > limit else "PASS" if high < limit else "INCONCLUSIVE"
+    return Check(
+        id="latency.drift", verdict=state, decides=decides, estimate=round_number(estimate), low=round_number(low),
+        high=round_number(high), limit=limit, unit="ratio/run", more={"windows": len(points), "method": "theil-sen/1"},
+    )  # fmt: skip
+
+
+def _fewer(points: FloatArray) -> FloatArray:
+    """Put neighbours together, each group its medians: the slopes between all pairs of a month take 7 GB; (n, 2)."""
+    if len(points) <= MOST_DRIFT_POINTS:
+        return points
+    return np.array([np.median(group, axis=0) for group in np.array_split(points, MOST_DRIFT_POINTS)])
+
+
+def _achieved(data: EngineData) -> Check:
+    """Operations per second achieved in the load phase, as a share of what was configured."""
+    limit = data.plan.config.limits.achieved_ratio
+    counter = data.in_load("operations_total")
+    if len(counter) < 2:
+        return Check(
+            id="rate.achieved", verdict="INCONCLUSIVE", limit=limit, unit="ratio", reason="no operation was counted"
+        )
+    gained, seconds = served(data, counter)
+    due = _operations_due(data, gained, seconds)
+    if due is None or not len(seconds):
+        reason = "what was missed was not always read" if due is None else "nothing of the load phase is left to judge"
+        return Check(id="rate.achieved", verdict="INCONCLUSIVE", limit=limit, unit="ratio", reason=reason)
+    done, all_due, span_s = float(np.sum(gained)), float(np.sum(due)), float(np.sum(seconds))
+    ratio = done / all_due if all_due else 0.0
+    short_s = (1.0 - ratio) * span_s
+    state: State = "PASS" if ratio >= limit else "FAIL"
+    reason = ""
+    if ratio < limit and short_s < HICCUP_S and _without_worst(gained, due, seconds) >= limit:
+        state = "INCONCLUSIVE"
+        reason = f"short by {short_s:.2g} s, within a fifth of the time: the host may have stood still; soak longer"
+    return Check(
+        id="rate.achieved", verdict=state, estimate=round_number(ratio), limit=limit, unit="ratio", reason=reason,
+        more={
+            "achieved_per_second": round_number(done / span_s),
+            "dropped": _in_load(data, "dropped_total") or 0.0, "skipped": _in_load(data, "skipped_total") or 0.0,
+        },
+    )  # fmt: skip
+
+
+def _operations_due(data: EngineData, gained: FloatArray, seconds: FloatArray) -> FloatArray | None:
+    """Return the operations that the schedule held for each step of the load phase that counts; None: not known."""
+    if data.plan.config.profile in CONSTANT_PROFILES:
+        return data.plan.rate_per_s * seconds
+    missed = [served(data, data.in_load(name))[0] for name in ("dropped_total", "skipped_total")]
+    return gained + missed[0] + missed[1] if all(len(each) == len(gained) for each in missed) else None
+
+
+def _without_worst(gained: FloatArray, due: FloatArray, seconds: FloatArray) -> float:
+    """Return the ratio without the steps that were shortest of operations: a fifth of the time, or the worst one."""
+    worst = np.argsort((gained - due) / np.maximum(seconds, 1e-9), kind="stable")
+    kept = np.cumsum(seconds[worst]) > HICCUP_SHARE * np.sum(seconds)
+    kept[0] &= bool(seconds[worst[0]] > 0.5 * np.sum(seconds))
+    left = float(np.sum(due[worst][kept]))
+    return float(np.sum(gained[worst][kept])) / left if left else 0.0
+
+
+def _cpu(data: EngineData) -> Check:
+    """Processor seconds of the worker per second of load: engine, driver and probes together."""
+    limit = data.plan.config.limits.cpu_ratio
+    seconds = data.in_load("cpu_s_total")
+    if len(seconds) < 2:
+        return below("cpu.ratio", None, limit, "cores", missing="no reading")
+    used = _increase(seconds)
+    return below("cpu.ratio", round_number(used / float(np.ptp(seconds.t_s)), 4), limit, "cores", missing="")
+
+
+def _crashes(data: EngineData) -> Check:
+    ends = [i for i in data.incidents if i.body.get("what") in ENDINGS and "fault" not in i.body]
+    gave_up = any(i.body.get("what") == "gave_up" for i in data.incidents)
+    limit = data.plan.config.limits.restarts
+    unclosed = [i for i in data.incidents if i.body.get("what") == "close_failed"]
+    returned = [i for i in data.incidents if i.body.get("what") == "child_returned"]
+    count = len(ends) + sum(count_of(i.body, "count", 1) for i in returned)
+    failed = gave_up or len(ends) > limit or bool(unclosed or returned)
+    reason = "; ".join(dict.fromkeys(str(i.body.get("detail")) for i in [*ends[:3], *unclosed[:1], *returned[:1]]))
+    return Check(
+        id="stability.crashes", verdict="FAIL" if failed else "PASS", estimate=float(count), limit=float(limit),
+        unit="count", reason=reason,
+    )  # fmt: skip
+
+
+def _in_load(data: EngineData, counter: str) -> float | None:
+    """Return what a counter gained in the load phase while no fault was on; None where it was not read."""
+    series = data.in_load(counter)
+    if len(series) < 2:
+        return None
+    steps = np.where(np.diff(series.segment) != 0, series.y[1:], np.diff(series.y))
+    return float(np.sum(steps[~data.in_a_fault(series.t_s[:-1], series.t_s[1:])]))
+
+
+def _increase(counter: Series) -> float:
+    """Total increase of a counter that starts again with each segment."""
+    steps = np.diff(counter.y)
+    restarted = np.diff(counter.segment) != 0
+    return float(np.sum(np.where(restarted, counter.y[1:], steps)))

@@ -1,0 +1,52 @@
+"""Resident memory that follows garbage: a collector that comes late costs memory, and loses none."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+from soakd.judge.story.rundata import EngineData
+from soakd.verdict.check import Check
+
+MOSTLY = 0.5
+"""Garbage that grows by so much of what resident memory gained explains it."""
+LONGEST_APART = 0.10
+"""Share of the load phase by which the signals that excuse may begin later or end sooner."""
+REASON = "live memory grows with it and what is reachable is flat: garbage that the collector has not met, not a leak"
+
+
+def excuse_garbage(data: EngineData, checks: Sequence[Check]) -> list[Check]:
+    """Answer INCONCLUSIVE where resident memory fails only for garbage: nobody has seen where that ends.
+
+    Args:
+        data: the engine.
+        checks: its checks.
+    """
+    if not all(_spans(data, signal) for signal in ("reachable_bytes", "live_bytes")):
+        return list(checks)  # growth that nobody looked into may be a leak
+    by_id = {check.id: check for check in checks}
+    return [_excused(check, by_id) if check.id.startswith("growth.rss_anon_bytes") else check for check in checks]
+
+
+def _spans(data: EngineData, signal: str) -> bool:
+    """Tell whether a signal was read from the beginning to the end of what resident memory was judged on."""
+    told, rss = data.in_load(signal).t_s, data.in_load("rss_anon_bytes").t_s
+    slack_s = LONGEST_APART * data.plan.load.duration_s
+    return len(told) > 0 and len(rss) > 0 and told[0] - rss[0] <= slack_s and rss[-1] - told[-1] <= slack_s
+
+
+def _excused(rss: Check, by_id: Mapping[str, Check]) -> Check:
+    suffix = rss.id.removeprefix("growth.rss_anon_bytes")
+    reachable, live = (by_id.get(f"growth.{signal}{suffix}") for signal in ("reachable_bytes", "live_bytes"))
+    if reachable is None or live is None or _state(rss) != "FAIL" or _state(reachable) != "PASS":
+        return rss
+    garbage = (live.estimate or 0.0) - (reachable.estimate or 0.0)
+    unexplained = (rss.estimate or 0.0) - garbage
+    if garbage < MOSTLY * (rss.estimate or 0.0) or unexplained > (rss.limit or 0.0):
+        return rss
+    if rss.verdict == "FAIL":
+        return dataclasses.replace(rss, verdict="INCONCLUSIVE", reason=REASON)
+    return dataclasses.replace(rss, reason=REASON, more={**rss.more, "so_far": "INCONCLUSIVE"})
+
+
+def _state(check: Check) -> str:
+    """Return the answer, or the answer so far."""
+    return str(check.more.get("so_far") or check.verdict)

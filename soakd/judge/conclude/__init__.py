@@ -1,0 +1,1 @@
+"""Checks -> the verdict of the run: classes, sites, waivers, sentences."""

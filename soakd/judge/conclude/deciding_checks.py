@@ -1,0 +1,32 @@
+"""Which checks decide the verdict of a run, and what it is worth where none does."""
+
+from collections.abc import Mapping, Sequence
+
+from soakd.judge.story.rundata import EngineData, RunData
+from soakd.verdict.check import Check
+from soakd.verdict.severity import may_decide
+
+
+def judged_engines(run: RunData) -> list[EngineData]:
+    """Return the engines of which something decides the verdict."""
+    return [engine for engine in run.engines if engine.plan.config.is_judged]
+
+
+def deciding_checks(data: EngineData, checks: Mapping[str, Sequence[Check]]) -> list[Check]:
+    """Return the checks of one engine that decide the verdict of the run, of the checks of each by its name."""
+    role = data.plan.config.role
+    return [check for check in checks[data.name] if check.decides and may_decide(role, check.id)]
+
+
+def check_judged(run: RunData) -> list[Check]:
+    """A run in which nothing is judged passes nothing; no check where something is."""
+    if judged_engines(run):
+        return []
+    roles = dict.fromkeys(engine.plan.config.role for engine in run.engines if engine.plan.config.role != "control")
+    only = f"only {' and '.join(f'{role}s' for role in roles)} and controls ran" if roles else "only controls ran"
+    return [
+        Check(
+            id="evidence.subject", verdict="INCONCLUSIVE", estimate=0.0, limit=1.0, unit="count",
+            reason=f'no subject was judged, {only}: give an engine role = "subject"',
+        )
+    ]  # fmt: skip

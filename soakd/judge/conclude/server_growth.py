@@ -1,0 +1,78 @@
+"""What grows in a server, told apart from what grows in its client."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from soakd.judge.conclude.classes import Class, growth_words
+from soakd.judge.story.rundata import EngineData
+from soakd.verdict.check import Check, growth_check, is_failing
+from soakd.verdict.severity import is_of_the_server, worst
+
+LEAK = "server_leak"
+CALM = ("flat", "warm_up")
+"""Classes of a client that has nothing to do with what its server grows."""
+FOLLOWS = {"operations": "with operations rather than time", "time": "with time rather than operations"}
+
+
+def classify_server(data: EngineData, client: Class, checks: Sequence[Check]) -> Class | None:
+    """Name what grows in the server of an engine: "server_leak", or why not; None where there is no server.
+
+    Args:
+        data: the engine.
+        client: what grows in the engine that talks to it.
+        checks: of the engine, those of its server among them.
+    """
+    server = data.server
+    if server is None:
+        return None
+    by_id = {check.id: check for check in checks}
+    live, resident = (growth_check(by_id, signal) for signal in ("server_live_bytes", "server_rss_anon_bytes"))
+    beside = "its client is flat" if client.name in CALM else f"its client is {client.name.replace('_', ' ')}"
+    name = f"the server {server.kind}" + (f" {server.version}" if server.version else "")
+    for check, signal in ((live, "server_live_bytes"), (resident, "server_rss_anon_bytes")):
+        if check is not None and is_failing(check):
+            what = "a leak in the server"
+            if signal == "server_rss_anon_bytes":
+                what = "a leak in the server, or memory that it does not give back"
+                if live is not None and _state(live) == "PASS":
+                    what = "its live memory is flat: fragmentation, or memory that the server does not give back"
+            follows = FOLLOWS.get(str(check.more.get("explained_by")))
+            words = growth_words(signal, check) + (f", {follows}" if follows else "")
+            return Class(LEAK, f"{name} grows; {words}; {beside}: {what}")
+    filling = next((c for c in (live, resident) if c is not None and c.more.get("cache_filling")), None)
+    if filling is not None:
+        return Class("cache_filling", f"{name} grows; {filling.reason}: a cache that is still filling")
+    return _quiet(name, live or resident)
+
+
+def describe_server(data: EngineData, found: Class | None, checks: Sequence[Check]) -> dict[str, Any] | None:
+    """Describe the server of an engine for the verdict file; None where nothing was recorded of one.
+
+    Args:
+        data: the engine.
+        found: what grows in its server.
+        checks: of the engine.
+    """
+    server = data.server
+    if server is None or found is None:
+        return None
+    own = [check for check in checks if is_of_the_server(check.id)]
+    fields = {
+        "server": server.kind, "version": server.version, "address": server.address, "backend": server.backend,
+        "read_from": server.read_from, "verdict": worst([check.verdict for check in own]),
+        "informational": None if any(check.decides for check in own) else True,
+        "class": found.name, "reason": found.sentence, "segments": [life.as_dict() for life in server.lives],
+    }  # fmt: skip
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _quiet(name: str, check: Check | None) -> Class:
+    if check is None or check.estimate is None:
+        return Class("unknown", f"{name}: {check.reason if check and check.reason else 'too little was measured'}")
+    if _state(check) == "PASS":
+        return Class("flat", f"{name} is flat within the limit")
+    return Class("undecided", f"{name}: {check.reason}")
+
+
+def _state(check: Check) -> str:
+    return str(check.more.get("so_far", check.verdict))

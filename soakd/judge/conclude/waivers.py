@@ -1,0 +1,303 @@
+"""Known leaks: which failing checks of growth a run's waivers cover, and what became of every waiver.
+
+A check that is covered keeps its FAIL and its numbers, and decides nothing. It is covered only where the whole of its
+growth, to the upper end of its interval, is within what the waivers list. What was not seen is never waived: no
+fingerprint without a site that was named, no range of versions without a recorded environment.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion
+
+from soakd.judge.checks.service import level_difference
+from soakd.judge.conclude.sites import attribution
+from soakd.judge.story.rundata import EngineData, RunData, Series, running_total
+from soakd.setup.settings import Waiver
+from soakd.setup.waivers import WAIVABLE
+from soakd.verdict.check import Check, is_failing, round_number
+from soakd.verdict.wording import quantity_words
+
+Checks = dict[str, list[Check]]
+HOLDERS = "holders"
+"""The tool whose sites are containers: what they hold is counted at the lines that allocate, where those are known."""
+
+
+@dataclass(slots=True)
+class Fate:
+    """What became of one waiver."""
+
+    waiver: Waiver
+    covers: list[dict[str, Any]] = field(default_factory=list)
+    beyond: list[dict[str, Any]] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    """Why it did not hold where it would have been of use."""
+
+    def as_dict(self, expired: bool) -> dict[str, Any]:
+        """Write it for the verdict file."""
+        waiver = self.waiver
+        state = "expired" if expired else "exceeded" if self.beyond else "used" if self.covers else "unused"
+        given = {
+            "fingerprint": waiver.fingerprint, "engine": waiver.engine, "checks": list(waiver.checks) or None,
+            "package": waiver.package, "versions": waiver.versions, "at_most": waiver.at_most,
+            "at_most_unit": waiver.at_most_unit,
+        }  # fmt: skip
+        return {
+            "name": waiver.name, "state": state, "reason": waiver.reason, "expires": waiver.expires,
+            **{name: value for name, value in given.items() if value is not None},
+            **({"covers": self.covers} if self.covers else {}), **({"beyond": self.beyond} if self.beyond else {}),
+            **({"why": "; ".join(dict.fromkeys(self.reasons))} if self.reasons else {}),
+        }  # fmt: skip
+
+
+class Waived(NamedTuple):
+    """Checks with what is waived, and what is said of it."""
+
+    checks: Checks
+    fates: list[dict[str, Any]]
+    """For the verdict file, in the order of the waivers."""
+    known: Mapping[tuple[str, str], str]
+    """(engine, fingerprint) -> the waiver that lists it and holds."""
+
+
+def apply_waivers(run: RunData, checks: Mapping[str, Sequence[Check]]) -> Waived:
+    """Take what is known and listed out of what decides.
+
+    Args:
+        run: what was recorded, with its plan's waivers.
+        checks: of every engine, by its name.
+    """
+    fates = [Fate(waiver) for waiver in run.plan.config.waivers]
+    day = _last_day(run)
+    applied: Checks = {}
+    known: dict[tuple[str, str], str] = {}
+    for data in run.engines:
+        own = list(checks[data.name])
+        if fates and data.plan.config.role != "control":
+            sites = attribution(data, own)
+            fit = [fate for fate in fates if _fits(fate, data, sites)]
+            holding = [fate for fate in fit if _holds(fate, run, data, day)]
+            for fate in holding:
+                if fate.waiver.fingerprint is not None:
+                    known[data.name, fate.waiver.fingerprint] = fate.waiver.name
+            own = [_judge(check, data, sites, fit, holding) for check in own]
+        applied[data.name] = own
+    for fate in fates:
+        _say_why_unused(fate, run)
+    expired = [day is None or date.fromisoformat(fate.waiver.expires) < day for fate in fates]
+    return Waived(applied, [fate.as_dict(over) for fate, over in zip(fates, expired, strict=True)], known)
+
+
+def waived_words(fates: Sequence[Mapping[str, Any]]) -> str:
+    """Write what is waived for the sentence of a verdict; "" where nothing is."""
+    told = []
+    for fate in fates:
+        if covers := fate.get("covers"):
+            engines = ", ".join(dict.fromkeys(each["engine"] for each in covers))
+            checks = ", ".join(dict.fromkeys(each["check"] for each in covers))
+            told.append(f"{engines}: {checks} ({fate['reason']}, until {fate['expires']})")
+    return "; ".join(told)
+
+
+def hidden_words(data: EngineData, checks: Sequence[Check]) -> Iterator[str]:
+    """Say what a waiver may hide: growth beside the known leak that keeps below what is listed."""
+    for check in checks:
+        if "waived" in check.more and check.id.startswith("growth."):
+            up_to = quantity_words(check.more["waived_up_to"], check.unit)
+            yield (
+                f"{data.name}: {check.id} is waived up to {up_to}: "
+                "another leak that keeps below that together with the known one would not have been seen"
+            )
+
+
+def _last_day(run: RunData) -> date | None:
+    """Return the day on which the run ended, or was last heard of: the judge's own clock says nothing of it."""
+    wall_s = run.end.at.wall_s if run.end is not None else run.last_wall_s
+    return None if wall_s is None else datetime.fromtimestamp(wall_s, UTC).date()
+
+
+def _fits(fate: Fate, data: EngineData, sites: Sequence[Mapping[str, Any]]) -> bool:
+    waiver = fate.waiver
+    if waiver.engine not in (None, data.name):
+        return False
+    return waiver.fingerprint is None or any(site["fingerprint"] == waiver.fingerprint for site in sites)
+
+
+def _holds(fate: Fate, run: RunData, data: EngineData, day: date | None) -> bool:
+    waiver = fate.waiver
+    if day is None or date.fromisoformat(waiver.expires) < day:
+        fate.reasons.append(f"it expired on {waiver.expires}")
+        return False
+    if waiver.package is None or waiver.versions is None:
+        return True
+    found = [_version(environment, waiver.package) for environment in run.packages.get(data.name, ())]
+    if not found:
+        fate.reasons.append(f"the packages of {data.name} were not recorded")
+        return False
+    for version in found:
+        if version is None:
+            fate.reasons.append(f"no {waiver.package} was found in the environment of {data.name}")
+        elif not _is_in(version, waiver.versions):
+            fate.reasons.append(f"{data.name} has {waiver.package} {version}, it holds for {waiver.versions}")
+        else:
+            continue
+        return False
+    return True
+
+
+def _version(environment: Mapping[str, str], package: str) -> str | None:
+    wanted = canonicalize_name(package)
+    return next((version for name, version in environment.items() if canonicalize_name(name) == wanted), None)
+
+
+def _is_in(version: str, versions: str) -> bool:
+    try:
+        return SpecifierSet(versions).contains(version, prereleases=True)
+    except InvalidVersion:
+        return False
+
+
+def _judge(
+    check: Check, data: EngineData, sites: Sequence[Mapping[str, Any]], fit: Sequence[Fate], holding: Sequence[Fate]
+) -> Check:  # fmt: skip
+    if not (check.decides and check.id.startswith(WAIVABLE) and is_failing(check)):
+        return check
+    mine = [fate for fate in holding if _is_about(fate.waiver, check)]
+    if not mine:
+        lapsed = [fate for fate in fit if fate not in holding and _is_about(fate.waiver, check)]
+        told = "; ".join(f"waiver {fate.waiver.name}: {fate.reasons[-1]}" for fate in lapsed)
+        return _with_reason(check, told)
+    up_to, why = _listed(check, data, sites, [fate.waiver for fate in mine])
+    place = {"engine": data.name, "check": check.id}
+    if why is not None:
+        for fate in mine:
+            fate.beyond.append({**place, "why": why})
+        return _with_reason(check, f"not waived: {why}")
+    for fate in mine:
+        fate.covers.append(place)
+    told = "; ".join(f"waived until {f.waiver.expires}: {f.waiver.reason} ({f.waiver.name})" for f in mine)
+    more = {**check.more, "waived": [fate.waiver.name for fate in mine], "waived_up_to": round_number(up_to)}
+    return dataclasses.replace(_with_reason(check, told), decides=False, more=more)
+
+
+def _is_about(waiver: Waiver, check: Check) -> bool:
+    """Tell whether a waiver that fits the engine is about one of its checks; a fingerprint is about all of its leak."""
+    if waiver.fingerprint is not None:
+        return ".server_" not in check.id
+    return check.id in waiver.checks or check.id.removesuffix(".per_operation") in waiver.checks
+
+
+def _with_reason(check: Check, told: str) -> Check:
+    return dataclasses.replace(check, reason="; ".join(filter(None, (check.reason, told)))) if told else check
+
+
+def _listed(
+    check: Check, data: EngineData, sites: Sequence[Mapping[str, Any]], waivers: Sequence[Waiver]
+) -> tuple[float, str | None]:  # fmt: skip
+    """Return up to which growth, in the unit of a check, some waivers list it, and why that is too little, or None."""
+    top = check.high if check.high is not None else check.estimate
+    if top is None:
+        return 0.0, "its growth was not measured"
+    bounded = [waiver for waiver in waivers if waiver.at_most is not None]
+    named = {waiver.fingerprint for waiver in waivers if waiver not in bounded}
+    parts = [_in_unit_of(check, data, float(w.at_most or 0.0), str(w.at_most_unit)) for w in bounded]
+    if named:
+        parts.append(_in_unit_of(check, data, _measured(sites, named), "bytes/operation"))
+    if None in parts:
+        return 0.0, f"at_most is not in a unit of {check.unit}" if bounded else "at_most must say how many are known"
+    beside = (check.limit or 0.0) if named or (check.unit == "bytes" and _rates(bounded)) else 0.0
+    up_to = sum(part for part in parts if part is not None) + beside
+    if all(waiver.fingerprint is not None for waiver in waivers):
+        others = _others(check, data, sites, {waiver.fingerprint for waiver in waivers})
+        if others is not None:
+            return up_to, others
+    if top > up_to:
+        words = quantity_words(top, check.unit), quantity_words(up_to, check.unit)
+        return up_to, f"it may be {words[0]}, {words[1]} are listed{_advice(named)}"
+    return up_to, None
+
+
+def _advice(named: set[str | None]) -> str:
+    return " (measured at the site, and the limit for the rest; at_most lists more)" if named else ""
+
+
+def _rates(waivers: Sequence[Waiver]) -> bool:
+    return any(waiver.at_most_unit in ("bytes/hour", "bytes/operation") for waiver in waivers)
+
+
+def _measured(sites: Sequence[Mapping[str, Any]], prints: set[str | None]) -> float:
+    """Add up what was measured at some sites; a container counts only where no line that allocates is among them."""
+    mine = [site for site in sites if site["fingerprint"] in prints]
+    lines = [site.get("bytes_per_operation", 0.0) for site in mine if site["tool"] != HOLDERS]
+    held = [site.get("bytes_per_operation", 0.0) for site in mine if site["tool"] == HOLDERS]
+    return sum(lines) if lines else max(held, default=0.0)
+
+
+def _others(
+    check: Check, data: EngineData, sites: Sequence[Mapping[str, Any]], prints: set[str | None]
+) -> str | None:  # fmt: skip
+    """Say which sites that no waiver names grow by more than the limit; None where none do."""
+    strangers = [site for site in sites if site["fingerprint"] not in prints and site.get("bytes_per_operation")]
+    total = _in_unit_of(check, data, sum(site["bytes_per_operation"] for site in strangers), "bytes/operation")
+    if not strangers or total is None or total <= (check.limit or 0.0):
+        return None
+    return f"it also grows at {strangers[0]['site']} ({strangers[0]['fingerprint']}), which no waiver names"
+
+
+def _in_unit_of(check: Check, data: EngineData, most: float, unit: str) -> float | None:
+    """Bring what is known of growth to the unit of a check; None where that cannot be."""
+    if unit == check.unit:
+        return most
+    if unit in ("bytes", "count") or not check.unit.startswith("bytes"):
+        return None
+    operations, hours = _seen(data, check.id)
+    if not operations or not hours:
+        return None
+    total = most * (operations if unit == "bytes/operation" else hours)
+    return total / {"bytes/operation": operations, "bytes/hour": hours}.get(check.unit, 1.0)
+
+
+def _seen(data: EngineData, check_id: str) -> tuple[float, float]:
+    """Return the operations and hours in which what a check is about may have grown.
+
+    A rate: in the load phase. Total growth: between the levels that it is the difference of. What is left at the end:
+    in the last life, up to the close phase.
+    """
+    load, counter = data.plan.load, data.signal("operations_total")
+    if check_id == "return_to_baseline":
+        last = [*counter.lives()][-1:]
+        return _done(last[0], load.start_s, data.plan.phases[-1].start_s) if last else (0.0, 0.0)
+    gain = level_difference(data.in_load(data.leak_signal)) if check_id.startswith("total_growth.") else None
+    start_s, end_s = (gain.from_s, gain.to_s) if gain else (load.start_s, load.end_s)
+    return _done(dataclasses.replace(counter, y=running_total(counter)), start_s, end_s)
+
+
+def _done(counter: Series, start_s: float, end_s: float) -> tuple[float, float]:
+    """Return what a counter that never falls gained within some time, and how many hours of it there are."""
+    if len(counter) < 2:
+        return 0.0, 0.0
+    start_s, end_s = max(start_s, float(counter.t_s[0])), min(end_s, float(counter.t_s[-1]))
+    begun, ended = np.interp([start_s, end_s], counter.t_s, counter.y)
+    return max(0.0, float(ended - begun)), max(0.0, end_s - start_s) / 3600.0
+
+
+def _say_why_unused(fate: Fate, run: RunData) -> None:
+    """Say of a waiver that was of no use why, where that can be told."""
+    if fate.covers or fate.beyond or fate.reasons:
+        return
+    waiver = fate.waiver
+    engines = [engine for engine in run.engines if waiver.engine in (None, engine.name)]
+    if not engines:
+        fate.reasons.append(f'no engine "{waiver.engine}" in this run')
+    elif waiver.fingerprint is not None:
+        failed = [e.name for e in engines if any(look.body["state"] == "failed" for look in e.looks)]
+        told = f"; a deep look at {', '.join(failed)} failed" if failed else ""
+        fate.reasons.append(f"no site of this fingerprint was named{told}")
+    else:
+        fate.reasons.append("none of its checks failed")

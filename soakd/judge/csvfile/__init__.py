@@ -1,0 +1,95 @@
+"""Series that soakd did not record: a table of text in, a growth verdict a series out."""
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from soakd.errors import ConfigError
+from soakd.judge.checks.evidence_lives import LEAST_JUDGED
+from soakd.judge.csvfile.layout import Samples, TableColumns
+from soakd.judge.csvfile.mixed import leaking_part
+from soakd.judge.csvfile.reading import read_limits, read_series
+from soakd.judge.growth.method import judge_growth
+from soakd.judge.growth.series import FloatArray, IntArray
+from soakd.judge.growth.series import read_series as read_lives
+
+__all__ = ["FIELDS", "TableColumns", "judge_file", "read_limits", "read_series"]
+
+FIELDS = ("id", "verdict", "growth_mb_per_h", "ci_low", "ci_high", "mdr_mb_per_h", "class")
+MOST_ZEROS = 0.01
+"""Share of samples that may be 0 in a series that passes: a process that is there has memory."""
+POOL_FROM = 4
+"""Fewer series are judged faster than processes start."""
+
+
+def judge_file(path: Path, columns: TableColumns, limits: Mapping[str, float] | float) -> list[dict[str, Any]]:
+    """Judge every series of a file as whole.
+
+    Args:
+        path: the file; gzip is recognised by its content.
+        columns: what stands where.
+        limits: bytes per hour, one for all or one an id.
+
+    Returns:
+        One row a series, in the order of the file, with `FIELDS` and "reason"; rates in MB/h (1e6 bytes), None where
+        unknown.
+
+    Raises:
+        ConfigError: the file, or a line of it, cannot be read: which, and what is wrong.
+    """
+    series = read_series(path, columns)
+    jobs = [(name, samples, _limit_for(name, limits, path)) for name, samples in series.items()]
+    if len(jobs) < POOL_FROM:
+        return [_judge(job) for job in jobs]
+    with ProcessPoolExecutor(max_workers=min(len(jobs), len(os.sched_getaffinity(0)))) as pool:
+        return list(pool.map(_judge, jobs, chunksize=4))
+
+
+def _judge(job: tuple[str, Samples, float]) -> dict[str, Any]:
+    name, samples, limit = job
+    t_h, segment = np.frombuffer(samples.t_h), np.frombuffer(samples.segment, dtype=np.int64)
+    y = np.frombuffer(samples.y_bytes)
+    growth = judge_growth(t_h, y, segment, limit=limit)
+    if growth.state == "PASS" and (doubt := _doubt(t_h, y, segment, limit)):
+        growth = replace(growth, state="INCONCLUSIVE", reason=doubt)
+    kind = {"PASS": "flat", "INCONCLUSIVE": "undecided", "FAIL": "growth"}[growth.state]
+    if growth.state == "FAIL" and samples.heap_bytes:
+        heap = judge_growth(t_h, np.frombuffer(samples.heap_bytes), segment, limit=limit)
+        kind = {"PASS": "fragmentation", "INCONCLUSIVE": "growth", "FAIL": "leak"}[heap.state]
+    rates = (growth.estimate, growth.low, growth.high, growth.minimum_detectable)
+    numbers = (None if rate is None else float(f"{rate / 1e6:.6g}") for rate in rates)
+    return dict(zip((*FIELDS, "reason"), [name, growth.state, *numbers, kind, growth.reason], strict=True))
+
+
+def _doubt(t_h: FloatArray, y: FloatArray, segment: IntArray, limit: float) -> str:
+    """Why a series that passes does not; "" where nothing speaks against it."""
+    return _not_there(y) or _short_lives(t_h, y, segment) or leaking_part(t_h, y, segment, limit=limit)
+
+
+def _short_lives(t_h: FloatArray, y: FloatArray, segment: IntArray) -> str:
+    """A process that restarts all the time may leak in every life: one long life does not speak for the others."""
+    judged = sum(life.duration for life in read_lives(t_h, y, segment).segments) / float(np.ptp(t_h))
+    return "" if judged >= LEAST_JUDGED else f"lives that are long enough for a rate make up {judged:.0%} of the time"
+
+
+def _not_there(y: FloatArray) -> str:
+    """Why a series that passes may not be of a process all the time; "" where nothing says so."""
+    zeros = np.count_nonzero(y == 0.0)
+    if zeros <= MOST_ZEROS * y.size:
+        return ""
+    return f"{zeros} of {y.size} samples are 0: had the process ended? leave them out, or give --segment"
+
+
+def _limit_for(name: str, limits: Mapping[str, float] | float, path: Path) -> float:
+    if not isinstance(limits, Mapping):
+        return limits
+    if name not in limits:
+        raise ConfigError(
+            f'{path}: no limit for series "{name}": add it to the limits file, or give one --limit for all'
+        )
+    return limits[name]

@@ -1,0 +1,1 @@
+"""The growth method: does the long-run rate of one series stay below a limit? Numbers only."""

@@ -1,0 +1,1 @@
+"""Records -> what happened: series, lives, latency windows, faults, looks. Judges nothing."""

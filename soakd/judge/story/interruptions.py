@@ -1,0 +1,72 @@
+"""Times in which the daemon was gone: the run went on afterwards, and nobody is blamed for what did not happen then."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from soakd.judge.growth.series import FloatArray
+from soakd.judge.story.readings import is_number
+from soakd.judge.story.rundata import EngineData, RunData, Series
+from soakd.record.clocks import ClockShift
+from soakd.setup.plan import longest_gap_s
+from soakd.verdict.check import Check, round_number
+from soakd.wire.records import Record
+
+STANDSTILL = "standstill"
+DAEMON_GAP = "daemon_gap"
+"""The incident, and what ended the lives of that moment."""
+
+
+def check_gaps(run: RunData) -> list[Check]:
+    """Judge for how long nobody watched; nothing where the run was never resumed, or before any engine was ready."""
+    begun_s = -math.inf if run.origin is None else float(run.origin.body["mono_s"])
+    missed = [i for i in run.incidents if i.body.get("what") == DAEMON_GAP and i.at.mono_s >= begun_s]
+    told: list[Any] = [incident.body.get("gap_s") for incident in missed]
+    gaps = [float(gap_s) for gap_s in told if is_number(gap_s)]
+    if not gaps:
+        return []
+    limit_s = longest_gap_s(run.plan)
+    times = "once" if len(gaps) == 1 else f"{len(gaps)} times"
+    check = Check(
+        id="evidence.gap", verdict="PASS" if max(gaps) <= limit_s else "INVALID",
+        estimate=round_number(max(gaps), 4), limit=limit_s, unit="seconds",
+        reason=f"soakd was gone {times}, for {sum(gaps):.0f}s in all", more={"gaps": len(gaps)},
+    )  # fmt: skip
+    return [check]
+
+
+def ends_of_lives(handovers: Sequence[ClockShift], engine: str, *, server: bool = False) -> Mapping[int, float]:
+    """Return the lives of an engine, or of its server, that ended with a daemon: their last wall seconds."""
+    ends: dict[int, float] = {}
+    for handover in handovers:
+        first = (handover.server_lives if server else handover.segments).get(engine, 0)
+        if first > 0:
+            ends.setdefault(first - 1, handover.since_wall_s)
+    return ends
+
+
+def standstills(incidents: Sequence[Record], origin_s: float | None) -> tuple[tuple[float, float], ...]:
+    """Return from when to when soakd itself stood still, in seconds since the origin."""
+    if origin_s is None:
+        return ()
+    told = [i for i in incidents if i.body.get("what") == STANDSTILL and is_number(i.body.get("seconds"))]
+    ends = [(i.at.mono_s - origin_s, float(i.body["seconds"])) for i in told]
+    return tuple((end_s - seconds, end_s) for end_s, seconds in ends)
+
+
+def served(data: EngineData, counter: Series) -> tuple[FloatArray, FloatArray]:
+    """Return what a counter gained in each step while a daemon was there and no fault was on, and the steps' seconds.
+
+    A step from one daemon to the next is left out whole: the counter begins again in it, and so does the load. So is a
+    step in which soakd stood still: whatever stopped it may have stopped the load. So is a deep look.
+    """
+    steps, seconds, later = np.diff(counter.y), np.diff(counter.t_s), counter.segment[1:]
+    gained = np.where(np.diff(counter.segment) != 0, counter.y[1:], steps)
+    across = data.in_a_fault(counter.t_s[:-1], counter.t_s[1:])
+    for from_s, until_s in (*data.standstills, *data.looks_in(counter)):
+        across |= (counter.t_s[:-1] <= until_s) & (counter.t_s[1:] >= from_s)
+    for first in data.daemon_handovers:
+        across |= (counter.segment[:-1] < first) & (later >= first)
+    return gained[~across], seconds[~across]

@@ -1,0 +1,110 @@
+"""Readings become columns of numbers: what is no number is counted, and each reading counts once."""
+
+from array import array
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from soakd.judge.growth.series import FloatArray, IntArray
+from soakd.judge.story.rundata import Series, in_order
+from soakd.verdict.resolution import BYTE_SIGNALS
+from soakd.wire.records import Record
+
+MOST = 1e18
+"""No host has an exabyte, and no counter of a run comes so far."""
+NEVER_NEGATIVE = frozenset(
+    {
+        *BYTE_SIGNALS, "fds", "threads", "tasks", "cpu_s_total",
+        "operations_total", "errors_total", "dropped_total", "skipped_total",
+    }
+)  # fmt: skip
+"""Below 0 a reader broke."""
+LATEST_S = 1e11
+"""A moment later than the year 5000 was read off no clock."""
+RECENT = 4
+"""Moments among which that of a reading is looked for: a sample has its own, and that of the fork it tells of."""
+
+
+class SignalColumns:
+    """Series that grow, by the names of their signals.
+
+    A sample has dozens of readings of one moment. Each moment is kept once, and so are the times of signals that are
+    always read together: that is half of the memory that a long run takes to judge.
+    """
+
+    def __init__(self) -> None:
+        self._mono_s, self._segment = array("d"), array("q")
+        self._recent: dict[tuple[float, int], int] = {}
+        self._columns: dict[str, _Column] = {}
+
+    def add(self, name: str, mono_s: float, y: float, segment: int) -> None:
+        """Take one reading."""
+        if name not in self._columns:
+            self._columns[name] = _Column()
+        column = self._columns[name]
+        column.at.append(self._moment(mono_s, segment))
+        column.y.append(y)
+
+    def series(self, origin_s: float) -> dict[str, Series]:
+        """Return the series by name, in order of name."""
+        read_at: dict[bytes, tuple[FloatArray, IntArray]] = {}
+        return {name: self._series(column, origin_s, read_at) for name, column in sorted(self._columns.items())}
+
+    def _moment(self, mono_s: float, segment: int) -> int:
+        index = self._recent.get((mono_s, segment))
+        if index is None:
+            if len(self._recent) == RECENT:
+                self._recent.clear()
+            index = self._recent[mono_s, segment] = len(self._mono_s)
+            self._mono_s.append(mono_s)
+            self._segment.append(segment)
+        return index
+
+    def _series(self, column: "_Column", origin_s: float, read_at: dict[bytes, tuple[FloatArray, IntArray]]) -> Series:
+        """Return the readings in order of time, each once."""
+        if (key := column.at.tobytes()) not in read_at:
+            at = np.frombuffer(column.at, dtype=np.uint32)
+            read_at[key] = np.frombuffer(self._mono_s)[at] - origin_s, np.frombuffer(self._segment, dtype=np.int64)[at]
+        (t_s, segment), y = read_at[key], np.frombuffer(column.y)
+        if np.all(t_s[1:] > t_s[:-1]):
+            return Series(t_s, y, segment)
+        order = np.lexsort((y, segment, t_s))
+        t_s, y, segment = t_s[order], y[order], segment[order]
+        new = np.ones(t_s.shape, dtype=bool)
+        new[1:] = (t_s[1:] != t_s[:-1]) | (y[1:] != y[:-1]) | (segment[1:] != segment[:-1])
+        return Series(t_s[new], y[new], segment[new])
+
+
+class _Column:
+    """The readings of one signal: which moment, and what was read."""
+
+    def __init__(self) -> None:
+        self.at, self.y = array("I"), array("d")
+
+
+def is_number(value: object, most: float = MOST) -> bool:
+    """Tell whether a reading is a finite number that something could have been read as."""
+    return type(value) in (int, float) and -most <= value <= most  # type: ignore[operator]
+
+
+def count_of(body: Mapping[str, Any], name: str, otherwise: int = 0) -> int:
+    """Return a count that a record gives; `otherwise` where it gives none."""
+    count = body.get(name)
+    return int(count) if is_number(count) and count > 0 else otherwise  # type: ignore[arg-type,operator]
+
+
+def is_reading(name: str, value: object) -> bool:
+    """Tell whether a reading of a signal can be one."""
+    return is_number(value) and not (name in NEVER_NEGATIVE and value < 0)  # type: ignore[operator]
+
+
+def once(records: Sequence[Record]) -> list[Record]:
+    """Return the records in order of time, each once."""
+    return [record for _, (record, *_) in groupby(sorted(records, key=in_order), key=in_order)]
+
+
+def text(value: object) -> str | None:
+    """Return a text, or None for what is none."""
+    return value if isinstance(value, str) else None

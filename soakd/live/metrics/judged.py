@@ -1,0 +1,88 @@
+"""What the judge says, and what went wrong."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import get_args
+
+from soakd.live.metrics.family import Family, Labels, Values
+from soakd.live.status import RunStatus
+from soakd.verdict.severity import State
+from soakd.wire.records import INCIDENTS
+
+STATES: tuple[str, ...] = get_args(State)
+
+
+def _states(present: Iterable[tuple[Labels, str | None]]) -> Values:
+    known = [(labels, state) for labels, state in present if state is not None]
+    return [((*labels, state), float(state == now)) for labels, now in known for state in STATES]
+
+
+def _checks(status: RunStatus, _: float) -> Values:
+    """Every check of every engine; those of the run itself have no engine."""
+    of_engines = ((engine.name, engine.checks) for engine in status.engines.values())
+    return _states(
+        ((name, check_id), check.get("so_far", check.get("verdict")))
+        for name, checks in (*of_engines, ("", status.checks))
+        for check_id, check in checks.items()
+    )
+
+
+def _waived(status: RunStatus, _: float) -> Values:
+    """Checks that fail and decide nothing, because what grows is known."""
+    return [
+        ((engine.name, check_id), 1.0)
+        for engine in status.engines.values()
+        for check_id, check in engine.checks.items()
+        if "waived" in check
+    ]
+
+
+def _incidents(status: RunStatus, _: float) -> Values:
+    """Every kind is there from the first scrape on, so that Prometheus sees the first incident as an increase."""
+    counts = Counter(dict.fromkeys(sorted(INCIDENTS), 0))
+    for kind, count in status.incidents.items():
+        counts[kind if kind in INCIDENTS else "other"] += count
+    return [((kind,), count) for kind, count in counts.items()]
+
+
+def _faults(status: RunStatus, _: float) -> Values:
+    """Every planned kind is there from the first scrape on, as with incidents."""
+    kinds = sorted({fault.kind for fault in status.plan.faults})
+    return [((kind,), status.faults[kind]) for kind in kinds]
+
+
+NO_FAULTS = "where the plan has no faults"
+
+FAMILIES = (
+    Family(
+        "soakd_check_state", "gauge", ("engine", "check", "state"),
+        "1 for the present answer of a check: what it says so far while the run goes on", "before the judge has looked",
+        _checks,
+    ),
+    Family(
+        "soakd_check_waived", "gauge", ("engine", "check"),
+        "1 for a check that fails, or has so far, by growth that a waiver lists", "where nothing is waived", _waived,
+    ),
+    Family(
+        "soakd_verdict_state", "gauge", ("state",), "1 for the verdict of the run, INCOMPLETE while it goes on",
+        "before the judge has looked", lambda status, _: _states([((), status.state)]),
+    ),
+    Family(
+        "soakd_verdict_so_far_state", "gauge", ("state",),
+        "1 for the worst answer so far of the engines that decide, and for the verdict once it is final",
+        "before the judge has looked", lambda status, _: _states([((), status.state_so_far)]),
+    ),
+    Family(
+        "soakd_incidents_total", "counter", ("kind",), "Incidents by kind, of engines, servers and the run",
+        "never, but for the kind other", _incidents,
+    ),
+    Family(
+        "soakd_faults_total", "counter", ("kind",), "Faults on purpose that took place", NO_FAULTS, _faults,
+    ),
+    Family(
+        "soakd_fault_recovery_seconds", "gauge", ("engine", "fault"),
+        "How long operations last took to succeed again once a fault on purpose was over",
+        f"{NO_FAULTS}; before the first recovery",
+        lambda status, _: status.fault_recovery_s.items(),
+    ),
+)  # fmt: skip

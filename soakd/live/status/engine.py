@@ -1,0 +1,293 @@
+"""What is known of one engine."""
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from soakd.live.status.heap import HeapGrowth
+from soakd.live.status.history import KEPT_OF_SERVER, History, of_sample, units_of
+from soakd.live.status.parts import (
+    LONGEST_NAME,
+    Chained,
+    LatencyTotals,
+    answer_so_far,
+    chain,
+    checks_by_id,
+    count_incident,
+    is_number,
+    keep,
+    printable,
+)
+from soakd.live.status.server import ServerStatus, kind_of
+from soakd.record.clocks import of_a_server
+from soakd.verdict.severity import may_decide
+from soakd.wire.histogram import quantile_s, unpack
+from soakd.wire.records import Record
+
+OUTCOMES: Mapping[str, str] = {"error": "errors_total", "dropped": "dropped_total", "skipped": "skipped_total"}
+OWN_COUNTERS = (
+    "retries_total", "timeouts_total", "connection_errors_total", "reloads_total", "served_by_other_total",
+    "compared_total", "disagreements_total",
+)  # fmt: skip
+"""What an engine itself counts, where it does: its samples have them as `counter.<name>`."""
+COUNTERS = frozenset({"operations_total", "cpu_s_total", *OUTCOMES.values(), *(f"counter.{n}" for n in OWN_COUNTERS)})
+SUMS = {
+    "live_bytes": ("live_python_bytes", "live_native_bytes"),
+    "reachable_bytes": ("reachable_python_bytes", "reachable_native_bytes"),
+}
+ENDINGS = frozenset({"crash", "exit", "hang", "start_failed", "gave_up"})
+"""Incidents after which an engine's process is no more."""
+
+RATE_SAMPLES = 6
+MOST_SITES = 20
+SITE_TEXTS = ("fingerprint", "site", "confidence")
+SITE_NUMBERS = ("bytes_per_operation", "things_per_operation", "share")
+SITE_LISTS = ("frames", "held_by", "runs")
+MOST_FRAMES = 12
+
+
+@dataclass(slots=True, kw_only=True)
+class EngineStatus:
+    """What is known of one engine. Values that are not known are None or absent, never 0."""
+
+    name: str
+    kind: str
+    role: str
+    target_per_s: float
+    """Configured rate, operations per second."""
+    sample_every_s: float
+    up: bool = False
+    ended_by: str | None = None
+    """The incident that ended the last life, or "completed"; None while none has ended."""
+    phase: str | None = None
+    segment: int = 0
+    pid: int | None = None
+    latest: dict[str, float] = field(default_factory=dict)
+    """Signal -> last reading of this life, in the unit that the name ends in."""
+    counters: dict[str, Chained] = field(default_factory=dict)
+    """Counter of driver or process -> its count through all lives."""
+    restarts: int = 0
+    incidents: Counter[str] = field(default_factory=Counter)
+    latency: dict[str, float] = field(default_factory=dict)
+    """Of the last window: service_p50_s, service_p95_s, service_p99_s, response_p99_s, lateness_p99_s."""
+    service: LatencyTotals = field(default_factory=LatencyTotals)
+    response: LatencyTotals = field(default_factory=LatencyTotals)
+    probe_durations_s: dict[str, float] = field(default_factory=dict)
+    probe_failures: dict[str, Chained] = field(default_factory=dict)
+    state: str | None = None
+    """The engine's verdict as the judge wrote it: INCOMPLETE while the run goes on."""
+    growth_class: str | None = None
+    checks: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Check id -> the check as the verdict has it."""
+    reason: str | None = None
+    """What the judge says of its growth, in words."""
+    sites: list[dict[str, Any]] = field(default_factory=list)
+    """Where it grows: what the verdict has, or the last deep look found."""
+    twin_of: str | None = None
+    load_s: tuple[float, float] = (0.0, float("inf"))
+    """The load phase of the plan, seconds since the run's origin."""
+    history: History = field(init=False)
+    """Series, thinned."""
+    heap: HeapGrowth = field(default_factory=HeapGrowth)
+    """What its snapshots say."""
+    server: ServerStatus | None = None
+    """The server that the engine talks to, where soakd watches one."""
+    slots: int = 0
+    """Moments of the sampling grid that brought a sample."""
+    _last_slot: int = 0
+    _window: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=RATE_SAMPLES))
+
+    def __post_init__(self) -> None:
+        """Begin without a reading."""
+        self.history = History(self.sample_every_s)
+
+    @property
+    def rate_per_s(self) -> float | None:
+        """Operations per second over the last samples of this phase; None until there are two."""
+        if len(self._window) < 2:
+            return None
+        (from_s, before), (to_s, after) = self._window[0], self._window[-1]
+        return (after - before) / (to_s - from_s) if to_s > from_s else None
+
+    @property
+    def operations(self) -> dict[str, int]:
+        """Outcome (ok, error, dropped, skipped) -> operations through all lives; empty until one was counted."""
+        if "operations_total" not in self.counters:
+            return {}
+        totals = {name: int(self.counters[key].total) for name, key in OUTCOMES.items() if key in self.counters}
+        return {"ok": int(self.counters["operations_total"].total) - totals.get("error", 0), **totals}
+
+    @property
+    def errors(self) -> int | None:
+        """Operations that raised, through all lives."""
+        return self.operations.get("error")
+
+    @property
+    def state_so_far(self) -> str | None:
+        """The worst answer so far of the checks that decide; None while nothing was judged."""
+        return answer_so_far(self.checks.values())
+
+    @property
+    def deciding_so_far(self) -> str | None:
+        """The worst answer so far of what decides for the run; None where nothing of it does."""
+        return answer_so_far(check for name, check in self.checks.items() if may_decide(self.role, name))
+
+    def take(self, record: Record, origin_s: float | None) -> None:
+        """Take in one record of this engine; `origin_s` is the run's origin, CLOCK_MONOTONIC seconds."""
+        if of_a_server(record):
+            self._take_server(record, origin_s)
+        elif record.kind == "incident":
+            self._take_incident(record)
+        elif record.segment >= self.segment:  # not of a life that is over
+            self._take_living(record, origin_s)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Say the same in JSON's types."""
+        return {
+            "name": self.name, "kind": self.kind, "role": self.role, "up": self.up, "ended_by": self.ended_by,
+            "phase": self.phase,
+            "segment": self.segment, "pid": self.pid, "target_per_s": self.target_per_s,
+            "rate_per_s": self.rate_per_s, "operations": self.operations, "restarts": self.restarts,
+            "incidents": dict(self.incidents), "latest": dict(self.latest), "latency": dict(self.latency),
+            "state": self.state, "state_so_far": self.state_so_far, "decides": self.deciding_so_far is not None,
+            "class": self.growth_class, "reason": self.reason, "twin_of": self.twin_of,
+            "checks": list(self.checks.values()), "sites": self.sites, "heap": self.heap.as_dict(),
+            "signals": dict(units_of(self.history.signals)),
+            "server": self.server.as_dict() if self.server else None,
+            "probes": {
+                name: {"duration_s": self.probe_durations_s.get(name), "failures_total": int(failures.total)}
+                for name, failures in self.probe_failures.items()
+            },
+        }  # fmt: skip
+
+    def apply(self, verdict: Mapping[str, Any]) -> None:
+        """Take the engine's part of a verdict."""
+        self.state, self.growth_class = verdict.get("verdict"), verdict.get("class")
+        self.reason = None if verdict.get("reason") is None else printable(verdict["reason"])
+        if found := verdict.get("attribution"):
+            self.sites = _sites(found)
+        self.checks = checks_by_id(verdict)
+
+    def _begin(self, hello: Record) -> None:
+        if hello.segment != self.segment:
+            for chained in (*self.counters.values(), *self.probe_failures.values()):
+                chained.restart()
+        self.up, self.segment, self.phase = True, hello.segment, None
+        self.pid = hello.body.get("pid")
+        self.latest.clear()
+        self.latency.clear()
+        self._window.clear()
+        self.history.restart()
+
+    def _take_living(self, record: Record, origin_s: float | None) -> None:
+        body = record.body
+        if record.kind == "hello":
+            self._begin(record)
+        elif record.kind == "bye":
+            self.up, self.ended_by = False, "completed"
+        elif record.kind == "phase":
+            self._enter(record)
+        elif record.kind == "sample":
+            self._take_sample(record, origin_s)
+        elif record.kind == "latency":
+            self._take_latency(body, None if origin_s is None else record.at.mono_s - origin_s)
+        elif record.kind == "snapshot":
+            self._take_snapshot(record, origin_s)
+        elif record.kind == "attribution" and body.get("state") == "done" and body.get("sites"):
+            self.sites = _sites(body["sites"])
+
+    def _enter(self, phase: Record) -> None:
+        self.phase = printable(phase.body["name"], LONGEST_NAME)
+        self._window.clear()
+        if (operations := self.counters.get("operations_total")) is not None:
+            self._window.append((phase.at.mono_s, operations.total))
+
+    def _take_snapshot(self, snapshot: Record, origin_s: float | None) -> None:
+        if is_number(snapshot.body.get("duration_s")):
+            keep(self.probe_durations_s, "snapshot", snapshot.body["duration_s"])
+        if origin_s is None:
+            return
+        t_s = snapshot.at.mono_s - origin_s
+        if self.load_s[0] <= t_s <= self.load_s[1]:
+            self.heap.take(snapshot.body, snapshot.segment, t_s)
+
+    def _take_server(self, record: Record, origin_s: float | None) -> None:
+        """Take in what is told of the engine's server; its probes are the engine's."""
+        if record.kind == "incident":
+            count_incident(self.incidents, record.body["what"])
+        if self.server is None:
+            self.server = ServerStatus(kind=kind_of(record) or "other")  # for good: it is a label
+        self.server.take(record)
+        for name, value in record.body.items():
+            if name.startswith("probe.") and is_number(value):
+                self._take_number(name, value)
+            elif origin_s is not None and record.kind == "sample" and name in KEPT_OF_SERVER and is_number(value):
+                self.history.put(f"server.{name}", record.at.mono_s - origin_s, value)
+
+    def _take_incident(self, incident: Record) -> None:
+        what = count_incident(self.incidents, incident.body["what"])
+        if what == "restart":
+            self.restarts += 1
+        elif what in ENDINGS and incident.segment >= self.segment:
+            self.up, self.ended_by = False, what
+
+    def _take_sample(self, sample: Record, origin_s: float | None) -> None:
+        inside = sample.body.get("source") != "outside"
+        numbers = {name: value for name, value in sample.body.items() if is_number(value)}
+        for total, parts in SUMS.items():
+            if all(part in numbers for part in parts):
+                numbers[total] = sum(numbers[part] for part in parts)
+        for name, value in numbers.items():
+            self._take_number(name, value)
+        if origin_s is not None:
+            of_sample(self.history, numbers, sample.at.mono_s - origin_s)
+        if not inside:
+            return
+        if (operations := self.counters.get("operations_total")) is not None:
+            self._window.append((sample.at.mono_s, operations.total))
+        slot = int((sample.at.mono_s - origin_s) / self.sample_every_s) if origin_s is not None else 0
+        if slot > self._last_slot:
+            self._last_slot, self.slots = slot, self.slots + 1
+
+    def _take_number(self, name: str, value: float) -> None:
+        if name.startswith("probe.") and name.endswith(".duration_s"):
+            keep(self.probe_durations_s, name[6:-11], value)
+        elif name.startswith("probe.") and name.endswith(".failures_total"):
+            chain(self.probe_failures, name[6:-15], value)
+        elif name in COUNTERS:
+            chain(self.counters, name, value)
+        else:
+            keep(self.latest, name, value)
+
+    def _take_latency(self, body: Mapping[str, Any], t_s: float | None) -> None:
+        """Add a window; those in which a forked child lived are left out, as in the verdict."""
+        if body.get("window"):
+            return
+        service, response = unpack(body["service"]), unpack(body["response"])
+        self.service.add(service)
+        self.response.add(response)
+        quantiles = {
+            "service_p50_s": quantile_s(service, 0.50),
+            "service_p95_s": quantile_s(service, 0.95),
+            "service_p99_s": quantile_s(service, 0.99),
+            "response_p99_s": quantile_s(response, 0.99),
+            "lateness_p99_s": quantile_s(unpack(body["lateness"]), 0.99),
+        }
+        if service:
+            self.latency = {name: value for name, value in quantiles.items() if value is not None}
+            for name, value in self.latency.items():
+                if t_s is not None:
+                    self.history.put(name, t_s, value)
+
+
+def _sites(found: Any) -> list[dict[str, Any]]:
+    """Keep of sites what is shown, bounded and safe: names come from the engine's code."""
+    return [
+        {
+            **{key: printable(site[key]) for key in SITE_TEXTS if site.get(key) is not None},
+            **{key: float(site[key]) for key in SITE_NUMBERS if is_number(site.get(key))},
+            **{key: [printable(entry) for entry in site[key][:MOST_FRAMES]] for key in SITE_LISTS if site.get(key)},
+        }
+        for site in found[:MOST_SITES]
+    ]

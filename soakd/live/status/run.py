@@ -1,0 +1,232 @@
+"""What is known of a run so far: records folded in as they are committed, the judge's verdict beside them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from soakd.live.status.engine import EngineStatus
+from soakd.live.status.history import KEPT_OF_OWN, History, units_of
+from soakd.live.status.parts import checks_by_id, count_incident, is_number, keep, worst
+from soakd.live.status.timeline import Timeline
+from soakd.setup.plan import EnginePlan, Plan
+from soakd.wire.records import Record
+
+LATE_S = 2.0
+"""A sample counts as missing only so long after it and the next one were due: batches take up to a second."""
+
+
+class RunStatus:
+    """What is known of a run, and of each engine in the plan's order."""
+
+    def __init__(self, plan: Plan, run_id: str) -> None:
+        self.plan = plan
+        self.run_id = run_id
+        self.engines: dict[str, EngineStatus] = {e.config.name: _new_engine(e) for e in plan.engines}
+        self.origin_s: float | None = None
+        """CLOCK_MONOTONIC and wall seconds of the moment when every engine stood ready."""
+        self.origin_wall_s: float | None = None
+        self.end_s: float | None = None
+        self.last_sample_wall_s: float | None = None
+        self.own: dict[str, float] = {}
+        """The daemon's own last readings."""
+        self.served_at: str | None = None
+        """Where the page is; the metrics are below it."""
+        self.state: str | None = None
+        """The verdict as the judge wrote it: INCOMPLETE while the run goes on."""
+        self.summary: str | None = None
+        self.checks: dict[str, Mapping[str, Any]] = {}
+        """Check id -> a check of the run itself, as the verdict has it."""
+        self.faults: Counter[str] = Counter()
+        """Kind of a fault on purpose -> how many took place."""
+        self.fault_recovery_s: dict[tuple[str, str], float] = {}
+        """Engine and name of a fault -> how long its last recovery took."""
+        self.notifications: Counter[tuple[str, str]] = Counter()
+        """Channel and outcome -> how many events of [notify] came to that."""
+        self.unreadable = 0
+        """Records that could not be understood."""
+        self.own_history = History(plan.config.run.sample_every_s)
+        """The series of the daemon itself and of its host."""
+        self.timeline = Timeline()
+        self.verdicts = 0
+        """How often the judge has answered."""
+        self.ended_for: str | None = None
+        """Why the run ended, once it has."""
+        self.controls: dict[str, Any] = {}
+        self.comparisons: list[Any] = []
+        """Subject beside rival or twin, as the verdict has them."""
+        self._counts_samples = True
+        self._judged_coverage: float | None = None
+        self.judged_s: float | None = None
+        """Of the plan the judge had seen so much when it last answered."""
+        self._incidents: Counter[str] = Counter()
+
+    def fold(self, records: Sequence[Record]) -> None:
+        """Take in a committed batch; a record that cannot be understood is counted and left out."""
+        for record in records:
+            try:
+                self._take(record)
+            except (AttributeError, KeyError, TypeError, ValueError):
+                self.unreadable += 1
+
+    def resume(self) -> None:
+        """Nothing lives now of what was folded; its samples were not all of them, and are to be counted."""
+        self.count_no_samples()
+        for engine in self.engines.values():
+            engine.slots, engine.up = 0, False
+            if engine.server is not None:
+                engine.server.up = False
+
+    def count_no_samples(self) -> None:
+        """Not every sample is folded: how many came is the judge's to say."""
+        self._counts_samples = False
+
+    def count(self, samples: Mapping[str, int]) -> None:
+        """Take how many samples there were of each engine before those that were folded since `resume`."""
+        self._counts_samples = True
+        for name, count in samples.items():
+            self.engines[name].slots += count
+
+    def recall(self, past: "RunStatus") -> None:
+        """Take in the series and snapshots of the time before, as another status has them from this run's journal."""
+        self.own_history.add(past.own_history)
+        for name, engine in self.engines.items():
+            engine.history.add(past.engines[name].history)
+            engine.heap.add(past.engines[name].heap)
+
+    def apply_verdict(self, verdict: Mapping[str, Any]) -> None:
+        """Take what the judge wrote, so far or final."""
+        self.verdicts += 1
+        self.state, self.summary = verdict.get("verdict"), verdict.get("summary")
+        run = verdict.get("run") or {}
+        self.judged_s, self._judged_coverage = run.get("observed_seconds"), run.get("coverage_ratio")
+        self.controls, self.comparisons = verdict.get("controls") or {}, verdict.get("comparisons") or []
+        self.checks = checks_by_id(verdict)
+        for entry in verdict.get("engines") or ():
+            if (engine := self.engines.get(entry.get("name"))) is not None:
+                engine.apply(entry)
+
+    @property
+    def phase(self) -> str | None:
+        """The phase that most engines are in; None until one is."""
+        phases = Counter(engine.phase for engine in self.engines.values() if engine.phase)
+        return phases.most_common(1)[0][0] if phases else None
+
+    @property
+    def state_so_far(self) -> str | None:
+        """The worst answer so far of the engines that decide, or the verdict once it is final."""
+        if self.state not in (None, "INCOMPLETE"):
+            return self.state
+        return worst([engine.deciding_so_far for engine in self.engines.values()])
+
+    @property
+    def incidents(self) -> Counter[str]:
+        """Incidents of engines, run and host, by what they are."""
+        return sum((engine.incidents for engine in self.engines.values()), Counter(self._incidents))
+
+    def elapsed_s(self, now_s: float) -> float | None:
+        """Seconds since the origin, until the end; None before the origin."""
+        if self.origin_s is None:
+            return None
+        return max(0.0, (now_s if self.end_s is None else self.end_s) - self.origin_s)
+
+    def remaining_s(self, now_s: float) -> float | None:
+        """Seconds that the plan still has; None before the origin."""
+        elapsed_s = self.elapsed_s(now_s)
+        return None if elapsed_s is None else max(0.0, self.plan.duration_s - elapsed_s)
+
+    def coverage_ratio(self, now_s: float) -> float | None:
+        """The share of samples due so far that came, over all engines; None while none was due."""
+        elapsed_s = self.elapsed_s(now_s)
+        if elapsed_s is None or not self._counts_samples:
+            return self._judged_coverage
+        due = came = 0
+        for engine in self.plan.engines:
+            known_s = min(elapsed_s, engine.phases[-1].end_s) - engine.sample_every_s - LATE_S
+            slots = max(0, int(known_s / engine.sample_every_s))
+            due += slots
+            came += min(slots, self.engines[engine.config.name].slots)
+        return came / due if due else None
+
+    def run_as_dict(self, now_s: float) -> dict[str, Any]:
+        """Say everything of the run itself in JSON's types."""
+        run = self.plan.config.run
+        return {
+            "run": self.run_id, "name": run.name, "phase": self.phase, "state": self.state,
+            "state_so_far": self.state_so_far, "summary": self.summary,
+            "started_at_wall_s": self.origin_wall_s, "elapsed_s": self.elapsed_s(now_s),
+            "remaining_s": self.remaining_s(now_s), "planned_s": self.plan.duration_s,
+            "ended_for": self.ended_for,
+            "phases": [{"name": p.name, "start_s": p.start_s, "end_s": p.end_s} for p in self.longest.phases],
+            "faults_planned": [
+                {"fault": fault.name, "kind": fault.kind, "target": fault.target, "at_s": fault.at_s}
+                for fault in self.plan.faults
+            ],
+            "sample_every_s": run.sample_every_s, "judge_every_s": self.plan.judge_every_s,
+            "coverage_ratio": self.coverage_ratio(now_s), "last_sample_wall_s": self.last_sample_wall_s,
+            "incidents": dict(self.incidents), "incidents_total": self.timeline.total, "verdicts": self.verdicts,
+            "judged_s": self.judged_s,
+            "checks": list(self.checks.values()), "controls": self.controls, "comparisons": self.comparisons,
+            "own": dict(self.own), "own_signals": dict(units_of(self.own_history.signals)),
+            "unreadable_records": self.unreadable,
+        }  # fmt: skip
+
+    def as_dict(self, now_s: float) -> dict[str, Any]:
+        """Say everything in JSON's types."""
+        return {**self.run_as_dict(now_s), "engines": [engine.as_dict() for engine in self.engines.values()]}
+
+    @property
+    def longest(self) -> EnginePlan:
+        """The engine of the plan that runs longest: its phases are those of the run."""
+        return max(self.plan.engines, key=lambda engine: engine.phases[-1].end_s)
+
+    def _take(self, record: Record) -> None:
+        if record.kind == "incident":
+            self.timeline.take(record, self.origin_s)
+        if record.kind == "sample" and record.engine:
+            self.last_sample_wall_s = max(record.at.wall_s, self.last_sample_wall_s or 0.0)
+        if record.engine:
+            if (engine := self.engines.get(record.engine)) is not None:
+                engine.take(record, self.origin_s)
+                self._take_fault(record)
+        elif record.kind == "sample":
+            self._take_own(record)
+        elif record.kind == "incident":
+            count_incident(self._incidents, record.body["what"])
+        elif record.body.get("name") == "origin":
+            self.origin_s, self.origin_wall_s = float(record.body["mono_s"]), record.at.wall_s
+        elif record.body.get("name") == "end":
+            self.end_s = record.at.mono_s
+            self.ended_for = str(record.body.get("reason"))
+
+    def _take_own(self, sample: Record) -> None:
+        t_s = None if self.origin_s is None else sample.at.mono_s - self.origin_s
+        for name, value in sample.body.items():
+            if not is_number(value):
+                continue
+            keep(self.own, name, value)
+            if t_s is not None and name in KEPT_OF_OWN:
+                self.own_history.put(name, t_s, value)
+            elif t_s is not None and name == "cpu_s_total":
+                self.own_history.count(name, t_s, value)
+
+    def _take_fault(self, incident: Record) -> None:
+        """Take in a fault on purpose, where the record is of one: its name and kind are those of the plan then."""
+        body = incident.body
+        if incident.kind != "incident":
+            return
+        planned = {(fault.name, fault.kind) for fault in self.plan.faults}
+        if (body.get("fault"), body.get("kind")) not in planned:
+            return
+        if body.get("what") == "fault_begin":
+            self.faults[body["kind"]] += 1
+        elif body.get("what") == "fault_end" and is_number(body.get("recovered_s")):
+            self.fault_recovery_s[incident.engine, body["fault"]] = float(body["recovered_s"])
+
+
+def _new_engine(plan: EnginePlan) -> EngineStatus:
+    config = plan.config
+    return EngineStatus(
+        name=config.name, kind=config.kind, role=config.role, target_per_s=plan.rate_per_s,
+        sample_every_s=plan.sample_every_s, twin_of=config.twin_of,
+        load_s=(plan.load.start_s, plan.load.end_s),
+    )  # fmt: skip

@@ -1,0 +1,54 @@
+"""What happened, in the order of time. Bounded: a storm of one kind does not push out the others."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from soakd.live.status.parts import LONGEST_NAME, is_number, printable
+from soakd.wire.records import Record
+
+MOST_OF_A_KIND = 40
+MOST_KINDS = 64
+LONGEST_DETAIL = 300
+NUMBERS = ("recovery_s", "recovered_s", "gap_s", "status", "pid", "failed_operations", "retried_operations")
+TEXTS = ("fault", "server", "kind")
+
+
+class Timeline:
+    """The latest incidents of each kind and engine."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        """How many there were, told here or not."""
+        self._kinds: dict[tuple[str, str], deque[dict[str, Any]]] = {}
+
+    def take(self, incident: Record, origin_s: float | None) -> dict[str, Any]:
+        """Keep an incident; return it as it is shown."""
+        self.total += 1
+        what = printable(incident.body["what"], LONGEST_NAME)
+        shown = {
+            "number": self.total, "at_wall_s": incident.at.wall_s,
+            "at_s": None if origin_s is None else round(incident.at.mono_s - origin_s, 3),
+            "engine": incident.engine or None, "what": what,
+            "detail": printable(incident.body.get("detail") or "", LONGEST_DETAIL),
+            **dict(_facts(incident.body)),
+        }  # fmt: skip
+        key = (incident.engine, what)
+        if key not in self._kinds and len(self._kinds) >= MOST_KINDS:
+            key = ("", "other")
+        self._kinds.setdefault(key, deque(maxlen=MOST_OF_A_KIND)).append(shown)
+        return shown
+
+    def as_list(self) -> list[dict[str, Any]]:
+        """Return what is kept, oldest first."""
+        kept = [entry for entries in self._kinds.values() for entry in entries]
+        return sorted(kept, key=lambda entry: (entry["at_wall_s"], entry["number"]))
+
+
+def _facts(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name in NUMBERS:
+        if is_number(body.get(name)):
+            yield name, body[name]
+    for name in TEXTS:
+        if isinstance(body.get(name), str):
+            yield name, printable(body[name], LONGEST_NAME)

@@ -1,0 +1,6 @@
+"""What a person at a terminal sees: a live table while the run goes on, a table of checks at its end."""
+
+from soakd.live.terminal.closing import print_closing
+from soakd.live.terminal.live import LiveDisplay, print_status
+
+__all__ = ["LiveDisplay", "print_closing", "print_status"]

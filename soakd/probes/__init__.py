@@ -1,5 +1,0 @@
-"""Readers of the judged process: allocator, interpreter, /proc, and two forked children. Standard library only."""
-
-from soakd.probes.probeset import ProbeSet
-
-__all__ = ["ProbeSet"]

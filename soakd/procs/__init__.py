@@ -1,0 +1,1 @@
+"""Processes seen and started from outside: /proc, exits, output, interpreters, the guardian."""

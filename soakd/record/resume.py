@@ -1,0 +1,253 @@
+"""What a run went through before this daemon: where it stopped, on whose clock it goes on, which numbers are taken.
+
+Everything comes from the journal. A life of the daemon is a number too, from 0: it is the segment of the records that
+concern the run itself.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from soakd.errors import JournalError
+from soakd.record import journal
+from soakd.record.clocks import ClockShift, clock_shifts, of_a_server, on_one_clock
+from soakd.setup.plan import Plan, longest_gap_s
+from soakd.setup.plan_json import plan_from_dict
+from soakd.wire.records import Record, Stamp
+
+# Every question is answered by the index over engine and kind: nine in ten records are samples, of months millions.
+_TOLD = "SELECT id FROM record WHERE engine = ? AND kind IN ('hello', 'incident', 'bye', 'server')"
+_TOLD_OF_RUN = "SELECT id FROM record WHERE engine = '' AND kind IN ('incident', 'phase')"
+_LAST_SAMPLES = (
+    """SELECT (SELECT id FROM told WHERE engine = :engine AND kind = 'sample' AND id < life.id
+        AND instr(COALESCE(said, body), '"source":') = 0 ORDER BY id DESC LIMIT 1)
+    FROM record AS life WHERE engine = :engine AND kind = 'hello'""",
+    """SELECT id FROM told WHERE engine = :engine AND kind = 'sample' AND instr(COALESCE(said, body), '"source":') = 0
+    ORDER BY id DESC LIMIT 1""",
+)
+"""Of every life of an engine but the latest, and of that."""
+_SAMPLES = """
+SELECT COUNT(*) FROM told WHERE engine = ? AND kind = 'sample' AND id <= ?
+    AND instr(COALESCE(said, body), '"source":') = 0
+"""
+LAST_SAMPLES = 64
+"""So many of an engine's last samples have the number of its latest life, and of its server's: numbers only rise."""
+ENDINGS = ("crash", "exit", "hang", "start_failed")
+_SPREAD = {"sample": (2048, 8), "latency": (512, 2), "snapshot": (32, 1)}
+"""Kind -> at how many places of a run how many records in a row are read to rebuild its series."""
+MOST_TOLD = 20_000
+"""So many of the last records are read again to rebuild what is shown: a storm of incidents must not delay a resume."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What one engine went through before."""
+
+    next_segment: int = 0
+    next_server_life: int = 0
+    restarts: int = 0
+    gave_up: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumption:
+    """A run that stopped without its sealing record."""
+
+    plan: Plan
+    life: int
+    """Of the daemon; 1 where the run is resumed for the first time."""
+    gap_s: float
+    """From the last record to now."""
+    allowed_s: float
+    since_wall_s: float
+    """When the last record was made."""
+    at: Stamp
+    """When this was read: now."""
+    boot_id: str | None
+    origin_s: float | None
+    """The run's origin on this boot's CLOCK_MONOTONIC; None where the engines never stood ready."""
+    handover: ClockShift
+    engines: Mapping[str, Past]
+    records: int
+    """The number of the last record there was."""
+    left: str | None = None
+    """Why the daemon before left the run in order, where it did."""
+    changed: tuple[str, ...] = ()
+    """The keys of the configuration that differ by now; the run goes on as it began."""
+
+    @property
+    def too_late(self) -> bool:
+        """Whether the gap is longer than the plan allows; before the origin nothing can be missed."""
+        return self.origin_s is not None and self.gap_s > self.allowed_s
+
+    @property
+    def left_ratio(self) -> float:
+        """The share of the plan that is still to come."""
+        if self.origin_s is None:
+            return 1.0
+        return min(1.0, max(0.0, 1.0 - (self.at.mono_s - self.origin_s) / self.plan.duration_s))
+
+    def record(self) -> Record:
+        """Return the record that says where one daemon's records end and the next one's begin."""
+        body = {
+            "name": "resumed", "gap_s": round(self.gap_s, 3), "boot_id": self.boot_id, "origin_mono_s": self.origin_s,
+            "since_wall_s": self.since_wall_s, **self.handover.as_dict(),
+            **({"config_changed": list(self.changed)} if self.changed else {}),
+        }  # fmt: skip
+        return Record(kind="phase", engine="", segment=self.life, at=self.at, body=body)
+
+    def incident(self) -> Record:
+        """Return the incident: for how long nobody watched, and why."""
+        why = f"soakd left the run ({self.left})" if self.left else "soakd was gone"
+        detail = f"{why} for {self.gap_s:.1f}s; {self.allowed_s:.0f}s are allowed (run.longest_gap)"
+        if self.changed:
+            detail += f"; the configuration has changed since ({', '.join(self.changed)}), the run goes on as it began"
+        body = {"what": "daemon_gap", "gap_s": round(self.gap_s, 3), "detail": detail}
+        return Record(kind="incident", engine="", segment=self.life, at=self.at, body=body)
+
+
+def is_sealed(path: Path) -> bool:
+    """Tell whether a journal has its sealing record.
+
+    Raises:
+        JournalError: it cannot be read.
+    """
+    return any(record.body.get("name") == "end" for record in journal.read_records(path, "phase", engine=""))
+
+
+def look_back(path: Path, at: Stamp, boot_id: str | None) -> Resumption:
+    """Read where an unfinished run stands.
+
+    Args:
+        path: its journal.
+        at: now, on the three clocks.
+        boot_id: the kernel's name for this boot; None where it has none, which counts as another one.
+
+    Raises:
+        JournalError: the journal cannot be read, or holds no run.
+    """
+    meta = journal.read_meta(path)
+    if "plan" not in meta:
+        raise JournalError(f"{path}: holds no run: its plan was never written")
+    plan = plan_from_dict(meta["plan"])
+    phases = list(journal.read_records(path, "phase", engine=""))
+    before = clock_shifts(phases)
+    last, last_life = _last_record(path) or at, before[-1].life if before else 0
+    same_boot = boot_id is not None and boot_id == _boot_of(phases, meta) and at.mono_s >= last.mono_s
+    gap_s = at.mono_s - last.mono_s if same_boot else max(0.0, at.wall_s - last.wall_s)
+    engines = {e.config.name: _past(path, e.config.name, last.mono_s, plan) for e in plan.engines}
+    previous = before[-1] if before else ClockShift(life=0)
+    handover = ClockShift(
+        life=last_life + 1,
+        segments={name: past.next_segment for name, past in engines.items()},
+        server_lives={name: past.next_server_life for name, past in engines.items()},
+        shift_s=previous.shift_s if same_boot else previous.shift_s + last.mono_s + gap_s - at.mono_s,
+        boot_shift_s=previous.boot_shift_s if same_boot else previous.boot_shift_s + last.boot_s + gap_s - at.boot_s,
+    )
+    origin = next((record for record in on_one_clock(phases, before) if record.body.get("name") == "origin"), None)
+    left = next((r for r in reversed(phases) if r.body.get("name") == "left" and r.segment == last_life), None)
+    return Resumption(
+        plan=plan,
+        life=handover.life,
+        gap_s=gap_s,
+        allowed_s=longest_gap_s(plan),
+        since_wall_s=last.wall_s,
+        at=at,
+        boot_id=boot_id,
+        origin_s=None if origin is None else float(origin.body["mono_s"]) - handover.shift_s,
+        handover=handover,
+        engines=engines,
+        records=journal.read_latest_number(path),
+        left=str(left.body.get("reason")) if left else None,
+    )
+
+
+def replayed(path: Path, resumption: Resumption) -> Iterator[Record]:
+    """Yield what rebuilds the shown state of a run, on this boot's clock: few records, however long the run was."""
+    told, last = _ids(path, _TOLD_OF_RUN), []
+    for engine in resumption.engines:
+        told += _ids(path, _TOLD, (engine,))
+        last += [number for query in _LAST_SAMPLES for number in _ids(path, query, {"engine": engine})]
+    found = journal.read_by_id(path, [*sorted(told)[-MOST_TOLD:], *last])
+    yield from on_this_clock(path, found, resumption)
+
+
+def spread(path: Path, resumption: Resumption) -> Iterator[Record]:
+    """Yield what rebuilds the series of a run, on this boot's clock: so many records from all over it, however long."""
+    yield from on_this_clock(path, journal.read_records(path, "phase", engine=""), resumption)
+    for engine in ("", *(one.config.name for one in resumption.plan.engines)):
+        for kind, (places, each) in _SPREAD.items():
+            found = journal.read_spread(path, kind, engine, places=places, each=each)
+            yield from on_this_clock(path, found, resumption)
+
+
+def on_this_clock(path: Path, records: Iterable[Record], resumption: Resumption) -> Iterator[Record]:
+    """Yield records of a run as if this boot's clock had told their time."""
+    before = clock_shifts(journal.read_records(path, "phase", engine=""))
+    for record in on_one_clock(records, before):
+        yield moved(record, -resumption.handover.shift_s)
+
+
+def samples_before(path: Path, resumption: Resumption) -> Mapping[str, int]:
+    """Count the samples of each engine, over all its lives before. Reads every sample: of a month in seconds."""
+    return {name: journal.query(path, _SAMPLES, (name, resumption.records))[0][0] for name in resumption.engines}
+
+
+def moved(record: Record, seconds: float) -> Record:
+    """Put a record on a clock that is so many seconds ahead."""
+    at = record.at
+    body = record.body
+    if body.get("name") == "origin":
+        body = {**body, "mono_s": body["mono_s"] + seconds}
+    return dataclasses.replace(record, at=Stamp(at.wall_s, at.boot_s, at.mono_s + seconds), body=body)
+
+
+def _ids(path: Path, query: str, values: Mapping[str, object] | Sequence[object] = ()) -> list[int]:
+    return [row[0] for row in journal.query(path, query, values) if row[0] is not None]
+
+
+def _boot_of(phases: Iterable[Record], meta: Mapping[str, Any]) -> str | None:
+    """Return the boot that the last daemon ran in."""
+    told = [record.body.get("boot_id") for record in phases if record.body.get("name") == "resumed"]
+    boot: str | None = told[-1] if told else meta.get("environment", {}).get("host", {}).get("boot_id")
+    return boot
+
+
+def _last_record(path: Path) -> Stamp | None:
+    """Return when the last record was made: the latest of the last ones, for they come in batches; None before one."""
+    rows = journal.query(path, "SELECT wall_s, boot_s, mono_s FROM record ORDER BY id DESC LIMIT 50")
+    stamps = [Stamp(*row) for row in rows]
+    return max(stamps, key=lambda stamp: stamp.mono_s, default=None)
+
+
+def _past(path: Path, engine: str, last_s: float, plan: Plan) -> Past:
+    """Read what an engine went through until `last_s`; a life of `healthy_after` forgives the restarts before it."""
+    told = list(journal.read_records(path, "hello", "phase", "incident", "bye", "server", engine=engine))
+    samples = [record for _, record in journal.read_latest(path, "sample", engine, LAST_SAMPLES)]
+    highest = {False: -1, True: -1}
+    for record in (*told, *samples):
+        of_server = of_a_server(record)
+        highest[of_server] = max(highest[of_server], record.segment)
+    return Past(
+        next_segment=highest[False] + 1, next_server_life=highest[True] + 1,
+        restarts=_restarts(told, last_s, plan.config.supervision.healthy_after_s),
+        gave_up=any(record.body.get("what") == "gave_up" for record in told if record.kind == "incident"),
+    )  # fmt: skip
+
+
+def _restarts(told: Iterable[Record], last_s: float, healthy_after_s: float) -> int:
+    """Count the restarts that no healthy life has forgiven."""
+    restarts, begun_s = 0, None
+    for record in told:
+        what = record.body.get("what") if record.kind == "incident" else None
+        if record.kind == "hello":
+            begun_s = record.at.mono_s
+        elif what in ENDINGS:
+            if begun_s is not None and record.at.mono_s - begun_s >= healthy_after_s:
+                restarts = 0
+            begun_s = None
+        elif what == "restart" and "fault" not in record.body:
+            restarts += 1
+    return 0 if begun_s is not None and last_s - begun_s >= healthy_after_s else restarts

@@ -1,0 +1,99 @@
+"""The verdict file: written with a checksum of its own, and never taken at its word where that does not fit."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from soakd.errors import BrokenVerdictError, JournalError
+from soakd.record import run_folder
+from soakd.verdict.severity import State
+
+CHECKSUM = "sha256"
+"""The key of the checksum: of everything else in the file, as JSON with sorted keys, without blanks, in ASCII."""
+NOT_SEALED = "not sealed: it has no checksum of its own, as older versions of soakd wrote it"
+STATES = get_args(State)
+_LISTS = ("engines", "checks", "comparisons", "incidents", "faults", "exclusions", "waivers", "artifacts")
+_LISTS_OF_ENGINE = ("checks", "attribution", "looks", "servers")
+"""Keys under which tables stand, in a verdict and in one of its engines."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictFile:
+    """What a verdict file says."""
+
+    text: str
+    content: dict[str, Any]
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the file has a checksum; one that does not fit is never read."""
+        return CHECKSUM in self.content
+
+
+def write(run: run_folder.RunDir, verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the verdict of a run with its checksum; returns what is read back.
+
+    Raises:
+        JournalError: it cannot be written; the old file stays.
+    """
+    content: dict[str, Any] = json.loads(run_folder.to_json({k: v for k, v in verdict.items() if k != CHECKSUM}))
+    content[CHECKSUM] = checksum(content)
+    run_folder.write_atomically(run.verdict, run_folder.to_json(content))
+    return content
+
+
+def read(run: run_folder.RunDir) -> VerdictFile:
+    """Read the verdict file of a run.
+
+    Raises:
+        BrokenVerdictError: it is no verdict, or was changed after it was written.
+        JournalError: it is missing, or cannot be read.
+    """
+    path, anew = run.verdict, f"soakd judge {run.path} writes it anew"
+    try:
+        text = _text(path)
+        content = json.loads(text, object_pairs_hook=_without_doubles)
+    except OSError as error:
+        raise JournalError(f"{path}: cannot be read ({error.strerror or error}): {anew}") from error
+    except (ValueError, RecursionError) as error:
+        raise BrokenVerdictError(f"{path}: is no whole verdict ({error}): {anew}") from error
+    if (
+        not isinstance(content, dict)
+        or content.get("verdict") not in STATES
+        or not isinstance(content.get("summary"), str)
+        or not _has_tables(content, _LISTS)
+        or not all(_has_tables(engine, _LISTS_OF_ENGINE) for engine in content.get("engines") or ())
+    ):
+        raise BrokenVerdictError(f"{path}: is no verdict: {anew}")
+    if CHECKSUM in content and content[CHECKSUM] != checksum(content):
+        raise BrokenVerdictError(f"{path}: was changed after soakd wrote it (its sha256 does not fit): {anew}")
+    return VerdictFile(text, content)
+
+
+def checksum(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of a verdict, its checksum left out."""
+    rest = {key: value for key, value in content.items() if key != CHECKSUM}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
+
+
+def _has_tables(content: Mapping[str, Any], keys: Sequence[str]) -> bool:
+    """Return whether there is a list of tables, or nothing, under each key: a checksum says nothing of the shape."""
+    found = [content.get(key) or [] for key in keys]
+    return all(isinstance(tables, list) and all(isinstance(table, dict) for table in tables) for tables in found)
+
+
+def _text(path: Path) -> str:
+    if path.exists() and not path.is_file():  # a pipe would keep its reader waiting
+        raise OSError(f"{path.name} is not a regular file")
+    return path.read_text(encoding="utf-8")
+
+
+def _without_doubles(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a key that stands twice: readers differ in which of both they take."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found

@@ -1,0 +1,168 @@
+"""Where surviving bytes come from, as trees of calls: from memray's captures, or from the frames of sites.
+
+A capture shows every allocation of a window that was not freed in it, with its whole stack. The other routes leave no
+file: their trees are made of the sites that the journal has.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from soakd.errors import JournalError
+from soakd.procs.capture_reader import read_stacks
+from soakd.procs.interpreters import import_folder
+from soakd.record import journal, run_folder
+from soakd.record.run_folder import RunDir
+from soakd.setup.plan import EnginePlan
+from soakd.setup.plan_json import plan_from_dict
+from soakd.wire.records import Record
+
+HARNESS = (
+    "soakd/worker/__main__.py",
+    "soakd/worker/copies.py",
+    "soakd/worker/errors_seen.py",
+    "soakd/worker/fault_watch.py",
+    "soakd/worker/housekeeping.py",
+    "soakd/worker/life.py",
+    "soakd/worker/look_runner.py",
+    "soakd/worker/pipes.py",
+    "soakd/worker/trial.py",
+    "soakd/worker/load/",
+    "soakd/worker/engines/unfinished.py",
+    "soakd/worker/engines/python_factory.py",
+    "__main__.py:",
+    "<frozen ",
+    "<unknown> in _start",
+    "asyncio/",
+    "soakd/load/",
+    "soakd/engines/unfinished.py",
+    "soakd/engines/python_factory.py",
+)
+"""How the frames begin that lead from the root to the engine; the last ones in runs that version 0.1 recorded."""
+
+
+@dataclass(slots=True)
+class Call:
+    """A frame, and what was allocated in it and below it."""
+
+    name: str
+    value: float = 0.0
+    """Bytes per operation."""
+    calls: "dict[str, Call]" = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flame:
+    """One tree of calls of one engine."""
+
+    engine: str
+    route: str
+    """Of the deep look: native, python or handles."""
+    source: str
+    """"capture": everything that survived a window; "sites": what was named."""
+    operations: int
+    """In the window; 0 for sites."""
+    root: Call
+    note: str = ""
+    """Why it is not of a capture, where there should have been one."""
+
+
+def collect(run: RunDir, engine: str | None = None) -> list[Flame]:
+    """Make the trees of a run, an engine and route at a time; of the last look by that route that named anything.
+
+    Captures are read under the engine's own interpreter, as it takes memray to do so: seconds each.
+
+    Args:
+        run: the run.
+        engine: only this one.
+
+    Raises:
+        JournalError: the journal cannot be read, or there is no such engine.
+    """
+    meta = journal.read_meta(run.journal)
+    if "plan" not in meta:
+        raise JournalError(f"{run.journal}: holds no run: its plan was never written")
+    engines = plan_from_dict(meta["plan"]).engines
+    if engine is not None and engine not in [each.config.name for each in engines]:
+        names = ", ".join(each.config.name for each in engines)
+        raise JournalError(f'{run.path}: no engine "{engine}"; engines: {names}')
+    looks = list(journal.read_records(run.journal, "attribution"))
+    wanted = [each for each in engines if engine in (None, each.config.name)]
+    with _as_it_was(run):
+        return [flame for each in wanted for flame in asyncio.run(_of_engine(run.path, each, looks))]
+
+
+@contextlib.contextmanager
+def _as_it_was(run: RunDir) -> Iterator[None]:
+    """Put the run's link to soakd back: symbols of its extension are looked up where the worker had loaded it."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # the run goes on and has it, or the folder cannot be written
+            stack.enter_context(import_folder(run.path.resolve() / run_folder.IMPORTS))
+        yield
+
+
+async def _of_engine(folder: Path, plan: EnginePlan, looks: Sequence[Record]) -> list[Flame]:
+    name = plan.config.name
+    mine = [look.body for look in looks if look.engine == name and look.body.get("state") == "done"]
+    found = []
+    for route in dict.fromkeys(str(body.get("route")) for body in mine):
+        bodies = [body for body in mine if body.get("route") == route]
+        found.append(await _of_route(folder, plan, route, bodies))
+    return [flame for flame in found if flame is not None]
+
+
+async def _of_route(
+    folder: Path, plan: EnginePlan, route: str, bodies: Sequence[Mapping[str, Any]]
+) -> Flame | None:  # fmt: skip
+    """Prefer the longest capture of the last look that left one; fall back on the sites of the last look."""
+    captures: Sequence[Mapping[str, Any]] = next(
+        (body["capture"] for body in reversed(bodies) if body.get("capture")), []
+    )
+    note = ""
+    if captures:
+        longest = max(captures, key=lambda capture: int(capture["operations"]))
+        path = folder / run_folder.CAPTURES / Path(str(longest["path"])).name  # a run's folder may have been moved
+        gone = {"why": f"{path.name} is gone"}
+        read: Mapping[str, Any] = await read_stacks(plan.config.python, path) if path.is_file() else gone
+        if "stacks" in read:
+            operations = max(1, int(longest["operations"]))
+            root = tree((stack["frames"], stack["bytes"] / operations) for stack in read["stacks"])
+            return Flame(
+                engine=plan.config.name, route=route, source="capture", operations=operations, root=root
+            )  # fmt: skip
+        note = str(read.get("why", "the capture cannot be read"))
+    sites: Sequence[Mapping[str, Any]] = next((body["sites"] for body in reversed(bodies) if body.get("sites")), [])
+    weighed = list(_stacks_of(sites))
+    if not weighed:
+        return None
+    return Flame(
+        engine=plan.config.name, route=route, source="sites", operations=0, root=tree(weighed), note=note
+    )  # fmt: skip
+
+
+def _stacks_of(sites: Iterable[Mapping[str, Any]]) -> Iterator[tuple[list[str], float]]:
+    """Turn the frames of sites, which are leaf first, round; a container without frames stands for itself."""
+    for site in sites:
+        if weight := site.get("bytes_per_operation") or 0.0:
+            yield list(reversed(site.get("frames") or [site["site"]])), float(weight)
+
+
+def _without_harness(frames: Sequence[str]) -> Sequence[str]:
+    """Leave out what only leads to the engine."""
+    first = next((n for n, frame in enumerate(frames) if not frame.startswith(HARNESS)), len(frames) - 1)
+    return frames[first:]
+
+
+def tree(stacks: Iterable[tuple[Sequence[str], float]]) -> Call:
+    """Merge stacks, root first, with their bytes per operation."""
+    root = Call("all")
+    for frames, value in stacks:
+        root.value += value
+        call = root
+        for frame in _without_harness(frames):
+            call = call.calls.setdefault(frame, Call(frame))
+            call.value += value
+    return root

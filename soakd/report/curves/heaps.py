@@ -1,0 +1,137 @@
+"""Heap snapshots of the first hour of load against those of the last, of the process that lived last.
+
+Medians over an hour: single snapshots differ by whatever a request held at that moment.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from statistics import median
+from typing import Any
+
+from soakd.judge.story.readings import is_number
+from soakd.report.curves.values import HeapComparison, Held
+from soakd.wire.records import Record
+from soakd.wire.spec import Phase
+
+HOUR_S = 3600.0
+SHARE = 3.0
+"""A shorter run: its first third against its last."""
+MOST_TYPES, MOST_CONTAINERS = 12, 8
+LEAST_BYTES = 1000.0
+"""By which a type changed; less is not shown."""
+LEAST_CHANGE, LEAST_SHARE = 10.0, 0.02
+"""Of a container's length; less is not shown."""
+
+Sizes = dict[str, tuple[float, float]]
+"""Name -> size, count."""
+
+
+class _HeapTypes:
+    """What is kept of one."""
+
+    __slots__ = ("containers", "method", "t_s", "types")
+
+    def __init__(self, t_s: float, body: Mapping[str, Any]) -> None:
+        self.t_s = t_s
+        self.method = str(body.get("method"))
+        self.types = dict(_entries(body.get("types"), "bytes"))
+        self.containers = dict(_entries(body.get("containers"), "length"))
+
+
+class Heaps:
+    """The snapshots of one engine as its records come by; keeps those of the first and of the last hour."""
+
+    def __init__(self, origin_s: float, load: Phase) -> None:
+        self._origin_s, self._load = origin_s, load
+        self._window_s = min(HOUR_S, load.duration_s / SHARE)
+        self._life: int | None = None
+        self._first: list[_HeapTypes] = []
+        self._last: deque[_HeapTypes] = deque()
+        self.failed = 0
+
+    def add(self, record: Record) -> None:
+        """Take a snapshot of the load phase; one that failed, or gave way, is counted."""
+        forked_s = record.body.get("forked_at_s", record.at.mono_s)
+        t_s = (forked_s if is_number(forked_s) else record.at.mono_s) - self._origin_s
+        if not self._load.start_s <= t_s <= self._load.end_s:
+            return
+        if not isinstance(record.body.get("types"), list):
+            self.failed += 1
+            return
+        if record.segment != self._life:
+            self._life, self._first, self._last = record.segment, [], deque()
+        taken = _HeapTypes(t_s, record.body)
+        if not self._first or taken.t_s <= self._first[0].t_s + self._window_s:
+            self._first.append(taken)
+        self._last.append(taken)
+        while self._last[0].t_s < taken.t_s - self._window_s:
+            self._last.popleft()
+
+    def heap(self) -> HeapComparison | None:
+        """Compare; None where there are not two moments of one life to compare."""
+        if not self._last or self._last[-1].t_s <= self._first[0].t_s:
+            return None
+        begun_s, ended_s, method = self._first[0].t_s, self._last[-1].t_s, self._last[-1].method
+        window_s = min(self._window_s, (ended_s - begun_s) / SHARE)
+        first = [s for s in self._first if s.t_s <= begun_s + window_s and s.method == method]
+        last = [s for s in self._last if s.t_s >= ended_s - window_s and s.method == method]
+        if not first:
+            return None
+        return HeapComparison(
+            window_s=window_s, first=len(first), last=len(last), from_s=begun_s, until_s=ended_s, method=method,
+            types=_most_changed([s.types for s in first], [s.types for s in last], MOST_TYPES, counted=True),
+            containers=_most_changed(
+                [s.containers for s in first], [s.containers for s in last], MOST_CONTAINERS, counted=False
+            ),
+            failed=self.failed,
+        )  # fmt: skip
+
+
+def _most_changed(first: list[Sizes], last: list[Sizes], most: int, *, counted: bool) -> list[Held]:
+    before, after = _medians(first), _medians(last)
+    held = []
+    for name in before.keys() | after.keys():
+        (size, count), (size_after, count_after) = before.get(name, (None, None)), after.get(name, (None, None))
+        counts = (count, count_after) if counted else (None, None)
+        held.append(Held(name, size, size_after, *counts))
+    changed = [h for h in held if (_is_change(h) if counted else _is_growth(h))]
+    return sorted(changed, key=lambda h: (-abs(h.change or 0.0), -(h.last or 0.0), h.name))[:most]
+
+
+def _is_change(held: Held) -> bool:
+    return held.change is None or abs(held.change) >= LEAST_BYTES
+
+
+def _is_growth(held: Held) -> bool:
+    """Tell whether a container became another one: every process has hundreds that breathe."""
+    return held.first is not None and abs(held.change or 0.0) >= max(LEAST_CHANGE, LEAST_SHARE * held.first)
+
+
+def _medians(snapshots: list[Sizes]) -> Mapping[str, tuple[float, float]]:
+    """Take the median of each name over the snapshots that have it."""
+    names = {name for sizes in snapshots for name in sizes}
+    return {
+        name: (
+            median(sizes[name][0] for sizes in snapshots if name in sizes),
+            median(sizes[name][1] for sizes in snapshots if name in sizes),
+        )
+        for name in names
+    }
+
+
+def _entries(listed: Any, size: str) -> Iterator[tuple[str, tuple[float, float]]]:
+    """Read the entries that can be read: a journal is somebody's file."""
+    for entry in listed if isinstance(listed, Iterable) else ():
+        if isinstance(entry, dict) and isinstance(entry.get("type"), str) and is_number(entry.get(size)):
+            count = entry.get("count", 0)
+            yield _name(entry), (float(entry[size]), float(count) if is_number(count) else 0.0)
+
+
+def _name(entry: Mapping[str, Any]) -> str:
+    """Name a container by its type and what holds it, or by its address: the same in every fork of one life."""
+    if "length" not in entry:
+        return str(entry["type"])
+    if "name" in entry:
+        return f"{entry['type']} {entry['name']}"
+    address = entry.get("id")
+    return f"{entry['type']} at {address:#x}" if isinstance(address, int) else str(entry["type"])

@@ -1,0 +1,143 @@
+"""Journal -> curves, in one pass over the file: what is kept does not grow with the length of the run.
+
+Curves are thinned to the columns of a chart as their readings come by; what the growth method needs to see of a long
+run is thinned to a few thousand readings a signal. The verdict's numbers come from the verdict file, not from here.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from soakd.errors import JournalError
+from soakd.judge.story.assemble import SUMS, assemble
+from soakd.judge.story.cache_fill import ENTRIES
+from soakd.judge.story.readings import is_number
+from soakd.judge.story.rundata import EngineData, RunData
+from soakd.record import journal
+from soakd.record.clocks import clock_shifts, on_one_clock
+from soakd.record.run_folder import RunDir
+from soakd.report.curves.fits import fits_of
+from soakd.report.curves.heaps import Heaps
+from soakd.report.curves.signals import Signals
+from soakd.report.curves.values import Curves, EngineCurves, FaultSpan, Span
+from soakd.setup.plan import Plan
+from soakd.setup.plan_json import plan_from_dict
+from soakd.wire.records import Record
+
+COLUMNS = 320
+"""Of a chart: more are not to be told apart in print."""
+FITTED = 6000
+"""Readings of a signal that the growth method is shown."""
+KINDS = ("hello", "phase", "sample", "latency", "incident", "bye", "snapshot", "server")
+KEPT = ("source", "rss_anon_bytes", "operations_total", "reachable_forked_at_s", "note.pymalloc_off", ENTRIES)
+
+
+def read_curves(run: RunDir, verdict: Mapping[str, Any]) -> Curves:
+    """Read what a report draws of a run.
+
+    Args:
+        run: its folder.
+        verdict: the content of its verdict file.
+
+    Raises:
+        JournalError: the journal cannot be read, or holds no run.
+    """
+    meta = journal.read_meta(run.journal)
+    if "plan" not in meta:
+        raise JournalError(f"{run.journal}: holds no run: its plan was never written")
+    plan = plan_from_dict(meta["plan"])
+    marks = list(journal.read_records(run.journal, "phase", engine=""))
+    resumed = clock_shifts(marks)
+    origin_s = _origin_s(list(on_one_clock(marks, resumed)))
+    if origin_s is None:
+        return Curves(until_s=plan.duration_s)
+    reading = _Reading(plan, origin_s)
+    records = on_one_clock(journal.read_records(run.journal, *KINDS), resumed)
+    data = assemble(plan, reading.passed_on(records))
+    entries = {str(entry.get("name")): entry for entry in verdict.get("engines") or ()}
+    return reading.curves(data, entries)
+
+
+class _Reading:
+    """One pass over the records of a run."""
+
+    def __init__(self, plan: Plan, origin_s: float) -> None:
+        self._plan, self._origin_s = plan, origin_s
+        self._own = Signals(origin_s, plan.duration_s, COLUMNS)
+        self._signals = {e.config.name: Signals(origin_s, plan.duration_s, COLUMNS) for e in plan.engines}
+        self._heaps = {e.config.name: Heaps(origin_s, e.load) for e in plan.engines}
+        self._least_step_s = plan.duration_s / FITTED
+        self._kept_s: dict[tuple[str, object, bool, int], float] = {}
+
+    def passed_on(self, records: Iterator[Record]) -> Iterator[Record]:
+        """Draw from each record, and pass on those that lives, faults and the growth method are told by."""
+        for record in records:
+            signals = self._signals.get(record.engine) if record.engine else self._own
+            if signals is None:
+                continue
+            if record.kind == "sample":
+                signals.sample(record)
+                if record.engine and self._is_for_fits(record):
+                    yield _lean(record)
+            elif record.kind == "latency":
+                signals.latency(record)
+            elif record.kind == "snapshot":
+                self._heaps[record.engine].add(record)
+            else:
+                yield record
+
+    def curves(self, data: RunData, entries: Mapping[str, Mapping[str, Any]]) -> Curves:
+        """Return everything that was drawn."""
+        faults = [
+            FaultSpan(fault.name, fault.from_s, fault.until_s or fault.from_s, fault.touches)
+            for fault in data.faults
+            if fault.took_place and fault.from_s is not None
+        ]
+        return Curves(
+            until_s=self._plan.duration_s, start_wall_s=data.origin.at.wall_s if data.origin else None,
+            phases={e.name: [Span(p.name, p.start_s, p.end_s) for p in e.plan.phases] for e in data.engines},
+            lives={e.name: list(self._lives(e, data)) for e in data.engines},
+            faults=faults,
+            engines={e.name: self._engine(e, entries.get(e.name, {})) for e in data.engines},
+            own=EngineCurves(bands=self._own.bands()),
+        )  # fmt: skip
+
+    def _engine(self, data: EngineData, entry: Mapping[str, Any]) -> EngineCurves:
+        found = list(fits_of(data, entry))
+        heaps = self._heaps[data.name]
+        return EngineCurves(
+            bands=self._signals[data.name].bands(), fits={f.signal: f.fits for f in found},
+            adjusted={f.signal: f.adjusted for f in found if f.adjusted is not None},
+            levels={f.signal: f.level for f in found}, heap=heaps.heap(), snapshots_failed=heaps.failed,
+        )  # fmt: skip
+
+    def _lives(self, data: EngineData, run: RunData) -> Iterator[Span]:
+        """Put lives on the run's time line: their ends are told in wall time, which steps with the host's clock."""
+        if run.origin is None:
+            return
+        for life in data.lives:
+            ended_s = run.last_s if life.end_wall_s is None else life.end_wall_s - run.origin.at.wall_s
+            yield Span(life.ended_by, max(0.0, life.start_wall_s - run.origin.at.wall_s), max(0.0, ended_s))
+
+    def _is_for_fits(self, record: Record) -> bool:
+        """Thin the samples of a long run, those with reachable bytes by themselves, for they are rare."""
+        body = record.body
+        if body.get("source") == "server":
+            return False
+        forked = "reachable_native_bytes" in body
+        key = (record.engine, body.get("source"), forked, record.segment)
+        if record.at.mono_s - self._kept_s.get(key, float("-inf")) < self._least_step_s:
+            return False
+        self._kept_s[key] = record.at.mono_s
+        return True
+
+
+def _lean(record: Record) -> Record:
+    """Leave of a sample what the growth method reads of it."""
+    parts = (*KEPT, *(part for sums in SUMS.values() for part in sums))
+    body = {name: record.body[name] for name in parts if name in record.body}
+    return Record(kind="sample", engine=record.engine, segment=record.segment, at=record.at, body=body)
+
+
+def _origin_s(marks: list[Record]) -> float | None:
+    found = [mark.body.get("mono_s") for mark in marks if mark.body.get("name") == "origin"]
+    return min((float(s) for s in found if s is not None and is_number(s)), default=None)

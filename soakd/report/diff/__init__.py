@@ -1,0 +1,8 @@
+"""What changed: between two runs, by their verdicts, or between two moments of one run, by its heap snapshots."""
+
+from soakd.report.diff.heaps import diff_heaps
+from soakd.report.diff.installed import changed_packages
+from soakd.report.diff.plans import differences
+from soakd.report.diff.runs import diff_runs
+
+__all__ = ["changed_packages", "diff_heaps", "diff_runs", "differences"]

@@ -1,0 +1,54 @@
+"""Which interpreter and which packages each engine ran with, in two runs."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from soakd.wire.records import Record, are_packages
+
+INTERPRETER, PACKAGES = "interpreter", "packages"
+
+
+def changed_packages(before: Iterable[Record], after: Iterable[Record]) -> list[dict[str, Any]]:
+    """Compare what the journals say of the environments of engines that both runs have.
+
+    Args:
+        before: `hello` and `phase` records of the one run, in order; where something was read twice, the last holds.
+        after: of the other.
+
+    Returns:
+        {"key", "from", "to", "engines"} per package, or interpreter, that differs: None where it is not there, and with
+        the key "packages" where only one run recorded any.
+    """
+    one, other = _installed(before), _installed(after)
+    found: dict[tuple[str, str | None, str | None], list[str]] = {}
+    for engine in sorted(one.keys() & other.keys()):
+        for key, versions in _unlike(one[engine], other[engine]).items():
+            found.setdefault((key, *versions), []).append(engine)
+    first = (INTERPRETER, PACKAGES)
+    ranked = sorted(found.items(), key=lambda item: (item[1], item[0][0] not in first, item[0][0].lower()))
+    return [{"key": key, "from": was, "to": now, "engines": engines} for (key, was, now), engines in ranked]
+
+
+def _installed(records: Iterable[Record]) -> dict[str, dict[str, str]]:
+    interpreters: dict[str, dict[str, str]] = {}
+    packages: dict[str, dict[str, str]] = {}
+    for record in records:
+        if record.kind == "hello" and isinstance(version := record.body.get("python"), str):
+            interpreters[record.engine] = {INTERPRETER: version}
+        elif record.body.get("name") == "packages" and are_packages(record.body.get("environments")):
+            for environment in record.body["environments"]:
+                packages.update(dict.fromkeys(environment["engines"], environment["packages"]))
+    return {name: interpreters.get(name, {}) | packages.get(name, {}) for name in interpreters.keys() | packages.keys()}
+
+
+def _unlike(one: dict[str, str], other: dict[str, str]) -> dict[str, tuple[str | None, str | None]]:
+    counts = [len(side.keys() - {INTERPRETER}) for side in (one, other)]
+    if not all(counts):  # what was not recorded is no difference, but for that
+        told = {} if not any(counts) else {PACKAGES: (_recorded(counts[0]), _recorded(counts[1]))}
+        return told | {key: (one[key], other[key]) for key in one.keys() & other.keys() if one[key] != other[key]}
+    names = sorted(one.keys() | other.keys())
+    return {name: (one.get(name), other.get(name)) for name in names if one.get(name) != other.get(name)}
+
+
+def _recorded(count: int) -> str | None:
+    return f"{count} recorded" if count else None

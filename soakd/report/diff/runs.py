@@ -1,0 +1,242 @@
+"""Two verdicts beside each other: the same leaks, new ones and gone ones, and how growth changed.
+
+Leaks are known again by their fingerprints. What one of the runs could not have said is called unknown, never gone and
+never new: a difference between what was seen and what was not looked at is none.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from soakd.verdict.severity import may_decide
+from soakd.wire.spec import DECIDING_ROLES
+
+SCHEMA = "soakd.diff/1"
+FAMILIES = ("growth.", "total_growth.", "return_to_baseline")
+LEAST_CHANGE = 0.10
+"""Growth whose intervals lie apart is called changed from this share on: two hosts never agree to the last byte."""
+EXPLAINED = 0.90
+"""Where sites explain so much of the growth, one that is not among them is gone."""
+OPEN = ("INCONCLUSIVE", "INVALID", "INCOMPLETE")
+
+Verdict = Mapping[str, Any]
+Engine = Mapping[str, Any]
+Site = Mapping[str, Any]
+
+
+def diff_runs(before: Verdict, after: Verdict, unlike: Mapping[str, Any]) -> dict[str, Any]:
+    """Compare two runs by their verdicts.
+
+    Args:
+        before: the content of the one's `verdict.json`.
+        after: of the other's, the one that is asked about.
+        unlike: what `differences` found in their plans and environments, and `changed_packages` in their packages.
+
+    Returns:
+        `answer`: "new" where the second has a leak, a failing check or faster growth that the first has not;
+        "unknown" where nothing is new as far as it could be told, but not all of it could; "same" otherwise. With
+        `why`, the reasons; and per engine its leaks, growth and other checks that changed.
+    """
+    engines = [_diff_engine(name, _engine(before, name), _engine(after, name)) for name in _names(before, after)]
+    new = [reason for engine in engines for reason in engine.pop("_new")]
+    unknown = [reason for engine in engines for reason in engine.pop("_unknown")]
+    if after["verdict"] in ("INVALID", "INCOMPLETE"):
+        unknown.insert(0, f"{after['run_id']} is {after['verdict']}")
+    return {
+        "schema": SCHEMA,
+        "answer": "new" if new else "unknown" if unknown else "same",
+        "why": new or unknown,
+        "from": _head(before), "to": _head(after),
+        "differences": {name: list(found) for name, found in unlike.items()},
+        "engines": engines,
+    }  # fmt: skip
+
+
+def _head(verdict: Verdict) -> dict[str, Any]:
+    run = verdict.get("run", {})
+    return {
+        "run_id": verdict["run_id"], "verdict": verdict["verdict"], "summary": verdict["summary"],
+        "started_at": run.get("started_at"), "planned_seconds": run.get("planned_seconds"),
+        "observed_seconds": run.get("observed_seconds"),
+    }  # fmt: skip
+
+
+def _names(before: Verdict, after: Verdict) -> list[str]:
+    return list(dict.fromkeys(engine["name"] for verdict in (before, after) for engine in verdict["engines"]))
+
+
+def _engine(verdict: Verdict, name: str) -> Engine | None:
+    return next((engine for engine in verdict["engines"] if engine["name"] == name), None)
+
+
+def _diff_engine(name: str, before: Engine | None, after: Engine | None) -> dict[str, Any]:
+    role = str((after or before or {}).get("role"))
+    leaks = list(_leaks(before, after)) if role != "control" else []
+    growth = list(_growth(before, after))
+    changed = list(_changed(before, after))
+    decides = role in DECIDING_ROLES
+    new = [f"{name}: new leak: {leak['site']}" for leak in leaks if leak["state"] == "new" and decides]
+    new += [f"{name}: {c['id']} fails, and did not" for c in [*growth, *changed] if decides and _fails_newly(c)]
+    new += [f"{name}: {c['id']} grows faster" for c in growth if decides and _fails_faster(c)]
+    unknown = [f"{name}: {leak['site']}: {leak['why']}" for leak in leaks if leak["state"] == "unknown" and decides]
+    unknown += [f"{name}: {why}" for why in _unanswered(before, after)] if decides else []
+    return {
+        "name": name, "role": role, "in": "both" if before and after else "from" if before else "to",
+        "verdict": {"from": _of(before, "verdict"), "to": _of(after, "verdict")},
+        "class": {"from": _of(before, "class"), "to": _of(after, "class")},
+        "leaks": leaks, "growth": growth, "changed": changed, "_new": new, "_unknown": unknown,
+    }  # fmt: skip
+
+
+def _of(engine: Engine | None, key: str) -> Any:
+    return None if engine is None else engine.get(key)
+
+
+def _leaks(before: Engine | None, after: Engine | None) -> Iterator[dict[str, Any]]:
+    """Pair the sites by fingerprint, in the order of the second run, then what only the first has."""
+    old, new = _sites(before), _sites(after)
+    for print_, site in new.items():
+        yield _leak(old.get(print_), site, *(("same", None) if print_ in old else _is_new(before, after)))
+    for print_, site in old.items():
+        if print_ not in new:
+            yield _leak(site, None, *_is_gone(after))
+
+
+def _sites(engine: Engine | None) -> dict[str, Site]:
+    return {site["fingerprint"]: site for site in (engine or {}).get("attribution", [])}
+
+
+def _leak(old: Site | None, new: Site | None, state: str, why: str | None) -> dict[str, Any]:
+    known = new or old or {}
+    rates = [None if site is None else site.get("bytes_per_operation") for site in (old, new)]
+    leak = {
+        "state": state, "fingerprint": known["fingerprint"], "site": known["site"],
+        "known": known.get("known"), "from": _figures(old), "to": _figures(new),
+    }  # fmt: skip
+    if rates[0] and rates[1]:
+        leak["ratio"] = round(rates[1] / rates[0], 3)
+    return leak | ({} if why is None else {"why": why})
+
+
+def _figures(site: Site | None) -> dict[str, Any] | None:
+    names = ("site", "bytes_per_operation", "things_per_operation", "share", "confidence", "held_by")
+    return None if site is None else {name: site[name] for name in names if name in site}
+
+
+def _is_new(before: Engine | None, after: Engine | None) -> tuple[str, str | None]:
+    if not _grows(after):
+        return "suspected", "the engine's growth is not above its limit"
+    if before is None:
+        return "new", "the engine did not run then"
+    if _grows(before) and not before.get("attribution"):
+        return "unknown", "the engine failed by its growth then too, and no site was named"
+    return "new", None
+
+
+def _is_gone(after: Engine | None) -> tuple[str, str | None]:
+    if after is None:
+        return "unknown", "the engine did not run now"
+    if not _grows(after):
+        state = _growth_state(after)
+        return ("gone", None) if state == "PASS" else ("unknown", f"its growth is {state} now")
+    shares = [site.get("share", 0.0) for site in after.get("attribution", [])]
+    if sum(shares) >= EXPLAINED:
+        return "gone", "other sites explain the growth now"
+    return "unknown", "the engine fails by its growth now too, and what was named does not explain it"
+
+
+def _checks(engine: Engine | None) -> dict[str, Mapping[str, Any]]:
+    return {check["id"]: check for check in (engine or {}).get("checks", [])}
+
+
+def _deciding(engine: Engine | None) -> list[Mapping[str, Any]]:
+    """Return the checks of growth that decide, and those that would if nobody had waived them."""
+    checks = _checks(engine).values()
+    return [c for c in checks if c["id"].startswith(FAMILIES) and ("waived" in c or not c.get("informational"))]
+
+
+def _grows(engine: Engine | None) -> bool:
+    return any(check["verdict"] == "FAIL" for check in _deciding(engine))
+
+
+def _growth_state(engine: Engine) -> str:
+    """Return the state of the first check of growth that did not pass; PASS where all did."""
+    states = [check["verdict"] for check in _deciding(engine) if check["id"].startswith("growth.")]
+    return next((state for state in states if state != "PASS"), "PASS" if states else "not judged")
+
+
+def _growth(before: Engine | None, after: Engine | None) -> Iterator[dict[str, Any]]:
+    """Compare every check of growth that decides in either run."""
+    old, new = _checks(before), _checks(after)
+    for name in dict.fromkeys(check["id"] for engine in (before, after) for check in _deciding(engine)):
+        one, other = old.get(name), new.get(name)
+        unit = (other or one or {}).get("unit")
+        found = {
+            "id": name, "unit": unit, "from": _numbers(one), "to": _numbers(other), "answer": _speed(one, other),
+        }  # fmt: skip
+        if _comparable(one, other):
+            assert one is not None
+            assert other is not None
+            found["change"] = float(f"{other['estimate'] - one['estimate']:.6g}")
+        yield found
+
+
+def _numbers(check: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    names = ("verdict", "estimate", "low", "high", "limit", "informational", "waived")
+    return None if check is None else {name: check[name] for name in names if name in check}
+
+
+def _comparable(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
+    if one is None or other is None or one.get("unit") != other.get("unit"):
+        return False
+    return one.get("estimate") is not None and other.get("estimate") is not None
+
+
+def _speed(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> str:
+    """Say whether growth certainly changed: intervals apart, and by a tenth of the larger one."""
+    if not _comparable(one, other):
+        return "unknown"
+    assert one is not None
+    assert other is not None
+    change, size = other["estimate"] - one["estimate"], max(abs(other["estimate"]), abs(one["estimate"]))
+    if "low" not in one or "low" not in other or abs(change) < LEAST_CHANGE * size:
+        return "same"
+    if other["low"] > one["high"]:
+        return "faster"
+    return "slower" if other["high"] < one["low"] else "same"
+
+
+def _changed(before: Engine | None, after: Engine | None) -> Iterator[dict[str, Any]]:
+    """Yield the other checks whose answer changed."""
+    old, new = _checks(before), _checks(after)
+    for name in dict.fromkeys([*old, *new]):
+        one, other = old.get(name), new.get(name)
+        if name.startswith(FAMILIES) or one is None or other is None or one["verdict"] == other["verdict"]:
+            continue
+        if not other.get("informational"):
+            yield {"id": name, "unit": other.get("unit"), "from": _numbers(one), "to": _numbers(other)}
+
+
+def _fails_newly(check: Mapping[str, Any]) -> bool:
+    one, other = check["from"], check["to"]
+    if other is None or other["verdict"] != "FAIL" or "informational" in other:
+        return False
+    return one is None or one["verdict"] != "FAIL"
+
+
+def _fails_faster(check: Mapping[str, Any]) -> bool:
+    """Tell whether growth that failed before, and fails now, is certainly faster."""
+    one, other = check["from"], check["to"]
+    both = one is not None and other is not None and one["verdict"] == other["verdict"] == "FAIL"
+    return both and "informational" not in other and check["answer"] == "faster"
+
+
+def _unanswered(before: Engine | None, after: Engine | None) -> Iterator[str]:
+    """Say what the second run leaves open of what the first one has answered."""
+    if after is None:
+        yield "did not run now"
+        return
+    old = _checks(before)
+    for check in after.get("checks", []):
+        decides = not check.get("informational") and may_decide(str(after.get("role")), check["id"])
+        if decides and check["verdict"] in OPEN and old.get(check["id"], {}).get("verdict") not in OPEN:
+            yield f"{check['id']} is {check['verdict']} now"

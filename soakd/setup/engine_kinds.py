@@ -1,0 +1,232 @@
+"""The table of engine kinds: role by default, options, path. Pure data, known to both stacks.
+
+The configuration is checked against it without importing an engine; the worker finds the adapter in `engines.build`.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from soakd.units import parse_duration
+from soakd.wire import addresses
+from soakd.wire.spec import Role
+
+OptionType = Literal[
+    "whole", "number", "duration", "text", "texts", "path", "paths", "engine", "yes/no", "url", "program", "backend"
+]
+ServerKind = Literal["opa", "redis"]
+
+OPA_VERSION = "1.18.1"
+"""The release of OPA that soakd is tested with; `tools/get-opa.sh` builds it."""
+
+
+PROFILE_RATES: Mapping[str, float] = {
+    "baseline": 100.0, "target": 2_000.0, "stress": 5_000.0, "extreme": 10_000.0, "spike": 1_000.0, "step": 1_000.0,
+}  # fmt: skip
+"""Operations per second where a configuration names a profile and no rate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionInfo:
+    """One option of a kind: what it takes, and what it is for."""
+
+    type: OptionType
+    doc: str
+    default: Any = None
+    least: float | None = None
+    most: float | None = None
+    for_server: bool = False
+    """Concerns the server that the engine talks to: for the daemon and the judge; a worker is not told."""
+    needed: bool = False
+    """It must be given, unless one of `unless` is."""
+    unless: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = ()
+    """What a url may begin with, such as "https"."""
+
+    def read(self, value: object, folder: Path) -> Any:
+        """Check a value and bring it to base units; relative paths are taken from `folder`.
+
+        Raises:
+            ValueError: the rule that the value breaks.
+        """
+        match self.type:
+            case "whole" | "number":
+                return self._read_number(value)
+            case "url":
+                return addresses.check(_text(value, "an address"), self.schemes)
+            case "path":
+                return str(_existing(_text(value, "a path"), folder))
+            case "paths":
+                items = value if isinstance(value, list) else [value]
+                return [str(_existing(_text(item, "a path"), folder)) for item in items]
+            case "program":
+                return _program(_text(value, "a program's name or path"), folder)
+            case _:
+                return _READ[self.type](value)
+
+    def _read_number(self, value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int if self.type == "whole" else int | float):
+            raise ValueError(f"must be a {'whole ' if self.type == 'whole' else ''}number, got {value!r}")
+        if not math.isfinite(value):
+            raise ValueError(f"must be a finite number, got {value}")
+        if self.least is not None and value < self.least:
+            raise ValueError(f"must be at least {self.least:g}, got {value}")
+        if self.most is not None and value > self.most:
+            raise ValueError(f"must be at most {self.most:g}, got {value}")
+        return value
+
+
+def _duration(value: object) -> float:
+    return parse_duration(_text(value, 'a duration such as "5min"'))
+
+
+def _words(value: object) -> str:
+    return _text(value, "a text in quotes")
+
+
+def _texts(value: object) -> list[str]:
+    if not isinstance(value, list) or not all(isinstance(item, str) and "\0" not in item for item in value):
+        raise ValueError(f"must be a list of texts, got {value!r}")
+    return list(value)
+
+
+def _yes_or_no(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, got {value!r}")
+    return value
+
+
+def _backend(value: object) -> str:
+    if value != "private":
+        raise ValueError(f'must be "private", got {value!r}; a server that runs already is named by url')
+    return "private"
+
+
+_READ: Mapping[str, Callable[[object], Any]] = {
+    "duration": _duration, "text": _words, "texts": _texts, "engine": _words, "yes/no": _yes_or_no, "backend": _backend,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindInfo:
+    """One kind of engine."""
+
+    doc: str
+    default_role: Role
+    options: Mapping[str, OptionInfo] = field(default_factory=dict)
+    needs_factory: bool = False
+    server: ServerKind | None = None
+    """What kind of server process its engines talk to."""
+
+
+_CACHE = {
+    "capacity": OptionInfo(
+        type="whole", default=10_000, least=1, doc="entries; the least recently used one makes room"
+    ),
+    "ttl": OptionInfo(type="duration", doc="time to live of an entry; none by default"),
+}
+_RELOADED_POLICY = {
+    "policy": OptionInfo(
+        type="paths",
+        needed=True,
+        unless=("url",),
+        doc=".rego files, or folders of them; needed, but for an OPA at a `url`",
+    ),
+    "rule": OptionInfo(type="text", needed=True, doc='the rule to decide, such as "data.rbac.allow"; needed'),
+    "data": OptionInfo(type="path", doc="a JSON document for `data`"),
+    "inputs": OptionInfo(type="path", doc="recorded inputs, one JSON object a line, in place of generated ones"),
+    "reload_every": OptionInfo(type="duration", doc="load the policy again while decisions go on"),
+}
+_CLIENT = {
+    "timeout": OptionInfo(type="duration", default=1.0, doc="an attempt that takes longer has failed"),
+    "retries": OptionInfo(
+        type="whole", default=2, least=0, most=100, doc="attempts after a failed one; every one is counted"
+    ),
+    "connections": OptionInfo(type="whole", default=16, least=1, most=10_000, doc="most connections at once"),
+}
+_SERVER = {
+    "backend": OptionInfo(type="backend", default="private", for_server=True, doc="soakd starts a server of its own"),
+    "binary": OptionInfo(type="program", for_server=True, doc="the server's program, where it is another build"),
+    "args": OptionInfo(type="texts", for_server=True, doc="arguments added to the server's command line"),
+    "judge_server": OptionInfo(
+        type="yes/no",
+        default=False,
+        for_server=True,
+        doc="whether the checks of the server decide the verdict, whatever the engine's role",
+    ),
+}
+
+
+def _url_of(*schemes: str) -> dict[str, OptionInfo]:
+    return {"url": OptionInfo(type="url", schemes=schemes, doc="a server that runs already, in place of a private one")}
+
+
+KINDS: Mapping[str, KindInfo] = {
+    "policy.regorus": KindInfo(doc="Rego in process, in Rust", default_role="subject", options=_RELOADED_POLICY),
+    "policy.opa": KindInfo(
+        doc="Rego in a real OPA server, over HTTP", default_role="rival", server="opa",
+        options=_RELOADED_POLICY | _CLIENT | _url_of("http", "https") | _SERVER | {
+            "version": OptionInfo(
+                type="text", default=OPA_VERSION, for_server=True,
+                doc='the release that the program must be; "any" for all',
+            ),
+        },
+    ),
+    "cache.native": KindInfo(doc="the Rust cache", default_role="subject", options=_CACHE),
+    "cache.python": KindInfo(doc="cachetools", default_role="rival", options=_CACHE),
+    "cache.redis": KindInfo(
+        doc="a real Redis server", default_role="rival", server="redis",
+        options=_CACHE | _CLIENT | _url_of("unix", "redis", "rediss") | _SERVER,
+    ),
+    "authorize": KindInfo(
+        doc="a cache in front of a policy, on two paths", default_role="subject",
+        options={
+            "policy": OptionInfo(type="engine", doc="policy engine of the new path; needed where keys take it"),
+            "cache": OptionInfo(type="engine", doc="cache of the new path; needed where keys take it"),
+            "python_policy": OptionInfo(type="engine", doc="policy engine of the old path; needed where keys take it"),
+            "python_cache": OptionInfo(type="engine", doc="cache of the old path; needed where keys take it"),
+            "rollout_ratio": OptionInfo(type="number", default=1.0, least=0, most=1, doc="share of the new path"),
+            "compare_ratio": OptionInfo(
+                type="number", default=0.0, least=0, most=1, doc="share of decisions that both paths make and compare"
+            ),
+        },
+    ),
+    "python": KindInfo(doc="anybody's own operation", default_role="subject", needs_factory=True),
+    "control.null": KindInfo(doc="does nothing: must be flat", default_role="control"),
+    "control.leak": KindInfo(
+        doc="leaks twice the strictest limit: must be caught", default_role="control",
+        options={
+            "bytes_per_operation": OptionInfo(type="number", least=0, doc="bytes leaked in each operation"),
+            "bytes_per_hour": OptionInfo(type="number", least=0, doc="bytes leaked in an hour; give one of the two"),
+        },
+    ),
+}  # fmt: skip
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"must be {what}, got {value!r}")
+    return value
+
+
+def for_worker(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that a worker is told of."""
+    known = KINDS[kind].options
+    return {name: value for name, value in options.items() if name not in known or not known[name].for_server}
+
+
+def _program(text: str, folder: Path) -> str:
+    """A file as seen from the configuration, or else a name to be found on PATH."""
+    path = (folder / text).resolve()
+    if path.is_file() or "/" in text:
+        return str(_existing(text, folder))
+    return text
+
+
+def _existing(text: str, folder: Path) -> Path:
+    path = (folder / text).resolve()
+    if not path.exists():
+        raise ValueError(f"no such file: {path}")
+    return path

@@ -1,0 +1,1 @@
+"""The verdict as values: one check, severity, the words for its numbers. Pure."""

@@ -1,0 +1,125 @@
+"""Secrets in texts and in JSON values, hidden wherever soakd shows or keeps them.
+
+Passwords, tokens and keys are known by their shape: the name that they stand under, an address that they are a part of,
+or the form that their issuer gives them. What is hidden becomes `***`. The standard library only, so that worker,
+daemon, judge and commands share it. Time is proportional to the length of a text, whatever it holds.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from soakd.wire.masking.forms import hide_forms, is_in_key
+from soakd.wire.masking.names import SEVERAL, kind_of
+from soakd.wire.masking.texts import HIDDEN, hide_named, is_harmless
+
+__all__ = [
+    "BY_ENGINE",
+    "HIDDEN",
+    "MARGIN",
+    "copied_secret",
+    "cut",
+    "is_in_key",
+    "is_secret_name",
+    "mask",
+    "masked",
+    "tail",
+]
+
+MARGIN = 512
+"""Characters beyond a cut that are read too: a password must not lose what it is known by, such as the @ after it."""
+
+
+BY_ENGINE = "engines"
+"""The key of a table whose names are those of engines, which may be called "jwt" or "session-token"."""
+
+
+def mask(text: str) -> str:
+    """Hide the secrets in a text; what is hidden already stays as it is. Cut a long text first, with `cut`."""
+    return hide_forms(hide_named(text))
+
+
+def cut(text: str, longest: int) -> str:
+    """Return the beginning of a text without its secrets."""
+    return mask(text[: longest + MARGIN])[:longest]
+
+
+def tail(text: str, longest: int) -> str:
+    """Return the end of a text without its secrets."""
+    return mask(text[-(longest + MARGIN) :])[-longest:]
+
+
+def is_secret_name(name: str) -> bool:
+    """Tell whether what stands under a name is a secret: "db_password", "apiKey", "Authorization"."""
+    return kind_of(name) is not None
+
+
+def masked(value: Any, *, numbers: bool = False) -> Any:
+    """Hide the secrets in a JSON value, its keys' texts included.
+
+    Args:
+        value: texts, numbers, lists and dicts.
+        numbers: hide numbers under a secret name too: of a configuration, not of readings.
+    """
+    if isinstance(value, str):
+        return mask(value)
+    if isinstance(value, Mapping):
+        return {_key(key): _entry(key, entry, numbers) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return _items(value, numbers)
+    return value
+
+
+def copied_secret(value: Any) -> str | None:
+    """Return the key of a secret that was hidden when the value was written; "" for one without a key, None without."""
+    if isinstance(value, str):
+        return "" if value == HIDDEN or f"{HIDDEN}@" in value else None
+    if isinstance(value, Mapping):
+        found = ((key, copied_secret(entry)) for key, entry in value.items())
+        return next((str(key) if inner == "" else f"{key}.{inner}" for key, inner in found if inner is not None), None)
+    if isinstance(value, list | tuple):
+        return next((inner for entry in value if (inner := copied_secret(entry)) is not None), None)
+    return None
+
+
+def _key(key: Any) -> Any:
+    return _name(key) if isinstance(key, str) else key
+
+
+@lru_cache(maxsize=1024)
+def _name(key: str) -> str:
+    """Hide the secrets in a name; the same hundred names come again with each sample."""
+    return mask(key)
+
+
+def _entry(key: Any, value: Any, numbers: bool) -> Any:
+    if key == BY_ENGINE and isinstance(value, Mapping):
+        return {
+            _key(name): masked(inner, numbers=numbers) if isinstance(inner, Mapping) else _entry(name, inner, numbers)
+            for name, inner in value.items()
+        }
+    kind = kind_of(key) if isinstance(key, str) else None
+    return masked(value, numbers=numbers) if kind is None else _hidden(value, kind, numbers)
+
+
+def _items(values: list[Any] | tuple[Any, ...], numbers: bool) -> list[Any]:
+    """Hide the secrets of a list; the value behind "--password", in a list of arguments, is one."""
+    shown: list[Any] = []
+    flag = False
+    for value in values:
+        hide = flag and isinstance(value, str) and not value.startswith("-")
+        shown.append(HIDDEN if hide else masked(value, numbers=numbers))
+        flag = isinstance(value, str) and value.startswith("--") and is_secret_name(value)
+    return shown
+
+
+def _hidden(value: Any, kind: str, numbers: bool) -> Any:
+    """Hide every text below a secret name."""
+    if isinstance(value, str):
+        harmless = is_harmless(value, kind) or (kind == SEVERAL and value.isdigit())
+        return value if harmless else HIDDEN
+    if isinstance(value, Mapping):
+        return {_key(key): _hidden(entry, kind, numbers) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_hidden(entry, kind, numbers) for entry in value]
+    return HIDDEN if numbers and type(value) in (int, float) else value

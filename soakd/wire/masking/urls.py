@@ -1,0 +1,68 @@
+"""Credentials in addresses: what stands before the @ of the host, escaped or not."""
+
+import re
+
+from soakd.wire.masking.values import HIDDEN, Found
+
+_ADDRESS = re.compile(r"[^\s\"'`<>\x00-\x1f]{0,4096}+")
+_AUTHORITY = re.compile(r"[^\s\"'`<>\x00-\x1f/?#]{0,4096}+")
+_USERS_ONLY = ("ssh", "git", "sftp", "rsync", "svn")
+"""Schemes in which a user without a password is no secret."""
+_NO_PASSWORDS = ("", "x-oauth-basic")
+"""Behind these the user is the token."""
+_OF_FILES = ("file", "sqlite", "unix")
+"""Schemes that a path follows where no host does."""
+_WEB = ("http", "https", "ws", "wss")
+
+
+class Addresses:
+    """The addresses of one text, looked at from left to right. It remembers how far no @ is: nothing is read twice."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._clean_until = 0
+
+    def look(self, end_of_scheme: int, begin: int) -> Found:
+        """Look at the address that begins behind a "://"; where its password is clear, that alone is hidden."""
+        if begin < self._clean_until:
+            return begin
+        scheme = _scheme_before(self._text, end_of_scheme)
+        length = self._length_of_credentials(begin, scheme)
+        if length is None:
+            return begin
+        user, colon, password = self._text[begin : begin + length].partition(":")
+        if not colon and scheme.rpartition("+")[2] in _USERS_ONLY:
+            return begin + length
+        is_user = colon and "/" not in user and "@" not in user and password not in _NO_PASSWORDS
+        return begin, begin + length, f"{user}:{HIDDEN}" if is_user else HIDDEN
+
+    def _length_of_credentials(self, begin: int, scheme: str) -> int | None:
+        """Return how many characters stand before the @ of the host; None where there is none, or a path has it.
+
+        Unescaped, a password may have an @ or a / in it: the last @ is taken for the one of the host.
+        """
+        first = self._read(_AUTHORITY, begin)
+        user, colon, port = first.partition(":")
+        if "@" in first and (not colon or "@" in user):
+            return first.rindex("@")
+        if first.startswith("[") or (not first and scheme.partition("+")[0] in _OF_FILES):
+            return None  # an address of IPv6, or a path
+        is_place = bool(user) and (not colon or (port.isdigit() and scheme in _WEB))
+        if is_place:
+            return None
+        whole = self._read(_ADDRESS, begin)
+        if "@" not in whole:
+            self._clean_until = begin + len(whole)
+            return None
+        return whole.rindex("@")
+
+    def _read(self, pattern: re.Pattern[str], begin: int) -> str:
+        matched = pattern.match(self._text, begin)
+        return "" if matched is None else matched[0]
+
+
+def _scheme_before(text: str, end: int) -> str:
+    begin = end
+    while begin > max(0, end - 32) and (text[begin - 1].isalnum() or text[begin - 1] in "+.-"):
+        begin -= 1
+    return text[begin:end].lower()

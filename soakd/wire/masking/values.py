@@ -1,0 +1,85 @@
+"""What stands behind a secret name: where it ends, and whether it is a secret at all."""
+
+import re
+
+from soakd.wire.masking.names import FOLDER, SEVERAL
+
+HIDDEN = "***"
+
+Found = int | tuple[int, int, str]
+"""Where to read on; or a secret: its begin, its end, and what is shown in its place."""
+
+_WORD = re.compile(
+    r"(?:[^\s\"'`<>\\,;&]++|\\(?![\"'`])|[\"'`](?=\w)"
+    r"|[,;&](?![\"'{(\[]|[\w.%-]{1,60}+[=:])(?=[^\s\"'`<>\\]|\\(?![\"'`])|`(?=\w)))*+"
+)
+"""Up to a blank, a quote or a bracket, or to a comma before one of them or before the next name."""
+_CLOSING = ")]},;."
+_LIST = re.compile(r"\[(?:[^\]\"']++|\"(?:[^\"\\]++|\\.)*+\"?|'(?:[^'\\]++|\\.)*+'?)*+\]?")
+_PLACEHOLDER = re.compile(
+    r"\$\{[\w.:-]{1,64}+\}|\$[A-Z][A-Z0-9_]{1,64}+|\{\{?[^{}\n]{0,64}+\}?\}|%\(\w{1,64}+\)s|%[sdr]|%[A-Z_]{1,64}+%"
+    r"|<[^<>\n]{0,80}+>|\*{3,}+|x{3,}+|\.{3}|\N{HORIZONTAL ELLIPSIS}"
+)
+_NOTHING = frozenset({
+    "", "none", "null", "nil", "true", "false", "str", "bytes", "int", "float", "bool", "object", "any", "string",
+    "number", "boolean", "undefined", "secretstr", "str | none", "optional[str]", "redacted", "hidden", "[redacted]",
+    "[hidden]", "[filtered]", "-",
+})  # fmt: skip
+_SAID = frozenset({
+    "a", "accepted", "always", "an", "and", "are", "at", "be", "been", "by", "can't", "cannot", "changed", "default",
+    "denied", "did", "do", "does", "empty", "error", "exceeded", "expected", "expired", "failed", "failure", "for",
+    "from", "given", "got", "had", "has", "have", "if", "in", "incorrect", "invalid", "is", "it", "least", "length",
+    "limit", "may", "minimum", "missing", "must", "need", "needs", "never", "no", "none", "not", "of", "ok", "on",
+    "only", "optional", "or", "permission", "please", "read", "refused", "rejected", "required", "see", "set", "should",
+    "text", "that", "the", "this", "to", "too", "unexpected", "unknown", "unset", "use", "used", "was", "when", "will",
+    "with", "wrong", "yes",
+})  # fmt: skip
+"""Words of a sentence about a password, where one would stand."""
+_CODE = re.compile(
+    r"(?:os|environ|getenv|self|cls|settings|config|conf|cfg|args|options|opts|kwargs|request|req|env|ctx|context"
+    r"|secrets|getpass|params|data|payload|headers|session|response|app|current_app|user|credentials|input|str|bytes"
+    r"|(?:get|load|read|make|fetch|new)_\w{1,40}+)(?:\.[A-Za-z_]|\[|\()"
+)
+"""Begins an expression in a line of source."""
+
+
+def is_harmless(value: str, kind: str, *, name: str = "", spoken: bool = False) -> bool:
+    """Tell whether what stands under a secret name is none.
+
+    Args:
+        value: without quotes.
+        kind: of the name, as `names.kind_of` gives it.
+        name: the name; a variable that is passed on under its own name is no secret.
+        spoken: a blank stands before it, as before a word of a sentence.
+    """
+    bare = value.strip()
+    lower = bare.lower()
+    if lower in _NOTHING or _PLACEHOLDER.fullmatch(bare):
+        return True
+    if kind == FOLDER and bare.startswith(("/", "~", "./", "../")):
+        return True
+    if name and lower == name.lower().rpartition(".")[2].strip("-_"):
+        return True
+    if spoken and lower.rstrip(".,:;!?)") in _SAID:
+        return True
+    return bool(name) and _CODE.match(bare) is not None
+
+
+def unquoted(text: str, begin: int) -> int:
+    """Return where a value without quotes ends: at a blank, a bracket that closes, or before the next name."""
+    matched = _WORD.match(text, begin)
+    end = begin if matched is None else matched.end()
+    while end > begin + 1 and text[end - 1] in _CLOSING:
+        end -= 1
+    return end
+
+
+def without_items(text: str, begin: int, kind: str) -> Found:
+    """Hide a list; return where to read on, or its begin, its end and what is shown."""
+    matched = _LIST.match(text, begin)
+    end = begin + 1 if matched is None else matched.end()
+    inner = text[begin + 1 : end].rstrip("]").strip()
+    quote = next((character for character in inner if character in "\"'"), "")
+    if (kind == SEVERAL and not quote) or is_harmless(inner.strip("\"'"), kind):
+        return end
+    return begin + 1, end - text[begin:end].endswith("]"), f"{quote}{HIDDEN}{quote}"

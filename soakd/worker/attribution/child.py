@@ -1,0 +1,139 @@
+"""What the forked children of a look do: read, compare, name. Nothing of it runs in the process itself."""
+
+import gc
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from soakd.worker.attribution import allocations, handles, holders, naming, typecounts
+from soakd.worker.attribution.allocations import LEAST_BYTES_PER_OPERATION, Sum
+from soakd.worker.attribution.frames import MOST_FRAMES, Frame, fingerprint, is_application
+from soakd.worker.attribution.gains import Gain
+from soakd.worker.attribution.hooks import Hooks
+
+MOST_SITES = 10
+LINKED = "held_by"
+
+Reading = dict[str, Any]
+
+
+def read(
+    hooks: Hooks | None, texts: Sequence[str] = (), operations: int = 0, *, searches: bool = True
+) -> Reading:  # fmt: skip
+    """Read one moment: lengths of containers, and bytes by site where allocations are traced (with `hooks`).
+
+    With the `texts` of the reading so many `operations` before, it says also after how many of them all that is full
+    has been replaced. Unless it `searches`, it walks no object of the engine's: traces only.
+    """
+    _settle(hooks)
+    counts = typecounts.by_type(texts) if searches else {}
+    before = json.loads(texts[0])["census"] if texts and searches else ""
+    turnover = holders.turnover(holders.unpacked(before), operations) if before else 0
+    sums = allocations.survivors()[0] if hooks is not None else {}
+    made = handles.tasks_made_at(asks=searches) if hooks is not None else {}
+    census = holders.census() if searches else ""
+    return {
+        "census": census,
+        "sums": sums,
+        "made": {key: names.total() for key, names in made.items()},
+        "turnover": turnover,
+        "types": counts,
+    }
+
+
+def load(paths: list[Path], into: list[str]) -> None:
+    """Read what the earlier readings are written in; for the child, before its doors are shut."""
+    into.extend(path.read_text(encoding="utf-8") for path in paths)
+
+
+def _settle(hooks: Hooks | None) -> None:
+    """Collect while tracing sees what is freed, then let the tracing rest."""
+    gc.collect()
+    if hooks is not None:
+        hooks.lift()
+
+
+def conclude(
+    texts: list[str], operations: tuple[int, int], traced_operations: int, hooks: Hooks | None,
+    *, things: bool, searches: bool = True,
+) -> dict[str, Any]:  # fmt: skip
+    """Name what grew in both windows.
+
+    Args:
+        texts: the readings before and between the windows, as JSON.
+        operations: how many there were between the three children.
+        traced_operations: of the first, how many there were with tracing on.
+        hooks: given where allocations are traced.
+        things: tasks or threads grow: where they are made comes first.
+        searches: for containers; they are in the readings then.
+
+    Returns:
+        `sites`, the heaviest first: {fingerprint, site, frames, bytes_per_operation, confidence, tool, held_by};
+        `types`: {type, per_operation, bytes_per_operation}.
+    """
+    _settle(hooks)
+    counts = typecounts.by_type(texts) if searches else {}
+    earlier: list[Reading] = [json.loads(text) for text in texts]
+    made = handles.tasks_made_at(asks=searches) if things else {}
+    sites = _allocating(earlier[1], (traced_operations, operations[1]), made) if hooks is not None else {}
+    first, second = (holders.unpacked(reading["census"]) for reading in earlier)
+    types = typecounts.growing(earlier[0]["types"], earlier[1]["types"], counts, operations)
+    earlier.clear()
+    found = holders.growing(first, second, operations) if searches else []
+    for number, holder in enumerate(found):
+        words, file, function = naming.name_of(holder.container, [found, *found])
+        if _is_ours(file):
+            continue
+        allocated_at = [allocations.site_of(allocations.trace_of(part)) for part in holder.newest]
+        linked = [sites[key] for key in dict.fromkeys(allocated_at) if key in sites]
+        for site in linked:
+            if words not in (held := site.setdefault(LINKED, [])):
+                held.append(words)
+                site["confidence"] = "high"
+        if not linked and holder.per_operation * holder.bytes_per_entry >= LEAST_BYTES_PER_OPERATION:
+            sites[f"holder {number}"] = _holding(holder, words, Frame(file, 0, function))
+    ranked = sorted(sites.values(), key=lambda s: (-s.get("things_per_operation", 0.0), -s["bytes_per_operation"]))
+    return {"sites": ranked[:MOST_SITES], "types": types}
+
+
+def _allocating(
+    before: Reading, operations: tuple[int, int], made: Mapping[str, Counter[str]]
+) -> dict[str, dict[str, Any]]:  # fmt: skip
+    """Return the sites of which ever more survives: memory, or tasks. Tracing began with the first window, at none."""
+    sums, traces = allocations.survivors()
+    counts = {key: names.total() for key, names in made.items() if key in sums}
+    gains = {key: Gain.since(before["made"].get(key, 0), count, operations) for key, count in counts.items()}
+    tasks = {key: gain.per_operation for key, gain in gains.items() if gain.lasts_in_number}
+    kept = allocations.growing({key: Sum(*values) for key, values in before["sums"].items()}, sums, operations)
+    heaviest = [*tasks, *sorted(kept.keys() - tasks.keys(), key=lambda key: -kept[key])][:MOST_SITES]
+    stacks = allocations.with_functions({key: traces[key] for key in heaviest})
+    mean = {key: sums[key].size_bytes / sum(operations) for key in tasks}  # they grow whether or not their bytes do
+    sites = {key: _site("tracemalloc", stacks[key], (mean | kept)[key]) for key in heaviest}
+    for key, rate in tasks.items():
+        handles.tell(sites[key], made[key], rate)
+    return sites
+
+
+def _site(tool: str, stack: list[Frame], bytes_per_operation: float) -> dict[str, Any]:
+    own = [frame for frame in stack if is_application(frame.file)]
+    return {
+        "fingerprint": fingerprint("python", own), "site": str(own[0]), "tool": tool,
+        "frames": [str(frame) for frame in stack[:MOST_FRAMES]],
+        "bytes_per_operation": round(bytes_per_operation, 1), "confidence": "medium",
+    }  # fmt: skip
+
+
+def _holding(holder: holders.Growing, words: str, frame: Frame) -> dict[str, Any]:
+    return {
+        "fingerprint": fingerprint(f"holder {words}", [frame]), "site": words, "tool": "holders",
+        "frames": [str(frame)] if frame.file else [], LINKED: [words],
+        "bytes_per_operation": round(holder.per_operation * holder.bytes_per_entry, 1),
+        "entries_per_operation": round(holder.per_operation, 4), "confidence": "medium",
+    }  # fmt: skip
+
+
+def _is_ours(file: str) -> bool:
+    """Containers of soakd's harness are not the engine's."""
+    return "/soakd/" in file and not is_application(file)

@@ -1,0 +1,53 @@
+"""Which mappings grow, by their names: what is resident of files, shared memory and named anonymous memory.
+
+Source: proc_pid_smaps(5).
+"""
+
+import re
+from collections import Counter
+from contextlib import suppress
+from typing import Any
+
+from soakd.worker.attribution.frames import fingerprint
+from soakd.worker.attribution.gains import between
+
+LEAST_BYTES_PER_OPERATION = 16.0
+LEAST_GAIN_BYTES = 262_144
+MOST_NAMES, MOST_SITES = 1000, 3
+UNNAMED = "anonymous memory"
+HEAP = "[heap]"
+LAST_RESORT = "last_resort"
+"""Where nothing else was found: a mapping without a name says only that."""
+_HEADER = re.compile(r"^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \d+ *(.*)$")
+_NUMBER = re.compile(r"\d+")
+
+
+def resident() -> Counter[str]:
+    """Add up the resident bytes of this process's mappings by name; empty where they cannot be read."""
+    found: Counter[str] = Counter()
+    name = UNNAMED
+    with suppress(OSError), open("/proc/self/smaps", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if line.startswith("Rss:"):
+                if len(found) < MOST_NAMES or name in found:
+                    found[name] += int(line.split()[1]) * 1024
+            elif (header := _HEADER.match(line)) is not None:
+                name = _NUMBER.sub("#", header[1]) or UNNAMED
+    return found
+
+
+def growing(readings: list[Counter[str]], operations: tuple[int, int]) -> list[dict[str, Any]]:
+    """Return the names whose resident bytes became more in both windows, at a rate that lasts."""
+    rates = {}
+    for name, gain in between(readings, operations):
+        enough = gain.second >= LEAST_GAIN_BYTES and gain.per_operation >= LEAST_BYTES_PER_OPERATION
+        if enough and gain.lasts:
+            rates[name] = gain.per_operation
+    return [
+        {
+            "fingerprint": fingerprint(f"mapping {name}", []), "site": f"mapping: {name}", "frames": [],
+            "bytes_per_operation": round(rates[name], 1), "tool": "smaps", "confidence": "medium",
+            **({LAST_RESORT: True, "confidence": "low"} if name in (UNNAMED, HEAP) else {}),
+        }
+        for name in sorted(rates, key=lambda name: -rates[name])[:MOST_SITES]
+    ]  # fmt: skip

@@ -1,0 +1,219 @@
+"""What is switched on in the windows of a look: nothing, tracemalloc, or memray. Each leaves when the look ends."""
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from soakd.worker.attribution import mappings
+from soakd.worker.attribution.allocations import DEPTH
+from soakd.worker.attribution.frames import Frame, fingerprint, module_of
+from soakd.worker.attribution.gains import LEAST_GAIN
+from soakd.worker.attribution.handles import descriptors, growing, tell, threads_made_at
+from soakd.worker.attribution.hooks import Hooks
+from soakd.worker.attribution.mappings import resident
+
+CAPTURE = ".memray"
+MOST_CAPTURE_BYTES = 100_000_000
+"""A capture has each stack once: some hundred kilobytes in most programs."""
+Sites = list[dict[str, Any]]
+
+
+class Tool(Protocol):
+    """One way to see allocations."""
+
+    active: bool
+    """It is on: operations are slower."""
+    hooks: Hooks | None
+    """What a forked child lifts before it reads the traces of Python objects; None where there are none."""
+    captures: list[dict[str, Any]]
+    """Files that another process reads, one a window: {"path", "operations"}."""
+    left_bytes: int
+    """What it has left behind for good."""
+
+    def load(self) -> None:
+        """Import what it needs. May raise."""
+
+    def begin(self, window: int) -> None:
+        """Open window 1 or 2."""
+
+    def end(self, window: int, operations: int) -> None:
+        """End it."""
+
+    def add_to(self, sites: Sites, operations: list[int]) -> None:
+        """Add what it has found by itself."""
+
+    def close(self) -> None:
+        """Switch off, whatever state it is in."""
+
+
+class NoTool:
+    """Forked children alone."""
+
+    def __init__(self) -> None:
+        self.active = False
+        self.hooks: Hooks | None = None
+        self.left_bytes = 0
+        self.captures: list[dict[str, Any]] = []
+
+    def load(self) -> None:
+        """Need nothing."""
+
+    def begin(self, window: int) -> None:
+        """Do nothing."""
+
+    def end(self, window: int, operations: int) -> None:
+        """Do nothing."""
+
+    def add_to(self, sites: Sites, operations: list[int]) -> None:
+        """Find nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Tracemalloc(NoTool):
+    """tracemalloc with ten frames, on through both windows; the engine's own tracing is left alone."""
+
+    def load(self) -> None:
+        """Import it."""
+        import tracemalloc  # noqa: F401
+
+    def begin(self, window: int) -> None:
+        """Start with the first window."""
+        import tracemalloc
+
+        if window == 1:
+            if tracemalloc.is_tracing():
+                raise RuntimeError("the engine uses tracemalloc itself")
+            self.hooks = Hooks()
+            tracemalloc.start(DEPTH)
+            self.active = True
+
+    def close(self) -> None:
+        """Stop, and forget every trace."""
+        if self.active:
+            import tracemalloc
+
+            tracemalloc.stop()
+            self.active = False
+
+
+class Handles(Tracemalloc):
+    """Descriptors counted at the edges of the windows, beside tracemalloc for where tasks and threads are made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counts: list[Counter[str]] = []
+
+    def begin(self, window: int) -> None:
+        """Count, first."""
+        self._counts.append(descriptors())
+        super().begin(window)
+
+    def end(self, window: int, operations: int) -> None:  # noqa: ARG002
+        """Count again."""
+        self._counts.append(descriptors())
+
+    def add_to(self, sites: Sites, operations: list[int]) -> None:
+        """Add the threads that the sites make, and the kinds of descriptors of which there are ever more."""
+        first, second = operations
+        for key, made in threads_made_at().items():
+            if made.total() < LEAST_GAIN:
+                continue
+            file, _, line = key.rpartition(":")
+            place = f"{module_of(file)}:{line}"
+            found = [site for site in sites if site["site"].startswith(f"{place} ")]
+            if not found:  # tracemalloc sees too little of a thread to rank the line by its bytes
+                found = [{"fingerprint": fingerprint("threads", [Frame(file, 0, "")]), "site": place, "frames": [place],
+                          "tool": "tracemalloc"}]  # fmt: skip
+                sites += found
+            for site in found:
+                tell(site, made, made.total() / (first + second))
+        sites += growing(self._counts, (first, second))
+
+
+class Memray(NoTool):
+    """memray, aggregated and with native stacks, from the engine's own environment: one capture a window.
+
+    Beside it, what memray is blind to: allocators called through ctypes, and mappings by their names.
+    """
+
+    def __init__(self, stem: Path, live_bytes: Callable[[], int]) -> None:
+        super().__init__()
+        self._stem, self._live_bytes = stem, live_bytes
+        self._tracker: Any = None
+        self._foreign: Any = None
+        self._calls: list[Any] = []
+        self._mapped: list[Counter[str]] = []
+
+    def load(self) -> None:
+        """Import it, which leaves some 3 MB in the process for good."""
+        before = self._live_bytes()
+        import memray  # noqa: F401
+
+        from soakd.worker.attribution import foreign  # noqa: F401
+
+        self.left_bytes = max(0, self._live_bytes() - before)
+
+    def begin(self, window: int) -> None:
+        """Open a capture."""
+        import memray
+
+        from soakd.worker.attribution.foreign import ForeignCalls
+
+        self._mapped.append(resident())
+        destination = memray.FileDestination(self._path(window), overwrite=True)
+        tracker = memray.Tracker(
+            destination=destination, native_traces=True, file_format=memray.FileFormat.AGGREGATED_ALLOCATIONS
+        )
+        tracker.__enter__()
+        self._tracker, self.active = tracker, True
+        self._foreign = ForeignCalls()
+        self._foreign.open()
+
+    def end(self, window: int, operations: int) -> None:
+        """Write the capture."""
+        self._calls.append(self._foreign.close())
+        self._foreign = None
+        self.close()
+        self._mapped.append(resident())
+        if (size := self._path(window).stat().st_size) > MOST_CAPTURE_BYTES:
+            raise OSError(f"a capture of {size} bytes is larger than is kept ({MOST_CAPTURE_BYTES})")
+        self.captures.append({"path": str(self._path(window)), "operations": operations})
+
+    def add_to(self, sites: Sites, operations: list[int]) -> None:
+        """Add who calls the C library's allocators through ctypes, and the mappings that grow."""
+        from soakd.worker.attribution import resolve
+
+        first, second = operations
+        calls_1, calls_2 = self._calls
+        sites += resolve.growing(calls_1, calls_2, (first, second), "ctypes")
+        sites += mappings.growing(self._mapped, (first, second))
+
+    def close(self) -> None:
+        """End what is open."""
+        if self._foreign is not None:
+            foreign, self._foreign = self._foreign, None
+            foreign.close()
+        if self._tracker is not None:
+            tracker, self._tracker, self.active = self._tracker, None, False
+            tracker.__exit__(None, None, None)
+
+    def _path(self, window: int) -> Path:
+        return self._stem.with_name(f"{self._stem.name}.{window}{CAPTURE}")
+
+
+def tool_for(route: str, stem: Path, live_bytes: Callable[[], int]) -> Tool:
+    """Return the tool of a route; `stem` is where its captures begin, `live_bytes` tells what it leaves behind.
+
+    Raises:
+        ValueError: no such route.
+    """
+    if route == "python":
+        return Tracemalloc()
+    if route == "handles":
+        return Handles()
+    if route == "native":
+        return Memray(stem, live_bytes)
+    raise ValueError(f"no route {route!r}")

@@ -1,0 +1,40 @@
+"""Planted leaks, each with a leak-free twin that does the same work, and healthy engines that look like leaks.
+
+For kind "python": `factory = "soakd.worker.engines.planted:malloc_leak"`, `options = { bytes_per_operation = 100 }`.
+A tool that looks for leaks is tried on these before it is believed.
+"""
+
+from functools import partial
+
+from soakd.worker.engines.planted import handles, healthy, native, objects
+
+python_list_leak = partial(objects.python_list, keep=True)
+python_list_twin = partial(objects.python_list, keep=False)
+cycle_leak = partial(objects.cycle, keep=True)
+cycle_twin = partial(objects.cycle, keep=False)
+closure_leak = partial(objects.closure, keep=True)
+closure_twin = partial(objects.closure, keep=False)
+lru_cache_leak = partial(objects.memoized, keep=True)
+lru_cache_twin = partial(objects.memoized, keep=False)
+
+malloc_leak = partial(native.malloc, keep=True)
+malloc_twin = partial(native.malloc, keep=False)
+mmap_leak = partial(native.mapping, keep=True)
+mmap_twin = partial(native.mapping, keep=False)
+rust_box_leak = partial(native.rust_box, keep=True)
+rust_box_twin = partial(native.rust_box, keep=False)
+pyo3_reference_leak = partial(native.pyo3_reference, keep=True)
+pyo3_reference_twin = partial(native.pyo3_reference, keep=False)
+
+fd_leak = partial(handles.descriptor, keep=True)
+fd_twin = partial(handles.descriptor, keep=False)
+thread_leak = partial(handles.thread, keep=True)
+thread_twin = partial(handles.thread, keep=False)
+task_leak = partial(handles.task, keep=True)
+task_twin = partial(handles.task, keep=False)
+
+filling_cache = healthy.FillingCache
+warm_up = healthy.warm_up
+gc_sawtooth = healthy.gc_sawtooth
+collector_backlog = healthy.collector_backlog
+fragmentation = healthy.fragmentation

@@ -1,0 +1,32 @@
+"""Reachable bytes, the leak signal: live bytes after a full collection, read in a forked child.
+
+The judged process itself is never made to collect. A full collection also empties the interpreter's free lists. The
+child is a copy of one thread; glibc holds the locks of all its arenas across fork, so that malloc and mallinfo2 work
+in it whatever the parent's other threads were doing (malloc/arena.c, __malloc_fork_lock_parent). What the child itself
+needs is the same every time: a constant, and a constant is no growth.
+"""
+
+import gc
+
+from soakd.worker.probes.allocator import live_native_bytes, live_python_bytes
+from soakd.worker.probes.timing import Absent
+
+MOST_ROUNDS = 3
+
+
+def read_reachable() -> dict[str, int]:
+    """Collect until nothing more is found, at most three times (finalizers make garbage), and read live bytes.
+
+    Returns:
+        `reachable_python_bytes` and `reachable_native_bytes`; one of them where the process has only that signal.
+    """
+    for _ in range(MOST_ROUNDS):
+        if not gc.collect():
+            break
+    values = {}
+    for name, read in (("reachable_python_bytes", live_python_bytes), ("reachable_native_bytes", live_native_bytes)):
+        try:
+            values[name] = read()
+        except Absent:
+            continue
+    return values
