@@ -214,8 +214,8 @@ async def test_a_server_that_cannot_start_is_given_up_after_its_restarts_and_its
 DAEMON = """
 import asyncio, sys
 from pathlib import Path
-from soakd import config
 from soakd.daemon.backends import Backends
+from soakd.setup import config
 from soakd.setup.plan import make_plan
 
 async def main():

@@ -117,9 +117,13 @@ HOSTILE: dict[str, tuple[bytes | Say, type[Exception], str]] = {
 }  # fmt: skip
 
 
+ENDLESS = ("drip", "silence", "half", "an endless line", "100 MB")
+"""Answers that never come to their end, or that take longer than anybody waits."""
+
+
 def timeout_s(name: str) -> float:
     """Short where the answer never comes; where it does, a busy host must not be taken for silence."""
-    return 1.0 if name in ("drip", "silence", "half") else 30.0
+    return 1.0 if name in ENDLESS else 30.0
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -193,12 +193,6 @@ def test_cycles_under_a_lazy_collector_are_no_leak_and_a_hundred_bytes_kept_besi
     assert 100 <= kept["estimate"] <= 170
 
 
-def test_a_finalizer_in_the_child_takes_nothing_from_the_engine(soak: Callable[..., Soak]) -> None:
-    result = soak(config_text(("mine", "leaking:dangerous_finalizers", "{}")))
-    assert result.check("mine", "errors.ratio")["estimate"] == 0, result.verdict["incidents"]
-    assert result.check("mine", "evidence.probe")["verdict"] == "PASS"
-
-
 def test_each_way_to_misbehave_is_its_own_incident_and_the_others_go_on(soak: Callable[..., Soak]) -> None:
     result = soak(
         config_text(
@@ -373,14 +367,6 @@ def test_an_incident_names_how_a_process_ended_before_its_time_and_after_its_wor
     assert result.check("leaks", "growth.reachable_bytes")["verdict"] == "FAIL"
 
 
-def test_a_text_that_utf8_cannot_carry_harms_no_file(soak: Callable[..., Soak]) -> None:
-    result = soak(config_text(("mine", "misbehaving:raises_what_utf8_cannot_carry", "{}")), "--duration", "14s")
-    assert result.code == 1, result.stderr
-    assert result.engine("mine")["verdict"] == "FAIL"
-    assert any(i.get("detail") == "ValueError: bad \\udcff" for i in result.verdict["incidents"])
-    assert {"verdict.md", "verdict.junit.xml"} <= {path.name for path in result.folder.iterdir()}
-
-
 def test_a_run_whose_folder_is_deleted_ends_in_order_and_says_so(start: Start, tmp_path: Path) -> None:
     process = start(config_text(("mine", "misbehaving:healthy", "{}"), duration="2m"))
     wait_for_phase(tmp_path / "out", "load")
@@ -440,10 +426,3 @@ def pid_of(folder: Path, engine: str) -> int:
     from soakd.record.journal import read_records
 
     return int(next(read_records(folder / "run.db", "hello", engine=engine)).body["pid"])
-
-
-def test_the_environment_of_the_run_is_recorded(soak: Callable[..., Soak]) -> None:
-    result = soak(config_text(("mine", "misbehaving:healthy", "{}")), "--duration", "14s")
-    environment = json.loads((result.folder / "environment.json").read_text(encoding="utf-8"))
-    assert environment["host"]["kernel"] == os.uname().release
-    assert environment["versions"]["psutil"] == psutil.__version__
