@@ -109,7 +109,7 @@ def test_a_thousand_strange_requests_have_plain_answers_and_no_effect(monkeypatc
         "/?" + "x=1&" * 500, "/api/v1/engines/%27%3B--/series", *[STOP] * 8,
     ]  # fmt: skip
     headers = [
-        b"", b"Host: x\r\n", b"Authorization: Bearer wrong\r\n", b"Authorization: Bearer \xff\xfe\r\n",
+        b"", b"Host: localhost\r\n", b"Authorization: Bearer wrong\r\n", b"Authorization: Bearer \xff\xfe\r\n",
         b"Authorization: \r\n", b"Content-Length: -1\r\n", b"Content-Length: 99999999999\r\n", b"Content-Length: 5\r\n",
         b"Transfer-Encoding: chunked\r\n", b"X: " + b"y" * 9000 + b"\r\n", b"no colon\r\n", b"Expect: 100-continue\r\n",
         b"Upgrade: websocket\r\nConnection: Upgrade\r\n", b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
@@ -239,7 +239,7 @@ async def asked(port: int, request: bytes) -> asyncio.StreamWriter:
 def test_health_and_metrics_answer_while_more_clients_listen_to_events_than_there_are_connections() -> None:
     async def visitor(url: str, port: int) -> None:
         reader = [
-            await asked(port, b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+            await asked(port, b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
             for _ in range(connections.MOST_CONNECTIONS + 50)
         ]
         for path in ("/healthz", "/metrics"):
@@ -252,8 +252,8 @@ def test_health_and_metrics_answer_while_more_clients_listen_to_events_than_ther
 
 
 @pytest.mark.parametrize(
-    "quiet", [b"", b"GET /healthz HT", b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nunread",
-              b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"],
+    "quiet", [b"", b"GET /healthz HT", b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nunread",
+              b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"],
 )  # fmt: skip
 def test_a_newcomer_takes_the_place_of_who_was_quiet_longest_and_never_of_who_is_told_events(
     monkeypatch: pytest.MonkeyPatch, quiet: bytes
@@ -262,7 +262,7 @@ def test_a_newcomer_takes_the_place_of_who_was_quiet_longest_and_never_of_who_is
 
     async def visitor(url: str, port: int) -> None:
         told, listener = await asyncio.open_connection("127.0.0.1", port)
-        listener.write(b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
+        listener.write(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b"200" in await told.readline()
         held = []
         for _ in range(5):
@@ -282,7 +282,7 @@ def test_a_client_that_goes_in_the_middle_of_its_request_leaves_its_place_at_onc
     async def run() -> None:
         serving, port = await serve(status_in_load(), "127.0.0.1", 0, lambda: ORIGIN_S + 60.0)
         for body in (b"Transfer-Encoding: chunked\r\n\r\n5\r\nhel", b"Content-Length: 900\r\n\r\nhel"):
-            writer = await asked(port, b"GET / HTTP/1.1\r\nHost: x\r\n" + body)
+            writer = await asked(port, b"GET / HTTP/1.1\r\nHost: localhost\r\n" + body)
             assert serving.connections == 1
             writer.transport.abort()
             for _ in range(100):  # turns of the loop, which take no time
@@ -306,7 +306,7 @@ def test_what_was_asked_for_with_the_token_is_done_even_where_the_client_goes_me
         controls = Controls(token=TOKEN, snapshot=take)
         serving, port = await serve(status_in_load(), "127.0.0.1", 0, lambda: ORIGIN_S + 60.0, controls)
         _, writer = await asyncio.open_connection("127.0.0.1", port)
-        head = f"POST /api/v1/engines/any/snapshot HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+        head = f"POST /api/v1/engines/any/snapshot HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
         writer.write(head.encode())
         await begun.wait()
         writer.transport.abort()
