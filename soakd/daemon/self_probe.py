@@ -6,6 +6,7 @@ must not ask less of the instrument than of what it measures.
 
 from collections.abc import Callable
 
+from soakd.wire.sums import PYMALLOC_OFF
 from soakd.worker.probes import allocator
 from soakd.worker.probes.children import Children
 from soakd.worker.probes.timing import TieredProbe
@@ -41,6 +42,8 @@ class SelfProbe:
         values: dict[str, float] = {}
         for probe in self._probes:
             probe.read_into(values, self._now_s())
+        if self._probes[0].absent:
+            values[PYMALLOC_OFF] = 1.0
         self._children.hand_over(values)
         if self._children.start_if_due(self._now_s()):
             self._poll()

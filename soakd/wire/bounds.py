@@ -20,6 +20,8 @@ MOST_VALUES = 4000
 MOST_DEPTH = 8
 LARGEST_BITS = 64
 """Of a whole number. What is larger is no reading."""
+MOST_READING = 1e18
+"""No host has an exabyte, and no counter of a run comes so far."""
 CUT = "..."
 
 

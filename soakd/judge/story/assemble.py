@@ -22,12 +22,8 @@ from soakd.judge.story.servers import ServerBuilder
 from soakd.record.clocks import ClockShift, clock_shifts
 from soakd.setup.plan import EnginePlan, Plan
 from soakd.wire.records import Record, are_packages
+from soakd.wire.sums import SUMS, sum_of
 
-SUMS = {
-    "live_bytes": ("live_python_bytes", "live_native_bytes"),
-    "reachable_bytes": ("reachable_python_bytes", "reachable_native_bytes"),
-}
-"""Signals that are the sum of two readings of one moment."""
 NOT_NUMBERS = ("phase", "source")
 """What a sample holds beside numbers."""
 NOT_KEPT = ".duration_s"
@@ -219,10 +215,9 @@ class _Builder:
                 self._columns.add(name, forked_s if name.startswith("reachable_") else mono_s, value, segment)
             else:
                 self.unreadable += 1
-        for name, parts in SUMS.items():
-            values = [_part(body, part) for part in parts]
-            if parts[1] in body and all(is_number(value) and value >= 0 for value in values):
-                self._columns.add(name, forked_s if name == "reachable_bytes" else mono_s, sum(values), segment)
+        for name in SUMS:
+            if (total := sum_of(body, name)) is not None:
+                self._columns.add(name, forked_s if name == "reachable_bytes" else mono_s, total, segment)
 
     def _add_window(self, record: Record) -> None:
         # A record is three times as large as what is needed of it.
@@ -230,11 +225,6 @@ class _Builder:
         if name not in self._windows:
             self._windows[name] = _window(record)
             self.unreadable += self._windows[name] is None
-
-
-def _part(body: Mapping[str, Any], name: str) -> Any:
-    """Return one summand; with pymalloc switched off every object is among the native bytes."""
-    return 0 if "python" in name and name not in body and body.get("note.pymalloc_off") else body.get(name)
 
 
 def _is_sound(record: Record) -> bool:

@@ -10,10 +10,9 @@ import numpy as np
 from soakd.judge.growth.series import FloatArray, IntArray
 from soakd.judge.story.rundata import Series, in_order
 from soakd.verdict.resolution import BYTE_SIGNALS
+from soakd.wire.bounds import MOST_READING
 from soakd.wire.records import Record
 
-MOST = 1e18
-"""No host has an exabyte, and no counter of a run comes so far."""
 NEVER_NEGATIVE = frozenset(
     {
         *BYTE_SIGNALS, "fds", "threads", "tasks", "cpu_s_total",
@@ -84,7 +83,7 @@ class _Column:
         self.at, self.y = array("I"), array("d")
 
 
-def is_number(value: object, most: float = MOST) -> bool:
+def is_number(value: object, most: float = MOST_READING) -> bool:
     """Tell whether a reading is a finite number that something could have been read as."""
     return type(value) in (int, float) and -most <= value <= most  # type: ignore[operator]
 

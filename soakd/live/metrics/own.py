@@ -1,19 +1,13 @@
 """What soakd itself takes, and what the host has left."""
 
 from soakd.live.metrics.family import Family, Type
-from soakd.live.status import RunStatus
+from soakd.wire.sums import sum_of
 
 NOT_READ = "before the first sample"
 
 
 def _own(name: str, signal: str, meaning: str, kind: Type = "gauge") -> Family:
     return Family(name, kind, (), meaning, NOT_READ, lambda status, _: [((), status.own.get(signal))])
-
-
-def _reachable(status: RunStatus) -> float | None:
-    parts = [status.own.get(f"reachable_{part}_bytes") for part in ("python", "native")]
-    known = [part for part in parts if part is not None]
-    return sum(known) if known else None
 
 
 FAMILIES = (
@@ -25,7 +19,8 @@ FAMILIES = (
     ),
     Family(
         "soakd_daemon_reachable_bytes", "gauge", (), "Live bytes of the daemon that a full collection would leave",
-        "before the first collection, and where collect_every is off", lambda status, _: [((), _reachable(status))],
+        "before the first collection, and where collect_every is off",
+        lambda status, _: [((), sum_of(status.own, "reachable_bytes"))],
     ),
     _own("soakd_daemon_open_fds", "fds", "Open file descriptors of the daemon"),
     _own("soakd_daemon_threads", "threads", "Threads of the daemon"),

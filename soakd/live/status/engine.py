@@ -24,6 +24,7 @@ from soakd.record.clocks import of_a_server
 from soakd.verdict.severity import may_decide
 from soakd.wire.histogram import quantile_s, unpack
 from soakd.wire.records import Record
+from soakd.wire.sums import SUMS, sum_of
 
 OUTCOMES: Mapping[str, str] = {"error": "errors_total", "dropped": "dropped_total", "skipped": "skipped_total"}
 OWN_COUNTERS = (
@@ -32,10 +33,6 @@ OWN_COUNTERS = (
 )  # fmt: skip
 """What an engine itself counts, where it does: its samples have them as `counter.<name>`."""
 COUNTERS = frozenset({"operations_total", "cpu_s_total", *OUTCOMES.values(), *(f"counter.{n}" for n in OWN_COUNTERS)})
-SUMS = {
-    "live_bytes": ("live_python_bytes", "live_native_bytes"),
-    "reachable_bytes": ("reachable_python_bytes", "reachable_native_bytes"),
-}
 ENDINGS = frozenset({"crash", "exit", "hang", "start_failed", "gave_up"})
 """Incidents after which an engine's process is no more."""
 
@@ -235,9 +232,8 @@ class EngineStatus:
     def _take_sample(self, sample: Record, origin_s: float | None) -> None:
         inside = sample.body.get("source") != "outside"
         numbers = {name: value for name, value in sample.body.items() if is_number(value)}
-        for total, parts in SUMS.items():
-            if all(part in numbers for part in parts):
-                numbers[total] = sum(numbers[part] for part in parts)
+        sums = {name: sum_of(sample.body, name) for name in SUMS}
+        numbers |= {name: total for name, total in sums.items() if total is not None}
         for name, value in numbers.items():
             self._take_number(name, value)
         if origin_s is not None:

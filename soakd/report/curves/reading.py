@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from soakd.errors import JournalError
-from soakd.judge.story.assemble import SUMS, assemble
+from soakd.judge.story.assemble import assemble
 from soakd.judge.story.cache_fill import ENTRIES
 from soakd.judge.story.readings import is_number
 from soakd.judge.story.rundata import EngineData, RunData
@@ -22,13 +22,14 @@ from soakd.report.curves.values import Curves, EngineCurves, FaultSpan, Span
 from soakd.setup.plan import Plan
 from soakd.setup.plan_json import plan_from_dict
 from soakd.wire.records import Record
+from soakd.wire.sums import PYMALLOC_OFF, SUMS
 
 COLUMNS = 320
 """Of a chart: more are not to be told apart in print."""
 FITTED = 6000
 """Readings of a signal that the growth method is shown."""
 KINDS = ("hello", "phase", "sample", "latency", "incident", "bye", "snapshot", "server")
-KEPT = ("source", "rss_anon_bytes", "operations_total", "reachable_forked_at_s", "note.pymalloc_off", ENTRIES)
+KEPT = ("source", "rss_anon_bytes", "operations_total", "reachable_forked_at_s", PYMALLOC_OFF, ENTRIES)
 
 
 def read_curves(run: RunDir, verdict: Mapping[str, Any]) -> Curves:

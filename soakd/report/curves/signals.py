@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from soakd.judge.story.assemble import SUMS
 from soakd.judge.story.readings import is_number
 from soakd.report.curves.bands import Thinner
 from soakd.report.curves.values import Band
 from soakd.wire.histogram import quantile_s, unpack
 from soakd.wire.records import Record
+from soakd.wire.sums import SUMS, sum_of
 
 LEVELS = {
     None: ("live_bytes", "reachable_bytes", "tasks", "counter.entries"),
@@ -89,11 +89,7 @@ class Signals:
 
 
 def _level(body: Mapping[str, Any], name: str, *, summed: bool) -> float | None:
-    parts = SUMS.get(name) if summed else None
-    if parts is None:
-        value = body.get(name)
-        return float(value) if value is not None and is_number(value) else None
-    values = [body.get(part) for part in parts]
-    if values[0] is None and body.get("note.pymalloc_off"):
-        values[0] = 0.0  # every object is among the native bytes then
-    return sum(values) if all(is_number(value) for value in values) else None  # type: ignore[arg-type]
+    if summed and name in SUMS:
+        return sum_of(body, name)
+    value = body.get(name)
+    return float(value) if value is not None and is_number(value) else None

@@ -6,6 +6,7 @@ from numbers import Real
 from typing import Any
 
 from soakd.errors import ProbeError
+from soakd.wire.sums import PYMALLOC_OFF
 from soakd.worker.probes import allocator, interpreter
 from soakd.worker.probes.children import Children
 from soakd.worker.probes.timing import TieredProbe
@@ -74,7 +75,7 @@ class ProbeSet:
         for probe in self._probes:
             probe.read_into(values, now_s)
         if self._python.absent:
-            values["note.pymalloc_off"] = 1.0
+            values[PYMALLOC_OFF] = 1.0
         if self._native.absent:
             values["note.mallinfo2_missing"] = 1.0
         self._children.hand_over(values)

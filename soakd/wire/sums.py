@@ -1,0 +1,29 @@
+"""Signals that are the sum of two readings of one moment: Python's own allocator, and the C library's."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from soakd.wire.bounds import MOST_READING
+
+PYMALLOC_OFF = "note.pymalloc_off"
+"""Set in a sample whose process has no pymalloc: every object is then among the native bytes."""
+SUMS: Mapping[str, tuple[str, str]] = {
+    "live_bytes": ("live_python_bytes", "live_native_bytes"),
+    "reachable_bytes": ("reachable_python_bytes", "reachable_native_bytes"),
+}
+"""Sum -> its Python and its native part."""
+
+
+def sum_of(readings: Mapping[str, Any], name: str) -> float | None:
+    """Return the sum `name` of one moment's readings; None where a part is missing or no size.
+
+    A process without pymalloc has no Python part: its native part is the whole.
+    """
+    python, native = SUMS[name]
+    without_pymalloc = python not in readings and readings.get(PYMALLOC_OFF)
+    parts = [0 if without_pymalloc else readings.get(python), readings.get(native)]
+    return sum(parts) if all(map(_is_size, parts)) else None  # type: ignore[arg-type]
+
+
+def _is_size(value: object) -> bool:
+    return type(value) in (int, float) and 0 <= value <= MOST_READING  # type: ignore[operator]
