@@ -55,6 +55,7 @@ def _sets() -> Iterator[str]:
     yield "\n## Closed sets\n"
     yield f"* `state`: {_words(judged.STATES)}."
     yield f"* `phase`: {_words(runs.PHASES)}."
+    yield "* `decides`: `true`, `false`; of a check that is `false` the answer is informational, or waived."
     yield "* `role`: `subject`, `rival`, `twin`, `control`."
     yield f"* `profile`: {_words(PROFILES)}."
     limits = ", ".join(f"`{limit}` ({unit})" for limit, (_, unit) in engines.LIMITS.items())

@@ -15,7 +15,7 @@ from soakd.daemon import journald
 from soakd.live.status import EngineStatus, RunStatus, ServerStatus, answer_so_far, printable
 from soakd.plaintext import escaped_lines
 from soakd.units import format_bytes, format_latency
-from soakd.verdict.severity import may_decide
+from soakd.verdict.check import is_deciding
 from soakd.wire.masking import BY_ENGINE, is_secret_name, masked, tail
 from soakd.wire.records import Record
 from soakd.wire.spec import PhaseName
@@ -253,8 +253,7 @@ def _reason(record: Record) -> dict[str, Any]:
 
 def _deciding(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Return the checks of an engine's entry in a verdict that decide for the run."""
-    role = str(entry.get("role"))
-    return [check for check in entry.get("checks") or () if may_decide(role, str(check.get("id")))]
+    return [check for check in entry.get("checks") or () if is_deciding(check, entry.get("role"))]
 
 
 def _progress(status: RunStatus, now_s: float, elapsed_s: float) -> dict[str, Any]:

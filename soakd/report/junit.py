@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree as ET
 
-from soakd.verdict.severity import may_decide
+from soakd.verdict.rows import CheckRow, engine_rows, run_rows
 
 
 def junit(verdict: Mapping[str, Any]) -> str:
@@ -15,11 +15,11 @@ def junit(verdict: Mapping[str, Any]) -> str:
     """
     suites = ET.Element("testsuites", name=f"soakd {verdict['run_id']}")
     for engine in verdict.get("engines", []):
-        _add_suite(suites, engine["name"], engine["checks"], engine["role"])
+        _add_suite(suites, engine["name"], engine_rows(engine))
     if fates := verdict.get("waivers"):
         _add_waivers(suites, fates)
     whole = {"id": "verdict", "verdict": verdict["verdict"], "reason": verdict["summary"]}
-    _add_suite(suites, "run", [*verdict.get("checks", []), whole])
+    _add_suite(suites, "run", run_rows([*verdict.get("checks", []), whole]))
     for count in ("tests", "failures", "errors", "skipped"):
         suites.set(count, str(sum(int(suite.get(count, "0")) for suite in suites)))
     ET.indent(suites)
@@ -46,33 +46,28 @@ def _xml_text(text: str) -> str:
     return "".join(c if c in "\t\n" or c.isprintable() else "\ufffd" for c in text)
 
 
-def _add_suite(suites: ET.Element, name: str, checks: Sequence[Mapping[str, Any]], role: str = "subject") -> None:
+def _add_suite(suites: ET.Element, name: str, rows: Sequence[CheckRow]) -> None:
     suite = ET.SubElement(suites, "testsuite", name=name)
-    outcomes = [_add_case(suite, name, check, deciding=may_decide(role, check["id"])) for check in checks]
+    outcomes = [_add_case(suite, row) for row in rows]
     suite.set("tests", str(len(outcomes)))
     for attribute, outcome in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(attribute, str(outcomes.count(outcome)))
 
 
-def _add_case(suite: ET.Element, name: str, check: Mapping[str, Any], *, deciding: bool) -> str:
-    case = ET.SubElement(suite, "testcase", classname=f"soakd.{name}", name=check["id"])
-    outcome = _outcome(check, deciding=deciding and not check.get("informational", False))
+def _add_case(suite: ET.Element, row: CheckRow) -> str:
+    case = ET.SubElement(suite, "testcase", classname=f"soakd.{row.engine}", name=row.id)
+    outcome = _outcome(row)
     if outcome != "passed":
-        text = f"{check['verdict']}: {_numbers(check)}"
-        ET.SubElement(case, outcome, message=" ".join(filter(None, (text, check.get("reason", "")))))
+        aside = "informational" if row.informational else ""
+        told = (f"{row.state}: {row.estimate or 'not measured'}", f"limit {row.limit}" if row.limit else "")
+        message = "; ".join(filter(None, (", ".join(filter(None, told)), aside, row.reason)))
+        ET.SubElement(case, outcome, message=message)
     return outcome
 
 
-def _outcome(check: Mapping[str, Any], *, deciding: bool) -> str:
-    if check["verdict"] == "PASS":
+def _outcome(row: CheckRow) -> str:
+    if row.verdict == "PASS":
         return "passed"
-    if not deciding:
+    if not row.decides:
         return "skipped"
-    return "error" if check["verdict"] == "INVALID" else "failure"
-
-
-def _numbers(check: Mapping[str, Any]) -> str:
-    if check.get("estimate") is None:
-        return "not measured;"
-    limit = f", limit {check['limit']:g}" if check.get("limit") is not None else ""
-    return f"{check['estimate']:g} {check.get('unit', '')}{limit};"
+    return "error" if row.verdict == "INVALID" else "failure"

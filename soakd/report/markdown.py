@@ -6,7 +6,8 @@ from typing import Any
 
 from soakd.plaintext import escaped
 from soakd.units import format_duration
-from soakd.verdict.wording import figure_name, figure_words, limit_words, ratio_words, value_words
+from soakd.verdict.rows import CheckRow, engine_rows, run_rows
+from soakd.verdict.wording import figure_name, figure_words, ratio_words
 
 MARKS = {
     "PASS": "pass",
@@ -14,6 +15,8 @@ MARKS = {
     "INCONCLUSIVE": "inconclusive",
     "INVALID": "**INVALID**",
     "INCOMPLETE": "incomplete",
+    "GROWS": "**GROWS**",
+    "MISSED": "**MISSED**",
 }
 
 
@@ -55,13 +58,13 @@ def _lines(verdict: Mapping[str, Any]) -> Iterator[str]:
             judged = "informational" if server.get("informational") else "judged"
             yield f"Server: {MARKS[server['verdict']]} ({judged}). {server['reason']}."
             yield ""
-        yield from table(engine["checks"])
+        yield from table(engine_rows(engine))
         yield ""
         yield from sites(engine)
     if verdict.get("checks"):
         yield "## The run"
         yield ""
-        yield from table(verdict["checks"])
+        yield from table(run_rows(verdict["checks"]))
         yield ""
     yield from waivers(verdict.get("waivers", []))
     for comparison in verdict.get("comparisons", []):
@@ -130,18 +133,19 @@ def compared(comparison: Mapping[str, Any]) -> Iterator[str]:
         yield f"| {figure_name(figure)} | {' | '.join(sides)} | {ratio_words(figure) or '-'} |"
 
 
-def table(checks: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def table(rows: Sequence[CheckRow]) -> Iterator[str]:
     """Write checks as the rows of a Markdown table."""
     yield "| check | verdict | measured | limit | why |"
     yield "|---|---|---|---|---|"
-    for check in checks:
-        aside = " (known)" if "waived" in check else " (informational)" if check.get("informational") else ""
-        reason = plain(check.get("reason", ""))
-        cells = (
-            plain(check["id"]) + aside,
-            MARKS[check["verdict"]],
-            value_words(check) or "-",
-            limit_words(check) or "-",
-            reason,
-        )
+    for row in rows:
+        aside = " (known)" if row.waived else " (informational)" if row.informational else ""
+        cells = (plain(row.id) + aside, _mark(row), row.estimate or "-", row.limit or "-", plain(row.reason))
         yield f"| {' | '.join(cells)} |"
+
+
+def _mark(row: CheckRow) -> str:
+    """Write a state; bold is for bad news of what decides, or did before it was waived."""
+    if row.informational:
+        return plain(row.verdict.lower())
+    word = row.verdict if row.waived else row.state
+    return MARKS.get(word, plain(word))

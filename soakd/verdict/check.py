@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from soakd.verdict.severity import State
+from soakd.verdict.severity import State, may_decide
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +14,7 @@ class Check:
     id: str
     verdict: State
     decides: bool = True
-    """False: shown, but it does not decide the engine's verdict."""
+    """False: shown, but it does not decide the engine's own verdict. See `decides_for` for the run's."""
     estimate: float | None = None
     low: float | None = None
     high: float | None = None
@@ -26,14 +26,35 @@ class Check:
     more: Mapping[str, Any] = field(default_factory=dict)
     """What only this kind of check has, by its name in the verdict file."""
 
-    def as_dict(self) -> dict[str, Any]:
-        """Write the check for the verdict file; what is not known stays away."""
+    def decides_for(self, role: str | None) -> bool:
+        """Return whether it decides the verdict of the run: a check of an engine of that role, or (None) of the run."""
+        return self.decides and may_decide(role, self.id)
+
+    def as_dict(self, role: str | None) -> dict[str, Any]:
+        """Write the check for the verdict file; what is not known stays away. `role` as for `decides_for`."""
         fields = {
-            "id": self.id, "verdict": self.verdict, "informational": None if self.decides else True,
+            "id": self.id, "verdict": self.verdict, "decides": self.decides_for(role),
+            "informational": None if self.decides else True,
             "estimate": self.estimate, "low": self.low, "high": self.high, "limit": self.limit,
             "unit": self.unit or None, **self.more, "reason": self.reason or None,
         }  # fmt: skip
         return {name: value for name, value in fields.items() if value is not None}
+
+
+def is_deciding(check: Mapping[str, Any], role: str | None) -> bool:
+    """Return whether a check of a verdict file decides the verdict of its run.
+
+    The judge writes it. Files of older versions do not have it: there, a check decides that is not informational and
+    may decide.
+
+    Args:
+        check: as the file has it.
+        role: of its engine; None for a check of the run itself.
+    """
+    written = check.get("decides")
+    if isinstance(written, bool):
+        return written
+    return not check.get("informational") and may_decide(role, str(check.get("id")))
 
 
 def is_failing(check: Check) -> bool:

@@ -15,12 +15,13 @@ def is_of_the_server(check_id: str) -> bool:
     return check_id in SERVER_CHECKS or check_id.startswith(SERVER_GROWTH)
 
 
-def may_decide(role: str, check_id: str) -> bool:
-    """Tell whether a check that is not informational decides the verdict of a run.
+def may_decide(role: str | None, check_id: str) -> bool:
+    """Return whether a check that is not informational decides the verdict of a run.
 
-    Those of subjects and twins do. Of a rival, those of its server do: they are informational unless it is judged.
+    Those of subjects and twins do, and those of the run itself, which have no role. Of a rival, those of its server do:
+    they are informational unless it is judged.
     """
-    return role in DECIDING_ROLES or (role != "control" and is_of_the_server(check_id))
+    return role is None or role in DECIDING_ROLES or (role != "control" and is_of_the_server(check_id))
 
 
 SEVERITY: Mapping[State, int] = {"PASS": 0, "INCONCLUSIVE": 1, "INCOMPLETE": 2, "INVALID": 3, "FAIL": 4}

@@ -236,11 +236,13 @@ def test_a_card_says_which_other_check_makes_its_state(made_up: tuple[RunStatus,
              "reason": "188 of 198 samples"},
             {"id": "cascade.latency", "verdict": "INVALID", "informational": True},
         ]  # fmt: skip
+        verdict["engines"][1]["checks"].append({"id": "latency.p95", "verdict": "FAIL", "decides": False})
         status.apply_verdict(verdict)
         visit.page.wait_for_selector("#engine-cache-rust[data-state='INVALID'] .breach")
         assert "evidence.coverage 95 %, limit 95 %; 188 of 198 samples" in visit.text("#engine-cache-rust .breach")
         assert visit.page.locator("#engine-cache-rust .breach").count() == 1
         assert visit.page.locator("#engine-control-leak .breach").count() == 0
+        assert "latency.p95 informational" in visit.text("#engine-cache-python .breach"), "a rival decides nothing"
         assert violations(visit.page) == []
 
 

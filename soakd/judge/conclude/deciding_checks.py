@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from soakd.judge.story.rundata import EngineData, RunData
 from soakd.verdict.check import Check
-from soakd.verdict.severity import may_decide
 
 
 def judged_engines(run: RunData) -> list[EngineData]:
@@ -15,7 +14,7 @@ def judged_engines(run: RunData) -> list[EngineData]:
 def deciding_checks(data: EngineData, checks: Mapping[str, Sequence[Check]]) -> list[Check]:
     """Return the checks of one engine that decide the verdict of the run, of the checks of each by its name."""
     role = data.plan.config.role
-    return [check for check in checks[data.name] if check.decides and may_decide(role, check.id)]
+    return [check for check in checks[data.name] if check.decides_for(role)]
 
 
 def check_judged(run: RunData) -> list[Check]:

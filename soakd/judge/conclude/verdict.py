@@ -69,7 +69,7 @@ def make_verdict(
         "visibility": list(visibility(run, checks, harness_words(taken))),
         "run": _run(run, meta, outlook),
         "engines": [_engine(e, checks[e.name], classes[e.name], servers[e.name], known) for e in run.engines],
-        "checks": [check.as_dict() for check in run_checks],
+        "checks": [check.as_dict(None) for check in run_checks],
         **({} if running else _compared(run, checks)),
         "controls": controls,
         "observer": taken,
@@ -143,7 +143,7 @@ def _engine(
         "rate_per_second": round_number(data.plan.rate_per_s),
         "segments": [life.as_dict() for life in data.lives],
         **({"servers": [servers]} if servers else {}),
-        "checks": [check.as_dict() for check in checks],
+        "checks": [check.as_dict(config.role) for check in checks],
         "attribution": [
             {**site, "known": known.get((data.name, site["fingerprint"]))} for site in attribution(data, checks)
         ],

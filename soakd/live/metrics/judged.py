@@ -21,7 +21,7 @@ def _checks(status: RunStatus, _: float) -> Values:
     """Every check of every engine; those of the run itself have no engine."""
     of_engines = ((engine.name, engine.checks) for engine in status.engines.values())
     return _states(
-        ((name, check_id), check.get("so_far", check.get("verdict")))
+        ((name, check_id, "true" if check["decides"] else "false"), check.get("so_far", check.get("verdict")))
         for name, checks in (*of_engines, ("", status.checks))
         for check_id, check in checks.items()
     )
@@ -55,7 +55,7 @@ NO_FAULTS = "where the plan has no faults"
 
 FAMILIES = (
     Family(
-        "soakd_check_state", "gauge", ("engine", "check", "state"),
+        "soakd_check_state", "gauge", ("engine", "check", "decides", "state"),
         "1 for the present answer of a check: what it says so far while the run goes on", "before the judge has looked",
         _checks,
     ),

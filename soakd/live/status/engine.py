@@ -21,7 +21,6 @@ from soakd.live.status.parts import (
 )
 from soakd.live.status.server import ServerStatus, kind_of
 from soakd.record.clocks import of_a_server
-from soakd.verdict.severity import may_decide
 from soakd.wire.histogram import quantile_s, unpack
 from soakd.wire.records import Record
 from soakd.wire.sums import SUMS, sum_of
@@ -76,7 +75,7 @@ class EngineStatus:
     """The engine's verdict as the judge wrote it: INCOMPLETE while the run goes on."""
     growth_class: str | None = None
     checks: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Check id -> the check as the verdict has it."""
+    """Check id -> the check as the verdict has it, with `decides`."""
     reason: str | None = None
     """What the judge says of its growth, in words."""
     sites: list[dict[str, Any]] = field(default_factory=list)
@@ -128,7 +127,7 @@ class EngineStatus:
     @property
     def deciding_so_far(self) -> str | None:
         """The worst answer so far of what decides for the run; None where nothing of it does."""
-        return answer_so_far(check for name, check in self.checks.items() if may_decide(self.role, name))
+        return answer_so_far(check for check in self.checks.values() if check["decides"])
 
     def take(self, record: Record, origin_s: float | None) -> None:
         """Take in one record of this engine; `origin_s` is the run's origin, CLOCK_MONOTONIC seconds."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from soakd.plaintext import escaped
+from soakd.verdict.check import is_deciding
 from soakd.wire.histogram import Histogram, upper_bound_ns
 from soakd.wire.masking import cut
 from soakd.wire.records import INCIDENTS
@@ -107,8 +108,10 @@ def count_incident(counts: Counter[str], what: object) -> str:
 
 
 def checks_by_id(judged: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return the checks of a verdict, or of an engine's part of one, by their ids."""
-    return {str(check["id"]): check for check in judged.get("checks") or () if "id" in check}
+    """Return the checks of a verdict, or of an engine's part of one, by their ids; each with `decides`."""
+    role = judged.get("role")
+    checks = (check for check in judged.get("checks") or () if "id" in check)
+    return {str(check["id"]): {**check, "decides": is_deciding(check, role)} for check in checks}
 
 
 def worst(states: Iterable[str | None]) -> str | None:

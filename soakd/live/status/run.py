@@ -35,7 +35,7 @@ class RunStatus:
         """The verdict as the judge wrote it: INCOMPLETE while the run goes on."""
         self.summary: str | None = None
         self.checks: dict[str, Mapping[str, Any]] = {}
-        """Check id -> a check of the run itself, as the verdict has it."""
+        """Check id -> a check of the run itself, as the verdict has it, with `decides`."""
         self.faults: Counter[str] = Counter()
         """Kind of a fault on purpose -> how many took place."""
         self.fault_recovery_s: dict[tuple[str, str], float] = {}

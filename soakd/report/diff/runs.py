@@ -7,7 +7,7 @@ never new: a difference between what was seen and what was not looked at is none
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from soakd.verdict.severity import may_decide
+from soakd.verdict.check import is_deciding
 from soakd.wire.spec import DECIDING_ROLES
 
 SCHEMA = "soakd.diff/1"
@@ -237,6 +237,6 @@ def _unanswered(before: Engine | None, after: Engine | None) -> Iterator[str]:
         return
     old = _checks(before)
     for check in after.get("checks", []):
-        decides = not check.get("informational") and may_decide(str(after.get("role")), check["id"])
-        if decides and check["verdict"] in OPEN and old.get(check["id"], {}).get("verdict") not in OPEN:
+        newly_open = check["verdict"] in OPEN and old.get(check["id"], {}).get("verdict") not in OPEN
+        if newly_open and is_deciding(check, after.get("role")):
             yield f"{check['id']} is {check['verdict']} now"

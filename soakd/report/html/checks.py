@@ -6,7 +6,8 @@ from typing import Any
 from soakd.live.status.parts import SEVERITY, worst
 from soakd.report.html.charts import growth_words, state_badge
 from soakd.report.html.markup import Html, join, table, tag, text
-from soakd.verdict.severity import may_decide
+from soakd.verdict.check import is_deciding
+from soakd.verdict.rows import CheckRow, engine_rows
 from soakd.verdict.wording import LEAK_CHECKS, control_word, leak_check, limit_words, quantity_words, value_words
 
 Entry = Mapping[str, Any]
@@ -44,19 +45,19 @@ def matrix(engines: Sequence[Entry], anchors: Mapping[str, str]) -> Html:
     return join([drawn, tag("p", said, class_="meta")])
 
 
-def checks_table(checks: Sequence[Entry]) -> Html:
+def checks_table(rows: Sequence[CheckRow]) -> Html:
     """Write checks with their estimate, interval, limit and least detectable rate."""
     heads = ("check", "verdict", "measured", "limit", "would have been seen", "why")
-    return table(heads, (_row(check) for check in checks), class_="checks")
+    return table(heads, (_row(row) for row in rows), class_="checks")
 
 
 def engine_checks(engine: Entry) -> Iterator[Html]:
-    """Write the checks of an engine: those that decide its verdict, and the others behind a door."""
-    checks = engine.get("checks") or ()
-    deciding = [c for c in checks if not c.get("informational") or c.get("waived")]
-    others = [c for c in checks if c.get("informational") and not c.get("waived")]
+    """Write the checks of an engine: those that decide, and the informational ones in a details element."""
+    rows = engine_rows(engine)
+    deciding = [row for row in rows if not row.informational]
+    others = [row for row in rows if row.informational]
     if deciding:
-        yield checks_table(sorted(deciding, key=_by_severity))
+        yield checks_table(sorted(deciding, key=lambda row: _severity(row.verdict)))
     if others:
         summary = f"{len(others)} informational checks, which explain and do not decide"
         yield tag("details", tag("summary", summary), checks_table(others))
@@ -79,16 +80,17 @@ def _glance_row(engine: Entry, anchors: Mapping[str, str]) -> Iterator[str | Htm
 
 def _not_passed(engine: Entry) -> Html:
     """Name the checks that decide for an engine and did not pass, the worst first."""
-    if engine.get("role") == "control":
+    role = engine.get("role")
+    if role == "control":
         return Html()
     open_ = [c for c in engine.get("checks") or () if not c.get("informational") and c.get("verdict") != "PASS"]
-    named = [str(c.get("id")) for c in sorted(open_, key=_by_severity)]
+    open_.sort(key=lambda check: _severity(str(check.get("verdict"))))
+    named = [str(c.get("id")) + ("" if is_deciding(c, role) else " (informational)") for c in open_]
     more = [tag("small", f"and {len(named) - MOST_NAMED} more")] if len(named) > MOST_NAMED else []
     return join([*(tag("small", name) for name in named[:MOST_NAMED]), *more])
 
 
-def _by_severity(check: Entry) -> int:
-    state = str(check.get("verdict"))
+def _severity(state: str) -> int:
     return -SEVERITY.index(state) if state in SEVERITY else 0
 
 
@@ -109,21 +111,21 @@ def _family_cell(engine: Entry, family: str) -> Html:
         return tag("td", "none", class_="none")
     state = worst(str(check.get("verdict")) for check in found)
     said = "; ".join(f"{c.get('id')}: {c.get('verdict')}" for c in found)
-    aside = not any(may_decide(str(engine.get("role")), str(c.get("id"))) for c in found)
+    aside = not any(is_deciding(c, engine.get("role")) for c in found)
     count = sum(c.get("verdict") == state for c in found)
     of = f"{count} of {len(found)}" if count != len(found) else f"{len(found)}"
     return tag("td", state_badge(state), " ", tag("small", of), title=said, class_="aside" if aside else None)
 
 
-def _row(check: Entry) -> Iterator[str | Html]:
-    least = check.get("minimum_detectable")
-    yield tag("th", str(check.get("id")), scope="row")
-    yield state_badge(check.get("verdict"))
-    yield value_words(check) or ("" if check.get("verdict") == "PASS" else "not measured")
-    yield limit_words(check)
-    yield "" if least is None else quantity_words(least, str(check.get("unit") or ""))
-    known = f"known and waived: {', '.join(map(str, check['waived']))}" if check.get("waived") else ""
-    yield tag("td", "; ".join(filter(None, (known, str(check.get("reason") or "")))), class_="why")
+def _row(row: CheckRow) -> Iterator[str | Html]:
+    yield tag("th", row.id, tag("small", "informational") if row.informational else "", scope="row")
+    badge = state_badge(CALM.get(row.state, row.verdict), None if row.waived else row.state)
+    yield tag("td", badge, class_="aside" if row.informational else None)
+    yield row.estimate or ("" if row.verdict == "PASS" else "not measured")
+    yield row.limit
+    yield row.detectable
+    known = f"known and waived: {', '.join(row.waived)}" if row.waived else ""
+    yield tag("td", "; ".join(filter(None, (known, row.reason))), class_="why")
 
 
 def leak_words(engine: Entry) -> str:

@@ -9,6 +9,7 @@ from soakd.report.html.checks import CALM, checks_table, leak_words
 from soakd.report.html.markup import Html, join, lines, table, tag
 from soakd.report.html.material import Material
 from soakd.units import format_count, format_duration
+from soakd.verdict.rows import run_rows
 from soakd.verdict.wording import control_word, figure_name, figure_words, quantity_words, ratio_words
 
 Entry = Mapping[str, Any]
@@ -138,7 +139,7 @@ def _fault_row(fault: Entry) -> Iterator[str | Html]:
 def evidence(material: Material, controls: Mapping[str, Subject | None]) -> Iterator[Html]:
     """Write why the verdict may be believed: checks of the run, controls, soakd's own share, what was left out."""
     if checks := material.verdict.get("checks"):
-        yield checks_table(checks)
+        yield checks_table(run_rows(checks))
     yield tag("h3", "Controls")
     yield tag(
         "p", "Two engines of soakd's own run in every soak: an empty one, which must be flat, and one that leaks twice "

@@ -8,11 +8,11 @@ import jsonschema
 import pytest
 
 from soakd.live.status import RunStatus
-from soakd.live.terminal.closing import rows_of
 from soakd.report.junit import junit
 from soakd.report.markdown import markdown
 from soakd.setup import config
 from soakd.setup.plan import make_plan
+from soakd.verdict.rows import rows_of
 from tests.recorded import Level, ServerStory, Story, check, flat, judged, per_hour, per_operation, plan_of, with_engine
 
 SCHEMA: dict[str, Any] = json.loads(
@@ -246,9 +246,9 @@ def test_the_leak_control_leaks_by_the_limits_of_a_judged_server_of_a_rival() ->
 def test_every_reader_of_a_verdict_knows_that_the_server_of_a_rival_decides() -> None:
     plan = with_engine(SHORT, role="rival", judge_server=True)
     verdict = judged(plan, mine=of(ServerStory(live=LEAKS), python=LEAKS))
-    rows = {row.check: row for row in rows_of(verdict) if row.engine == "mine"}
-    assert not rows["growth.server_live_bytes"].note.startswith("informational")
-    assert rows["growth.reachable_bytes"].note.startswith("informational")
+    rows = {row.id: row for row in rows_of(verdict) if row.engine == "mine"}
+    assert (rows["growth.server_live_bytes"].decides, rows["growth.server_live_bytes"].informational) == (True, False)
+    assert (rows["growth.reachable_bytes"].decides, rows["growth.reachable_bytes"].informational) == (False, True)
     cases = {
         case.get("name"): case.find("failure") is not None
         for case in ET.fromstring(junit(verdict)).iter("testcase")

@@ -192,7 +192,7 @@ function growthRow(check, engine) {
 
 function breachRow(check) {
   const measured = isNumber(check.estimate) ? `${inWords(check.estimate, check.unit)}${isNumber(check.limit) ? `, limit ${inWords(check.limit, check.unit)}` : ""}` : "";
-  return h("p", { class: "breach" }, badge(stateOf(check)), h("b", null, ` ${check.id} `), [measured, check.reason].filter(Boolean).join("; "));
+  return h("p", { class: "breach" }, badge(stateOf(check)), h("b", null, ` ${check.id} `), [check.decides ? "" : "informational", measured, check.reason].filter(Boolean).join("; "));
 }
 
 const nameOf = (check) => ({ "growth.reachable_bytes": "reachable", "growth.live_bytes": "live", "growth.rss_anon_bytes": "anonymous RSS" })[check.id.replace(".per_operation", "")] ?? check.id;

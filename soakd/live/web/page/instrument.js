@@ -33,7 +33,7 @@ export class Instrument {
         h("td", null, engine.name, h("span", { class: "sub wrap-text narrow" }, TASKS[engine.kind] ?? engine.kind)),
         h("td", { class: "left" }, badge(shownState(engine))), h("td", null, estimate(leakCheck(engine))), h("td", null, inWords(leakCheck(engine)?.limit, leakCheck(engine)?.unit))))))) : h("p", { class: "dim" }, "This run has no control."));
     remake(this.checks, run.checks, () => h("table", null, h("tbody", null, run.checks.map((check) => h("tr", null,
-      h("td", null, check.id, check.reason ? h("span", { class: "sub wrap-text" }, check.reason) : null), h("td", null, badge(stateOf(check))))))));
+      h("td", null, check.id, check.decides ? null : h("span", { class: "sub" }, "informational"), check.reason ? h("span", { class: "sub wrap-text" }, check.reason) : null), h("td", null, badge(stateOf(check))))))));
   }
 
   state(live) {

@@ -24,12 +24,13 @@ export function shownState(engine) {
 
 const MOST_BREACHES = 4;
 
-// The other checks that make an engine's state what it is: the leak has a place of its own.
+// The other checks that make an engine's state what it is: the leak has a place of its own. Those of a rival count
+// towards its state, and decide nothing for the run.
 export function breaches(engine) {
   if (engine.role === "control" || !["FAIL", "INVALID"].includes(engine.state_so_far)) return [];
   const leak = leakCheck(engine);
   const worst = (engine.checks ?? []).filter((check) => check !== leak && stateOf(check) === engine.state_so_far);
-  return worst.filter((check) => !check.informational || engine.role === "rival").slice(0, MOST_BREACHES);
+  return worst.filter((check) => !check.informational).slice(0, MOST_BREACHES);
 }
 
 export const CLASSES = {
