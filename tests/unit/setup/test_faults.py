@@ -88,7 +88,10 @@ def test_a_fault_of_a_server_touches_the_engines_that_use_it_and_one_of_a_worker
 
 def test_a_plan_with_faults_is_read_from_its_file_as_it_was_written() -> None:
     written = plan(RANDOM)
-    assert plan_from_dict(json.loads(json.dumps(plan_as_dict(written)))) == written
+    read = plan_from_dict(json.loads(json.dumps(plan_as_dict(written))))
+    assert read.faults == written.faults
+    assert plan_as_dict(read) == plan_as_dict(written), "all but the password of an address, which no copy holds"
+    assert [e for e in read.engines if e.config.name != "tls"] == [e for e in written.engines if e.config.name != "tls"]
 
 
 def test_faults_of_engines_that_are_left_out_are_left_out() -> None:
