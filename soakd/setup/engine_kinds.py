@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 from soakd.units import parse_duration
 from soakd.wire import addresses
+from soakd.wire.given_files import check_given
+from soakd.wire.policies import LARGEST_FILE_BYTES
 from soakd.wire.spec import Role
 
 OptionType = Literal[
@@ -57,10 +59,10 @@ class OptionInfo:
             case "url":
                 return addresses.check(_text(value, "an address"), self.schemes)
             case "path":
-                return str(_existing(_text(value, "a path"), folder))
+                return str(_file(_text(value, "a path"), folder, LARGEST_FILE_BYTES))
             case "paths":
                 items = value if isinstance(value, list) else [value]
-                return [str(_existing(_text(item, "a path"), folder)) for item in items]
+                return [str(_file_or_folder(_text(item, "a path"), folder)) for item in items]
             case "program":
                 return _program(_text(value, "a program's name or path"), folder)
             case _:
@@ -219,14 +221,30 @@ def for_worker(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _program(text: str, folder: Path) -> str:
     """A file as seen from the configuration, or else a name to be found on PATH."""
-    path = (folder / text).resolve()
-    if path.is_file() or "/" in text:
-        return str(_existing(text, folder))
+    if "/" in text or _resolved(text, folder).is_file():
+        return str(_file(text, folder, math.inf))
     return text
 
 
-def _existing(text: str, folder: Path) -> Path:
-    path = (folder / text).resolve()
-    if not path.exists():
-        raise ValueError(f"no such file: {path}")
+def _file_or_folder(text: str, folder: Path) -> Path:
+    path = _resolved(text, folder)
+    return path if path.is_dir() else _file(text, folder, LARGEST_FILE_BYTES)
+
+
+def _file(text: str, folder: Path, most_bytes: float) -> Path:
+    """A regular file that is there, so that whoever opens it later neither waits nor reads without end."""
+    path = _resolved(text, folder)
+    try:
+        check_given(path, most_bytes)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError(f"no such file: {path}") from None
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from error
     return path
+
+
+def _resolved(text: str, folder: Path) -> Path:
+    try:
+        return (folder / text).resolve()
+    except RuntimeError as error:  # links that go in a circle
+        raise ValueError(f"no such file: {folder / text}: {error}") from error

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from soakd.errors import ConfigError
+from soakd.wire.given_files import read_given
 from soakd.wire.masking import HIDDEN, is_secret_name, masked
 
+LARGEST_FILE_BYTES = 1_000_000
+"""Of a configuration, or of waivers; a run keeps both."""
 MOST_DEPTH = 100
 LIKENESS = 0.65
 """Of two names, 0 to 1, from which on one may be the other misspelt."""
@@ -23,10 +26,10 @@ def read_text(path: Path) -> str:
     """Read a file of TOML, with or without a byte order mark.
 
     Raises:
-        ConfigError: it cannot be read, or is not UTF-8.
+        ConfigError: it cannot be read, is no regular file, is too large, or is not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_given(path, LARGEST_FILE_BYTES, encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
 

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from soakd.errors import EngineError
+from soakd.wire.given_files import read_given
 
 LONGEST_INPUTS = 1_000_000
+LARGEST_FILE_BYTES = 256_000_000
+"""Of modules, data and inputs. A worker has all of it in memory before the baseline."""
 
 
 def read_modules(sources: list[str]) -> dict[str, str]:
@@ -81,6 +84,6 @@ def _refuse(constant: str) -> Any:
 
 def _text_of(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_given(path, LARGEST_FILE_BYTES)
     except (OSError, UnicodeDecodeError) as error:
         raise EngineError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error

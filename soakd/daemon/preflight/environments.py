@@ -11,6 +11,8 @@ from soakd.daemon.preflight.finding import Finding
 from soakd.errors import BackendError
 from soakd.setup.engine_kinds import KINDS
 from soakd.setup.plan import EnginePlan, Plan
+from soakd.setup.toml import LARGEST_FILE_BYTES
+from soakd.wire.given_files import read_given
 
 PACKAGES = ("lib/python3*/site-packages", "lib/python3*/dist-packages", "lib/python3/dist-packages")
 """Where an environment may have its packages, seen from its folder."""
@@ -69,7 +71,7 @@ def why_unfit(python: str) -> str | None:
 def _told_of_environment(python: Path) -> dict[str, str]:
     """Return what the `pyvenv.cfg` of an interpreter's environment says: nothing where it has none."""
     try:
-        lines = (python.parent.parent / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace").splitlines()
+        lines = read_given(python.parent.parent / "pyvenv.cfg", LARGEST_FILE_BYTES, errors="replace").splitlines()
     except OSError:
         return {}
     pairs = (line.partition("=") for line in lines if "=" in line)
