@@ -11,6 +11,7 @@ from soakd.cli.planning import plan_of, run_path, try_engines
 from soakd.daemon import preflight
 from soakd.daemon.preflight import Finding
 from soakd.errors import ConfigError
+from soakd.plaintext import escaped, escaped_lines
 from soakd.record.run_folder import to_json
 from soakd.setup.plan import Plan
 from soakd.setup.settings import Retention
@@ -56,9 +57,9 @@ def _tell(options: argparse.Namespace, findings: list[Finding]) -> int:
         sys.stdout.write(to_json({"config": options.config, "ready": not errors, "findings": told}))
         return 2 if errors else 0
     for finding in findings:
-        print(f"{finding.level:8}{mask(finding.text)}")
+        print(f"{finding.level:8}{escaped_lines(mask(finding.text))}")
     count = f"{len(errors)} error{'' if len(errors) == 1 else 's'}"
-    print(f"{options.config}: " + (count if errors else "ready to run"))
+    print(escaped(f"{options.config}: {count if errors else 'ready to run'}"))
     return 2 if errors else 0
 
 

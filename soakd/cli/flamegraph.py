@@ -1,9 +1,9 @@
 """`soakd flamegraph`: where the bytes that survive come from, as one page."""
 
 import argparse
-import sys
 from pathlib import Path
 
+from soakd.cli.stderr import complain
 from soakd.errors import JournalError
 from soakd.plaintext import escaped
 from soakd.record import run_folder
@@ -24,7 +24,6 @@ def flamegraph(options: argparse.Namespace) -> int:
     run_folder.write_atomically(path, graphs.page(title, flames))
     for flame in flames:
         if flame.note:
-            said = f"soakd: {flame.engine}: {flame.note}: drawn from the sites that were named"
-            print(escaped(said), file=sys.stderr)
+            complain(escaped(f"{flame.engine}: {flame.note}: drawn from the sites that were named"))
     print(escaped(f"wrote {path}"))
     return 0

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from soakd.errors import PreflightError
+from soakd.plaintext import escaped
 
 
 def init(options: argparse.Namespace) -> int:
@@ -17,5 +18,5 @@ def init(options: argparse.Namespace) -> int:
         raise PreflightError(f"{path}: is there already; name another file") from None
     except OSError as error:
         raise PreflightError(f"{path}: cannot be written: {error.strerror}") from error
-    print(f"wrote {path}; next: soakd check {path}, then soakd run {path}")
+    print(escaped(f"wrote {path}; next: soakd check {path}, then soakd run {path}"))
     return 0

@@ -9,6 +9,7 @@ from typing import Any
 
 from soakd.cli.exit_codes import CODES
 from soakd.cli.show_verdict import show_verdict
+from soakd.cli.stderr import complain
 from soakd.errors import ConfigError, JournalError
 from soakd.plaintext import escaped
 from soakd.record import run_folder
@@ -51,7 +52,7 @@ def _renew_report(found: RunDir, result: Mapping[str, Any]) -> None:
     try:
         files.write_report(found, result, output=None)
     except JournalError as error:
-        print(f"soakd: the report stays as it was: {error}", file=sys.stderr)
+        complain(f"the report stays as it was: {error}")
 
 
 def _judge_csv(options: argparse.Namespace) -> int:
@@ -67,7 +68,7 @@ def _judge_csv(options: argparse.Namespace) -> int:
     writer.writerows(rows)
     for row in rows:
         if row["verdict"] == "INCONCLUSIVE":
-            print(escaped(f"soakd: {row['id']}: {row['reason']}"), file=sys.stderr)
+            complain(escaped(f"{row['id']}: {row['reason']}"))
     return max((CODES[row["verdict"]] for row in rows), key=lambda code: (code == 1, code))
 
 

@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from soakd import units
+from soakd.cli import stderr
+from soakd.cli.stderr import Parser, complain
 from soakd.errors import BrokenVerdictError, ConfigError, JournalError, PreflightError, SoakdError
-from soakd.plaintext import escaped_lines
-from soakd.wire.masking import mask
-
-LONGEST_ERROR = 20_000
 
 EXIT_CODES = """\
 exit codes:
@@ -41,20 +39,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, PreflightError) as error:
         return _refused(error)
     except BrokenVerdictError as error:
-        _complain(error)
+        complain(error)
         return 4 if options.command != RUN else 5
     except JournalError as error:
-        _complain(error)
+        complain(error)
         return 2 if options.command != RUN else 5
     except SoakdError as error:
-        _complain(error)
+        complain(error)
         return 5
     except BrokenPipeError:
         # what is still buffered has no reader either, and must not be flushed at the exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        _complain(f"{error.filename or 'output'}: {error.strerror or error}")
+        complain(f"{error.filename or 'output'}: {error.strerror or error}")
         return 5
     except KeyboardInterrupt:
         return 130
@@ -66,9 +64,9 @@ def _refused(error: ConfigError | PreflightError) -> int:
     """Print everything that is wrong, a line each, and how much it is."""
     problems = error.problems if isinstance(error, ConfigError) else (str(error),)
     for problem in problems:
-        _complain(problem)
+        complain(problem)
     if len(problems) > 1:
-        print(f"soakd: {len(problems)} errors", file=sys.stderr)
+        complain(f"{len(problems)} errors")
     return 2
 
 
@@ -91,7 +89,7 @@ class _Version(argparse.Action):
 
 def build_parser() -> argparse.ArgumentParser:
     """Describe the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="soakd", description="Keep engines under steady load for a day or more, and learn whether they leak.",
         epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
@@ -103,7 +101,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - it has no public name
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"  # noqa: SLF001 - it has no public name
 
 
 def _add_soaking(subparsers: Commands) -> None:
@@ -288,20 +286,15 @@ def _add(subparsers: Commands, name: str, command: str, text: str) -> argparse.A
     return parser
 
 
-def _complain(of: object) -> None:
-    """Say on stderr what went wrong, without secrets: errors quote configurations, addresses, servers and files."""
-    print(f"soakd: {escaped_lines(mask(str(of)[:LONGEST_ERROR]))}", file=sys.stderr)
-
-
 def _broken(error: Exception) -> int:
     """Say that soakd itself is at fault, on one line; the whole traceback where SOAKD_TRACEBACK is set."""
     import traceback
 
     if os.environ.get("SOAKD_TRACEBACK"):
-        print(escaped_lines(mask("".join(traceback.format_exception(error)))), file=sys.stderr)
+        stderr.write("".join(traceback.format_exception(error)))
     where = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(where.filename).name}:{where.lineno}"
-    _complain(
+    complain(
         f"internal error at {place}: {type(error).__name__}: {error}; please report it, with the output "
         "under SOAKD_TRACEBACK=1"
     )
@@ -309,7 +302,7 @@ def _broken(error: Exception) -> int:
 
 
 def _usage(parser: argparse.ArgumentParser) -> int:
-    parser.print_help(sys.stderr)
+    stderr.write(parser.format_help())
     return 2
 
 

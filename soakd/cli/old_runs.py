@@ -1,10 +1,10 @@
 """Runs that are there already: which are finished, and which make room for a new one."""
 
 import argparse
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from soakd.cli.stderr import complain
 from soakd.errors import JournalError, PreflightError
 from soakd.plaintext import escaped
 from soakd.procs import proc
@@ -24,7 +24,7 @@ def is_finished(run: RunDir) -> bool:
         journal.check_whole(run.journal)
         return "plan" not in journal.read_meta(run.journal)  # killed before it had begun: nothing to go on with
     except JournalError as error:
-        print(escaped(f"soakd: {error}; it is not resumed"), file=sys.stderr)
+        complain(escaped(f"{error}; it is not resumed"))
         return True
 
 
@@ -56,14 +56,13 @@ def make_room(plan: Plan, options: argparse.Namespace) -> None:
     """Remove what is beyond `[retention]`, before a run begins; what cannot be removed stops no run."""
     for one in beyond_retention(plan, options):
         if not one.is_finished:
-            print(escaped(f"soakd: retention: {kept(one)}"), file=sys.stderr)
+            complain(escaped(f"retention: {kept(one)}"))
             continue
         try:
             pruning.remove(one.run)
-            said = f"soakd: retention: removed {one.run.path}: {format_bytes(one.bytes)}: {one.why}"
-            print(escaped(said), file=sys.stderr)
+            complain(escaped(f"retention: removed {one.run.path}: {format_bytes(one.bytes)}: {one.why}"))
         except PreflightError as error:
-            print(f"soakd: warning: retention: {error}", file=sys.stderr)
+            complain(f"warning: retention: {error}")
 
 
 def beyond_retention(plan: Plan, options: argparse.Namespace) -> list[pruning.Prunable]:

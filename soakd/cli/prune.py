@@ -2,11 +2,11 @@
 
 import argparse
 import itertools
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from soakd.cli.old_runs import beyond, folders, is_finished, kept
+from soakd.cli.stderr import complain
 from soakd.errors import ConfigError, PreflightError
 from soakd.plaintext import escaped
 from soakd.procs import proc
@@ -32,7 +32,7 @@ def prune(options: argparse.Namespace) -> int:
                 pruning.remove(one.run)
         except PreflightError as error:
             failed = True
-            print(f"soakd: {error}", file=sys.stderr)
+            complain(error)
             continue
         gone.append(one)
         said = "would remove" if options.dry_run else "removed"

@@ -11,6 +11,7 @@ from soakd.cli.exit_codes import CODES, LEFT
 from soakd.cli.old_runs import is_finished, make_room
 from soakd.cli.planning import plan_of, run_path, try_engines
 from soakd.cli.show_verdict import read_verdict, show_verdict
+from soakd.cli.stderr import complain
 from soakd.daemon import journald, preflight
 from soakd.daemon.preflight import trial
 from soakd.daemon.sdnotify import Notifier
@@ -81,15 +82,13 @@ def _resume(run: RunDir, options: argparse.Namespace) -> int:
     resumed = dataclasses.replace(resumed, plan=kept_secrets.restored(found.path, resumed.plan))
     if changed := _changed_keys(resumed.plan, options):
         said = f"{options.config}: changed since the run began ({', '.join(changed)}): it goes on as it began"
-        print(f"soakd: warning: {said}", file=sys.stderr)
+        complain(f"warning: {escaped(said)}")
         resumed = dataclasses.replace(resumed, changed=changed)
     try:
         _refuse(asyncio.run(_resume_findings(resumed, found)))
     except PreflightError as error:
-        print(
-            f"soakd: {mask(str(error))}\nsoakd: {escaped(str(found.path))}: left unfinished; mend that, and resume it",
-            file=sys.stderr,
-        )
+        complain(error)
+        complain(escaped(f"{found.path}: left unfinished; mend that, and resume it"))
         found.unlock()
         return LEFT
     return _soak(resumed.plan, found, options, resumed)
@@ -125,7 +124,7 @@ def _show_finished(found: RunDir) -> int:
             show_verdict(result, found)
             return CODES[result["verdict"]]
     except JournalError as error:
-        print(f"soakd: {error}; it is judged now", file=sys.stderr)
+        complain(f"{error}; it is judged now")
     result = judging.judge(found, live=False)
     summaries.write(result, found)
     show_verdict(result, found)
@@ -135,7 +134,7 @@ def _show_finished(found: RunDir) -> int:
 def _refuse(findings: list[preflight.Finding]) -> None:
     for finding in findings:
         if finding.level == "warning":
-            print(f"soakd: warning: {mask(finding.text)}", file=sys.stderr)
+            complain(f"warning: {finding.text}")
     errors = [finding.text for finding in findings if finding.level == "error"]
     if errors:
         raise PreflightError("\nsoakd: ".join(errors))
@@ -153,11 +152,12 @@ def _soak(plan: Plan, found: RunDir, options: argparse.Namespace, resumed: Resum
         daemon = Daemon(plan, found, on_progress=display.update, resumption=resumed)
         outcome = asyncio.run(daemon.soak())
     if outcome.left is not None:
-        print(f"soakd: {found.path}: left unfinished ({outcome.left}); soakd run --resume {found.path} goes on with it")
+        said = f"{found.path}: left unfinished ({outcome.left}); soakd run --resume {found.path} goes on with it"
+        print(escaped(f"soakd: {said}"))
         return LEFT
     if not journald.is_stderr():  # there the verdict is an entry already, and a table would be a hundred
         show_verdict(outcome.verdict, found)
     if outcome.failure:
-        print(f"soakd: {mask(outcome.failure)}", file=sys.stderr)
+        complain(outcome.failure)
         return 5
     return 128 + outcome.signal if outcome.signal else CODES[outcome.verdict["verdict"]]

@@ -1,10 +1,10 @@
 """The verdict of a run as commands read it, and as they show it: the table of checks and the files."""
 
 import contextlib
-import sys
 from collections.abc import Mapping
 from typing import Any
 
+from soakd.cli.stderr import complain
 from soakd.plaintext import escaped
 from soakd.record import run_folder, verdict_file
 from soakd.record.run_folder import RunDir
@@ -20,7 +20,7 @@ def read_verdict(found: RunDir) -> VerdictFile:
     """
     read = verdict_file.read(found)
     if not read.is_sealed:
-        print(escaped(f"soakd: note: {found.verdict}: {verdict_file.NOT_SEALED}"), file=sys.stderr)
+        complain(escaped(f"note: {found.verdict}: {verdict_file.NOT_SEALED}"))
     return read
 
 

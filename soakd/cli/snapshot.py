@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from soakd.cli import remote
+from soakd.cli.stderr import complain
 from soakd.errors import JournalError, RefusedError
 from soakd.plaintext import escaped
 from soakd.record import run_folder
@@ -30,7 +31,7 @@ def snapshot(options: argparse.Namespace) -> int:
             if not goes_on and not answers:
                 raise
             refused.append({"engine": name, "why": str(error)})
-            print(escaped(f"soakd: {error}"), file=sys.stderr)
+            complain(escaped(str(error)))
             if goes_on:
                 continue
             break
