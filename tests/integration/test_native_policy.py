@@ -63,6 +63,18 @@ class TestADecision:
         assert caught.value.file == "p.rego"
         assert contradictory.decide({"b": 1}) == 2
 
+    @pytest.mark.parametrize("call", ["abs(input)", "startswith(input, input)", "count(1, input)", "input[0] + input"])
+    def test_that_fails_over_a_large_operand_says_so_in_one_short_line(self, call: str) -> None:
+        with pytest.raises(PolicyError) as caught:
+            policy(f"package p\nx := {call}\n").decide(["\u00e9\n" * 70_000])
+        assert len(caught.value.message) <= 500
+        assert str(caught.value).isprintable()
+
+    def test_of_what_lies_under_a_long_key_says_where_in_a_short_line(self) -> None:
+        with pytest.raises(TypeError) as caught:
+            policy(ECHO).decide({"k" * 70_000: object()})
+        assert str(caught.value) == f"$.{'k' * 57}...: {str(caught.value).partition(': ')[2]}"
+
     def test_that_runs_away_raises_when_its_time_is_over(self) -> None:
         loop = "[1 | some a in numbers.range(1, 9999); some b in numbers.range(1, 9999); a == b]"
         with pytest.raises(PolicyError, match="time limit"):

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// Most characters of a message: regorus quotes operands in it, whatever their size.
+pub const MAX_MESSAGE: usize = 500;
+
 /// Why a policy cannot be loaded or a decision not be made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Error {
@@ -11,17 +14,18 @@ pub struct Error {
     pub line: Option<u32>,
     /// Column of the fault, from 1, in characters.
     pub column: Option<u32>,
-    /// What is wrong, in one line or a few.
+    /// What is wrong, in one line of at most [`MAX_MESSAGE`] characters.
     pub message: String,
 }
 
 impl Error {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), ..Self::default() }
+        Self { message: one_line(&message.into(), MAX_MESSAGE), ..Self::default() }
     }
 
     pub(crate) fn at(file: &str, line: u32, column: u32, message: impl Into<String>) -> Self {
-        Self { file: Some(file.to_owned()), line: Some(line), column: Some(column), message: message.into() }
+        let place = Self { file: Some(file.to_owned()), line: Some(line), column: Some(column), ..Self::default() };
+        Self { message: one_line(&message.into(), MAX_MESSAGE), ..place }
     }
 
     /// Take apart `--> FILE:LINE:COLUMN`, a source excerpt, and `error: MESSAGE`; the first place is the one that counts.
@@ -34,6 +38,20 @@ impl Error {
         let message = message.split("\n-->").next().unwrap_or(message);
         Self::at(file, line, column, message.trim().trim_end_matches(':'))
     }
+}
+
+/// The text on one line of at most `longest` characters, three dots in the place of what is left out.
+#[must_use]
+pub fn one_line(text: &str, longest: usize) -> String {
+    const DOTS: &str = "...";
+    let ends_line = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+    let parts = text.split(ends_line).map(str::trim).filter(|part| !part.is_empty());
+    let mut characters = parts.flat_map(|part| std::iter::once(' ').chain(part.chars())).skip(1);
+    let line: String = characters.by_ref().take(longest).collect();
+    if characters.next().is_none() {
+        return line;
+    }
+    line.chars().take(longest.saturating_sub(DOTS.len())).chain(DOTS.chars()).collect()
 }
 
 fn split_place(place: &str) -> Option<(&str, u32, u32)> {

@@ -16,6 +16,6 @@ mod foreign_tests;
 mod tests;
 
 pub use document::{Document, MAX_DEPTH, Members, check_bits, integer, json};
-pub use error::Error;
+pub use error::{Error, MAX_MESSAGE, one_line};
 pub use policy::{DEFAULT_MEMORY_BYTES, Decision, MAX_MODULE_BYTES, Options, Policy};
 pub use regorus::Value;

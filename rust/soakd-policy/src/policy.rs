@@ -9,7 +9,7 @@ use regorus::utils::limits::ExecutionTimerConfig;
 use regorus::{Engine, PolicyLengthConfig, Value};
 
 use crate::document::{self, Excess, MAX_DEPTH};
-use crate::{Error, depth, guard, scan};
+use crate::{Error, depth, guard, one_line, scan};
 
 /// The largest module, in bytes.
 pub const MAX_MODULE_BYTES: usize = 10 * 1024 * 1024;
@@ -183,10 +183,7 @@ fn stopped(payload: &(dyn Any + Send)) -> Error {
     if text.starts_with("a formatting trait implementation returned an error") {
         return Error::new(format!("the evaluation met {}", document::UNWRITABLE));
     }
-    let line = text.lines().next().unwrap_or_default();
-    let shown: String = line.chars().take(SHOWN).collect();
-    let rest = if shown.len() < text.len() { "..." } else { "" };
-    Error::new(format!("regorus cannot evaluate this, and stopped: {shown}{rest}"))
+    Error::new(format!("regorus cannot evaluate this, and stopped: {}", one_line(text, SHOWN)))
 }
 
 /// What regorus reports, with the memory limit in words of ours: it knows of no figures.

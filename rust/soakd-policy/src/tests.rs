@@ -286,6 +286,29 @@ fn a_guarded_built_in_refuses_what_it_does_not_take_in_its_own_words_and_at_its_
 }
 
 #[test]
+fn an_operand_of_any_size_makes_no_long_message() {
+    let long = "é".repeat(100_000);
+    for call in ["count(input)", "startswith(1, input)", "concat(input, input)", "to_number(input)", "abs(input)"] {
+        for input in [Value::from(long.as_str()), Value::from(vec![Value::from(long.as_str())])] {
+            let Err(error) = decide(&format!("package p\nx := {call}\n"), input) else { continue };
+            assert!(error.message.chars().count() <= MAX_MESSAGE, "{call}");
+            assert!(!error.message.contains(char::is_control), "{call}: {error}");
+            assert_eq!(error.line, Some(2), "{call}: {error}");
+        }
+    }
+    let message = message(decide("package p\nx := startswith(1, input)\n", Value::from(long.as_str())));
+    assert!(message.contains("startswith"), "{message}");
+}
+
+#[test]
+fn a_text_is_put_on_one_line_of_at_most_so_many_characters() {
+    assert_eq!(one_line("a\n  b\r\n\u{2028}c\u{1b}[2J ", 20), "a b c [2J");
+    assert_eq!(one_line("ééééé", 5), "ééééé");
+    assert_eq!(one_line("éééééé", 5), "éé...");
+    assert_eq!(one_line("", 5), "");
+}
+
+#[test]
 fn a_graph_as_long_as_a_chain_of_vertices_ends_without_a_crash() {
     let graph = |vertices: u32| {
         let edges: Vec<String> = (0..vertices).map(|vertex| format!("\"{vertex}\":[\"{}\"]", vertex + 1)).collect();

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
-use soakd_policy::{Document, Value, check_bits, integer as exact, json};
+use soakd_policy::{Document, Value, check_bits, integer as exact, json, one_line};
 
 use crate::deep;
 
@@ -61,10 +61,11 @@ impl Fault {
     /// The error, its message with the path before it.
     fn raise(self, py: Python<'_>) -> PyErr {
         const SHOWN: usize = 16;
+        const LONGEST_KEY: usize = 60;
         let mut path = String::from("$");
         for step in self.way.iter().rev().take(SHOWN) {
             match step {
-                Step::Key(key) => path.extend([".", key]),
+                Step::Key(key) => path.extend([".", &one_line(key, LONGEST_KEY)]),
                 Step::Index(index) => path.extend(["[", &index.to_string(), "]"]),
             }
         }

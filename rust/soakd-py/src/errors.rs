@@ -6,6 +6,7 @@ use std::sync::Once;
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use soakd_policy::{MAX_MESSAGE, one_line};
 
 pyo3::create_exception!(
     soakd._native,
@@ -59,6 +60,6 @@ pub(crate) fn guarded<R>(body: impl FnOnce() -> PyResult<R>) -> PyResult<R> {
             .copied()
             .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
             .unwrap_or("unknown reason");
-        Err(PyRuntimeError::new_err(format!("internal error: {text}")))
+        Err(PyRuntimeError::new_err(format!("internal error: {}", one_line(text, MAX_MESSAGE))))
     })
 }
