@@ -21,6 +21,7 @@ REPEATED = (
     "a", "a-", "-1", "<", "a.", "0", " ", "_", "/", "/a", "://", "x://a:", "@", "a@", "=", "a=", '"', "\\", "'", "[",
     "{", "password", "password=", "token='", "eyJaaaaaaaaa-", "eyJaaaaaaaaa.", "bearer ", "basic ", "-u a:", "_B ",
     "A", "aA", "/library/std/src/", "/rustc-1.0", "soakd:a ", "data.", "\n", "-----BEGIN ", "sk-", "$", "%(", "é",
+    "mysql ", "mysql -", "sshpass -p ", "a:", "a:b@", "a(", "name: ",
 )  # fmt: skip
 BEGINS = ("<", '"', "[", "{", "password=", "0x", "data", "https://")
 

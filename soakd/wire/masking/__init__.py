@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
+from soakd.wire.masking.commands import hide_on_command_lines
 from soakd.wire.masking.forms import hide_forms, is_in_key
-from soakd.wire.masking.names import SEVERAL, kind_of
+from soakd.wire.masking.names import QUERY, SEVERAL, kind_of
 from soakd.wire.masking.texts import HIDDEN, hide_named, is_harmless
 
 __all__ = [
@@ -30,13 +31,16 @@ MARGIN = 512
 """Characters beyond a cut that are read too: a password must not lose what it is known by, such as the @ after it."""
 
 
+PAIR_NAMES, PAIR_VALUES = ("name", "Name", "key", "Key"), ("value", "Value")
+"""The keys of a variable that is written as a pair."""
+
 BY_ENGINE = "engines"
 """The key of a table whose names are those of engines, which may be called "jwt" or "session-token"."""
 
 
 def mask(text: str) -> str:
     """Hide the secrets in a text; what is hidden already stays as it is. Cut a long text first, with `cut`."""
-    return hide_forms(hide_named(text))
+    return hide_forms(hide_on_command_lines(hide_named(text)))
 
 
 def cut(text: str, longest: int) -> str:
@@ -64,6 +68,9 @@ def masked(value: Any, *, numbers: bool = False) -> Any:
     if isinstance(value, str):
         return mask(value)
     if isinstance(value, Mapping):
+        named = _kind_of_pair(value)
+        if named is not None:
+            value = {**value, **{key: _hidden(value[key], named, numbers) for key in PAIR_VALUES if key in value}}
         return {_key(key): _entry(key, entry, numbers) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return _items(value, numbers)
@@ -100,6 +107,15 @@ def _entry(key: Any, value: Any, numbers: bool) -> Any:
         }
     kind = kind_of(key) if isinstance(key, str) else None
     return masked(value, numbers=numbers) if kind is None else _hidden(value, kind, numbers)
+
+
+def _kind_of_pair(value: Mapping[Any, Any]) -> str | None:
+    """Return what stands under "value" beside a "name", as lists of variables have it; None where it is no secret."""
+    if not any(key in value for key in PAIR_VALUES):
+        return None
+    names = (value.get(key) for key in PAIR_NAMES)
+    kinds = (kind_of(name) for name in names if isinstance(name, str))
+    return next((kind for kind in kinds if kind not in (None, QUERY)), None)
 
 
 def _items(values: list[Any] | tuple[Any, ...], numbers: bool) -> list[Any]:

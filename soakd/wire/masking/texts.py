@@ -12,8 +12,22 @@ from soakd.wire.masking.values import HIDDEN, Found, is_harmless, unquoted, with
 
 __all__ = ["HIDDEN", "hide_named", "is_harmless"]
 
-_HINTS = ("pass", "pwd", "secret", "token", "auth", "cookie", "credential", "key", "sess", "sig", "jwt", "://")
-_HINT = re.compile(r"pass|pwd|secret|token|auth|cookie|credential|key|sess|sig|jwt|://", re.IGNORECASE)
+_HINTS = (
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "auth",
+    "cookie",
+    "credential",
+    "key",
+    "sess",
+    "sig",
+    "jwt",
+    "identified",
+    "://",
+)
+_HINT = re.compile(r"pass|pwd|secret|token|auth|cookie|credential|key|sess|sig|jwt|identified|://", re.IGNORECASE)
 _REST_OF_NAME = re.compile(r"[\w.-]{0,64}+")
 _SEPARATOR = re.compile(r"(?:\\*+[\"'`])?+\]?+[ \t]{0,8}+(=>|:=|==?+|:(?!//)|%3[dD])[ \t]{0,8}+")
 _ANNOTATION = re.compile(r"(?:Optional\[)?(?:str|bytes|SecretStr|Any)\]?(?: \| None)?[ \t]{0,8}+=[ \t]{0,8}+")
@@ -21,6 +35,23 @@ _ELEMENT = re.compile(r"[ \t]{0,8}+>")
 _FLAG = re.compile(r"[\"']?+,?+[ \t]{1,8}+(?!-)")
 _SPELLED = re.compile(r"[ \t]{1,8}+(?='[^'\s]{1,256}+')")
 """PASSWORD 'x', as SQL has it."""
+_IDENTIFIED = re.compile(
+    r"(?:[ \t]{1,8}+with[ \t]{1,8}+[\w'\"`]{1,64}+)?+[ \t]{1,8}+(?:by|as)[ \t]{1,8}+(?:password[ \t]{1,8}+)?+",
+    re.IGNORECASE,
+)
+_OF_USERS = ("user", "role", "grant")
+"""Statements in which "identified by" is SQL, however it is written."""
+_NAMED = re.compile(r"(?:name|key)\\{0,4}+[\"']?[ \t]{0,8}+[:=][ \t]{0,8}+\\{0,4}+[\"']?$", re.IGNORECASE)
+_PAIRED = re.compile(
+    r"(?:\\*+[\"'])?+,?+\s{0,64}+(?:\\*+[\"'])?+value(?:\\*+[\"'])?+[ \t]{0,8}+[:=][ \t]{0,8}+", re.IGNORECASE
+)
+"""From the name to the value of {"name": "DB_PASSWORD", "value": "x"}, in JSON, YAML or markup."""
+_CALL = re.compile(
+    r"(?:await[ \t]{1,8}+)?+[A-Za-z_][A-Za-z_.]{0,60}+"
+    r"(?:\((?:[A-Za-z_., *\[\]]{1,120}+|\([A-Za-z_., *\[\]]{0,120}+\)){0,8}+\)"
+    r"|\[(?:-?\d{1,3}+|[A-Za-z_]{1,40}+)\])(?=[ \t]{0,8}+(?:[#:,;)\]}\r\n]|$))"
+)
+"""An expression in a line of source, of names alone: next(tokens), tokens[0]."""
 _DIRECTIVES = ("requirepass", "masterauth")
 """Names behind which the value stands after a blank, in Redis's configuration and commands."""
 _DIRECTIVE = re.compile(r"[ \t]{1,8}+(?=[^\s=:])")
@@ -60,8 +91,10 @@ def hide_named(text: str) -> str:
     at = begin = 0
     addresses = Addresses(text)
     while (hint := _HINT.search(text, at)) is not None:
-        is_address = hint[0] == "://"
-        found = addresses.look(hint.start(), hint.end()) if is_address else _under_name(text, hint, at)
+        if hint[0] == "://":
+            found = addresses.look(hint.start(), hint.end())
+        else:
+            found = _in_sql(text, hint) if hint[0].lower() == "identified" else _under_name(text, hint, at)
         if isinstance(found, int):
             at = found
             continue
@@ -69,6 +102,16 @@ def hide_named(text: str) -> str:
         shown += (text[begin:begin_secret], hidden)
         at = begin = end
     return "".join([*shown, text[begin:]])
+
+
+def _in_sql(text: str, hint: re.Match[str]) -> Found:
+    """Look behind "identified": IDENTIFIED BY 'x', or the same in small letters in a statement about users."""
+    found = _IDENTIFIED.match(text, hint.end())
+    if found is None or (quote := _OPENING.match(text, found.end())) is None:
+        return hint.end()
+    before = text[max(0, hint.start() - 200) : hint.start()].lower()
+    is_sql = hint[0].isupper() or any(word in before for word in _OF_USERS)
+    return _quoted(text, quote, VALUE) if is_sql else hint.end()
 
 
 def _under_name(text: str, hint: re.Match[str], at: int) -> Found:
@@ -104,6 +147,8 @@ def _begin_of_value(text: str, first: int, last: int, name: str) -> int | None:
         return found.end()
     if name.lower() in _DIRECTIVES and (found := _DIRECTIVE.match(text, last)) is not None:
         return found.end()
+    if (found := _PAIRED.match(text, last)) is not None and _NAMED.search(text[max(0, first - 24) : first]):
+        return found.end()
     if name.lower() == "password" and (found := _SPELLED.match(text, last)) is not None:
         return found.end()
     return None
@@ -119,6 +164,8 @@ def _value(text: str, begin: int, kind: str, name: str, *, spoken: bool) -> Foun
         return without_items(text, begin, kind)
     if text[begin : begin + 1] == "{" and text[begin : begin + 2] != "{{":
         return begin + 1  # a table: its own names say what is secret in it
+    if text[begin - 1] in " \t" and (call := _CALL.match(text, begin)) is not None:
+        return call.end()
     end = unquoted(text, begin)
     value = text[begin:end]
     if end == begin or kind == SEVERAL or is_harmless(value, kind, name=name, spoken=spoken):

@@ -12,6 +12,10 @@ _NO_PASSWORDS = ("", "x-oauth-basic")
 """Behind these the user is the token."""
 _OF_FILES = ("file", "sqlite", "unix")
 """Schemes that a path follows where no host does."""
+_PORT_AND_QUERY = re.compile(r"\d{1,5}+(?:/[^\s\"'`<>?@]{0,256}+)?+\?[\w.-]{1,64}+=")
+"""What begins so behind a host is a port, perhaps a path, and a query: an @ in that belongs to a parameter."""
+_DIGEST = re.compile(r"sha(?:256|384|512):(?:[0-9a-f]{8}|\.\.\.)")
+"""Behind the @ of an image: docker://image@sha256:..."""
 _WEB = ("http", "https", "ws", "wss")
 
 
@@ -41,7 +45,7 @@ class Addresses:
 
         Unescaped, a password may have an @ or a / in it: the last @ is taken for the one of the host.
         """
-        first = self._read(_AUTHORITY, begin)
+        first = _without_digest(self._read(_AUTHORITY, begin))
         user, colon, port = first.partition(":")
         if "@" in first and (not colon or "@" in user):
             return first.rindex("@")
@@ -50,7 +54,9 @@ class Addresses:
         is_place = bool(user) and (not colon or (port.isdigit() and scheme in _WEB))
         if is_place:
             return None
-        whole = self._read(_ADDRESS, begin)
+        if user and colon and _PORT_AND_QUERY.match(self._text, begin + len(user) + 1):
+            return None
+        whole = _without_digest(self._read(_ADDRESS, begin))
         if "@" not in whole:
             self._clean_until = begin + len(whole)
             return None
@@ -59,6 +65,11 @@ class Addresses:
     def _read(self, pattern: re.Pattern[str], begin: int) -> str:
         matched = pattern.match(self._text, begin)
         return "" if matched is None else matched[0]
+
+
+def _without_digest(address: str) -> str:
+    before, at, digest = address.rpartition("@")
+    return before if at and _DIGEST.match(digest) else address
 
 
 def _scheme_before(text: str, end: int) -> str:

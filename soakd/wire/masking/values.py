@@ -58,7 +58,9 @@ def is_harmless(value: str, kind: str, *, name: str = "", spoken: bool = False) 
         return True
     if kind == FOLDER and bare.startswith(("/", "~", "./", "../")):
         return True
-    if name and lower == name.lower().rpartition(".")[2].strip("-_"):
+    owner, _, attribute = lower.rpartition(".")
+    is_of_letters = owner.replace(".", "").replace("_", "").isalpha() or not owner
+    if name and is_of_letters and attribute == name.lower().rpartition(".")[2].strip("-_"):
         return True
     if spoken and lower.rstrip(".,:;!?)") in _SAID:
         return True

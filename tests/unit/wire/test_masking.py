@@ -114,6 +114,36 @@ SECRETS = (
     "Authorization: hunter2 hunter2",
     '{"Authorization": ["hunter2"], "Cookie": ["a=hunter2", "b"]}',
     'cookie = "a=\\"x\\"; hunter2"',
+    # short options of clients, pairs of name and value, addresses without a scheme
+    "mysql -phunter2",
+    "/usr/bin/mysqldump --single-transaction -u root -phunter2 shop",
+    "mariadb-admin -p'hunter2 and more' status",
+    "['mysql', '-h', 'db', '-phunter2']",
+    "sshpass -p hunter2 ssh host",
+    "sshpass -phunter2 ssh host",
+    "sshpass -v -p 'hunter2 and more' ssh host",
+    '["sshpass", "-p", "hunter2", "ssh"]',
+    "redis-cli -h db -a hunter2 ping",
+    "mongosh -u bob -p hunter2 db",
+    "ldapsearch -x -D cn=admin -w hunter2",
+    '{"name": "DB_PASSWORD", "value": "hunter2"}',
+    "{'Name': 'DB_PASSWORD', 'Value': 'hunter2'}",
+    '{"key":"api_token","value":"hunter2"}',
+    '"{\\"name\\": \\"DB_PASSWORD\\", \\"value\\": \\"hunter2\\"}"',
+    "env:\n  - name: DB_PASSWORD\n    value: hunter2\n",
+    '<input name="password" value="hunter2">',
+    "CREATE USER bob IDENTIFIED BY 'hunter2'",
+    "IDENTIFIED WITH mysql_native_password BY 'hunter2'",
+    "alter user bob identified by 'it\\'s hunter2'",
+    'GRANT ALL ON *.* TO bob IDENTIFIED BY "hunter2"',
+    "bob:hunter2@db.example.com:5432/shop: connection refused",
+    "dsn=bob:hunter2@tcp(db:3306)/shop",
+    'connect("bob:hunter2@db:5432/shop")',
+    "docker://bob:hunter2@registry/image@sha256:0123456789abcdef",
+    "redis://bob:hunter2@h:6379/0?client=a@b",
+    "redis://h:6379/0?password=hunter2@b",
+    "password = SecretStr('hunter2')",
+    "token = derive(hunter2)",
 )
 """Each holds a secret with "hunter2" (or its base64) in it."""
 IN_BASE64 = "Ym9iOmh1bnRlcjI"
@@ -199,6 +229,28 @@ KeyError: 'token'""",
     "jwt: 3 lines in the record pipe were not the worker's",
     'engine "jwt": rate: must be above 0, got -5',
     'engine "api-token": python: no such file',
+    # lines of source
+    "token = next(tokens)",
+    "    token = await next(iter(tokens), None)  # the first one",
+    "    password = row.password",
+    "secret = derive(key, salt)",
+    "token = tokens[0]",
+    "jwt = lexer.next()",
+    # an @ that is no end of credentials, and options that are no passwords
+    "redis://h:6379/0?client=a@b",
+    "postgresql://h:5432?application_name=a@b",
+    "docker://img@sha256:...",
+    "docker://registry:5000/img@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    "image nginx:1.27@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    "mailto:bob@mail.example.com:25/x, sip:bob@host:5060/x",
+    "git@github.com:22/org/repo.git",
+    "docker run --name mysql -p3306:3306 mysql:8",
+    "docker run --name mongo -p 27017:27017 mongo",
+    "mysql -u root -p shop; mkdir -p folder; ssh -p 22 host",
+    "mysql -p$MYSQL_PASSWORD shop",
+    "a leak is identified by 'fingerprint', identified as \"site\"",
+    '{"name": "growth", "value": "high"}',
+    '{"name": "DB_PASSWORD", "valueFrom": {"secretKeyRef": "x"}}',
     "",
 )
 
@@ -235,6 +287,10 @@ def test_there_are_fifty_of_each() -> None:
         ("rediss://host:1?password=hunter2&db=0", "rediss://host:1?password=***&db=0"),
         ("connect(password='hunter2', port=1)", "connect(password='***', port=1)"),
         ("https://hunter2@host/x", "https://***@host/x"),
+        ("mysql -u root -p'hunter2 a' shop", "mysql -u root -p'***' shop"),
+        ('["sshpass", "-p", "hunter2", "ssh"]', '["sshpass", "-p", "***", "ssh"]'),
+        ("bob:hunter2@db:5432/shop", "bob:***@db:5432/shop"),
+        ('{"name": "A_TOKEN", "value": "hunter2", "x": 1}', '{"name": "A_TOKEN", "value": "***", "x": 1}'),
     ],
 )
 def test_what_stands_around_a_secret_is_kept(text: str, shown: str) -> None:
@@ -243,6 +299,11 @@ def test_what_stands_around_a_secret_is_kept(text: str, shown: str) -> None:
 
 @given(st.text(max_size=400))
 def test_hiding_twice_is_hiding_once(text: str) -> None:
+    assert mask(mask(text)) == mask(text)
+
+
+@given(st.text(alphabet="mysql -pad@:/1'\"ident\n", max_size=200))
+def test_hiding_twice_is_hiding_once_of_what_looks_like_command_lines(text: str) -> None:
     assert mask(mask(text)) == mask(text)
 
 
@@ -282,6 +343,14 @@ def test_values_under_secret_names_are_hidden_however_deep_and_readings_stay() -
     assert masked({"pin": 1, "password": 1234}, numbers=True) == {"pin": 1, "password": "***"}
 
 
+def test_a_variable_that_is_written_as_a_pair_is_hidden_in_any_order_of_its_keys() -> None:
+    assert masked([{"value": "hunter2", "name": "DB_PASSWORD"}, {"Name": "DB_HOST", "Value": "db"}]) == [
+        {"value": "***", "name": "DB_PASSWORD"}, {"Name": "DB_HOST", "Value": "db"},
+    ]  # fmt: skip
+    assert masked({"name": "tokens", "value": 12}) == {"name": "tokens", "value": 12}
+    assert masked({"key": "a", "name": "b", "value": "c"}) == {"key": "a", "name": "b", "value": "c"}
+
+
 def test_an_engine_may_have_the_name_of_a_secret() -> None:
     state = {"phase": "load", "verdict": "PASS", "options": {"password": "hunter2"}}
     found = masked({"engines": {"jwt": state, "session-token": {"up": True, "state": "FAIL"}}})
@@ -290,7 +359,25 @@ def test_an_engine_may_have_the_name_of_a_secret() -> None:
     assert masked({"engines": {"password": "hunter2"}}) == {"engines": {"password": "***"}}
 
 
-@pytest.mark.parametrize("repeated", ["token=a,", "token=a;x=", "tokens=1,", "token=none;", "token=${A},", "pass=x&y"])
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        "token=a,",
+        "token=a;x=",
+        "tokens=1,",
+        "token=none;",
+        "token=${A},",
+        "pass=x&y",
+        "mysql -",
+        "mysql ",
+        "sshpass -p ",
+        "a:b@",
+        "identified by ",
+        "name: token\nvalue: ",
+        "token = a(",
+        "://h:1?a=@",
+    ],
+)
 def test_a_list_of_secrets_without_a_blank_is_read_once(repeated: str) -> None:
     text = repeated * (100_000 // len(repeated))
     begin_s = time.process_time()
