@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 from tests.quiet import Reading, reason_to_skip
 
@@ -51,18 +50,14 @@ def shares_a_fixture(file: Path) -> bool:
     return 'scope="module"' in file.read_text(encoding="utf-8")
 
 
-class SharedFixturesTogether(LoadScopeScheduling):  # type: ignore[misc] # xdist publishes no types for it
-    """Keep the tests that share a fixture of their module in one process; send every other one where there is room."""
-
-    def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return file if shares_a_fixture(ROOT / file) else nodeid
-
-
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedFixturesTogether | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Choose how tests are distributed: `--dist loadscope` means by shared fixtures here."""
-    return SharedFixturesTogether(config, log) if config.getoption("dist") == "loadscope" else None
+    if config.getoption("dist") != "loadscope":
+        return None
+    from tests.distribution import SharedFixturesTogether  # only here xdist is sure to be there
+
+    return SharedFixturesTogether(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

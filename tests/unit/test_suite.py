@@ -72,6 +72,11 @@ def test_garbage_of_one_test_raises_in_that_test_and_in_no_other(tmp_path: Path)
     assert not any("test_that_is_innocent" in line for line in failing), said
 
 
+def test_what_every_test_may_use_is_there_without_xdist_too() -> None:
+    program = "import sys; sys.modules['xdist'] = None; import tests.conftest"  # as where it is not installed
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True)
+
+
 REPORT = """<testsuites><testsuite>
 <testcase classname="tests.unit.test_a" name="test_one" time="1.5"/>
 <testcase classname="tests.unit.test_a" name="test_two" time="2.5"><failure message="no"/></testcase>
