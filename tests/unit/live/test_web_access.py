@@ -40,7 +40,7 @@ def visit(visitor: Visit, token: str | None = TOKEN) -> int:
 
 
 def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a thousand times, of a thousand files: names are enough
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -85,7 +85,7 @@ def test_a_run_without_a_token_can_be_stopped_by_nobody() -> None:
 
 
 def test_a_thousand_strange_requests_have_plain_answers_and_no_effect(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "FIRST_REQUEST_WITHIN_S", 2.0)
+    monkeypatch.setattr(connections, "FIRST_REQUEST_WITHIN_S", 0.3)  # what never ends its request is waited for
     rng = random.Random(7)
     # fmt: off
     methods = [
@@ -116,8 +116,13 @@ def test_a_thousand_strange_requests_have_plain_answers_and_no_effect(monkeypatc
     ]  # fmt: skip
     bodies = [b"", b"{}", b'{"deep": true}', b"zz\r\n", b"5\r\nhello\r\n0\r\n\r\n", bytes(range(256))]
     seen: set[int] = set()
+    at_once = asyncio.Semaphore(50)
 
     async def one(port: int, request: bytes) -> None:
+        async with at_once:
+            await ask(port, request)
+
+    async def ask(port: int, request: bytes) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
             writer.write(request)
@@ -136,8 +141,7 @@ def test_a_thousand_strange_requests_have_plain_answers_and_no_effect(monkeypatc
             words = rng.choice(methods), rng.choice(paths), rng.choice(["HTTP/1.1", "HTTP/1.0", "HTTP/9", ""])
             request = " ".join(words).encode("latin-1") + b"\r\n"
             requests.append(request + b"".join(rng.sample(headers, rng.randint(0, 3))) + b"\r\n" + rng.choice(bodies))
-        for first in range(0, len(requests), 50):
-            await asyncio.gather(*(one(port, request) for request in requests[first : first + 50]))
+        await asyncio.gather(*(one(port, request) for request in requests))
         async with aiohttp.ClientSession() as client, client.get(f"{url}/healthz") as answer:
             assert (answer.status, await answer.text()) == (200, "ok\n")
 
