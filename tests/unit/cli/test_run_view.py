@@ -58,10 +58,11 @@ def test_it_is_what_the_daemon_itself_would_show(tmp_path: Path) -> None:
 
 
 def test_it_follows_a_run_record_by_record(tmp_path: Path) -> None:
-    run = written(tmp_path / "run", until(40.0))
+    earlier = until(40.0)
+    run = written(tmp_path / "run", earlier)
     standing = RunView(run)
     before = standing.status.engines["mine"].operations
-    written(tmp_path / "run", [r for r in until(60.0) if r not in until(40.0)])
+    written(tmp_path / "run", [r for r in until(60.0) if r not in earlier])
     standing.catch_up()
     assert standing.status.engines["mine"].operations["ok"] > before["ok"]
     assert standing.status.as_dict(0.0)["incidents_total"] == 0
