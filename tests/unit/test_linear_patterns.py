@@ -84,10 +84,10 @@ for pattern, method, is_bytes in given["patterns"]:
 """
 
 
-def tried(*patterns: tuple[str, str, bool]) -> subprocess.CompletedProcess[str]:
+def tried(*patterns: tuple[str, str, bool], cpu_s: float = CPU_S) -> subprocess.CompletedProcess[str]:
     """Apply patterns to every text in a process that ends where one takes too much of the processor."""
     texts = [("", each) for each in REPEATED] + [(begin, each) for begin in BEGINS for each in ("a", "\\", " ")]
-    given = {"patterns": patterns, "texts": texts, "characters": CHARACTERS, "cpu_s": CPU_S}
+    given = {"patterns": patterns, "texts": texts, "characters": CHARACTERS, "cpu_s": cpu_s}
     return subprocess.run(
         [sys.executable, "-c", PROGRAM], input=json.dumps(given), capture_output=True, text=True, check=False
     )
@@ -101,5 +101,5 @@ def test_no_pattern_goes_back_over_what_it_has_read() -> None:
 
 
 def test_one_that_does_is_noticed() -> None:
-    done = tried((r"\b[\w+.-]+://", "sub", False))
+    done = tried((r"\b[\w+.-]+://", "sub", False), cpu_s=CPU_S / 5)
     assert done.returncode == -signal.SIGPROF
