@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-SIDE_BY_SIDE = 5
-"""Integration tests that run at once on two processors: they wait for most of their time."""
+SIDE_BY_SIDE = 3
+"""Integration tests that run at once on two processors: they wait for much of their time; more starve each other."""
 SLOWEST = 10
 NO_TESTS_RAN = 5
 """pytest's exit code where nothing was selected."""

@@ -14,7 +14,10 @@ from soakd.wire.spec import Phase, PhaseName, WorkerSpec
 from tests.integration.test_engines_in_workers import bodies, incidents, lives
 from tests.servers import on_a_loop
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.quiet("six workers at once, each through phases of 100 ms"),
+]
 
 ENGINES = Path(__file__).parent.parent / "engines"
 COMES_BACK = {
