@@ -62,9 +62,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
-    """Note what the host had done before a test that needs it quiet."""
+    """Note what the host had done before a test that needs it quiet, or before the first of those that share a soak."""
     if item.get_closest_marker("quiet"):
-        item.stash[BEFORE] = Reading.take()
+        whole = item.getparent(pytest.Module) if shares_a_fixture(item.path) else None
+        stash = item.stash if whole is None else whole.stash
+        item.stash[BEFORE] = stash.setdefault(BEFORE, Reading.take())
     return (yield)
 
 

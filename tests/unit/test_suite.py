@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.quiet import Reading, reason_to_skip, taken_by_others
@@ -38,6 +39,17 @@ def test_a_reading_of_this_host_counts_this_process_too() -> None:
     after = Reading.take()
     assert after.busy_s >= before.busy_s
     assert after.at_s > before.at_s
+
+
+def test_a_soak_that_a_test_has_not_ended_yet_is_not_a_busy_host() -> None:
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as child:
+        before = Reading.take()
+        try:
+            while psutil.Process(child.pid).cpu_times().user < 0.1:
+                pass
+            assert Reading.take().own_s >= before.own_s + 0.05
+        finally:
+            child.kill()
 
 
 FAILS = """
