@@ -67,7 +67,7 @@ def _judge_csv(options: argparse.Namespace) -> int:
     writer.writeheader()
     writer.writerows(rows)
     for row in rows:
-        if row["verdict"] == "INCONCLUSIVE":
+        if row["verdict"] != "PASS" and row["reason"]:
             complain(escaped(f"{row['id']}: {row['reason']}"))
     return max((CODES[row["verdict"]] for row in rows), key=lambda code: (code == 1, code))
 

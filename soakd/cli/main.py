@@ -262,7 +262,7 @@ def _add_csv_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--value-unit", choices=tuple(units.BYTES), help=f"B, kB, KiB, MB ... {shown}")
     group.add_argument("--segment", metavar="COLUMN", help="changes when the process restarts")
     group.add_argument("--group", metavar="COLUMN", help="the series that a row belongs to; one series without it")
-    group.add_argument("--heap", metavar="COLUMN", help="live heap, to tell a leak from fragmentation")
+    group.add_argument("--heap", metavar="COLUMN", help="live heap: judged too; tells a leak from fragmentation")
     group.add_argument("--skip", type=int, default=0, metavar="LINES", help="lines above the header (default: 0)")
     group.add_argument("--limit", metavar="RATE", help="allowed growth (default: 1MB/h)")
     group.add_argument("--limits", metavar="FILE", help="a table of limits with the columns id,limit_mb_per_h")

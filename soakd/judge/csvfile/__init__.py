@@ -1,6 +1,7 @@
 """Series that soakd did not record: a table of text in, a growth verdict a series out."""
 
 import os
+from array import array
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -14,7 +15,7 @@ from soakd.judge.checks.evidence_lives import LEAST_JUDGED
 from soakd.judge.csvfile.layout import Samples, TableColumns
 from soakd.judge.csvfile.mixed import leaking_part
 from soakd.judge.csvfile.reading import read_limits, read_series
-from soakd.judge.growth.method import judge_growth
+from soakd.judge.growth.method import Growth, judge_growth
 from soakd.judge.growth.series import FloatArray, IntArray
 from soakd.judge.growth.series import read_series as read_lives
 
@@ -23,6 +24,8 @@ __all__ = ["FIELDS", "TableColumns", "judge_file", "read_limits", "read_series"]
 FIELDS = ("id", "verdict", "growth_mb_per_h", "ci_low", "ci_high", "mdr_mb_per_h", "class")
 MOST_ZEROS = 0.01
 """Share of samples that may be 0 in a series that passes: a process that is there has memory."""
+OWN_CLASS = {"PASS": "flat", "INCONCLUSIVE": "undecided", "FAIL": "growth"}
+"""What a series is by its value alone."""
 POOL_FROM = 4
 """Fewer series are judged faster than processes start."""
 
@@ -52,18 +55,32 @@ def judge_file(path: Path, columns: TableColumns, limits: Mapping[str, float] | 
 
 def _judge(job: tuple[str, Samples, float]) -> dict[str, Any]:
     name, samples, limit = job
-    t_h, segment = np.frombuffer(samples.t_h), np.frombuffer(samples.segment, dtype=np.int64)
-    y = np.frombuffer(samples.y_bytes)
-    growth = judge_growth(t_h, y, segment, limit=limit)
-    if growth.state == "PASS" and (doubt := _doubt(t_h, y, segment, limit)):
-        growth = replace(growth, state="INCONCLUSIVE", reason=doubt)
-    kind = {"PASS": "flat", "INCONCLUSIVE": "undecided", "FAIL": "growth"}[growth.state]
-    if growth.state == "FAIL" and samples.heap_bytes:
-        heap = judge_growth(t_h, np.frombuffer(samples.heap_bytes), segment, limit=limit)
-        kind = {"PASS": "fragmentation", "INCONCLUSIVE": "growth", "FAIL": "leak"}[heap.state]
+    value = _growth(samples, samples.y_bytes, limit)
+    heap = _growth(samples, samples.heap_bytes, limit) if samples.heap_bytes else None
+    growth, kind = (value, OWN_CLASS[value.state]) if heap is None else _with_heap(value, heap)
     rates = (growth.estimate, growth.low, growth.high, growth.minimum_detectable)
     numbers = (None if rate is None else float(f"{rate / 1e6:.6g}") for rate in rates)
     return dict(zip((*FIELDS, "reason"), [name, growth.state, *numbers, kind, growth.reason], strict=True))
+
+
+def _growth(samples: Samples, y_bytes: "array[float]", limit: float) -> Growth:
+    """Judge one column of a series; it passes only where nothing speaks against it."""
+    t_h, y, segment = np.frombuffer(samples.t_h), np.frombuffer(y_bytes), np.frombuffer(samples.segment, dtype=np.int64)
+    growth = judge_growth(t_h, y, segment, limit=limit)
+    if growth.state == "PASS" and (doubt := _doubt(t_h, y, segment, limit)):
+        return replace(growth, state="INCONCLUSIVE", reason=doubt)
+    return growth
+
+
+def _with_heap(value: Growth, heap: Growth) -> tuple[Growth, str]:
+    """Return the growth that decides, and its class. A heap that leaks below a ceiling of the value is a leak."""
+    if value.state == "FAIL":
+        return value, {"PASS": "fragmentation", "INCONCLUSIVE": "growth", "FAIL": "leak"}[heap.state]
+    if heap.state == "FAIL":
+        return replace(heap, reason="the live heap grows, the rates are its own"), "leak"
+    if value.state == "PASS" and heap.state == "INCONCLUSIVE":
+        return replace(heap, reason=f"the live heap: {heap.reason}"), "undecided"
+    return value, OWN_CLASS[value.state]
 
 
 def _doubt(t_h: FloatArray, y: FloatArray, segment: IntArray, limit: float) -> str:

@@ -1,4 +1,6 @@
 import gzip
+import math
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -325,6 +327,43 @@ def test_a_live_heap_tells_a_leak_from_fragmentation(
     path = write("t_s,rss_bytes,heap\n" + "".join(f"{t},{y},{heap(t) if heap else 0}\n" for t, y in LEAK))
     row = judge_file(path, TableColumns(heap="heap" if heap else None), LIMIT)[0]
     assert (row["verdict"], row["class"]) == ("FAIL", kind)
+
+
+def beside_a_ceiling(heap: Callable[[float], float], seed: int) -> str:
+    """A day of resident memory that has warmed up to a ceiling, and of a heap in MB below it."""
+    noise = random.Random(seed)
+    rows = [
+        (60 * i, 4096 * round((6e8 + 1.5e7 * (1 - math.exp(-i / 30))) / 4096 + noise.gauss(0, 5)), noise.gauss(0, 2e4))
+        for i in range(1440)
+    ]
+    return "t_s,rss_bytes,heap\n" + "".join(f"{t},{y},{1e8 + 1e6 * heap(t / 3600) + e:.0f}\n" for t, y, e in rows)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_heap_that_leaks_below_a_ceiling_of_resident_memory_fails(write: Write, seed: int) -> None:
+    row = judge_file(write(beside_a_ceiling(lambda hours: 10 * hours, seed)), TableColumns(heap="heap"), LIMIT)[0]
+    assert (row["verdict"], row["class"]) == ("FAIL", "leak")
+    assert row["ci_low"] <= 10.0 <= row["ci_high"]
+    assert row["reason"] == "the live heap grows, the rates are its own"
+
+
+@pytest.mark.parametrize(
+    "heap",
+    [lambda hours: 0.0, lambda hours: 20 * (hours / 0.7 % 1), lambda hours: 30 * (1 - math.exp(-hours))],
+    ids=["flat", "collected now and then", "warming up"],
+)
+def test_a_heap_that_does_not_leak_below_a_ceiling_of_resident_memory_passes(
+    write: Write, heap: Callable[[float], float]
+) -> None:
+    row = judge_file(write(beside_a_ceiling(heap, 1)), TableColumns(heap="heap"), LIMIT)[0]
+    assert (row["verdict"], row["class"]) == ("PASS", "flat")
+
+
+def test_a_heap_that_nobody_can_judge_is_never_a_pass(write: Write) -> None:
+    gone = "t_s,rss_bytes,heap\n" + "".join(f"{t:g},{y},{5e7 if t < 43200 else 0:.0f}\n" for t, y in FLAT)
+    row = judge_file(write(gone), TableColumns(heap="heap"), LIMIT)[0]
+    assert (row["verdict"], row["class"]) == ("INCONCLUSIVE", "undecided")
+    assert row["reason"].startswith("the live heap: 720 of 1440 samples are 0")
 
 
 @pytest.mark.parametrize("samples", [1, 2, 15])
