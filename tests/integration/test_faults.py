@@ -22,6 +22,7 @@ from soakd.daemon.backends.private import PrivateServer
 from soakd.daemon.backends.server_address import ServerPlace
 from soakd.daemon.backends.watch import Voice
 from soakd.daemon.faults.proxies import ProxyProcess
+from soakd.daemon.workers.restarts import Harm
 from soakd.errors import BackendError
 from soakd.record.journal import read_records
 from soakd.setup.settings import Supervision
@@ -180,7 +181,7 @@ async def test_a_server_that_cannot_start_again_after_a_fault_is_given_up_like_a
     tender = asyncio.create_task(server.run())
     async with asyncio.timeout(SOON_S):
         await server.settled.wait()
-        assert server.harm(signal.SIGKILL, "kill@redis", at_once=True) is not None
+        assert server.harm(signal.SIGKILL, Harm(fault="kill@redis", at_once=True)) is not None
         await tender
     whats = [record.body["what"] for record in told if record.kind == "incident"]
     assert whats[0] == "server_crash"

@@ -12,13 +12,13 @@ from soakd.daemon.backends.process import ServerProcess
 from soakd.daemon.backends.server_address import ServerPlace
 from soakd.daemon.backends.watch import ANSWER_WITHIN_S, Voice, answered, on_grid
 from soakd.daemon.workers.liveness import STANDSTILL_S
+from soakd.daemon.workers.restarts import Harm, Restarts
 from soakd.errors import BackendError
 from soakd.procs.exits import KernelKills, describe_status, out_of_memory
 from soakd.setup.settings import Supervision
 
 ASK_EVERY_S = 0.5
 READY_EVERY_S = 0.02
-LONGEST_PAUSE_S = 60.0
 
 
 class PrivateServer:
@@ -53,7 +53,8 @@ class PrivateServer:
         self._process: ServerProcess | None = None
         self._kills: KernelKills | None = None
         self._silent_since_s: float | None = None
-        self._is_spared = self._at_once = False
+        self._harm: Harm | None = None
+        """The fault on purpose that the present life suffers."""
         self.last_answer_s = -math.inf
         """When it last answered, CLOCK_MONOTONIC seconds."""
 
@@ -62,13 +63,8 @@ class PrivateServer:
         """The number of its present process."""
         return self._voice.life
 
-    def harm(self, number: signal.Signals, fault: str, *, at_once: bool) -> int | None:
+    def harm(self, number: signal.Signals, harm: Harm) -> int | None:
         """Signal it on purpose; what follows is the fault's doing, until `mend`.
-
-        Args:
-            number: the signal.
-            fault: its name, which the incidents that follow bear.
-            at_once: start it again without a pause.
 
         Returns:
             Its pid; None where it is not there, or does not answer already.
@@ -76,7 +72,7 @@ class PrivateServer:
         process = self._process
         if process is None or process.has_exited.is_set() or self._silent_since_s is not None:
             return None
-        self._voice.fault, self._is_spared, self._at_once = fault, True, at_once
+        self._voice.fault, self._harm = harm.fault, harm
         process.signal(number)
         return process.pid
 
@@ -88,30 +84,22 @@ class PrivateServer:
     def mend(self) -> None:
         """Let it go on, and count what happens to it as its own again."""
         self.go_on()
-        self._voice.fault, self._is_spared = None, False
+        self._voice.fault = self._harm = None
 
     async def run(self) -> None:
-        """Keep it alive until cancelled, within its restarts; it is stopped then, and its place is no more."""
+        """Keep it alive until cancelled, within its restarts; then stop it and remove its place."""
+        restarts, server = Restarts(self._supervision), self._voice.server
         try:
-            ended = 0
             while True:
                 begun_s = time.monotonic()
                 await self._live()
-                if time.monotonic() - begun_s >= self._supervision.healthy_after_s:
-                    ended = 0
-                pause_s = self._supervision.restart_backoff_s
-                is_spared, self._is_spared = self._is_spared, False  # one end: the fault does not start it badly
-                if not is_spared:
-                    pause_s *= 2**ended
-                    ended += 1
-                    if ended > self._supervision.max_restarts:
-                        break
-                elif self._at_once:
-                    pause_s = 0.0
-                await asyncio.sleep(min(LONGEST_PAUSE_S, pause_s))
+                harm, self._harm = self._harm, None  # one end: a start that fails after it is no doing of the fault
+                if (pause_s := restarts.pause_s(time.monotonic() - begun_s, harm)) is None:
+                    break
+                await asyncio.sleep(pause_s)
                 self._voice.life += 1
-                self._voice.incident("server_restart", f"life {self._voice.life + 1} of {self._voice.server}")
-            self._voice.incident("server_gave_up", f"{self._voice.server} ended {ended} times, is not started again")
+                self._voice.incident("server_restart", f"life {self._voice.life + 1} of {server}")
+            self._voice.incident("server_gave_up", f"{server} ended {restarts.failures} times, is not started again")
             self.settled.set()
         finally:
             await self._end()

@@ -9,6 +9,7 @@ from typing import Any
 
 from soakd.daemon.faults.reports import FaultReports
 from soakd.daemon.faults.scene import FaultOrders, Scene, Server
+from soakd.daemon.workers.restarts import Harm
 from soakd.errors import BackendError
 from soakd.setup.faults import FaultPlan, touched
 
@@ -92,11 +93,11 @@ class Execution:
             except BackendError as error:
                 return str(error)
             return {"connections": met} if met else "there was no connection to its server"
-        at_once, number = fault.kind == "restart", SIGNALS[fault.kind]
+        number, harm = SIGNALS[fault.kind], Harm(fault=fault.name, at_once=fault.kind == "restart")
         if fault.on == "server":
-            pid = self._server.harm(number, fault.name, at_once=at_once) if self._server is not None else None
+            pid = self._server.harm(number, harm) if self._server is not None else None
         else:
-            pid = self._workers.harm(fault.target, number, fault.name, at_once=at_once)
+            pid = self._workers.harm(fault.target, number, harm)
         return None if pid is None else {"pid": pid}
 
     async def _heal(self) -> None:

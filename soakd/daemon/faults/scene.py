@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from soakd.daemon.faults.proxies import ProxyProcess
 from soakd.daemon.faults.reports import FaultReports
+from soakd.daemon.workers.restarts import Harm
 from soakd.procs import proc
 from soakd.setup.faults import FaultPlan
 from soakd.setup.plan import EnginePlan, Plan
@@ -22,7 +23,7 @@ class Server(Protocol):
     life: int
     last_answer_s: float
 
-    def harm(self, number: signal.Signals, fault: str, *, at_once: bool) -> int | None:
+    def harm(self, number: signal.Signals, harm: Harm) -> int | None:
         """Signal it on purpose; its pid, or None where it is not there."""
 
     def go_on(self) -> None:
@@ -38,7 +39,7 @@ class FaultOrders(Protocol):
     def tell(self, name: str, order: Mapping[str, Any]) -> bool:
         """Send an order to a worker; False where there is none."""
 
-    def harm(self, name: str, number: signal.Signals, fault: str, *, at_once: bool) -> int | None:
+    def harm(self, name: str, number: signal.Signals, harm: Harm) -> int | None:
         """Signal a worker on purpose; its pid, or None where it is not there."""
 
     def go_on(self, name: str) -> None:

@@ -16,6 +16,7 @@ from soakd.daemon.host import READ_EVERY_S, HostReader, HostWatch, budget_bytes
 from soakd.daemon.self_probe import SelfProbe
 from soakd.daemon.workers.exit_reasons import describe_end, describe_silence, describe_staying, is_in_order
 from soakd.daemon.workers.liveness import Liveness, Rounds
+from soakd.daemon.workers.restarts import Harm, Restarts
 from soakd.daemon.workers.worker import Worker
 from soakd.errors import ProbeError
 from soakd.procs import proc
@@ -70,15 +71,14 @@ class Supervisor:
         self._addresses = addresses
         self._workers: dict[str, Worker] = {}
         self._progress: dict[str, Liveness] = {}
-        self._pauses: dict[str, float] = {}
         self._kills: dict[str, KernelKills] = {}
         self._past = past
         self.on_round: Callable[[], None] = lambda: None
         """Called each time the work loop has come round."""
         self._rounds = Rounds(WATCH_EVERY_S)
         self._loaded: set[str] = set()
-        self._faults: dict[str, tuple[str, float]] = {}
-        """Engine -> the fault that ended its last life, and after how many seconds the next one begins."""
+        self._ended_by: dict[str, Harm] = {}
+        """Engine -> the fault on purpose that ended its last life."""
         self._waiting = {engine.config.name for engine in plan.engines}
 
     @property
@@ -124,22 +124,15 @@ class Supervisor:
         worker.order(order)
         return True
 
-    def harm(self, name: str, number: signal.Signals, fault: str, *, at_once: bool) -> int | None:
-        """Signal a worker on purpose; what follows is the fault's doing, until `mend`.
-
-        Args:
-            name: of the engine.
-            number: the signal.
-            fault: its name, which the incidents that follow bear.
-            at_once: start it again without a pause.
+    def harm(self, name: str, number: signal.Signals, harm: Harm) -> int | None:
+        """Signal the worker of an engine on purpose; what follows is the fault's doing, until `mend`.
 
         Returns:
             The worker's pid; None where there is no worker under way.
         """
         if (worker := self._workers.get(name)) is None or worker.has_exited.is_set():
             return None
-        worker.fault = fault
-        self._pauses[name] = 0.0 if at_once else self.plan.config.supervision.restart_backoff_s
+        worker.harm = harm
         worker.signal(number)
         return worker.process.pid
 
@@ -152,7 +145,7 @@ class Supervisor:
         """Let a worker go on, and count what happens to it as its own again."""
         self.go_on(name)
         if (worker := self._workers.get(name)) is not None:
-            worker.fault = None
+            worker.harm = None
 
     def abandon(self) -> None:
         """Kill every worker with all that it started, and wait for none: the daemon ends now."""
@@ -163,27 +156,22 @@ class Supervisor:
 
     async def _tend(self, engine: EnginePlan) -> None:
         """Keep one engine alive to the end of its plan, within its restarts; those before a resume count."""
-        supervision, name = self.plan.config.supervision, engine.config.name
+        name = engine.config.name
         past = self._past.get(name, Past())
         if past.gave_up or self._is_over(engine):
             self._is_ready(name)
             return
-        segment, restarts = past.next_segment, past.restarts
+        segment, restarts = past.next_segment, Restarts(self.plan.config.supervision, past.restarts)
         begun_s = time.monotonic()
         while not (await self._live(engine, segment) or self.stopping or self._is_over(engine)):
-            if time.monotonic() - begun_s >= supervision.healthy_after_s:
-                restarts = 0
-            fault, pause_s = self._faults.pop(name, (None, supervision.restart_backoff_s))
-            if fault is None:
-                pause_s *= 2**restarts
-                restarts += 1
-                if restarts > supervision.max_restarts:
-                    detail = f"{name}: ended {segment + 1} times, not started again"
-                    self._incident(engine, segment, "gave_up", detail)
-                    return
-            await asyncio.sleep(min(60.0, pause_s))
+            harm = self._ended_by.pop(name, None)
+            if (pause_s := restarts.pause_s(time.monotonic() - begun_s, harm)) is None:
+                detail = f"{name}: ended {segment + 1} times, not started again"
+                self._incident(engine, segment, "gave_up", detail)
+                return
+            await asyncio.sleep(pause_s)
             segment += 1
-            caused = {} if fault is None else {"fault": fault}
+            caused = {} if harm is None else {"fault": harm.fault}
             self._incident(engine, segment, "restart", f"life {segment + 1} of {name}", **caused)
             begun_s = time.monotonic()
 
@@ -287,7 +275,7 @@ class Supervisor:
     def _report_end(self, engine: EnginePlan, worker: Worker, status: int) -> None:
         """Say how a life ended, and what was wrong with it."""
         name, segment = engine.config.name, worker.spec.segment
-        caused = {} if worker.fault is None else {"fault": worker.fault}
+        caused = {} if worker.harm is None else {"fault": worker.harm.fault}
         self._tell_of_strays(engine, worker, all_of_it=True)
         if left := worker.children_left:
             names = ", ".join(left[:10])
@@ -296,8 +284,8 @@ class Supervisor:
         if is_in_order(worker, status, stopping=self.stopping):
             return
         what, how, more = describe_end(worker, status, self._kills.pop(name, None))
-        if worker.fault is not None and worker.bye is None:
-            self._faults[name] = (worker.fault, self._pauses.pop(name, 0.0))
+        if worker.harm is not None and worker.bye is None:
+            self._ended_by[name] = worker.harm
         self._incident(
             engine, segment, what, f"{name}: {how}",
             pid=worker.process.pid, status=status, stderr=list(worker.output.lines), **caused, **more,

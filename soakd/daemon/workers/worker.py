@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from soakd.daemon.workers.intake import Intake
+from soakd.daemon.workers.restarts import Harm
 from soakd.procs import guardian
 from soakd.procs.output import Output
 from soakd.wire.records import Record
@@ -42,7 +43,7 @@ class Worker:
         self.intake = Intake(spec.engine, spec.segment, self._take)
         self.killed_for: str | None = None
         """Why the daemon killed it, where it did."""
-        self.fault: str | None = None
+        self.harm: Harm | None = None
         """The fault on purpose that it suffers, where there is one: what happens to it then is the fault's doing."""
         self.children_left: list[str] = []
         """The names of the processes that it left behind at its end; they have been killed."""
