@@ -17,7 +17,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> int:
-    """Live one life; 0 after a full one, 3 where the engine could not be started."""
+    """Run one life of the engine; return 0 after a full one, 3 if the engine could not be started."""
     control = ControlPipe(int(sys.argv[1]))
     _die_with_parent(control)
     # Whatever the engine prints goes to the supervisor's stderr tail: it cannot reach the records.
@@ -34,7 +34,7 @@ def main() -> int:
     try:
         return _live(spec, control, records)
     finally:
-        records.copies.end_here()  # no copy runs what the engine has left for the interpreter's end
+        records.copies.end_here()  # a forked copy must not run the engine's exit handlers
 
 
 def _live(spec: WorkerSpec, control: ControlPipe, records: RecordPipe) -> int:
@@ -47,16 +47,16 @@ def _live(spec: WorkerSpec, control: ControlPipe, records: RecordPipe) -> int:
         records.drain(5.0)
         return 3
     except SystemExit as error:
-        traceback.print_exception(error)  # Python itself would leave without a word of why
+        traceback.print_exception(error)  # Python itself would exit without printing a reason
         return error.code if isinstance(error.code, int) else int(error.code is not None)
 
 
 def _die_with_parent(control: ControlPipe) -> None:
-    """Ask the kernel to end this process with its parent, even in the middle of an operation that never returns."""
+    """Ask the kernel to kill this process when its parent dies, even during an operation that never returns."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() == 1 and not os.isatty(control.fd):
         try:
-            control.poll()  # the parent may have died before the request: then the pipe is closed
+            control.poll()  # if the parent died before the request, the pipe is closed
         except ControlClosed:
             raise SystemExit(0) from None
 

@@ -1,4 +1,4 @@
-"""Operations that raise: all are counted by the driver, a few are kept as examples."""
+"""Examples of operations that raise: the driver counts all of them, a few are recorded in full."""
 
 import linecache
 import traceback
@@ -12,7 +12,7 @@ LINE_CHARACTERS = 500
 
 
 class ErrorsSeen:
-    """Sends one example of each place that raises, at most `MOST_EXAMPLES` a life."""
+    """Sends one example for each line that raises, at most `MOST_EXAMPLES` per life."""
 
     def __init__(self, records: RecordPipe) -> None:
         self._records = records
@@ -20,7 +20,7 @@ class ErrorsSeen:
         _load_what_formatting_needs()
 
     def __call__(self, error: Exception) -> None:
-        """Take note of one error of an operation."""
+        """Record an operation's error if it is the first from its line."""
         place = _place(error)
         if place in self._places or len(self._places) >= MOST_EXAMPLES:
             return
@@ -30,9 +30,9 @@ class ErrorsSeen:
 
 
 def _formatted(error: Exception) -> tuple[str, str]:
-    """Return the last line and the traceback, cut.
+    """Return the last line and the traceback, both cut to length.
 
-    Python keeps every source file that it quotes from, for ever: half a megabyte of growth, let go of here.
+    Python caches every source file that it quotes from, for ever: half a megabyte of growth, cleared here.
     """
     try:
         whole = "".join(traceback.format_exception(error))
@@ -43,7 +43,7 @@ def _formatted(error: Exception) -> tuple[str, str]:
 
 
 def _load_what_formatting_needs() -> None:
-    """Format an error now, before the baseline: modules that Python imports for it would be growth of the engine."""
+    """Format an error before the baseline: modules that Python imports for it would count as the engine's growth."""
     nothing: dict[str, int] = {}
     try:
         nothing["to mark the part of a line that failed, Python parses the line"]

@@ -20,15 +20,15 @@ NS = 1_000_000_000
 CONTROL_EVERY_S = 0.1
 CHILD_POLL_S = 0.02
 RARE_EVERY = 6
-"""Samples from one that has everything to the next: a minute where there is one every ten seconds."""
+"""Every sixth sample has all readings: one a minute where a sample is taken every ten seconds."""
 SLOW_PROBE_S = 1e-3
 OCTAVE_BITS = {"service": 7, "response": 5, "lateness": 4}
-"""Buckets an octave that are journalled, as powers of two: what is judged most is kept to 1 %, response to 3 %, and
-lateness, which is only asked whether it is beyond 10 ms, to 7 %."""
+"""Histogram buckets per octave in the journal, as powers of two: service time, which is judged most, is kept to 1 %,
+response time to 3 %, and lateness, which is only compared with 10 ms, to 7 %."""
 OBSERVED_BITS = dict.fromkeys(OCTAVE_BITS, 3)
-"""Of operations beside a forked child: no quantile of them is judged or shown, they are counted."""
+"""The same for operations that ran beside a forked child: they are counted, but no quantile is judged or shown."""
 MOST_FINDINGS = 20
-"""Findings of an engine that are sent in one life: a second bound, for records that nobody reads are growth too."""
+"""Findings of an engine that are sent per life. The engine has a bound too; this one protects the journal."""
 TOTALS = ("operations_total", "errors_total", "dropped_total", "skipped_total")
 
 TakeFindings = Callable[[], list[dict[str, Any]]]
@@ -41,7 +41,7 @@ class Housekeeping:
         self.phase: Phase | None = None
         self.driver: SyncDriver | AsyncDriver | None = None
         self.loop: AbstractEventLoop | None = None
-        """Where operations are awaited."""
+        """The event loop that awaits operations, for an async engine."""
         self._spec = spec
         self._control = control
         self._records = records
@@ -71,7 +71,7 @@ class Housekeeping:
         self, origin_s: float, counters: Any, take_findings: TakeFindings | None = None,
         reload_policy: Callable[[], Any] | None = None,
     ) -> None:  # fmt: skip
-        """Start the cadences at the run's origin (CLOCK_MONOTONIC seconds), the same for every engine."""
+        """Start the schedules at the run's origin (CLOCK_MONOTONIC seconds), the same for every engine."""
         mono_s = now().mono_s
         self._counters = counters
         self._take_findings = take_findings or list
@@ -81,12 +81,12 @@ class Housekeeping:
         self._latency_due_s = mono_s + self._spec.latency_every_s
 
     def enter(self, phase: Phase, driver: SyncDriver | AsyncDriver) -> None:
-        """Take note of a new phase and its driver."""
+        """Begin a phase with its driver."""
         self.phase, self.driver = phase, driver
         self._records.send("phase", {"name": phase.name, "start_s": phase.start_s, "end_s": phase.end_s})
 
     def leave(self) -> None:
-        """End a phase: its last sample, its latency and its operations are its own."""
+        """End a phase: take its last sample, send its latency, and add up its operations."""
         self._deep.leave("the phase ended")
         mono_s = now().mono_s
         self._sample(mono_s)
@@ -101,21 +101,21 @@ class Housekeeping:
         self._reload_policy = None
 
     def close(self) -> None:
-        """End a look and a child that are still alive; tell of copies of the worker for the last time."""
+        """End a deep look and a child that are still running, and report copies of the worker one last time."""
         self._records.copies.end_here()
         self._deep.leave("the worker ended")
         self._probes.close()
-        self._tell_of_copies(all_of_it=True)
+        self._report_copies(report_all=True)
 
     def expect_copy(self) -> None:
-        """Be called in a child that was just forked, as soon as it comes back from the engine: it ends then."""
+        """Make the driver call housekeeping soon in a child that was just forked, so that it exits there."""
         if self.driver is not None:
             self.driver.hasten()
         if self.loop is not None:
             self.loop.call_soon(self._records.copies.end_here)
 
     def __call__(self, now_ns: int) -> int | None:
-        """Do what is due; return when to be called again (CLOCK_MONOTONIC nanoseconds), or None to stop."""
+        """Do what is due; return the time of the next call (CLOCK_MONOTONIC nanoseconds), or None to stop."""
         self._records.copies.end_here()
         mono_s = now_ns / NS
         if mono_s >= self._control_due_s:
@@ -140,7 +140,7 @@ class Housekeeping:
         return self._counters()
 
     def _obey(self, mono_s: float) -> None:
-        """Take the daemon's orders."""
+        """Carry out the daemon's orders."""
         while not self.stopping and (order := self._control.poll()) is not None:
             if "stop" in order:
                 self.stopping = True
@@ -154,7 +154,7 @@ class Housekeeping:
                 self._reload_policy()
 
     def _mind_fault(self, order: Mapping[str, Any], mono_s: float) -> None:
-        """Begin or end to watch what a fault does; the latencies in between have a record of their own."""
+        """Start or stop watching a fault; latencies during the fault go into a record of their own."""
         match order["state"]:
             case "begin":
                 self._send_latency(mono_s)
@@ -175,7 +175,7 @@ class Housekeeping:
         return {**self._counters(), **self._running_totals()}
 
     def _mind_child(self, mono_s: float) -> None:
-        """While a child or a tool is at work operations are slower: their latency goes in the window's lane."""
+        """Switch latencies to the window's lane while a child or a tool is running: operations are slower then."""
         if self._probes.child_alive:
             snapshot = self._probes.poll_child(mono_s)
             if snapshot is not None:
@@ -199,13 +199,13 @@ class Housekeeping:
             if self._findings <= MOST_FINDINGS:
                 self._records.send("incident", finding)
 
-    def _tell_of_copies(self, *, all_of_it: bool = False) -> None:
-        """Tell of forked children that came back."""
-        if (came_back := self._records.copies.news(all_of_it=all_of_it)) is not None:
+    def _report_copies(self, *, report_all: bool = False) -> None:
+        """Report forked children that returned into soakd's code."""
+        if (came_back := self._records.copies.news(report_all=report_all)) is not None:
             self._records.send("incident", came_back)
 
     def _sample(self, mono_s: float) -> None:
-        self._tell_of_copies()
+        self._report_copies()
         self._send_findings()
         body: dict[str, Any] = self._without_rare_readings(self._probes.sample(mono_s))
         body.update(self._running_totals())
@@ -217,9 +217,9 @@ class Housekeeping:
         self._records.send("sample", body)
 
     def _without_rare_readings(self, readings: Mapping[str, float]) -> dict[str, float]:
-        """Keep only now and then what nobody judges by: collections, and how long quick probes took.
+        """Leave out, in most samples, what no check uses: collections, and the times of quick probes.
 
-        It would be a third of the journal.
+        They would be a third of the journal.
         """
         self._samples += 1
         if self._samples % RARE_EVERY == 1:
@@ -256,5 +256,5 @@ def _is_rare_reading(name: str, value: float) -> bool:
 
 
 def _next_due_s(due_s: float, every_s: float, mono_s: float) -> float:
-    """Return the first moment of the grid after now: a late sample does not shift the following ones."""
+    """Return the next moment of the fixed schedule: a late sample does not shift the following ones."""
     return due_s + every_s * max(1, int((mono_s - due_s) / every_s) + 1)

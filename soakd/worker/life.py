@@ -29,11 +29,11 @@ MOST_NAME_CHARACTERS = 60
 
 
 class Stopped(Exception):
-    """The daemon asked this life to end early, in order."""
+    """Raised when the daemon asks this life to end early, in order."""
 
 
 def live(spec: WorkerSpec, control: ControlPipe, records: RecordPipe) -> int:
-    """Run one life from building the engine to `bye`.
+    """Run one life, from building the engine to the `bye` record.
 
     Raises:
         EngineError: the engine cannot be built or started.
@@ -61,12 +61,12 @@ def live(spec: WorkerSpec, control: ControlPipe, records: RecordPipe) -> int:
 
 
 def _lost(records: RecordPipe) -> dict[str, Any]:
-    """Return how many records never left, and how many of them were no readings."""
+    """Return how many records were dropped, and how many of them were events."""
     return {"records_dropped": records.dropped, "events_dropped": records.events_dropped}
 
 
 def _threads_left() -> list[str]:
-    """Return the names of threads for which the interpreter will wait at its end."""
+    """Return the names of the threads that the interpreter will wait for at exit."""
     mine = threading.main_thread()
     left = (thread for thread in threading.enumerate() if thread is not mine and not thread.daemon)
     return [str(thread.name)[:MOST_NAME_CHARACTERS] for thread in itertools.islice(left, MOST_THREADS_NAMED)]
@@ -92,7 +92,7 @@ class Life:
         self._is_trial = False
 
     def run_sync(self) -> None:
-        """Live on the path without an event loop."""
+        """Run the life without an event loop."""
         with _starting():
             _finished(self._engine.start())
         for phase in self._phases():
@@ -113,7 +113,7 @@ class Life:
             try_once(self._engine, self._tape, self._records)
 
     async def run_async(self) -> None:
-        """Live on the event loop; a copy of the worker must not tear it down, for it shares the loop's files."""
+        """Run the life on an event loop. A forked copy must not tear the loop down: it shares the loop's files."""
         self._keeping.loop = asyncio.get_running_loop()
         try:
             await self._run_async()
@@ -143,9 +143,9 @@ class Life:
             await try_once_async(self._engine, self._tape, self._records)
 
     def _phases(self) -> Iterator[Phase]:
-        """Say hello, wait for the run's origin, and give the phases that are not over yet; none in a trial.
+        """Send `hello`, wait for the run's origin, and yield the phases that are not over yet; none in a trial.
 
-        After a request to stop, only the close phase is left, and it is short.
+        After a request to stop, only a short close phase is left.
         """
         self._records.send("hello", self._hello())
         origin_s = self._wait_for_go()
@@ -168,7 +168,7 @@ class Life:
             self._keeping.stopping = True
 
     def _wait_for_go(self) -> float | None:
-        """Return the run's origin; None where one operation is to be tried, and nothing more."""
+        """Return the run's origin; None for a trial of one operation."""
         order = self._control.wait()
         if "try" in order:
             return None
@@ -181,7 +181,7 @@ class Life:
         return self._engine.operation if phase.name in LOADED_PHASES else None
 
     def _note_error(self, error: Exception) -> None:
-        self._records.copies.end_here(error)  # it may be a forked child that raised
+        self._records.copies.end_here(error)  # a forked child may have raised
         self._errors(error)
 
     def _arrivals(self, phase: Phase) -> Arrivals:
@@ -192,10 +192,10 @@ class Life:
 
     @contextlib.contextmanager
     def _closing(self) -> Iterator[None]:
-        """Let go of the engine once it is closed, so that what comes back can be seen; a failure is an incident."""
+        """Drop the engine after closing it, so that the memory it frees can be seen; a failure is an incident."""
         try:
             yield
-        except Exception as error:  # noqa: BLE001 - whatever it raises is an incident of the engine
+        except Exception as error:  # noqa: BLE001 - any exception is the engine's incident
             detail = f"close() failed: {one_line(error)}"
             self._records.send("incident", {"what": "close_failed", "detail": detail})
         self._keeping.forget_engine()
@@ -222,17 +222,17 @@ class Life:
 
 @contextlib.contextmanager
 def _starting() -> Iterator[None]:
-    """Wrap what start() raises; SystemExit too: an engine that leaves here has not started."""
+    """Wrap what start() raises, SystemExit included: an engine that exits here has not started."""
     try:
         yield
-    except SoakdError as error:  # an adapter's own words need no wrapping
+    except SoakdError as error:  # an adapter's own error needs no wrapping
         raise EngineError(str(error)) from error
     except (Exception, SystemExit) as error:
         raise EngineError(f"start() failed: {one_line(error)}{place_of(error)}") from error
 
 
 def _finished(result: Any) -> None:
-    """Complete a start or close that turned out to be a coroutine on the sync path."""
+    """Await a start or close that turned out to be a coroutine although the engine is sync."""
     if inspect.isawaitable(result):
         asyncio.run(_awaited(result))
 
@@ -243,7 +243,7 @@ async def _awaited(result: Any) -> None:
 
 
 def _boot_id() -> str | None:
-    """Return the kernel's name for this boot: CLOCK_BOOTTIME starts again with another one."""
+    """Return the kernel's id of this boot: CLOCK_BOOTTIME restarts with each boot."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             return file.read().strip()

@@ -1,4 +1,4 @@
-"""Deep looks as the worker has them: one at a time, on the daemon's order, only while operations are performed."""
+"""Deep looks in the worker: one at a time, on the daemon's order, only under load."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,11 +13,11 @@ from soakd.worker.probes.fork import NICENESS, ForkedChild
 from soakd.worker.probes.timing import Absent
 
 CHILD_WITHIN_S = 90.0
-"""A child gets little of a busy host."""
+"""Generous, because a niced child gets little of a busy host."""
 
 
 class LookRunner:
-    """Holds an order until there is load, and takes the look through its steps."""
+    """Holds an order until there is load, then takes the look through its steps."""
 
     def __init__(self, engine: str, records: RecordPipe) -> None:
         self._engine = engine
@@ -32,20 +32,20 @@ class LookRunner:
 
     @property
     def disturbs(self) -> bool:
-        """Whether it slows operations down, or holds memory, at this moment."""
+        """Whether the look slows operations down, or holds memory, at this moment."""
         return self._look is not None and self._look.disturbs
 
     def order(self, order: Mapping[str, Any]) -> None:
-        """Take an order; one that comes while another look is under way takes its place afterwards."""
+        """Accept an order; it waits while another look is under way."""
         self._order = order
 
     def step(self, phase: PhaseName | None, mono_s: float, operations: float) -> None:
-        """Begin what is ordered, or go on with it."""
+        """Start the look that is ordered, or continue the one under way."""
         if self._look is None:
             if self._order is None or phase not in LOADED_PHASES or self._too_early(phase):
                 return
             order, self._order = self._order, None
-            # In the reload phase no growth is judged, and time is short; in the load phase the engine comes first.
+            # In the load phase the engine comes first; in the reload phase no growth is judged, and time is short.
             niceness = NICENESS if order.get("light") else 0
             self._look = Look(
                 order, self._engine, fork=lambda job, prepare: _fork(job, prepare, niceness),
@@ -62,7 +62,7 @@ class LookRunner:
             self._look = None
 
     def _too_early(self, phase: PhaseName | None) -> bool:
-        """Tools belong in the reload phase: growth is judged before it."""
+        """Whether a look that needs tools must wait for the reload phase, after growth is judged."""
         return phase == "load" and not (self._order or {}).get("light")
 
     def _send(self, body: dict[str, Any]) -> None:

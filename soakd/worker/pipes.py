@@ -1,7 +1,7 @@
-"""The worker's two pipes: records out, never blocking the load; control in, whose end is the worker's end.
+"""The worker's two pipes: records out, without blocking the load; control in, and when it closes, the worker exits.
 
-They belong to this one process: what it executes does not inherit them, a child that it forks lets go of them, and a
-child that would write to one ends.
+They belong to this process alone: programs that it executes do not inherit them, a forked child closes them, and a
+child that tries to write to one exits.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from soakd.worker.copies import Copies
 
 MAX_PENDING_BYTES = 1 << 16
 MAX_PENDING_EVENT_BYTES = 1 << 18
-"""What happened has room where readings are dropped already: of them more come."""
+"""Events still have room when readings are dropped: further readings follow, an event does not repeat."""
 
 
 def now() -> Stamp:
@@ -25,12 +25,12 @@ def now() -> Stamp:
 
 
 class RecordPipe:
-    """Writes records without ever waiting: what a full pipe does not take is dropped and counted.
+    """Writes records without ever waiting: what does not fit into a full pipe is dropped and counted.
 
     Args:
-        fd: the pipe's end.
-        engine, segment: whose records they are.
-        key: what each line begins with, so that the daemon knows it from what others write; nothing where "".
+        fd: the writing end of the pipe.
+        engine, segment: stamped on each record.
+        key: the prefix by which the daemon tells these records from what others write; "" for none.
     """
 
     def __init__(self, fd: int, engine: str, segment: int, key: str = "") -> None:
@@ -39,16 +39,16 @@ class RecordPipe:
         self.fd = fd
         self.copies = Copies()
         self.dropped = 0
-        """Records that were lost here."""
+        """Records dropped here."""
         self.events_dropped = 0
-        """Those of them that were no readings."""
+        """How many of them were events, not readings."""
         self._engine = engine
         self._segment = segment
         self._key = key
         self._pending = b""
 
     def send(self, kind: Kind, body: dict[str, Any]) -> None:
-        """Send one record stamped with the present moment. A copy of the worker ends here."""
+        """Send one record, stamped with the current time. A forked copy of the worker exits here."""
         self.copies.end_here()
         record = Record(kind=kind, engine=self._engine, segment=self._segment, at=now(), body=body)
         line = sealed(encode(record), self._key)
@@ -62,7 +62,7 @@ class RecordPipe:
         self._flush()
 
     def drain(self, timeout_s: float) -> None:
-        """Wait for the reader to take what is pending; for the end of a life, when no load can be stalled."""
+        """Wait for the reader to take what is pending; only at the end of a life, when there is no load to stall."""
         self.copies.end_here()
         until_s = time.monotonic() + timeout_s
         while self._pending and (left_s := until_s - time.monotonic()) > 0:
@@ -70,7 +70,7 @@ class RecordPipe:
             self._flush()
 
     def _flush(self) -> None:
-        # A line longer than PIPE_BUF may go in pieces: the rest is kept and goes first next time.
+        # A line longer than PIPE_BUF may be written in pieces: the rest is kept and goes first next time.
         try:
             while self._pending:
                 self._pending = self._pending[os.write(self.fd, self._pending) :]
@@ -79,7 +79,7 @@ class RecordPipe:
 
 
 class ControlClosed(Exception):
-    """The daemon is gone."""
+    """Raised when the daemon has closed its end of the control pipe, or died."""
 
 
 class ControlPipe:
@@ -91,7 +91,7 @@ class ControlPipe:
         self._buffer = b""
 
     def poll(self) -> dict[str, Any] | None:
-        """Return the next order, or None where there is none yet.
+        """Return the next order, or None if there is none yet.
 
         Raises:
             ControlClosed: the daemon has closed its end, or died.
@@ -126,12 +126,12 @@ class ControlPipe:
 
 
 def _keep_for_itself(fd: int) -> None:
-    """Let no program that the engine executes inherit a pipe."""
+    """Keep programs that the engine executes from inheriting a pipe."""
     os.set_inheritable(fd, False)
 
 
 def let_go(*pipes: ControlPipe | RecordPipe) -> None:
-    """Close the pipes in a child that was just forked: they are its parent's alone."""
+    """Close the pipes in a child that was just forked: they belong to its parent."""
     for pipe in pipes:
         with contextlib.suppress(OSError):
             os.close(pipe.fd)

@@ -363,7 +363,7 @@ def test_an_incident_names_how_a_process_ended_before_its_time_and_after_its_wor
         assert result.incidents(how) == [what]
         assert [life["ended_by"] for life in result.engine(how)["segments"]] == [what]
         assert result.check(how, "evidence.process")["verdict"] == "PASS"
-    assert "came back into soakd's code" in result.check("leaks", "stability.crashes")["reason"]
+    assert "returned into soakd's code" in result.check("leaks", "stability.crashes")["reason"]
     assert result.check("leaks", "growth.reachable_bytes")["verdict"] == "FAIL"
 
 

@@ -1,4 +1,4 @@
-"""Requests to a server: tried again where that may help, and every attempt that failed is counted."""
+"""Requests to a server: retried where that may help, with every failed attempt counted."""
 
 import asyncio
 import itertools
@@ -18,18 +18,18 @@ LONGEST_WAIT_S = 0.5
 class Attempts:
     """Performs requests that may be repeated: decisions, and cache commands that name what they set.
 
-    What a client library would do by itself is off, so that no failed attempt goes unseen.
+    The client library's own retries are off, so that every failed attempt is counted.
 
     Args:
         server: its address, without credentials, for messages.
         retries: attempts after a failed one.
-        lost: what the client raises where the server is not there, or no longer.
-        timed_out: what it raises, or gives as the cause, where an attempt took too long.
+        lost: the client's exceptions for a server that is not there, or no longer.
+        timed_out: its exceptions, or their causes, for an attempt that took too long.
 
     Attributes:
         retries_total: attempts that followed a failed one.
         timeouts_total: attempts that took too long.
-        connection_errors_total: attempts for which there was no connection, or none any more.
+        connection_errors_total: attempts without a connection, or whose connection was lost.
     """
 
     def __init__(self, server: str, retries: int, *, lost: Errors, timed_out: Errors) -> None:
@@ -73,5 +73,5 @@ class Attempts:
 
 
 def reason_of(error: BaseException) -> str:
-    """Return what happened on one short line; an exception without words has a name."""
+    """Describe an exception in one short line; one without a message by its type."""
     return " ".join(str(error).split())[:200] or type(error).__name__

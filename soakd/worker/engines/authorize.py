@@ -1,8 +1,8 @@
-"""`authorize`: a cache in front of a policy, as services put them together, on a new path and an old one.
+"""`authorize`: a cache in front of a policy, as services combine them, on a new path and an old one.
 
 Which path an operation takes depends on its key alone: the same key always takes the same one, and a key that takes the
-new path at 5 % takes it at 50 %. While the policy of one path is down, the other path serves. Now and then both
-policies are asked, and compared: within the operation, which takes so much longer then.
+new path at 5 % also takes it at 50 %. While the policy of one path is down, the other path serves. For some
+operations both policies are asked and compared, within the operation, which then takes longer.
 """
 
 import inspect
@@ -31,7 +31,7 @@ def make(  # noqa: PLR0913 - an argument for each option
     python_cache: str | None = None, rollout_ratio: float = 1.0, compare_ratio: float = 0.0, build_part: BuildPart,
     name: str = "authorize", seed: int = 0,
 ) -> Engine:  # fmt: skip
-    """Build the paths: those that take keys, and one that takes none where its policy is named: it stands by.
+    """Build the paths that take keys, and a path that takes none as a stand-by if its policy is named.
 
     Args:
         policy: name of the policy engine of the new path.
@@ -41,11 +41,11 @@ def make(  # noqa: PLR0913 - an argument for each option
         rollout_ratio: share of the keys that take the new path.
         compare_ratio: share of the operations for which both policies are asked and compared.
         build_part: builds a part from the name of its engine.
-        name: of this engine; its entries in a shared cache bear it.
+        name: of this engine; prefixes its entries in a shared cache.
         seed: chooses the operations that are compared.
 
     Raises:
-        EngineError: an engine is not named, is not of this run, or is no cache or policy.
+        EngineError: an engine is not named, is not in this run, or is not a cache or policy.
     """
     names = (
         ("new", {"cache": cache, "policy": policy}, rollout_ratio > 0),
@@ -63,20 +63,20 @@ def make(  # noqa: PLR0913 - an argument for each option
 def _parts(
     build_part: BuildPart, names: Mapping[str, str | None], takes_keys: bool, is_compared: bool
 ) -> tuple[Engine | None, Engine] | None:
-    """Build a path's cache and policy; None for a path that nobody needs or names."""
+    """Build a path's cache and policy; None for a path that is neither needed nor named."""
     (cache_option, cache), (policy_option, policy) = names.items()
     if cache is None and takes_keys:
         raise EngineError(f'kind "authorize": option "{cache_option}" must name an engine of this run')
     if policy is None and not takes_keys and not is_compared:
         return None
     if policy is None:
-        why = "" if takes_keys else ", for compare_ratio asks both policies"
+        why = "" if takes_keys else ", because compare_ratio asks both policies"
         raise EngineError(f'kind "authorize": option "{policy_option}" must name an engine of this run{why}')
     return None if cache is None else build_part(cache), build_part(policy)
 
 
 class _TwoPaths(Generic[P]):
-    """What the engine has in common on both drivers: who is asked first, and what is counted."""
+    """What both drivers share: which path is asked first, and what is counted."""
 
     def __init__(self, new: P | None, old: P | None, rollout_ratio: float, comparison: ShadowComparison | None) -> None:
         self._paths: dict[str, P] = {way: path for way, path in (("new", new), ("old", old)) if path is not None}
@@ -90,23 +90,23 @@ class _TwoPaths(Generic[P]):
         self._comparison = comparison
         self._parts = [engine for path in self._paths.values() for engine in path.engines]
         self._served_by_other = 0
-        # What a server keeps for this process is not in this process: only caches in it explain its growth.
+        # Entries on a server are not in this process: only its own caches explain its growth.
         self.capacity_entries = sum(getattr(part, "capacity_entries", 0) for part in self._parts)
         self.bytes_per_entry = max(getattr(part, "bytes_per_entry", 0) for part in self._parts)
         self.inputs = next(filter(None, (getattr(part, "inputs", None) for part in self._parts)), None)
 
     def take_findings(self) -> list[dict[str, Any]]:
-        """Return the disagreements since the last call, as records bear them."""
+        """Return the disagreements since the last call, as they go into records."""
         return [] if self._comparison is None else self._comparison.take_findings()
 
     def reload_policy(self) -> None:
-        """Let every part that has a policy load it again."""
+        """Make every part that has a policy reload it."""
         for part in self._parts:
             if (reload := getattr(part, "reload_policy", None)) is not None:
                 reload()
 
     def counters(self) -> Mapping[str, float]:
-        """Return what each path and the comparison counted, entries in all, and the attempts of all parts."""
+        """Return the counters of each path and the comparison, all entries, and the attempts of all parts."""
         counted: dict[str, float] = {
             f"{way}_{name}": value for way, path in self._paths.items() for name, value in path.counters().items()
         }
@@ -122,7 +122,7 @@ class _TwoPaths(Generic[P]):
         return counted
 
     def _in_order(self, key: str) -> tuple[P, P | None]:
-        """Return the path of a key, and the one that stands in for it, where not all keys take the same."""
+        """Return the path of a key and the one that stands in for it, if keys take different paths."""
         new, old = self._new, self._old
         assert new is not None
         assert old is not None
@@ -130,7 +130,7 @@ class _TwoPaths(Generic[P]):
 
 
 class Authorize(_TwoPaths[Path]):
-    """Decides through one of two paths, in process."""
+    """The engine with both paths in process."""
 
     def start(self) -> None:
         """Start the parts."""
@@ -141,7 +141,7 @@ class Authorize(_TwoPaths[Path]):
         """Decide one operation on its path, or on the other one where that path's policy is down.
 
         Raises:
-            Exception: of the operation's own path, where neither could decide.
+            Exception: the error of the operation's own path, if neither could decide.
         """
         path, other = self._of_all_keys or self._in_order(op.key)
         try:
@@ -155,14 +155,14 @@ class Authorize(_TwoPaths[Path]):
         return decision
 
     def decide_many(self, operations: Iterable[Operation]) -> list[Any]:
-        """Decide many operations; one that fails has its exception in its place."""
+        """Decide many operations; a failed one is represented by its exception."""
         return decide_each(self.operation, operations)
 
     def close(self) -> None:
         """Close the parts.
 
         Raises:
-            ExceptionGroup: some could not be closed; the others are.
+            ExceptionGroup: some could not be closed; the others are closed.
         """
         errors = [error for part in self._parts for error in decide_each(lambda part: part.close(), [part]) if error]
         if errors:
@@ -183,17 +183,17 @@ class Authorize(_TwoPaths[Path]):
         assert self._old is not None
         try:
             new, old = self._new.policy.decide(given), self._old.policy.decide(given)
-        except Exception:  # noqa: BLE001 - a policy without a decision does not disagree; it is counted apart
+        except Exception:  # noqa: BLE001 - a failed decision is no disagreement; it is counted separately
             comparison.note_error()
         else:
             comparison.note(given, new, old)
 
 
 class AsyncAuthorize(_TwoPaths[AsyncPath]):
-    """Decides as `Authorize` does, where at least one part is across a network."""
+    """The engine with at least one part across a network."""
 
     async def start(self) -> None:
-        """Start the parts, one after the other."""
+        """Start the parts one by one."""
         for part in self._parts:
             await awaited(part.start, inspect.iscoroutinefunction(part.start))()
 
@@ -211,14 +211,14 @@ class AsyncAuthorize(_TwoPaths[AsyncPath]):
         return decision
 
     async def decide_many(self, operations: Iterable[Operation]) -> list[Any]:
-        """Decide many operations at once; one that fails has its exception in its place."""
+        """Decide many operations concurrently; a failed one is represented by its exception."""
         return await decide_each_async(self.operation, operations)
 
     async def close(self) -> None:
         """Close the parts.
 
         Raises:
-            ExceptionGroup: some could not be closed; the others are.
+            ExceptionGroup: some could not be closed; the others are closed.
         """
         closings = [awaited(part.close, inspect.iscoroutinefunction(part.close)) for part in self._parts]
         errors = [error for error in await decide_each_async(lambda close: close(), closings) if error]
@@ -240,7 +240,7 @@ class AsyncAuthorize(_TwoPaths[AsyncPath]):
         assert self._old is not None
         try:
             new, old = await self._new.decide_input(given), await self._old.decide_input(given)
-        except Exception:  # noqa: BLE001 - a policy without a decision does not disagree; it is counted apart
+        except Exception:  # noqa: BLE001 - a failed decision is no disagreement; it is counted separately
             comparison.note_error()
         else:
             comparison.note(given, new, old)

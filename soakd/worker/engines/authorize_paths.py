@@ -1,6 +1,6 @@
-"""The two halves of a path of `authorize`: a cache and a policy behind it, in process or across a network.
+"""A path of `authorize`: a cache and the policy behind it, in process or across a network.
 
-A cache that is down costs hits, not decisions: its policy decides. A policy that is down raises.
+If the cache is down, the policy still decides. If the policy is down, the path raises.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -13,15 +13,15 @@ from soakd.worker.engines.registry import is_async
 
 
 class Path:
-    """One cache and one policy engine, both in process, and what they answered.
+    """One cache and one policy engine, both in process, and counts of their answers.
 
     Args:
-        cache: the cache's engine; None where every decision is made anew.
+        cache: the cache's engine; None to decide every time.
         policy: the policy's engine.
-        prefix: begins every key; a cache that others use too needs one of its own.
+        prefix: of every key; needed for a cache that others use too.
 
     Raises:
-        EngineError: an engine is no cache or policy.
+        EngineError: an engine is not a cache or policy.
     """
 
     def __init__(self, cache: Engine | None, policy: Engine, prefix: str = "") -> None:
@@ -34,21 +34,21 @@ class Path:
         self.policy = cast(Policy, policy)
         self.prefix = prefix if getattr(cache, "is_shared", False) else ""
         self.hits = self.misses = self.cache_errors = 0
-        # Looked up once: with a hit, finding a method would cost as much as the call.
+        # Looked up once: for a hit, finding a method would cost as much as calling it.
         self._get: Callable[..., Any] = self.cache.get
         self._put: Callable[..., Any] = self.cache.put
         self._drop: Callable[..., Any] = self.cache.drop
         self._counters = engine.counters
 
     def decide(self, op: Operation) -> Any:
-        """Answer from the cache, or decide and remember; an admin operation changes rights, so it forgets first."""
+        """Answer from the cache, or decide and store; an admin operation changes rights, so it drops the key first."""
         verb, name, given, _ = op
         key = f"{self.prefix}{verb}/{name}"  # verb and key determine the input (soakd.worker.load.tape)
         try:
             if verb == "admin":
                 self._drop(key)
             decision = self._get(key)
-        except Exception:  # noqa: BLE001 - whatever a cache raises, its policy can decide
+        except Exception:  # noqa: BLE001 - whatever the cache raises, the policy can decide
             return self._decide_without_cache(given)
         if decision is not None:
             self.hits += 1
@@ -62,7 +62,7 @@ class Path:
         return decision
 
     def counters(self) -> Mapping[str, float]:
-        """Return hits, misses, the cache's errors where it had any, and entries where the cache counts them."""
+        """Return hits, misses, the cache's errors if any, and entries if the cache counts them."""
         counted: dict[str, float] = {"hits": self.hits, "misses": self.misses}
         if self.cache_errors:
             counted["cache_errors_total"] = self.cache_errors
@@ -75,7 +75,7 @@ class Path:
 
 
 class AsyncPath(Path):
-    """A path with at least one half that is awaited."""
+    """A path whose cache or policy is awaited."""
 
     def __init__(self, cache: Engine | None, policy: Engine, prefix: str = "") -> None:
         super().__init__(cache, policy, prefix)
@@ -92,7 +92,7 @@ class AsyncPath(Path):
             if op.verb == "admin":
                 await self._drop(key)
             decision = await self._get(key)
-        except Exception:  # noqa: BLE001 - whatever a cache raises, its policy can decide
+        except Exception:  # noqa: BLE001 - whatever the cache raises, the policy can decide
             self.cache_errors += 1
             return await self.decide_input(op.input)
         if decision is not None:
@@ -108,7 +108,7 @@ class AsyncPath(Path):
 
 
 class NoCache:
-    """In the place of a cache where a path is there for its policy alone."""
+    """The cache of a path that has only a policy: it stores nothing."""
 
     def start(self) -> None:
         """Nothing."""
@@ -124,17 +124,17 @@ class NoCache:
         return {}
 
     def get(self, _: str) -> None:
-        """Know nothing."""
+        """Return nothing."""
 
     def put(self, _: str, value: Any) -> None:
-        """Keep nothing."""
+        """Store nothing."""
 
     def drop(self, _: str) -> None:
         """Nothing."""
 
 
 def awaited(method: Callable[..., Any], is_awaitable: bool) -> Callable[..., Awaitable[Any]]:
-    """Return the method as one that is awaited, whether it is or not."""
+    """Return the method as an awaitable one, whether it is async or not."""
     if is_awaitable:
         return method
 

@@ -1,4 +1,4 @@
-"""What an engine of somebody's own declares about its size."""
+"""The bounds of its size that a user's engine declares."""
 
 import sys
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ BOUNDS = ("capacity_entries", "bytes_per_entry", "capacity_bytes")
 
 
 def declared_bounds(made: object) -> Mapping[str, float]:
-    """Return the bounds that `made` declares, as numbers of Python's own.
+    """Return the bounds that `made` declares, as plain Python numbers.
 
     Raises:
-        EngineError: one is no finite number above 0; it would end as a verdict on nonsense, or as no JSON.
+        EngineError: one is not a finite number above 0; it would distort the verdict, or not be valid JSON.
     """
     values = {name: getattr(made, name, None) for name in BOUNDS}
     return {name: _number(name, value) for name, value in values.items() if value is not None}
@@ -21,7 +21,7 @@ def declared_bounds(made: object) -> Mapping[str, float]:
 
 def _number(name: str, value: object) -> float:
     number = _own_number(value)
-    # Compared, not converted: an int beyond every float does not raise, and NaN is in no range.
+    # Compared, not converted: an int too large for a float does not raise, and NaN is in no range.
     if number is None or not 0 < number <= sys.float_info.max:
         raise EngineError(f"{name}: must be a number above 0, got {_shown(value)}")
     return number

@@ -6,15 +6,15 @@ from typing import Any
 from soakd.wire.spec import Operation
 
 SMALL_ENTRIES, SMALL_STRUCTURE_BYTES, STRUCTURE_BYTES = 16_384, 64, 47
-"""Bytes of structure per entry: a small cache's table is sparser, for speed."""
+"""Bytes of structure per entry; the table of a small cache is sparser, for speed."""
 TYPICAL_VALUE_BYTES = 33 + 328
 """A bytes object of the tape's mean size (`soakd.worker.load.mixes.VALUE_SIZES_BYTES`)."""
 SWEEP_EVERY = 256
-"""Operations between two bounded sweeps of expired entries, where entries expire."""
+"""Operations between two bounded sweeps of expired entries, if entries expire."""
 
 
 class NativeCache:
-    """Reads are read-through, writes store, admin operations drop a key.
+    """A read-through cache: writes store, admin operations drop a key.
 
     Args:
         capacity: entries.
@@ -55,11 +55,11 @@ class NativeCache:
         return self._cache.delete(op.key)
 
     def close(self) -> None:
-        """Give all entries back."""
+        """Free all entries."""
         self._cache.clear()
 
     def counters(self) -> Mapping[str, float]:
-        """Return what the cache counts: entries, hits, misses, inserts, updates, evictions, expirations, deletes."""
+        """Return the cache's counters: entries, hits, misses, inserts, updates, evictions, expirations, deletes."""
         counts: Mapping[str, float] = self._cache.stats()
         return counts
 

@@ -1,7 +1,7 @@
-"""`cache.python`: cachetools, what a service in Python would otherwise use.
+"""`cache.python`: cachetools, which a Python service would otherwise use.
 
-Where it differs from `cache.native`: with a time to live it is cachetools' TTLCache, one time to live for all entries,
-which evicts the least recently used entry but keeps expired ones until some insert meets them.
+It differs from `cache.native` with a time to live: it is then cachetools' TTLCache, with one time to live for all
+entries, which evicts the least recently used entry but keeps expired ones until an insert meets them.
 """
 
 import time
@@ -11,12 +11,12 @@ from typing import Any
 from soakd.wire.spec import Operation
 
 STRUCTURE_BYTES = 250
-"""Entries of three dictionaries and an order (measured at 100,000 entries)."""
+"""Entries in three dictionaries and an order (measured at 100,000 entries)."""
 TYPICAL_VALUE_BYTES = 33 + 328
 
 
 class PythonCache:
-    """Reads are read-through, writes store, admin operations drop a key, as in `cache.native`.
+    """A read-through cache: writes store, admin operations drop a key, as in `cache.native`.
 
     Args:
         capacity: entries.
@@ -54,11 +54,11 @@ class PythonCache:
         return self._store(op) if op.verb == "write" else self.drop(op.key)
 
     def drop(self, key: str) -> bool:
-        """Forget a key; whether it was there."""
+        """Drop a key; return whether it was there."""
         return self._cache.pop(key, None) is not None
 
     def close(self) -> None:
-        """Give all entries back."""
+        """Free all entries."""
         self._cache.clear()
 
     def counters(self) -> Mapping[str, float]:

@@ -1,7 +1,7 @@
 """`cache.redis`: a real Redis server through redis.asyncio, as a service would use it.
 
-How it is bounded: not by the client. A private server is started with a `maxmemory` that fits `capacity` entries, and
-evicts by sampling; a server of somebody's own keeps its own bound, and what a run leaves in it stays there.
+The server sets the bound, not the client. A private server is started with a `maxmemory` that fits `capacity` entries
+and evicts by sampling; a user's own server keeps its own bound, and the entries that a run leaves in it stay.
 """
 
 import asyncio
@@ -16,31 +16,31 @@ from soakd.worker.engines.attempts import Attempts, reason_of
 from soakd.worker.engines.undefined import UNDEFINED
 
 COUNT_EVERY_S = 1.0
-"""DBSIZE is O(1); `counters()` returns what the last one said."""
+"""DBSIZE is O(1); `counters()` returns its last answer."""
 MOST_VALUE_BYTES = 4 << 20
 SCHEMES = ("unix://", "redis://", "rediss://")
 
 
 class RedisCache:
-    """Reads are read-through, writes store, admin operations drop a key, as in `cache.native`.
+    """A read-through cache: writes store, admin operations drop a key, as in `cache.native`.
 
-    Every command may be repeated: what it sets and deletes it names.
+    Every command may be repeated: each names what it sets or deletes.
 
     Args:
-        capacity: entries that a private server has room for, about; the daemon's business.
+        capacity: entries that a private server has room for, roughly; the daemon sets it up.
         ttl: seconds that an entry lives; None for ever.
-        timeout: seconds that one attempt may take: each of waiting for a connection, connecting and answering.
-        retries: attempts after a failed one; those that redis-py would make by itself are off.
-        connections: most connections at once.
+        timeout: seconds for each step of one attempt: waiting for a connection, connecting, and the answer.
+        retries: attempts after a failed one; redis-py's own retries are off.
+        connections: the most connections at once.
         url: where the server answers: unix://PATH, redis://HOST:PORT/DB or rediss://.
 
     Raises:
-        EngineError: no address, or not one of this kind.
+        EngineError: the address is missing or of another kind.
         ImportError: this interpreter has no redis.
     """
 
     is_shared = True
-    """Other processes see the same entries: whoever puts the cache to a use of its own takes names of its own."""
+    """Other processes see the same entries, so whoever shares the cache needs a key prefix of its own."""
 
     def __init__(
         self, capacity: int = 10_000, ttl: float | None = None, timeout: float = 1.0, retries: int = 2,
@@ -73,11 +73,11 @@ class RedisCache:
         self._hits = self._misses = self._inserts = 0
 
     async def start(self) -> None:
-        """See that the server answers.
+        """Check that the server answers.
 
         Raises:
             BackendError: it does not answer.
-            EngineError: what answers is no Redis, or does not let us in.
+            EngineError: the server is not Redis, or rejects the login.
         """
         try:
             self._client = self._redis.Redis.from_pool(self._redis.BlockingConnectionPool.from_url(**self._options))
@@ -105,17 +105,17 @@ class RedisCache:
 
         Raises:
             BackendError: no answer after all attempts.
-            EngineError: a value that nobody stored here.
+            EngineError: the value was not stored by this engine.
         """
         stored = await self._attempts(self._client.get, key)
         return None if stored is None else decoded(stored)
 
     async def put(self, key: str, value: Any) -> None:
-        """Store bytes, what JSON can say, or UNDEFINED."""
+        """Store bytes, a JSON value, or UNDEFINED."""
         await self._attempts(self._client.set, key, encoded(value), None, self._lifetime_ms)
 
     async def drop(self, key: str) -> bool:
-        """Forget a key; whether it was there."""
+        """Drop a key; return whether it was there."""
         return bool(await self._attempts(self._client.delete, key))
 
     async def close(self) -> None:
@@ -128,7 +128,7 @@ class RedisCache:
             await self._client.aclose()
 
     def counters(self) -> Mapping[str, float]:
-        """Return hits, misses and stores, what the attempts came to, and the server's entries where it tells them."""
+        """Return hits, misses and stores, the counts of attempts, and the server's entries if it reports them."""
         counted = {
             "hits": self._hits, "misses": self._misses, "inserts": self._inserts, **self._attempts.counters(),
         }  # fmt: skip
@@ -139,8 +139,8 @@ class RedisCache:
         await self.put(op.key, bytes(op.size_bytes))
 
     async def _count(self) -> None:
-        """Ask for the number of entries now and then; where nobody answers it is unknown."""
-        while not self._is_closing:  # redis-py turns a cancellation into an error of its own now and then
+        """Ask for the number of entries from time to time; without an answer it is unknown."""
+        while not self._is_closing:  # redis-py sometimes turns a cancellation into an error of its own
             await asyncio.sleep(COUNT_EVERY_S)
             try:
                 self._entries = _whole(await self._client.dbsize())
@@ -155,7 +155,7 @@ def _whole(answer: object) -> int:
 
 
 def encoded(value: Any) -> bytes:
-    """Return a value as the server keeps it: a letter for its kind, then its bytes."""
+    """Encode a value for the server: a letter for its kind, then its bytes."""
     if isinstance(value, bytes):
         return b"b" + value
     if value is UNDEFINED:
@@ -164,7 +164,7 @@ def encoded(value: Any) -> bytes:
 
 
 def decoded(stored: object) -> Any:
-    """Return the value that was stored.
+    """Decode a value that `encoded` wrote.
 
     Raises:
         EngineError: it was not stored by `encoded`.

@@ -1,6 +1,6 @@
-"""Shadow comparison: now and then both policies are asked the same, and may not answer differently.
+"""Shadow comparison: for some operations both policies are asked the same, and must give the same answer.
 
-What is compared never comes from a cache. Numbers are equal where JSON says so (1 and 1.0); true is not 1.
+Compared decisions never come from a cache. Numbers are compared as in JSON: 1 equals 1.0, and true is not 1.
 """
 
 import json
@@ -17,7 +17,7 @@ LONGEST_DECISION = 500
 
 
 class ShadowComparison:
-    """Which operations are compared, and what came out.
+    """Chooses the operations to compare, and counts the results.
 
     Args:
         ratio: share of the operations, from 0 to 1.
@@ -33,7 +33,7 @@ class ShadowComparison:
         self._left = self._gap() if ratio > 0 else 0
 
     def is_due(self) -> bool:
-        """Return whether to compare at this operation; asked once for each."""
+        """Return whether to compare this operation; call it once for each."""
         self._left -= 1
         if self._left:
             return False
@@ -41,12 +41,12 @@ class ShadowComparison:
         return True
 
     def note(self, given: Mapping[str, Any], new: Any, old: Any) -> None:
-        """Take note of two decisions on one input."""
+        """Compare two decisions on one input."""
         self._compared += 1
         try:
             if same(new, old):
                 return
-        except RecursionError:  # deeper than Python may look: equal texts are equal
+        except RecursionError:  # nested deeper than Python compares: compare the texts
             if repr(new) == repr(old):
                 return
         self._disagreements += 1
@@ -55,11 +55,11 @@ class ShadowComparison:
             self._findings.append(_finding(given, new, old))
 
     def note_error(self) -> None:
-        """Take note of a comparison that one of the policies had no decision for."""
+        """Count a comparison that failed because a policy had no decision."""
         self._errors += 1
 
     def take_findings(self) -> list[dict[str, Any]]:
-        """Return the disagreements that nobody has taken yet, at most `MOST_FINDINGS` in a life."""
+        """Return the disagreements since the last call, at most `MOST_FINDINGS` in a life."""
         taken, self._findings = self._findings, []
         return taken
 
@@ -72,7 +72,7 @@ class ShadowComparison:
         }
 
     def _gap(self) -> int:
-        """Draw how many operations it is to the next comparison: geometric, so that each has the same chance."""
+        """Draw the number of operations to the next comparison: geometric, so that each has the same chance."""
         return 1 + int(min(math.log(1.0 - self._draw()) / self._log_of_rest, 1e12))
 
 
@@ -99,7 +99,7 @@ def _finding(given: Mapping[str, Any], new: Any, old: Any) -> dict[str, Any]:
 
 
 def _recorded(value: Any, most: int) -> Any:
-    """Return a value as a record can bear it: in place of what is too long, or no JSON, stands a text."""
+    """Return a value fit for a record: one that is too long or not JSON is replaced by a text."""
     try:
         text = json.dumps(value, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
@@ -113,7 +113,7 @@ def _text(value: Any) -> str:
     try:
         return json.dumps(value)
     except (TypeError, ValueError, RecursionError):
-        return f"a {type(value).__name__} that JSON cannot say"
+        return f"a {type(value).__name__} that JSON cannot represent"
 
 
 def _cut(text: str, most: int) -> str:

@@ -17,14 +17,13 @@ NATIVE_BYTES = 512 - 8  # with the header of malloc's chunk, 512
 
 
 class LeakControl:
-    """Leaks in each operation what is owed by then, in blocks of half a kilobyte: any rate is exact over time.
+    """Leaks blocks of half a kilobyte as they fall due, so that any rate is exact over time.
 
-    The Python half is kept in a deque, not a list: a list grows by an eighth of itself at a time, in steps that a deque
-    does not have.
+    The Python half is kept in a deque, not a list: a list grows by an eighth of itself at a time, in visible steps.
 
     Args:
-        bytes_per_operation: owed for each operation.
-        bytes_per_hour: owed for each hour since the first operation, in which no operation comes the debt grows.
+        bytes_per_operation: to leak for each operation.
+        bytes_per_hour: to leak for each hour since the first operation, idle time included.
         clock_s: monotonic seconds.
 
     Raises:
@@ -53,8 +52,8 @@ class LeakControl:
     def start(self) -> None:
         """Nothing to start."""
 
-    def operation(self, op: Operation, /) -> None:  # noqa: ARG002 - what is asked does not matter
-        """Leak what is owed."""
+    def operation(self, op: Operation, /) -> None:  # noqa: ARG002 - the operation does not matter
+        """Leak the blocks that are due."""
         self._operations += 1
         half = self._owed_bytes() / 2
         while half - self._held_bytes >= HELD_BYTES:
@@ -65,10 +64,10 @@ class LeakControl:
             self._native_bytes += BLOCK_BYTES
 
     def close(self) -> None:
-        """Keep it all: that is what a leak does."""
+        """Free nothing: it is a leak."""
 
     def counters(self) -> Mapping[str, float]:
-        """Return the bytes leaked so far, as the control itself counts them."""
+        """Return the bytes leaked so far, by the control's own count."""
         return {"leaked_python_bytes": self._held_bytes, "leaked_native_bytes": self._native_bytes}
 
     def _owed_bytes(self) -> float:

@@ -1,4 +1,4 @@
-"""`control.null`: the harness alone. What grows here is soakd's own, and makes the run INVALID."""
+"""`control.null`: the harness alone. Growth here is soakd's own, and makes the run INVALID."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""Exceptions on one line, for a user's eyes."""
+"""Exceptions as one line for the user."""
 
 import traceback
 from collections.abc import Iterable
@@ -7,11 +7,11 @@ MOST_CHARACTERS = 300
 
 
 def one_line(error: BaseException) -> str:
-    """Return the exception as its own traceback ends, such as "KeyError: 'x'": lines joined, and cut if it is long."""
+    """Return the last line of the exception's traceback, such as "KeyError: 'x'", joined and cut to length."""
     entries = traceback.format_exception_only(error)
     # Indented entries are the source of a SyntaxError; what comes after the message are notes.
     text = next((entry for entry in entries if not entry.startswith(" ")), type(error).__name__)
-    cut = text[: 2 * MOST_CHARACTERS]  # megabytes are not split into lines to show the first few
+    cut = text[: 2 * MOST_CHARACTERS]  # do not split megabytes into lines to show the first few
     line = " ".join(part.strip() for part in cut.splitlines() if part.strip())
     if len(line) <= MOST_CHARACTERS and len(cut) == len(text):
         return line
@@ -19,11 +19,11 @@ def one_line(error: BaseException) -> str:
 
 
 def place_of(error: BaseException) -> str:
-    """Return where an exception was raised, such as " (shop.py:12)": the last line of the engine's own code.
+    """Return the place where an exception was raised, such as " (shop.py:12)": the last line of the engine's own code.
 
-    Where that is nowhere, the last line of a package that is installed; "" where there is only soakd and Python.
+    Without one, it is the last line of an installed package, or "" if there is only soakd and Python.
     """
-    import sysconfig  # not before something is wrong: a worker carries what it needs
+    import sysconfig  # imported only on failure: a worker carries only what it needs
     from pathlib import Path
 
     soakd = str(Path(__file__).parents[2])

@@ -1,6 +1,6 @@
-"""A client of an OPA server: decisions, policies and data over HTTP, and nothing kept between two requests.
+"""A client of an OPA server: decisions, policies and data over HTTP, with no state between requests.
 
-Cookies are not taken, redirects not followed, answers not decompressed; one is read up to `MOST_ANSWER_BYTES`.
+Cookies are refused, redirects not followed, answers not decompressed, and read up to `MOST_ANSWER_BYTES`.
 """
 
 import io
@@ -17,7 +17,7 @@ from soakd.worker.engines.undefined import UNDEFINED
 
 MOST_ANSWER_BYTES = 4 << 20
 PUSH_TIMEOUT_S = 120.0
-"""A server compiles 10 MB of policy in some seconds, and answers when it has."""
+"""A server takes several seconds to compile 10 MB of policy, and answers afterwards."""
 LARGE_BYTES = 1 << 20
 JSON_HEADERS = {"Content-Type": "application/json"}
 TEXT_HEADERS = {"Content-Type": "text/plain"}
@@ -29,10 +29,10 @@ class OpaClient:
     """One session with a keep-alive pool.
 
     Args:
-        url: where the server answers, "http://host:port"; a path goes before that of each request.
-        timeout_s: seconds that one attempt may take, the wait for a connection included.
+        url: of the server, "http://host:port"; a path in it is put before that of each request.
+        timeout_s: seconds for one attempt, the wait for a connection included.
         retries: attempts after a failed one.
-        connections: most connections at once.
+        connections: the most connections at once.
 
     Raises:
         EngineError: not an address of this kind.
@@ -57,11 +57,11 @@ class OpaClient:
         self._session: Any = None
 
     async def open(self) -> None:
-        """Open the session, and see that the server answers.
+        """Open the session, and check that the server answers.
 
         Raises:
             BackendError: it does not.
-            EngineError: what answers is not an OPA server.
+            EngineError: the server is not OPA.
         """
         self._session = self._aiohttp.ClientSession(
             connector=self._aiohttp.TCPConnector(limit=self._connections),
@@ -84,19 +84,19 @@ class OpaClient:
 
         Raises:
             BackendError: no answer after all attempts.
-            EngineError: an answer that is no decision.
+            EngineError: the answer is not a decision.
         """
         url = f"{self._base}{path}"
         return result_of(*await self.attempts(self._ask, "POST", url, body, JSON_HEADERS, self._timeout))
 
     async def push(self, modules: Mapping[str, str], data: Mapping[str, Any] | None, revision: int) -> None:
-        """Load data and modules, as {file: text}; what the server has under the same names is replaced.
+        """Load data and modules, as {file: text}, replacing what the server has under the same names.
 
-        A revision above 0 goes along as a comment, so that the server really compiles what it would find unchanged.
+        A revision above 0 is added as a comment, so that the server compiles a text that is otherwise unchanged.
 
         Raises:
             BackendError: no answer after all attempts.
-            EngineError: the server rejects one: its file, row and column.
+            EngineError: the server rejects a module; names its file, row and column.
         """
         for key, document in (data or {}).items():
             body = json.dumps(document).encode()
@@ -107,7 +107,7 @@ class OpaClient:
             waiting = await self._put_modules(waiting)
 
     async def _put_modules(self, modules: Mapping[str, bytes]) -> dict[str, bytes]:
-        """Put what compiles; return the rest: a module that calls functions of another compiles after that one."""
+        """Put the modules that compile; return the rest, which may need functions of a module not loaded yet."""
         rest: dict[str, bytes] = {}
         refusal: EngineError | None = None
         for name, text in modules.items():
@@ -139,7 +139,7 @@ class OpaClient:
 
 
 async def _read(response: Any) -> bytes:
-    """Read an answer; one that is too long is not read on: its connection is closed.
+    """Read an answer; close the connection of one that is too long.
 
     Raises:
         EngineError: it is too long.
@@ -160,7 +160,7 @@ def result_of(status: int, body: bytes) -> Any:
     """Return the decision in an answer; UNDEFINED where it has none.
 
     Raises:
-        EngineError: not an answer of OPA's to a decision.
+        EngineError: not OPA's answer to a decision.
     """
     if status != 200:
         raise EngineError(f"answered {status}: {refusal_of(status, body)}")
@@ -174,7 +174,7 @@ def result_of(status: int, body: bytes) -> Any:
 
 
 def refusal_of(status: int, body: bytes) -> str:
-    """Return OPA's own words of why it refuses, with the first place that it names."""
+    """Return OPA's own reason for refusing, with the first place that it names."""
     try:
         answer = DECODER.decode(body.decode())
         first = (answer.get("errors") or [answer])[0]
@@ -186,7 +186,7 @@ def refusal_of(status: int, body: bytes) -> str:
 
 
 def excerpt(body: bytes) -> str:
-    """Return the beginning of an answer for a message, on one line."""
+    """Return the start of an answer on one line, for a message."""
     text = " ".join(body[:400].decode(errors="replace").split())[:100]
     return "".join(c if c.isprintable() else "?" for c in text) or "an empty answer"
 

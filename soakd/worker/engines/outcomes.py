@@ -1,4 +1,4 @@
-"""How decisions came out, counted in the same way whoever decides: anything but false and undefined is allowed."""
+"""Counts of decisions, the same for every policy engine: anything but false and undefined is allowed."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ class Outcomes:
         self._decisions = self._allowed = self._undecided = 0
 
     def note(self, decision: Any) -> None:
-        """Take note of one decision."""
+        """Count one decision."""
         self._decisions += 1
         if decision is UNDEFINED:
             self._undecided += 1

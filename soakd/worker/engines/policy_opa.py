@@ -1,4 +1,4 @@
-"""`policy.opa`: Rego in a real OPA server, over HTTP, as a service would ask it."""
+"""`policy.opa`: Rego in a real OPA server, over HTTP, as a service would use it."""
 
 import asyncio
 import json
@@ -20,25 +20,25 @@ ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 class OpaPolicy:
-    """Decides on each operation's input with `POST /v1/data/...` on a pool of kept connections.
+    """Decides on each operation's input with `POST /v1/data/...` over a pool of keep-alive connections.
 
-    The policy is pushed at the start: a server that has the same text under the same name answers at once. It is pushed
-    again after a lost connection, for the server may have been another one since; and every `reload_every`, with a new
-    revision, while decisions go on.
+    The policy is pushed at the start; a server that already has the same text under the same name answers at once. It
+    is pushed again after a lost connection, since the server may have been replaced, and every `reload_every` with a
+    new revision, while decisions continue.
 
     Args:
-        policy: a .rego file, several, or folders of them; None where the server has its policy.
+        policy: .rego files or folders of them; None if the server has its policy.
         rule: the rule to decide, such as "data.rbac.allow".
-        data: a JSON document for `data`; each of its keys is replaced on the server, other keys stay.
+        data: a JSON document for `data`; each of its keys is replaced on the server, other keys are kept.
         inputs: a file of recorded inputs, for the tape.
         reload_every: seconds between two pushes; None for never.
-        timeout: seconds that one attempt may take.
-        retries: attempts after a failed one; a decision may be asked for again.
-        connections: most connections at once.
-        url: where the server answers.
+        timeout: seconds for one attempt.
+        retries: attempts after a failed one.
+        connections: the most connections at once.
+        url: of the server.
 
     Raises:
-        EngineError: no rule, no address, or a file cannot be read.
+        EngineError: the rule or address is missing, or a file cannot be read.
         ImportError: this interpreter has no aiohttp.
     """
 
@@ -67,10 +67,10 @@ class OpaPolicy:
         self._outcomes = Outcomes()
 
     async def start(self) -> None:
-        """See that the server answers, and load the policy.
+        """Check that the server answers, and load the policy.
 
         Raises:
-            BackendError: it does not answer.
+            BackendError: the server does not answer.
             EngineError: it rejects the policy.
         """
         await self._client.open()
@@ -78,7 +78,7 @@ class OpaPolicy:
         self._lost_before = self._client.attempts.connection_errors_total
 
     async def operation(self, op: Operation, /) -> Any:
-        """Decide on one input; where it is time, the policy is pushed meanwhile."""
+        """Decide on one input; push the policy in the background if that is due."""
         if self._reload_every_s is not None and time.monotonic() >= self._reload_due_s:
             self._reload_due_s = time.monotonic() + self._reload_every_s
             self._push_meanwhile(1)
@@ -94,7 +94,7 @@ class OpaPolicy:
 
         Raises:
             BackendError: no answer after all attempts.
-            EngineError: an answer that is no decision.
+            EngineError: the answer is not a decision.
         """
         decision = await self._client.decide(self._path, ENCODER.encode({"input": given}).encode())
         if self._client.attempts.connection_errors_total != self._lost_before:
@@ -103,12 +103,12 @@ class OpaPolicy:
         return decision
 
     def reload_policy(self) -> None:
-        """Push the policy again with the next operation, with a new revision."""
+        """Push the policy again, with a new revision, at the next operation."""
         self._reload_due_s = -math.inf
         self._reload_every_s = self._reload_every_s or math.inf
 
     async def decide_many(self, given: Iterable[Mapping[str, Any]]) -> list[Any]:
-        """Decide on many inputs at once; an input that fails has its exception in its place."""
+        """Decide on many inputs concurrently; a failed one is represented by its exception."""
         return await decide_each_async(self.decide, given)
 
     async def close(self) -> None:
@@ -120,7 +120,7 @@ class OpaPolicy:
         await self._client.close()
 
     def counters(self) -> Mapping[str, float]:
-        """Return decisions and how they came out, as `policy.regorus` does, and what the attempts came to."""
+        """Return the counts of decisions by outcome, as `policy.regorus` does, and of attempts."""
         return {
             **self._outcomes.counters(),
             "reloads_total": self._reloads,
@@ -129,7 +129,7 @@ class OpaPolicy:
         }
 
     def _push_meanwhile(self, revisions: int) -> None:
-        """Push in a task of its own; one at a time, for a slow server is not helped by two."""
+        """Push in a separate task; one at a time, since two would only slow a slow server further."""
         if self._sources and self._pushing is None:
             self._pushing = asyncio.get_running_loop().create_task(self._push_again(revisions))
 

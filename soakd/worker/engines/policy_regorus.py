@@ -15,11 +15,11 @@ class RegorusPolicy:
     """Decides on each operation's input.
 
     Args:
-        policy: a .rego file, several, or folders of them.
+        policy: .rego files, or folders of them.
         rule: the rule to decide, such as "data.rbac.allow".
         data: a JSON document for `data`.
         inputs: a file of recorded inputs, for the tape.
-        reload_every: seconds between two reloads from the files, while decisions go on; None for never.
+        reload_every: seconds between two reloads from the files, while decisions continue; None for never.
 
     Raises:
         EngineError: a file cannot be read, does not compile (with its line and column), or has no such rule.
@@ -53,25 +53,25 @@ class RegorusPolicy:
         """Nothing to start: the policy is compiled already."""
 
     def operation(self, op: Operation, /) -> Any:
-        """Decide on one input; reload first where it is time."""
+        """Decide on one input; reload first if that is due."""
         decision = self.decide(op.input)
         self._note(decision)
         return decision
 
     def decide_many(self, given: Iterable[Mapping[str, Any]]) -> list[Any]:
-        """Decide on many inputs; an input that fails has its exception in its place."""
+        """Decide on many inputs; a failed one is represented by its exception."""
         return decide_each(self.decide, given)
 
     def reload_policy(self) -> None:
-        """Load the policy again, now."""
+        """Reload the policy now."""
         self._reload()
 
     def close(self) -> None:
-        """Let go of the compiled policy."""
+        """Drop the compiled policy."""
         del self._policy, self.decide
 
     def counters(self) -> Mapping[str, float]:
-        """Return decisions and how they came out, and the reloads."""
+        """Return the counts of decisions by outcome, and of reloads."""
         return {**self._outcomes.counters(), "reloads_total": self._reloads}
 
     def _decide_on_time(self, given: Mapping[str, Any]) -> Any:
@@ -80,7 +80,7 @@ class RegorusPolicy:
         return self._policy.decide(given)
 
     def _reload(self) -> None:
-        """Read the files again and swap; what does not compile raises here and leaves the old policy in force."""
+        """Read the files again and swap the policy; if it does not compile, raise and keep the old one in force."""
         self._reload_due_s = time.monotonic() + self._reload_every_s
         self._policy.reload(read_modules(self._sources), read_data(self._data))
         self._reloads += 1

@@ -1,4 +1,4 @@
-"""What an engine is to the rest of soakd, and what caches and policies are to `authorize`."""
+"""The protocol of an engine, and those of the caches and policies that `authorize` uses."""
 
 from collections.abc import Awaitable, Mapping
 from typing import Any, Protocol
@@ -7,28 +7,28 @@ from soakd.wire.spec import Operation
 
 
 class Engine(Protocol):
-    """The component under soak, as its adapter shows it.
+    """The component under soak, behind its adapter.
 
-    Every method but `counters` may be a coroutine function; what `operation` is decides the driver (`is_async`).
+    Every method but `counters` may be a coroutine function; `operation` decides which driver is used (`is_async`).
 
-    An engine that is bounded by design may say so in attributes: `capacity_entries` and `bytes_per_entry`, or
-    `capacity_bytes`. A filling cache can then be told from a leak.
+    An engine that is bounded by design may declare it in attributes: `capacity_entries` and `bytes_per_entry`, or
+    `capacity_bytes`. The judge can then distinguish a filling cache from a leak.
 
-    It may have `take_findings() -> list[dict]`: what it noticed since the last call, each {"what": a word, "detail": a
-    line, ...}, of which 20 in a life become incidents of the run.
+    It may have `take_findings() -> list[dict]`, which returns what it noticed since the last call, each {"what": a
+    word, "detail": a line, ...}; up to 20 per life become incidents of the run.
     """
 
     def start(self) -> Awaitable[None] | None:
-        """Make ready; called once, before the baseline."""
+        """Get ready; called once, before the baseline."""
 
     def operation(self, op: Operation, /) -> Any:
-        """Perform one operation; whatever it raises counts as an error of the engine."""
+        """Perform one operation; anything it raises counts as an error of the engine."""
 
     def close(self) -> Awaitable[None] | None:
-        """Give everything back; called once, at the beginning of the close phase."""
+        """Release everything; called once, at the beginning of the close phase."""
 
     def counters(self) -> Mapping[str, float]:
-        """Return what the engine counts; cheap enough for every sample."""
+        """Return the engine's counters; cheap enough for every sample."""
 
 
 class Cache(Protocol):
@@ -41,7 +41,7 @@ class Cache(Protocol):
         """Store a value, which is not None."""
 
     def drop(self, key: str, /) -> Any:
-        """Forget a key."""
+        """Drop a key."""
 
 
 class Policy(Protocol):

@@ -1,4 +1,4 @@
-"""`python`: anybody's own operation, by `factory = "package.module:make"`.
+"""`python`: a user's own operation, from `factory = "package.module:make"`.
 
 `make(**options)` returns a callable that performs one operation, or an object with the methods of an engine.
 """
@@ -22,10 +22,10 @@ OPERATION_NAMES = ("op", "operation")
 
 
 def make(factory: str | None, options: Mapping[str, Any]) -> Engine:
-    """Import and call somebody's factory.
+    """Import and call the user's factory.
 
     Raises:
-        EngineError: it does not import, raises, or returns what cannot be driven; the last line of its own traceback.
+        EngineError: it does not import, raises (with the last line of its traceback), or returns no usable engine.
     """
     if not factory or ":" not in factory:
         raise EngineError(f'factory: must be "package.module:make", got "{factory or ""}"')
@@ -33,7 +33,7 @@ def make(factory: str | None, options: Mapping[str, Any]) -> Engine:
 
 
 class OwnEngine:
-    """Somebody's callable or object, with what it leaves out filled in."""
+    """The user's callable or object, with the optional methods filled in."""
 
     def __init__(self, made: Any, factory: str) -> None:
         operation = getattr(made, "operation", None)
@@ -54,12 +54,12 @@ class OwnEngine:
         vars(self).update(declared_bounds(made))
 
     def start(self) -> Awaitable[None] | None:
-        """Start it, if it has a start."""
+        """Call its `start`, if it has one."""
         started: Awaitable[None] | None = self._call("start")
         return started
 
     def close(self) -> Awaitable[None] | None:
-        """Close it, if it has a close, and let go of it."""
+        """Call its `close`, if it has one, and drop it."""
         done: Awaitable[None] | None = self._call("close")
         self._made = self.operation = _closed
         return done
@@ -71,24 +71,24 @@ class OwnEngine:
         return counted or {}
 
     def take_findings(self) -> list[dict[str, Any]]:
-        """Return what it found since the last call, if it looks for anything; each becomes an incident of the run."""
+        """Return its findings since the last call, if it has any; each becomes an incident of the run."""
         try:
             findings = self._call("take_findings")
             refuse_unfinished("take_findings()", findings)
             return [_as_record(finding) for finding in findings or ()]
-        except Exception as error:  # noqa: BLE001 - it is called between operations: whose error is it, if not its own
+        except Exception as error:  # noqa: BLE001 - it runs between operations, so the error must be caught here
             return [{"what": "findings_failed", "detail": f"take_findings(): {one_line(error)}"}]
 
     def _call(self, name: str) -> Any:
         method = getattr(self._made, name, None)
         result = method() if callable(method) else None
-        if not inspect.isawaitable(result):  # the worker awaits what is
+        if not inspect.isawaitable(result):  # the worker awaits it if needed
             refuse_unfinished(f"{name}()", result)
         return result
 
 
 def _as_record(finding: object) -> dict[str, Any]:
-    """Check a finding as a record bears it: `what` (no incident of soakd's), `detail`, and what else JSON can carry."""
+    """Return a finding fit for a record: `what` (not the name of a soakd incident), `detail`, and other JSON values."""
     if not isinstance(finding, Mapping) or not all(isinstance(finding.get(key), str) for key in ("what", "detail")):
         raise TypeError(f'a finding is a dict with the texts "what" and "detail", got {_described(finding)}')
     if is_reserved(finding["what"]):
@@ -128,15 +128,15 @@ def _like(name: str, module: object) -> str:
 
 
 def _told(error: BaseException) -> str:
-    """Write what a module or factory raised, and on which line of its own."""
+    """Describe what a module or factory raised, and on which of its own lines."""
     return one_line(error) + ("" if isinstance(error, SyntaxError) else place_of(error))
 
 
 def _refuse_other_options(made: Any, factory: str, path: str, options: Mapping[str, Any]) -> None:
-    """Refuse options that a factory does not take, or misses, in words about options."""
+    """Refuse unknown or missing options, with a message about options rather than arguments."""
     try:
         signature = inspect.signature(made)
-    except (TypeError, ValueError):  # some callables written in C do not say
+    except (TypeError, ValueError):  # some callables written in C have no signature
         return
     try:
         signature.bind(**options)
@@ -145,10 +145,10 @@ def _refuse_other_options(made: Any, factory: str, path: str, options: Mapping[s
 
 
 def _wants_operation(perform: Callable[..., Any], factory: str) -> bool:
-    """A parameter without a default is the operation, and so is one that is called `op` or `operation`."""
+    """Return whether it takes the operation: in a parameter without a default, or called `op` or `operation`."""
     try:
         parameters = inspect.signature(perform).parameters.values()
-    except (TypeError, ValueError):  # some callables written in C do not say
+    except (TypeError, ValueError):  # some callables written in C have no signature
         return False
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]

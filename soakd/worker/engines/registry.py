@@ -1,4 +1,4 @@
-"""From a worker's spec to its engine: the adapters. Options and roles of every kind are in `setup.engine_kinds`."""
+"""Builds a worker's engine from its spec. Options and roles of every kind are in `setup.engine_kinds`."""
 
 import importlib
 import inspect
@@ -30,7 +30,7 @@ def build(spec: WorkerSpec) -> Engine:
     """Build the engine that a worker drives.
 
     Raises:
-        EngineError: an unknown kind or option, or the adapter refused; one line.
+        EngineError: an unknown kind or option, or the adapter refused; in one line.
     """
     sys.path[:0] = [folder for folder in spec.path if folder not in sys.path]
     adapter = adapter_of(spec.kind)
@@ -43,7 +43,7 @@ def build(spec: WorkerSpec) -> Engine:
 
 
 def build_peer(spec: WorkerSpec, name: str) -> Engine:
-    """Build another engine of the run for `authorize`, in this process and apart from that engine's own worker.
+    """Build another engine of the run for `authorize`, in this process, separate from that engine's own worker.
 
     Raises:
         EngineError: no engine of that name, or as for `build`.
@@ -55,12 +55,12 @@ def build_peer(spec: WorkerSpec, name: str) -> Engine:
         raise EngineError(f'engine "{name}": kind "{kind}" cannot be a part of authorize')
     options = dict(spec.peers[name].get("options") or {})
     if kind == "policy.opa":
-        options.pop("reload_every", None)  # its own worker pushes to the server that they share
+        options.pop("reload_every", None)  # the engine's own worker pushes to the server that they share
     return _called(kind, adapter_of(kind), options)
 
 
 def is_async(engine: Engine) -> bool:
-    """Return whether operations of the engine are awaited; an attribute `is_async` of the engine decides if there."""
+    """Return whether the engine's operations are awaited; its attribute `is_async` decides, if it has one."""
     declared = getattr(engine, "is_async", None)
     return bool(inspect.iscoroutinefunction(engine.operation) if declared is None else declared)
 
@@ -69,7 +69,7 @@ def adapter_of(kind: str) -> Callable[..., Engine]:
     """Import the adapter of a kind.
 
     Raises:
-        EngineError: an unknown kind, or the adapter's own packages are missing in this interpreter.
+        EngineError: an unknown kind, or its packages are missing in this interpreter.
     """
     if kind not in ADAPTERS:
         raise EngineError(f'no engine of kind "{kind}"; kinds: {", ".join(sorted(ADAPTERS))}')

@@ -1,4 +1,4 @@
-"""What a policy answers where its rule does not apply: neither false nor null, in process and over HTTP alike."""
+"""The answer of a policy whose rule does not apply: neither false nor null, in process and over HTTP alike."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ UNDEFINED: Any
 
 try:
     from soakd._native import UNDEFINED
-except ImportError:  # a foreign interpreter that cannot load the extension: its policies are servers
+except ImportError:  # a foreign interpreter that cannot load the extension only uses policy servers
 
     class UndefinedType:
         """The type of UNDEFINED."""

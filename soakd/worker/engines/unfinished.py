@@ -1,6 +1,6 @@
-"""Results that are only a promise of work: a coroutine that nobody awaits, a generator that nobody iterates.
+"""Results that are only a promise of work: a coroutine that is not awaited, a generator that is not iterated.
 
-An operation that returns one has done nothing: its soak would pass without a single line of it having run.
+An operation that returns one has done nothing: its soak would pass without running a single line of it.
 """
 
 import inspect
@@ -12,13 +12,13 @@ from soakd.wire.spec import Operation
 
 HARMLESS = (type(None), bool, int, float, str, bytes, tuple, list, dict)
 MOST_TYPES = 64
-"""Types of results that are remembered as harmless: an engine that makes types must be able to free them."""
+"""The most result types remembered as harmless: an engine that creates types must be able to free them."""
 
 
 def checked(perform: Callable[..., Any], *, wants_operation: bool, is_async: bool) -> Callable[[Operation], Any]:
-    """Return a callable that takes an Operation and raises where the result is unfinished.
+    """Return a callable that takes an Operation and raises if the result is unfinished.
 
-    It costs a look into a set: there is one closure for each case, so that nothing is decided per operation.
+    It costs one set look-up: each case has its own closure, so that nothing is decided per operation.
     """
     make = _checked_async if is_async else _checked_sync
     return make(perform, wants_operation)
@@ -28,7 +28,7 @@ def refuse_unfinished(what: str, result: object) -> None:
     """Do nothing with an ordinary result.
 
     Raises:
-        TypeError: the result is unfinished. It is closed first, so that Python does not warn of each one.
+        TypeError: the result is unfinished. It is closed first, so that Python does not warn about each one.
     """
     lazy = isinstance(result, Generator | AsyncGenerator)
     if not lazy and not inspect.isawaitable(result):
@@ -39,7 +39,7 @@ def refuse_unfinished(what: str, result: object) -> None:
 
 
 def is_coroutine_function(perform: Any) -> bool:
-    """Return whether calling it gives a coroutine: partials and objects whose `__call__` is async included."""
+    """Return whether calling it gives a coroutine, also for partials and objects with an async `__call__`."""
     return any(inspect.iscoroutinefunction(each) for each in _called(perform))
 
 
@@ -98,10 +98,10 @@ def _learn(harmless: set[type], result: object) -> None:
 
 def _named(result: object) -> str:
     if isinstance(result, Coroutine):
-        return "a coroutine that nobody awaits"
+        return "a coroutine that is never awaited"
     if isinstance(result, Generator | AsyncGenerator):
-        return "a generator that nobody iterates"
-    return f"an awaitable ({type(result).__name__}) that nobody awaits"
+        return "a generator that is never iterated"
+    return f"an awaitable ({type(result).__name__}) that is never awaited"
 
 
 def _advice(result: object) -> str:

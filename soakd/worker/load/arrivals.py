@@ -1,4 +1,4 @@
-"""When operations are due: an absolute schedule in whole nanoseconds, known before the first one is issued.
+"""The due times of operations: an absolute schedule in whole nanoseconds, fixed before the first one is issued.
 
 A profile is a shape over its phase: piecewise-constant multiples of the rate whose mean is 1, so that every profile
 issues rate x duration operations. Default rates are in `soakd.setup.engine_kinds.PROFILE_RATES`.
@@ -17,7 +17,7 @@ Shape = tuple[tuple[int, int], ...]
 
 CONSTANT: Shape = ((1, 1),)
 SPIKES: Shape = ((9, 1), (1, 11)) * 10
-"""Ten times: nine tenths at half the rate, one tenth at 5.5 times the rate."""
+"""Ten repeats of nine tenths at half the rate and one tenth at 5.5 times the rate."""
 STEPS: Shape = ((1, 1), (1, 2), (1, 3), (1, 4))
 """Four equal stairs: 0.4, 0.8, 1.2 and 1.6 times the rate."""
 
@@ -55,7 +55,7 @@ class Arrivals:
             raise ValueError(f'profile: must be one of {", ".join(SHAPES)}, got "{profile}"')
         if not 0 < rate_per_s < float("inf"):
             raise ValueError(f"rate: must be above 0, got {rate_per_s:g}")
-        # The decimal that somebody wrote: 0.1 is a tenth, not the binary fraction next to it.
+        # The decimal as written: 0.1 is a tenth, not the nearest binary fraction.
         self._pieces = tuple(_pieces(Fraction(str(rate_per_s)), SHAPES[profile], start_ns, max(start_ns, end_ns)))
         self._firsts = tuple(piece.first for piece in self._pieces)
         self.total = self._pieces[-1].last
@@ -72,7 +72,7 @@ class Arrivals:
         return due
 
     def time_ns(self, index: int) -> int:
-        """Return when operation `index` is due; past the last one, when its piece would have gone on."""
+        """Return when operation `index` is due; past the last one, as if the last piece continued."""
         piece = self.piece_of(index)
         return (piece.origin + index * piece.step) // piece.scale
 

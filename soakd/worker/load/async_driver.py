@@ -1,4 +1,4 @@
-"""Drives an engine that waits for something else: a fixed pool of workers on the event loop, fed by a ring.
+"""The driver for engines that await something: a fixed pool of tasks on the event loop, fed by a ring.
 
 A task per operation falls behind at 50,000/s; a pool does not (measured).
 """
@@ -16,20 +16,20 @@ from soakd.worker.load.recorder import Lanes
 from soakd.worker.load.tape import Tape
 
 FINISH_NS = 5 * NS
-"""Operations in flight at the end of a phase get so long to end; then they are cancelled and count as dropped."""
+"""Time that operations in flight get at the end of a phase; then they are cancelled and counted as dropped."""
 FINISH_TICK_NS = MS
 CANCEL_EVERY_S = 1.0
 LATE_NS = 2 * MS
-"""The event loop rounds timers up to whole milliseconds: housekeeping is overdue only when it is later than that."""
+"""Housekeeping is overdue only when it is later than this: the event loop rounds timers up to whole milliseconds."""
 
 
 class AsyncDriver(Driver):
-    """Open loop: a tick of whole milliseconds puts all that is due on the ring; at most `in_flight` are on their way.
+    """Open loop: each tick of whole milliseconds puts what is due on the ring; at most `in_flight` wait or run.
 
     Args:
         operation: performs one operation; None for phases without load.
         tape, lanes, on_error: as for `SyncDriver`.
-        in_flight: operations waiting in the ring or performed at one time; what is due beyond is dropped.
+        in_flight: the most operations that wait in the ring or run at one time; further ones are dropped.
         clock_ns: the clock of the event loop, in nanoseconds.
     """
 
@@ -48,9 +48,9 @@ class AsyncDriver(Driver):
         self._is_dismissed = False
 
     async def run(self, arrivals: Arrivals, until_ns: int, housekeeping: Housekeeping) -> bool:
-        """Issue what is due before `until_ns`; True at the end, False where housekeeping asked to stop.
+        """Issue what is due before `until_ns`; return True at the end, False if housekeeping asked to stop.
 
-        What was due more than a second before the call is nobody's: another life of the process was to issue it.
+        What was due more than a second before the call is not counted: it belonged to an earlier life of the process.
         """
         for _ in range(self._limit):
             self._add_worker()
@@ -60,7 +60,7 @@ class AsyncDriver(Driver):
             await self._dismiss()
 
     async def idle(self, until_ns: int, housekeeping: Housekeeping) -> bool:
-        """Keep house without load until `until_ns`; returns as `run` does."""
+        """Do only housekeeping until `until_ns`; return as `run` does."""
         while (now_ns := self._clock_ns()) < until_ns:
             if not self._keep_house(housekeeping, now_ns):
                 return False
@@ -74,7 +74,7 @@ class AsyncDriver(Driver):
                 raise self._broken
             now_ns = self._clock_ns()
             due = arrivals.due_by(min(now_ns, until_ns - 1))
-            # What a stall left behind: a second of it is issued, and nothing long after the end.
+            # After a stall: one second of the backlog is issued, and nothing long after the end.
             stalled = arrivals.due_by(min(now_ns - BACKLOG_NS, until_ns - 1)) if now_ns < until_ns + GRACE_NS else due
             self.skipped_total += max(0, stalled - issued)
             issued = await self._issue(arrivals, max(issued, stalled), due)
@@ -86,7 +86,7 @@ class AsyncDriver(Driver):
         return False
 
     async def _issue(self, arrivals: Arrivals, first: int, last: int) -> int:
-        """Put operations `first` to `last` on the ring; return the next one's number: housekeeping may come between."""
+        """Put operations `first` to `last` on the ring; return the next number, as housekeeping may cut this short."""
         for index in range(first, last):
             if self._in_flight >= self._limit:
                 await asyncio.sleep(0)
@@ -109,12 +109,12 @@ class AsyncDriver(Driver):
         return True
 
     async def _tick(self, next_ns: int) -> None:
-        """Sleep to what comes first, `next_ns` or housekeeping, in whole milliseconds."""
+        """Sleep until `next_ns` or housekeeping, whichever comes first, in whole milliseconds."""
         wait_ns = min(next_ns, self._house_due_ns) - self._clock_ns()
         await asyncio.sleep(max(1, -(wait_ns // -MS)) / 1000)
 
     async def _work(self) -> None:
-        """Perform what is on the ring, then wait to be woken; for ever."""
+        """Perform what is on the ring, then wait to be woken, in an endless loop."""
         operation, clock_ns, ring = self._operation, self._clock_ns, self._ring
         assert operation is not None
         wake = asyncio.get_running_loop().create_future
@@ -122,16 +122,16 @@ class AsyncDriver(Driver):
             while ring:
                 start_ns = clock_ns()
                 if start_ns >= self._house_due_ns + LATE_NS:
-                    await asyncio.sleep(0)  # operations that never wait: the driver itself must have its turn
+                    await asyncio.sleep(0)  # if operations never wait, the driver must still get its turn
                     continue
                 intended_ns, op = ring.popleft()
                 try:
                     await operation(op)
                     end_ns = clock_ns()
-                except Exception as error:  # noqa: BLE001 - whatever an engine raises is its error, and counted
+                except Exception as error:  # noqa: BLE001 - anything an engine raises is counted as its error
                     end_ns = clock_ns()
                     if self._is_dismissed:
-                        return  # it took its cancellation for an error of its own; it is counted as dropped
+                        return  # it turned its cancellation into an error; it is counted as dropped
                     self._note_error(error)
                 if self._is_dismissed:
                     return
@@ -151,7 +151,7 @@ class AsyncDriver(Driver):
         worker.add_done_callback(self._replace)
 
     def _replace(self, worker: "asyncio.Task[None]") -> None:
-        """A worker ended before it was dismissed: an operation cancelled its own task, or the driver has a bug."""
+        """Replace a task that ended early: an operation cancelled its own task, or the driver has a bug."""
         if worker not in self._pool:
             return
         self._pool.discard(worker)
@@ -166,7 +166,7 @@ class AsyncDriver(Driver):
     async def _dismiss(self) -> None:
         """Cancel what is still in flight, and wait until it has ended.
 
-        Some clients now and then take a cancellation for a time-out and try again: they are asked again.
+        Some clients mistake a cancellation for a time-out and retry: they are cancelled again.
         """
         self._is_dismissed = True
         pool = set(self._pool)
@@ -180,4 +180,4 @@ class AsyncDriver(Driver):
                 worker.cancel()
             ended, pool = await asyncio.wait(pool, timeout=CANCEL_EVERY_S)
             for worker in ended:
-                worker.cancelled() or worker.exception()  # taken note of: what it was about is over
+                worker.cancelled() or worker.exception()  # retrieved and dropped: its operation is over

@@ -1,4 +1,4 @@
-"""What both drivers have in common: counters, and the duty to keep house."""
+"""What both drivers share: the counters, and the calls to housekeeping."""
 
 import time
 from collections.abc import Callable
@@ -11,9 +11,9 @@ MS = 1_000_000
 BACKLOG_NS = NS
 """After a stall, what was due within the last second is issued; what was due earlier is skipped and counted."""
 GRACE_NS = 100 * MS
-"""What is due before the end of a phase may start this much after it, if the last wake came late."""
+"""Operations due before the end of a phase may start this long after it, if the last wake-up was late."""
 HOUSE_EVERY_NS = 100 * MS
-"""Housekeeping is called at least this often, whatever it asked for."""
+"""Housekeeping is called at least this often, whatever it asks for."""
 
 Clock = Callable[[], int]
 OnError = Callable[[Exception], None]
@@ -22,7 +22,7 @@ Housekeeping = Callable[[int], int | None]
 
 
 class Driver:
-    """Issues operations at their due times, never later ones in their stead.
+    """Issues operations at their due times, and never makes up for one that was missed.
 
     Every operation that is due while a driver runs ends in one of three counters: `operations_total` (those that raised
     are in `errors_total` too), `dropped_total` (no room in flight) or `skipped_total` (due in a stall).
@@ -42,15 +42,15 @@ class Driver:
 
     @property
     def observer_stall_s(self) -> float:
-        """Seconds in which the driver stood still for housekeeping: the observer's doing, not the engine's."""
+        """Seconds in which the driver waited for housekeeping: soakd's doing, not the engine's."""
         return self._observer_stall_ns / NS
 
     def hasten(self) -> None:
-        """Let housekeeping be called as soon as the operations of this wake-up are done."""
+        """Call housekeeping as soon as the operations of this wake-up are done."""
         self._house_due_ns = 0
 
     def _keep_house(self, housekeeping: Housekeeping, now_ns: int) -> bool:
-        """Call housekeeping if it is due; False where it asks to stop."""
+        """Call housekeeping if it is due; return False if it asks to stop."""
         if now_ns < self._house_due_ns:
             return True
         due_ns = housekeeping(now_ns)

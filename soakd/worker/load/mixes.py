@@ -1,6 +1,6 @@
-"""What operations are about: verbs in proportion, zipf keys, inputs that the shipped policies decide on.
+"""The content of operations: shares of verbs, zipf keys, and inputs for the shipped policies.
 
-A mix names the shares of reads, writes and admin operations and the world that its inputs speak of.
+A mix names the shares of reads, writes and admin operations, and the users, documents and tenants in its inputs.
 """
 
 from collections.abc import Mapping
@@ -21,25 +21,25 @@ ACTIONS: Mapping[Verb, tuple[str, ...]] = {
 }
 CLASSIFICATIONS = ("public", "internal", "internal", "restricted")
 VALUE_SIZES_BYTES = (64, 128, 128, 256, 256, 256, 512, 1024)
-"""A cache's values; 328 bytes on average."""
+"""Sizes of cache values; 328 bytes on average."""
 
 Input = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """Shares of the verbs in percent, and how many keys and distinct inputs there are."""
+    """The shares of the verbs in percent, and the numbers of keys and distinct inputs."""
 
     read: int
     write: int
     admin: int
     keys: int = 100_000
     inputs: int = 1_365
-    """Distinct inputs for each verb: three times 1,365 are 4,096 but one."""
+    """Distinct inputs per verb: the three verbs have 4,095 together."""
     unique: bool = False
     """Every operation has a key of its own, made when it is issued."""
     documents: bool = False
-    """Inputs of eight fields, about documents of several tenants."""
+    """Inputs have eight fields, about documents of several tenants."""
 
     def verb(self, share: float) -> Verb:
         """Return the verb at a share in [0, 1) of all operations."""
@@ -47,7 +47,7 @@ class Mix:
         return "read" if percent < self.read else "write" if percent < self.read + self.write else "admin"
 
     def key(self, rank: int) -> str:
-        """Return the key of a rank; all keys of one mix are of one width, near enough."""
+        """Return the key of a rank; all keys of one mix have about the same width."""
         if self.documents:
             tenant, project, document = _place(rank)
             return f"{tenant}/{project}/{document}"
@@ -93,7 +93,7 @@ def _pick(choices: tuple[str, ...], number: int, salt: int) -> str:
 
 
 def _scatter(number: int, salt: int) -> int:
-    """Spread numbers out: the finalizer of splitmix64, whole arithmetic and so the same everywhere.
+    """Spread numbers out with the finalizer of splitmix64, in integers and so the same everywhere.
 
     Source: G. L. Steele Jr., D. Lea and C. H. Flood, "Fast Splittable Pseudorandom Number Generators" (2014).
     """

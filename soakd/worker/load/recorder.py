@@ -1,4 +1,4 @@
-"""Where latencies go: two recorders, so that what a forked child disturbed is kept apart.
+"""The latency recorders: two, so that operations disturbed by a forked child are kept apart.
 
 A recorder's memory is fixed: 4,352 buckets for each of service, response and lateness, however many values it takes.
 """
@@ -13,17 +13,17 @@ Encoded = tuple[bytes, bytes, bytes]
 
 
 class Recorder(Protocol):
-    """Takes the three instants of one operation; gives three histograms of nanoseconds."""
+    """Takes the three times of each operation; returns three histograms of nanoseconds."""
 
     def record(self, intended_ns: int, start_ns: int, end_ns: int, /) -> None:
         """Count one operation: when it was due, when it started and when it ended, on one clock, in nanoseconds."""
 
     def take(self) -> Encoded:
-        """Give what was recorded since the last call, and begin again from nothing."""
+        """Return what was recorded since the last call, and reset."""
 
 
 class PythonRecorder:
-    """Does what the native recorder does, where `soakd._native` cannot be loaded: 12 times slower, the same bytes."""
+    """The native recorder in Python, for interpreters that cannot load `soakd._native`: same bytes, 12 times slower."""
 
     def __init__(self) -> None:
         self._service = array("Q", bytes(8 * BUCKETS))
@@ -37,12 +37,12 @@ class PythonRecorder:
         self._lateness[bucket_of(start_ns - intended_ns)] += 1
 
     def take(self) -> Encoded:
-        """Give and forget; see `Recorder.take`."""
+        """Return what was recorded, and reset; see `Recorder.take`."""
         return _taken(self._service), _taken(self._response), _taken(self._lateness)
 
 
 def new_recorder() -> Recorder:
-    """Return a native recorder, or one in Python where an interpreter cannot load `soakd._native`."""
+    """Return a native recorder, or the Python one if the interpreter cannot load `soakd._native`."""
     try:
         from soakd._native import LatencyRecorder
     except ImportError:
@@ -52,7 +52,7 @@ def new_recorder() -> Recorder:
 
 
 class Lanes:
-    """Two recorders; a driver records in the `active` one, which it asks for once per wake.
+    """Two recorders; a driver records in the `active` one, which it looks up once per wake-up.
 
     The `window` lane is active while a forked child shares the process's memory: copying pages on write slows
     operations down, and the engine is not charged for it.
@@ -64,15 +64,15 @@ class Lanes:
         self._window = window
 
     def open_window(self) -> None:
-        """Record in the window's lane from now on."""
+        """Switch to the window's lane."""
         self.active = self._window
 
     def close_window(self) -> None:
-        """Record in the clean lane from now on."""
+        """Switch to the clean lane."""
         self.active = self._clean
 
     def take(self) -> list[tuple[str, Encoded]]:
-        """Give what each lane, "clean" and "window", recorded since the last call; an empty lane is left out."""
+        """Return what each lane, "clean" and "window", recorded since the last call; an empty lane is left out."""
         taken = [("clean", self._clean.take()), ("window", self._window.take())]
         return [(name, encoded) for name, encoded in taken if encoded[0]]
 

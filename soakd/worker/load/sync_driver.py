@@ -1,4 +1,4 @@
-"""Drives an engine that works in process and on one thread: no event loop, no second thread, no object kept.
+"""The driver for engines that work in process on one thread: no event loop, no second thread, no object kept.
 
 Measured on a noisy 2-core machine: `benches/bench_driver.py`.
 """
@@ -19,9 +19,9 @@ class SyncDriver(Driver):
 
     Args:
         operation: performs one operation; None for phases without load.
-        tape: where operations come from; its place in it goes on from driver to driver.
+        tape: the operations; each driver continues where the last one stopped.
         lanes: where latencies go.
-        on_error: told of each exception of `operation`.
+        on_error: called with each exception of `operation`.
         clock_ns, sleep: time, replaceable in tests.
     """
 
@@ -34,9 +34,9 @@ class SyncDriver(Driver):
         self._sleep = sleep
 
     def run(self, arrivals: Arrivals, until_ns: int, housekeeping: Housekeeping) -> bool:
-        """Issue what is due before `until_ns`; True at the end, False where housekeeping asked to stop.
+        """Issue what is due before `until_ns`; return True at the end, False if housekeeping asked to stop.
 
-        What was due more than a second before the call is nobody's: another life of the process was to issue it.
+        What was due more than a second before the call is not counted: it belonged to an earlier life of the process.
         """
         issued = arrivals.due_by(min(self._clock_ns() - BACKLOG_NS, until_ns - 1))
         while True:
@@ -56,7 +56,7 @@ class SyncDriver(Driver):
                 self._wait(min(next_ns, until_ns), until_ns, now_ns)
 
     def idle(self, until_ns: int, housekeeping: Housekeeping) -> bool:
-        """Keep house without load until `until_ns`; returns as `run` does."""
+        """Do only housekeeping until `until_ns`; return as `run` does."""
         while (now_ns := self._clock_ns()) < until_ns:
             if not self._keep_house(housekeeping, now_ns):
                 return False
@@ -76,13 +76,13 @@ class SyncDriver(Driver):
         )  # fmt: skip
         assert operation is not None
         index = first
-        # zip asks the range first: at its end, nothing is taken from the tape.
+        # The range comes first in zip, so that nothing is taken from the tape once it has ended.
         for index, op in zip(range(first, min(last, piece.last)), self._tape.stream, strict=False):
             start_ns = clock_ns()
             try:
                 operation(op)
                 end_ns = clock_ns()
-            except Exception as error:  # noqa: BLE001 - whatever an engine raises is its error, and counted
+            except Exception as error:  # noqa: BLE001 - anything an engine raises is counted as its error
                 end_ns = clock_ns()
                 self.errors_total += 1
                 self._on_error(error)
@@ -99,7 +99,7 @@ class SyncDriver(Driver):
         return index
 
     def _wait(self, next_ns: int, until_ns: int, now_ns: int) -> None:
-        """Sleep to what comes first, the next operation or housekeeping; at least a millisecond, not past the end."""
+        """Sleep until the next operation or housekeeping: at least a millisecond, and not past the end."""
         wait_ns = min(max(min(next_ns, self._house_due_ns) - now_ns, MS), until_ns - now_ns)
         if wait_ns > 0 and min(next_ns, self._house_due_ns) > now_ns:
             self._sleep(wait_ns / NS)

@@ -1,7 +1,7 @@
-"""The tape: 65,536 seeded operations, made once before the baseline and played round and round.
+"""The tape: 65,536 seeded operations, made once before the baseline and played in a loop.
 
-Recorded inputs take the place of generated ones, in the order and as often as they were recorded; a tape of more than
-65,536 is as long as they are.
+Recorded inputs replace generated ones, in the order and as often as they were recorded; with more than 65,536 of them,
+the tape is longer.
 
 The same seed and mix give the same tape in every process and Python version. Of `random` only `Random(int).random()` is
 used, the one method whose sequence the language promises to keep; zipf weights are whole numbers.
@@ -21,14 +21,14 @@ from soakd.worker.load.mixes import MIXES, Input, Mix
 LENGTH = 65_536
 ZIPF_EXPONENT = 0.99
 UNIQUE_PER_SEGMENT = 10**12
-"""Unique keys of the next life of a process begin so much further on: a server that outlived it knows none of them."""
+"""Offset of the unique keys of each next life of a process: a server that kept running has not seen any of them."""
 
 
 class Tape:
-    """Operations in order, without end.
+    """An endless sequence of operations.
 
     Attributes:
-        stream: gives the next operation; one place for all phases, so that unique keys stay unique.
+        stream: the operations; all phases share one iterator, so that unique keys stay unique.
         hash: SHA-256 of the content, hexadecimal; goes into the run's record.
     """
 
@@ -43,7 +43,7 @@ class Tape:
 
 
 def build_tape(spec: WorkerSpec, inputs: str | None = None) -> Tape:
-    """Make the tape of a worker from its seed and mix, and from the recorded inputs of a file where there is one.
+    """Build a worker's tape from its seed and mix, and from recorded inputs if a file of them is given.
 
     Raises:
         ValueError: an unknown mix.
@@ -60,7 +60,7 @@ def build_tape(spec: WorkerSpec, inputs: str | None = None) -> Tape:
 
 
 def make_operations(seed: int, mix: Mix, length: int = LENGTH) -> list[Operation]:
-    """Draw `length` operations; verb and key together determine the input, so that decisions can be cached by them."""
+    """Draw `length` operations; verb and key determine the input, so that decisions can be cached by them."""
     draw = random.Random(seed).random
     bounds = _zipf_bounds(mix.keys)
     entries: dict[int, tuple[str, int]] = {}
@@ -77,9 +77,9 @@ def make_operations(seed: int, mix: Mix, length: int = LENGTH) -> list[Operation
 
 
 def replay(seed: int, mix: Mix, inputs: Sequence[Input], length: int = LENGTH) -> list[Operation]:
-    """Draw operations that go through recorded inputs in order, whole rounds of them; verbs are the mix's.
+    """Draw operations that repeat the recorded inputs in order, in whole rounds, with the mix's verbs.
 
-    Equal inputs have one key, so that here too verb and key together determine the input.
+    Equal inputs share a key, so that here too verb and key determine the input.
     """
     draw = random.Random(seed).random
     firsts: dict[str, int] = {}

@@ -28,25 +28,25 @@ def test_the_worker_itself_goes_on_whatever_is_handled_there() -> None:
     copies.end_here()
     copies.end_here(RuntimeError("an operation failed"))
     copies.end_here(SystemExit(3))
-    assert copies.news(all_of_it=True) is None
+    assert copies.news(report_all=True) is None
 
 
 def test_a_copy_ends_and_the_worker_tells_of_it_once_with_what_brought_it_there() -> None:
     copies = Copies()
     assert status_of_child(lambda: copies.end_here(RuntimeError("no such backend"))) == STATUS
-    told = copies.news(all_of_it=True)
+    told = copies.news(report_all=True)
     assert told is not None
     assert (told["what"], told["count"]) == ("child_returned", 1)
     assert told["detail"].endswith("and was ended there: RuntimeError: no such backend")
     assert f"(pid {told['pid']})" in told["detail"]
-    assert copies.news(all_of_it=True) is None
+    assert copies.news(report_all=True) is None
 
 
 def test_copies_that_came_back_between_two_samples_are_one_incident_with_their_number() -> None:
     copies = Copies()
     for _ in range(3):
         assert status_of_child(copies.end_here) == STATUS
-    told = copies.news(all_of_it=True)
+    told = copies.news(report_all=True)
     assert told is not None
     assert told["count"] == 3
     assert told["detail"].startswith("3 child processes (the last one: pid ")
@@ -57,8 +57,8 @@ def test_a_flood_of_copies_is_few_incidents_that_together_count_all() -> None:
     copies, told = Copies(), []
     for _ in range(40):
         status_of_child(copies.end_here)
-        told.append(copies.news(all_of_it=False))
-    told.append(copies.news(all_of_it=True))
+        told.append(copies.news(report_all=False))
+    told.append(copies.news(report_all=True))
     counts = [each["count"] for each in told if each is not None]
     assert sum(counts) == 40
     assert len(counts) < 8
@@ -75,7 +75,7 @@ def handled(error: BaseException, copies: Copies) -> None:
 def test_a_copy_that_leaves_by_system_exit_ends_as_it_meant_to_and_is_no_incident(code: object, status: int) -> None:
     copies = Copies()
     assert status_of_child(lambda: handled(SystemExit(code), copies)) == status
-    assert copies.news(all_of_it=True) is None
+    assert copies.news(report_all=True) is None
 
 
 class Unprintable(Exception):
@@ -87,7 +87,7 @@ class Unprintable(Exception):
 def test_whatever_a_copy_raised_it_ends_and_is_counted(error: Exception) -> None:
     copies = Copies()
     assert status_of_child(lambda: copies.end_here(error)) == STATUS
-    told = copies.news(all_of_it=True)
+    told = copies.news(report_all=True)
     assert told is not None
     assert told["count"] == 1
     assert len(told["detail"]) < LONGEST_REASON_BYTES + 200
@@ -110,7 +110,7 @@ def test_a_copy_sends_nothing_and_does_not_send_again_what_the_worker_has_pendin
     assert status_of_child(lambda: send(pipe)) == STATUS
     with pytest.raises(BlockingIOError):
         os.read(end, 1)
-    assert pipe.copies.news(all_of_it=True) is not None
+    assert pipe.copies.news(report_all=True) is not None
     os.close(end)
     os.close(begin)
 

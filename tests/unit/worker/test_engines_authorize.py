@@ -216,7 +216,7 @@ def test_a_policy_that_is_down_does_not_disagree(policy: type[Policy]) -> None:
     ],
 )
 def test_a_comparison_needs_both_policies(policy: type[Policy], options: dict[str, Any], option: str) -> None:
-    message = f'option "{option}" must name an engine of this run, for compare_ratio asks both policies'
+    message = f'option "{option}" must name an engine of this run, because compare_ratio asks both policies'
     with pytest.raises(EngineError, match=message):
         Fixture(policy, compare_ratio=0.01, **options)
 

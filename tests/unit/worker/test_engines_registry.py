@@ -225,20 +225,20 @@ WORDS = "nothing of it has run"
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        (ASYNC_WORK + "def make(): return lambda: work()", "a coroutine that nobody awaits"),
-        (ASYNC_WORK + "def make(): return lambda op: work()", "a coroutine that nobody awaits"),
+        (ASYNC_WORK + "def make(): return lambda: work()", "a coroutine that is never awaited"),
+        (ASYNC_WORK + "def make(): return lambda op: work()", "a coroutine that is never awaited"),
         (
             ASYNC_WORK + "import functools\n"
             "def logged(f):\n @functools.wraps(f)\n def inner(*a): return f(*a)\n return inner\n"
             "def make(): return logged(work)",
-            "a coroutine that nobody awaits",
+            "a coroutine that is never awaited",
         ),
-        (ASYNC_WORK + "class make:\n def operation(self, op): return work()", "a coroutine that nobody awaits"),
-        ("def make(): return lambda: (x for x in ())", "a generator that nobody iterates"),
-        ("async def work(): yield\ndef make(): return lambda: work()", "a generator that nobody iterates"),
+        (ASYNC_WORK + "class make:\n def operation(self, op): return work()", "a coroutine that is never awaited"),
+        ("def make(): return lambda: (x for x in ())", "a generator that is never iterated"),
+        ("async def work(): yield\ndef make(): return lambda: work()", "a generator that is never iterated"),
         (
             "class A:\n def __await__(self): yield\ndef make(): return lambda: A()",
-            "an awaitable (A) that nobody awaits",
+            "an awaitable (A) that is never awaited",
         ),
     ],
 )
@@ -253,7 +253,7 @@ def test_an_operation_whose_body_never_runs_is_an_error_each_time(own: Any, sour
 @pytest.mark.parametrize("parameters", ["", "op"])
 def test_an_async_operation_that_gives_another_coroutine_is_an_error_too(own: Any, parameters: str) -> None:
     engine = own(f"{ASYNC_WORK}async def outer({parameters}): return work()\ndef make(): return outer")
-    with pytest.raises(TypeError, match="a coroutine that nobody awaits"):
+    with pytest.raises(TypeError, match="a coroutine that is never awaited"):
         engine.operation(OP).send(None)
 
 

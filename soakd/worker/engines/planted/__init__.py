@@ -1,7 +1,7 @@
 """Planted leaks, each with a leak-free twin that does the same work, and healthy engines that look like leaks.
 
 For kind "python": `factory = "soakd.worker.engines.planted:malloc_leak"`, `options = { bytes_per_operation = 100 }`.
-A tool that looks for leaks is tried on these before it is believed.
+They test whether a tool that looks for leaks can be believed.
 """
 
 from functools import partial

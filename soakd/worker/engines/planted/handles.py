@@ -1,4 +1,4 @@
-"""Leaks of what is counted, not weighed: descriptors, threads, tasks. One every `every` operations."""
+"""Leaks that are counted, not measured in bytes: descriptors, threads, tasks. One every `every` operations."""
 
 import asyncio
 import itertools
@@ -11,7 +11,7 @@ AsyncOperation = Callable[[], Coroutine[None, None, None]]
 
 
 def descriptor(*, keep: bool, every: int = 1000) -> Operation:
-    """Open /dev/null and close it, or not."""
+    """Open /dev/null; the twin closes it."""
     numbers = itertools.count(1)
 
     def operation() -> None:
@@ -25,7 +25,7 @@ def descriptor(*, keep: bool, every: int = 1000) -> Operation:
 
 
 def thread(*, keep: bool, every: int = 1000) -> Operation:
-    """Start a thread that waits for an event; set the event, or another."""
+    """Start a thread that waits for an event; the twin sets the event."""
     numbers = itertools.count(1)
 
     def operation() -> None:
@@ -42,7 +42,7 @@ def thread(*, keep: bool, every: int = 1000) -> Operation:
 
 
 def task(*, keep: bool, every: int = 100) -> AsyncOperation:
-    """Start a task that waits for an event; set the event, or nobody does."""
+    """Start a task that waits for an event; the twin sets the event."""
     numbers = itertools.count(1)
     background: set[asyncio.Task[bool]] = set()
 

@@ -1,4 +1,4 @@
-"""Healthy engines that look like leaks: what a soak must not cry wolf about."""
+"""Healthy engines that look like leaks: a soak must not report them."""
 
 import ctypes
 import gc
@@ -22,18 +22,18 @@ class FillingCache:
         self._numbers = itertools.count()
 
     def operation(self) -> None:
-        """Insert; at the bound, the oldest goes."""
+        """Insert an entry; at the bound, drop the oldest."""
         self._entries[next(self._numbers)] = bytes(self._value_bytes)
         if len(self._entries) > self.capacity_entries:
             self._entries.popitem(last=False)
 
     def counters(self) -> Mapping[str, float]:
-        """Return how far it is filled."""
+        """Return the number of entries."""
         return {"entries": len(self._entries)}
 
 
 def warm_up(*, operations: int = 20_000, bytes_per_operation: int = 500) -> Operation:
-    """Keep something in each of the first `operations`, less and less often, and nothing ever after."""
+    """Keep blocks during the first `operations`, less and less often, and none afterwards."""
     kept: list[bytes] = []
     numbers = itertools.count()
 
@@ -47,7 +47,7 @@ def warm_up(*, operations: int = 20_000, bytes_per_operation: int = 500) -> Oper
 
 
 def gc_sawtooth(*, cycles: int = 20, payload_bytes: int = 200) -> Operation:
-    """Make reference cycles and leave them to the collector as it is."""
+    """Make reference cycles for the collector with its default settings."""
 
     def operation() -> None:
         for _ in range(cycles):
@@ -58,7 +58,7 @@ def gc_sawtooth(*, cycles: int = 20, payload_bytes: int = 200) -> Operation:
 
 
 def collector_backlog(*, cycles: int = 2, payload_bytes: int = 200, threshold: int = 500_000) -> Operation:
-    """Make reference cycles under a collector that comes so rarely that live bytes rise for minutes."""
+    """Make reference cycles under a collector that runs so rarely that live bytes rise for minutes."""
     gc.set_threshold(threshold, 50, 100)
     return gc_sawtooth(cycles=cycles, payload_bytes=payload_bytes)
 

@@ -1,4 +1,4 @@
-"""Leaks that no Python object shows: malloc, mappings, Rust, references that an extension forgot."""
+"""Leaks that no Python object shows: malloc, mappings, Rust, references that an extension never drops."""
 
 import ctypes
 import itertools
@@ -13,7 +13,7 @@ Operation = Callable[[], None]
 
 
 def malloc(*, keep: bool, bytes_per_operation: int = 100) -> Operation:
-    """Allocate through the C library, touch it, and free it, or not."""
+    """Allocate through the C library and touch the block; the twin frees it."""
     libc = ctypes.CDLL(None)
     libc.malloc.restype = ctypes.c_void_p
     libc.malloc.argtypes = [ctypes.c_size_t]
@@ -30,7 +30,7 @@ def malloc(*, keep: bool, bytes_per_operation: int = 100) -> Operation:
 
 
 def mapping(*, keep: bool, bytes_per_operation: int = 100) -> Operation:
-    """Map a page whenever one is owed, touch it, and unmap it, or not."""
+    """Map a page whenever one is due and touch it; the twin unmaps it."""
     libc = ctypes.CDLL(None, use_errno=True)
     libc.mmap.restype = ctypes.c_void_p
     libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]

@@ -1,4 +1,4 @@
-"""Leaks of Python objects. Each keeps `bytes_per_operation` an operation, the container's own part included."""
+"""Leaks of Python objects. Each keeps `bytes_per_operation` per operation, the container's share included."""
 
 import functools
 import itertools
@@ -12,7 +12,7 @@ Operation = Callable[[], None]
 
 
 def python_list(*, keep: bool, bytes_per_operation: int = 100) -> Operation:
-    """Append to a list that nobody reads."""
+    """Append to a list that is never read."""
     kept: list[bytes] = []  # keeps: list
     reference = 8
 
@@ -35,7 +35,7 @@ class Node:
 
 
 def cycle(*, keep: bool, bytes_per_operation: int = 300) -> Operation:
-    """Make two objects that refer to each other; a registry holds one, or only the collector can free them."""
+    """Make two objects that refer to each other and register one; the twin leaves both to the collector."""
     registry: list[Node] = []  # keeps: cycle
     two_nodes = 2 * (16 + 16 + 16) + 8  # the collector's header, the object's, its slots; the registry's reference
 
@@ -49,9 +49,9 @@ def cycle(*, keep: bool, bytes_per_operation: int = 300) -> Operation:
 
 
 def closure(*, keep: bool, bytes_per_operation: int = 300) -> Operation:
-    """Subscribe a callback that holds what it was made with, and unsubscribe it, or not."""
+    """Subscribe a callback whose closure holds data; the twin unsubscribes it."""
     subscribers: list[Callable[[], int]] = []  # keeps: closure
-    function_and_cell = 160 + 40 + 64 + 8  # function, cell, tuple of cells, reference: near enough on CPython 3.11-3.13
+    function_and_cell = 160 + 40 + 64 + 8  # function, cell, tuple of cells, reference, on CPython 3.11-3.13
 
     def operation() -> None:
         request = _payload(bytes_per_operation - function_and_cell)  # leak: closure
@@ -63,7 +63,7 @@ def closure(*, keep: bool, bytes_per_operation: int = 300) -> Operation:
 
 
 def memoized(*, keep: bool, bytes_per_operation: int = 300, entries: int = 1000) -> Operation:
-    """Memoize a function of an argument that never comes back: without a bound, or with one of `entries`."""
+    """Memoize a function whose arguments never repeat, without a bound; the twin is bounded to `entries`."""
     numbers = itertools.count(10**9)
     entry = 32 + 60  # the number, and its place in a dictionary that doubles: the mean over a long run
 
