@@ -26,9 +26,9 @@ most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a thousand descriptors leak before a busy host has looked
 
 async def main():
-    order = {"id": 1, "route": route, "operations": operations, "seconds": 170, "folder": folder}
+    order = {"id": 1, "route": route, "operations": operations, "seconds": 500, "folder": folder}
     look = Look(
-        order, "engine", fork=lambda job, prepare: ForkedChild.start(job, prepare=prepare, timeout_s=150),
+        order, "engine", fork=lambda job, prepare: ForkedChild.start(job, prepare=prepare, timeout_s=450),
         live_bytes=lambda: live_native_bytes() + live_python_bytes(), send=bodies.append,
     )
     done = 0
@@ -49,6 +49,12 @@ asyncio.run(main())
 """
 
 
+def sites_of(body: Any) -> Any:
+    """Return the sites of a look that succeeded; says what it sent where it did not."""
+    assert body["state"] == "done", body
+    return body["sites"]
+
+
 def look(
     what: str, route: str, folder: str, *, operations: int = 500, program: str = PROGRAM,
     python: Path | str = sys.executable, **options: Any,
@@ -56,6 +62,6 @@ def look(
     """Take a look under `python`; returns the body of the last record, the sites of its captures in it."""
     command = [str(python), "-c", program, what, route, str(operations), json.dumps(options), folder]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900, env=environment)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])

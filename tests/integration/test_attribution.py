@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
-from tests.looking import PROGRAM, look
+from tests.looking import PROGRAM, look, sites_of
 
 pytestmark = pytest.mark.integration
 
@@ -28,7 +28,7 @@ def test_a_leak_of_python_objects_is_named_by_the_line_that_allocates_and_by_who
 ) -> None:
     pytest.importorskip("soakd._native")
     body = look(what, "python", str(tmp_path / "captures"))
-    first = body["sites"][0]
+    first = sites_of(body)[0]
     if first["site"] != held_by:  # who keeps it stands alone where two windows differ on the line
         assert "soakd/worker/engines/planted/" in first["site"]
         assert any(caller in frame for frame in first["frames"][:2])
@@ -38,7 +38,7 @@ def test_a_leak_of_python_objects_is_named_by_the_line_that_allocates_and_by_who
 
 
 def test_a_cycle_that_a_registry_keeps_names_the_registry(tmp_path: Path) -> None:
-    sites = look("cycle_leak", "python", str(tmp_path / "captures"))["sites"]
+    sites = sites_of(look("cycle_leak", "python", str(tmp_path / "captures")))
     assert ["list `registry` of cycle.<locals>.operation"] in [site.get("held_by") for site in sites]
 
 
@@ -47,7 +47,7 @@ def test_a_cycle_that_a_registry_keeps_names_the_registry(tmp_path: Path) -> Non
 def test_no_site_is_named_for_what_only_turns_memory_over(tmp_path: Path, what: str, route: str) -> None:
     body = look(what, route, str(tmp_path / "captures"), operations=1500)
     assert body["state"] == "done"
-    assert body["sites"] == []
+    assert sites_of(body) == []
 
 
 def test_a_leak_in_rust_is_named_by_file_and_line_and_by_the_python_line_that_called_it(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_leak_in_rust_is_named_by_file_and_line_and_by_the_python_line_that_ca
     pytest.importorskip("memray")
     body = look("rust_box_leak", "native", str(tmp_path / "captures"))
     assert body["state"] == "done", body
-    first = body["sites"][0]
+    first = sites_of(body)[0]
     assert first["site"].startswith("soakd-py/src/leaks.rs:")
     assert f"called from {NATIVE}:" in first["site"]
     assert first["bytes_per_operation"] == pytest.approx(100, rel=0.02)
@@ -71,7 +71,7 @@ def test_a_leak_in_rust_is_named_by_file_and_line_and_by_the_python_line_that_ca
 def test_a_leak_of_tasks_or_threads_is_named_by_the_line_that_makes_them(
     tmp_path: Path, what: str, line: str, runs: str
 ) -> None:
-    first = look(what, "handles", str(tmp_path / "captures"), every=5)["sites"][0]
+    first = sites_of(look(what, "handles", str(tmp_path / "captures"), every=5))[0]
     place, _, function = first["site"].partition(" in ")
     path, _, number = place.partition(":")
     source = (ROOT / path).read_text(encoding="utf-8").splitlines()
@@ -82,7 +82,7 @@ def test_a_leak_of_tasks_or_threads_is_named_by_the_line_that_makes_them(
 
 def test_a_leak_of_descriptors_is_named_by_what_is_open(tmp_path: Path) -> None:
     body = look("fd_leak", "handles", str(tmp_path / "captures"), every=5)
-    (site,) = body["sites"]
+    (site,) = sites_of(body)
     assert site["site"] == "descriptors: /dev/null"
     assert site["things_per_operation"] == pytest.approx(0.2, rel=0.05)
 
@@ -91,7 +91,7 @@ def test_a_leak_of_descriptors_is_named_by_what_is_open(tmp_path: Path) -> None:
 def test_no_site_is_named_for_handles_that_are_closed(tmp_path: Path, what: str) -> None:
     body = look(what, "handles", str(tmp_path / "captures"), every=5)
     assert body["state"] == "done"
-    assert body["sites"] == []
+    assert sites_of(body) == []
 
 
 SHOP = """
@@ -113,7 +113,7 @@ def test_a_fingerprint_is_the_same_in_another_run_some_lines_further_down_and_in
         program = PROGRAM.replace(
             "engine = ", f"sys.path.append({str(folder)!r}); import shop; engine = shop.Basket() #"
         )
-        found.append(look("shop", "python", str(folder / "captures"), program=program)["sites"][0])
+        found.append(sites_of(look("shop", "python", str(folder / "captures"), program=program))[0])
     first, second = found
     assert (first["site"], second["site"]) == ("shop.py:7 in Basket.operation", "shop.py:14 in Basket.operation")
     assert first["fingerprint"] == second["fingerprint"]

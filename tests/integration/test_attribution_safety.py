@@ -22,7 +22,7 @@ from soakd.setup.plan import make_plan
 from soakd.wire.records import Record
 from soakd.wire.spec import Phase, PhaseName
 from tests.environments import new_environment
-from tests.looking import PROGRAM, look
+from tests.looking import PROGRAM, look, sites_of
 
 pytestmark = pytest.mark.integration
 
@@ -98,7 +98,7 @@ def test_an_engine_whose_environment_has_no_memray_goes_on_without_the_look(tmp_
     assert body["state"] == "failed"
     assert body["why"] == "ModuleNotFoundError: No module named 'memray'"
     assert list((tmp_path / "captures").iterdir()) == []
-    sites = look("python_list_leak", "python", str(tmp_path / "captures"), python=python)["sites"]
+    sites = sites_of(look("python_list_leak", "python", str(tmp_path / "captures"), python=python))
     assert "planted/objects.py" in sites[0]["site"], sites
 
 
