@@ -1,25 +1,26 @@
 """What deep looks have found in one engine: sites ranked by what they keep, with their share of the measured growth."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from soakd.judge.story.looks import HELD, HOLDERS, is_texts, stretches
+from soakd.judge.story.looks import stretches
 from soakd.judge.story.readings import is_number
 from soakd.judge.story.rundata import EngineData
 from soakd.verdict.check import Check, is_failing, round_number
+from soakd.verdict.site_words import place_words
 from soakd.wire.records import Record
+from soakd.wire.sites import MOST_TEXT, Site, decode_all, distinct
 
 MOST_SITES = 10
-MOST_TEXT = 500
-MOST_FRAMES = 40
 TYPE_NUMBERS = ("per_operation", "bytes_per_operation")
 LEAST_SHARE = 0.02
 """Of the growth; less is left out."""
 GROWTH = ("growth.", "total_growth.")
 
 
-def attribution(data: EngineData, checks: Sequence[Check]) -> list[dict[str, Any]]:
-    """Rank the sites of all looks at an engine, each fingerprint once, for the verdict file.
+def attribution(data: EngineData, checks: Sequence[Check]) -> list[Site]:
+    """Rank the sites of all looks at an engine, each leak once, for the verdict file.
 
     What a suspicion has seen is told only where the growth failed: a warm-up that has ended since has no site.
     """
@@ -27,15 +28,11 @@ def attribution(data: EngineData, checks: Sequence[Check]) -> list[dict[str, Any
     growth = next(
         (g for c in checks if c.id.startswith(f"growth.{data.leak_signal}") and (g := _per_operation(c))), None
     )
-    found: dict[str, Mapping[str, Any]] = {}
-    for look in sorted(data.looks, key=lambda record: (bool(record.body.get("light")), -record.at.mono_s)):
-        light = bool(look.body.get("light"))
-        if look.body["state"] == "done" and (not light or (grows and not found)):
-            for name, site in _merged(look.body.get("sites", [])).items():
-                found.setdefault(name, site)
-    entries = [_entry(site, growth) for site in _without_named(found.values())]
-    entries = [entry for entry in entries if entry.get("share", 1.0) >= LEAST_SHARE]
-    return sorted(entries, key=_weight)[:MOST_SITES]
+    found = distinct(_sites(data, light=False))
+    if not found and grows:
+        found = distinct([next(filter(None, _sites(data, light=True)), ())])
+    sites = [_with_share(site, growth) for site in found]
+    return sorted((site for site in sites if site.share is None or site.share >= LEAST_SHARE), key=_weight)[:MOST_SITES]
 
 
 def looks(data: EngineData) -> list[dict[str, Any]]:
@@ -53,53 +50,28 @@ def looks(data: EngineData) -> list[dict[str, Any]]:
 def site_words(data: EngineData, check: Check) -> str:
     """Write ", at module.py:42 in handler, 98 % of the growth"; "" where no site was found."""
     ranked = attribution(data, [check])
-    if not ranked:
-        return ""
-    first = ranked[0]
-    held = f" (kept in {first[HELD][0]})" if first.get(HELD) and first["tool"] != HOLDERS else ""
-    share = f", {first['share']:.0%} of the growth" if "share" in first else ""
-    place = "kept in" if first["tool"] == HOLDERS else "at"
-    return f", {place} {first['site']}{held}{share}"
+    return f", {place_words(ranked[0])}" if ranked else ""
 
 
-def _entry(site: Mapping[str, Any], growth: float | None) -> dict[str, Any]:
-    each = site.get("bytes_per_operation")
-    share = {"share": round_number(min(1.0, each / growth), 3)} if each is not None and growth else {}
-    entry: dict[str, Any] = {"fingerprint": site["fingerprint"][:64], "site": site["site"][:MOST_TEXT]}
-    entry["frames"] = [frame[:MOST_TEXT] for frame in (site.get("frames") or [])[:MOST_FRAMES]]
-    if each is not None:
-        entry["bytes_per_operation"] = round_number(each)
-    entry |= share
-    if is_number(things := site.get("things_per_operation", 0.0)) and things > 0:
-        entry["things_per_operation"] = round_number(things)
-    runs = site.get("runs")
-    if runs is not None and is_texts(runs):
-        entry["runs"] = [name[:MOST_TEXT] for name in runs[:MOST_SITES]]
-    if site.get(HELD):
-        entry[HELD] = [holder[:MOST_TEXT] for holder in site[HELD][:MOST_SITES]]
-    return entry | {"confidence": str(site.get("confidence", "low")), "tool": str(site.get("tool", "")), "known": None}
+def _sites(data: EngineData, *, light: bool) -> list[tuple[Site, ...]]:
+    """Return what the looks of one kind have found, the last look first."""
+    done = [look for look in data.looks if look.body["state"] == "done" and bool(look.body.get("light")) is light]
+    return [decode_all(look.body.get("sites", [])) for look in sorted(done, key=lambda look: -look.at.mono_s)]
 
 
-def _without_named(sites: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Leave out a container that one look has named where another has named the line that fills it."""
-    known = list(sites)
-    filled = {holder for site in known if site.get("tool") != HOLDERS for holder in site.get(HELD) or ()}
-    yield from (site for site in known if site.get("tool") != HOLDERS or site["site"] not in filled)
+def _with_share(site: Site, growth: float | None) -> Site:
+    """Finish a site for the verdict: readable numbers, and its share of the growth where both were measured."""
+    each, things = site.bytes_per_operation, site.things_per_operation
+    share = None if each is None or not growth else round_number(min(1.0, each / growth), 3)
+    return dataclasses.replace(
+        site, bytes_per_operation=round_number(each), share=share, last_resort=False,
+        things_per_operation=round_number(things) if things and things > 0 else None,
+    )  # fmt: skip
 
 
-def _merged(sites: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    """Add up the lines of one function, which have one fingerprint; the first one stands for them."""
-    merged: dict[str, Mapping[str, Any]] = {}
-    for site in sites:
-        name = site["fingerprint"]
-        each = [s["bytes_per_operation"] for s in (merged.get(name), site) if s and s.get("bytes_per_operation")]
-        merged[name] = {**site, **merged.get(name, {}), **({"bytes_per_operation": sum(each)} if each else {})}
-    return merged
-
-
-def _weight(entry: Mapping[str, Any]) -> tuple[float, float]:
+def _weight(site: Site) -> tuple[float, float]:
     """Sort what makes descriptors, tasks and threads first: it is looked for only where they are what grows."""
-    return -entry.get("things_per_operation", 0.0), -entry.get("bytes_per_operation", 0.0)
+    return -(site.things_per_operation or 0.0), -(site.bytes_per_operation or 0.0)
 
 
 def _per_operation(check: Check) -> float | None:

@@ -1,5 +1,6 @@
 """Everything known of a run, folded into one verdict. Pure: the same journal gives the same file, byte for byte."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -27,6 +28,7 @@ from soakd.judge.conclude.waivers import apply_waivers, waived_words
 from soakd.judge.story.rundata import EngineData, RunData, describe, rfc3339
 from soakd.verdict.check import Check, round_number
 from soakd.verdict.severity import State, worst
+from soakd.wire.sites import encode
 
 SCHEMA = "soakd.verdict/1"
 SAME_LOOK_S = 30.0
@@ -145,7 +147,8 @@ def _engine(
         **({"servers": [servers]} if servers else {}),
         "checks": [check.as_dict(config.role) for check in checks],
         "attribution": [
-            {**site, "known": known.get((data.name, site["fingerprint"]))} for site in attribution(data, checks)
+            encode(dataclasses.replace(site, known=known.get((data.name, site.fingerprint))))
+            for site in attribution(data, checks)
         ],
         **({"looks": ended} if (ended := looks(data)) else {}),
     }  # fmt: skip

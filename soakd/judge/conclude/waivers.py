@@ -23,10 +23,9 @@ from soakd.setup.settings import Waiver
 from soakd.setup.waivers import WAIVABLE
 from soakd.verdict.check import Check, is_failing, round_number
 from soakd.verdict.wording import quantity_words
+from soakd.wire.sites import Site
 
 Checks = dict[str, list[Check]]
-HOLDERS = "holders"
-"""The tool whose sites are containers: what they hold is counted at the lines that allocate, where those are known."""
 
 
 @dataclass(slots=True)
@@ -122,11 +121,11 @@ def _last_day(run: RunData) -> date | None:
     return None if wall_s is None else datetime.fromtimestamp(wall_s, UTC).date()
 
 
-def _fits(fate: Fate, data: EngineData, sites: Sequence[Mapping[str, Any]]) -> bool:
+def _fits(fate: Fate, data: EngineData, sites: Sequence[Site]) -> bool:
     waiver = fate.waiver
     if waiver.engine not in (None, data.name):
         return False
-    return waiver.fingerprint is None or any(site["fingerprint"] == waiver.fingerprint for site in sites)
+    return waiver.fingerprint is None or any(site.fingerprint == waiver.fingerprint for site in sites)
 
 
 def _holds(fate: Fate, run: RunData, data: EngineData, day: date | None) -> bool:
@@ -164,7 +163,7 @@ def _is_in(version: str, versions: str) -> bool:
 
 
 def _judge(
-    check: Check, data: EngineData, sites: Sequence[Mapping[str, Any]], fit: Sequence[Fate], holding: Sequence[Fate]
+    check: Check, data: EngineData, sites: Sequence[Site], fit: Sequence[Fate], holding: Sequence[Fate]
 ) -> Check:  # fmt: skip
     if not (check.decides and check.id.startswith(WAIVABLE) and is_failing(check)):
         return check
@@ -198,7 +197,7 @@ def _with_reason(check: Check, told: str) -> Check:
 
 
 def _listed(
-    check: Check, data: EngineData, sites: Sequence[Mapping[str, Any]], waivers: Sequence[Waiver]
+    check: Check, data: EngineData, sites: Sequence[Site], waivers: Sequence[Waiver]
 ) -> tuple[float, str | None]:  # fmt: skip
     """Return up to which growth, in the unit of a check, some waivers list it, and why that is too little, or None."""
     top = check.high if check.high is not None else check.estimate
@@ -231,23 +230,23 @@ def _rates(waivers: Sequence[Waiver]) -> bool:
     return any(waiver.at_most_unit in ("bytes/hour", "bytes/operation") for waiver in waivers)
 
 
-def _measured(sites: Sequence[Mapping[str, Any]], prints: set[str | None]) -> float:
+def _measured(sites: Sequence[Site], prints: set[str | None]) -> float:
     """Add up what was measured at some sites; a container counts only where no line that allocates is among them."""
-    mine = [site for site in sites if site["fingerprint"] in prints]
-    lines = [site.get("bytes_per_operation", 0.0) for site in mine if site["tool"] != HOLDERS]
-    held = [site.get("bytes_per_operation", 0.0) for site in mine if site["tool"] == HOLDERS]
+    mine = [site for site in sites if site.fingerprint in prints]
+    lines = [site.bytes_per_operation or 0.0 for site in mine if not site.is_container]
+    held = [site.bytes_per_operation or 0.0 for site in mine if site.is_container]
     return sum(lines) if lines else max(held, default=0.0)
 
 
 def _others(
-    check: Check, data: EngineData, sites: Sequence[Mapping[str, Any]], prints: set[str | None]
+    check: Check, data: EngineData, sites: Sequence[Site], prints: set[str | None]
 ) -> str | None:  # fmt: skip
     """Say which sites that no waiver names grow by more than the limit; None where none do."""
-    strangers = [site for site in sites if site["fingerprint"] not in prints and site.get("bytes_per_operation")]
-    total = _in_unit_of(check, data, sum(site["bytes_per_operation"] for site in strangers), "bytes/operation")
+    strangers = [site for site in sites if site.fingerprint not in prints and site.bytes_per_operation]
+    total = _in_unit_of(check, data, sum(site.bytes_per_operation or 0.0 for site in strangers), "bytes/operation")
     if not strangers or total is None or total <= (check.limit or 0.0):
         return None
-    return f"it also grows at {strangers[0]['site']} ({strangers[0]['fingerprint']}), which no waiver names"
+    return f"it also grows at {strangers[0].place} ({strangers[0].fingerprint}), which no waiver names"
 
 
 def _in_unit_of(check: Check, data: EngineData, most: float, unit: str) -> float | None:

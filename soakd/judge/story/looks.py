@@ -6,25 +6,20 @@ from typing import Any
 from soakd.judge.story.readings import LATEST_S, is_number
 from soakd.judge.story.rundata import EngineData
 from soakd.wire.records import Record
+from soakd.wire.sites import decode_all
 
 STATES = ("begun", "done", "failed")
-HELD, HOLDERS = "held_by", "holders"
 MOST_LEFT_BYTES = 16e6
 """More is not believed of a tool."""
 
 
 def is_look(body: Mapping[str, Any]) -> bool:
-    """Tell whether the body of an attribution record can be read."""
-    sites = body.get("sites", [])
-    if body.get("state") not in STATES or not isinstance(body.get("route"), str) or not isinstance(sites, list):
+    """Return whether the body of an attribution record can be read."""
+    try:
+        decode_all(body.get("sites", []))
+    except ValueError:
         return False
-    return all(
-        isinstance(site, dict)
-        and all(isinstance(site.get(name), str) for name in ("site", "fingerprint"))
-        and all(site.get(name) is None or is_texts(site[name]) for name in ("frames", HELD))
-        and (site.get("bytes_per_operation") is None or is_number(site["bytes_per_operation"]))
-        for site in sites
-    )
+    return body.get("state") in STATES and isinstance(body.get("route"), str)
 
 
 def stretches(looks: Sequence[Record], origin_s: float) -> Iterator[tuple[float, float]]:
@@ -41,8 +36,3 @@ def left_by_tools(data: EngineData) -> float:
     last = data.lives[-1].segment if data.lives else 0
     left = [look.body.get("left_bytes", 0) for look in data.looks if look.segment == last]
     return min(MOST_LEFT_BYTES, max((float(each) for each in left if is_number(each) and each > 0), default=0.0))
-
-
-def is_texts(value: object) -> bool:
-    """Return whether a value is a list of strings."""
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)

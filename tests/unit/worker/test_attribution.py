@@ -23,6 +23,7 @@ from soakd.procs import capture_reader
 from soakd.report.markdown import sites
 from soakd.verdict.check import Check
 from soakd.wire.records import Record
+from soakd.wire.sites import encode
 from soakd.worker.attribution import allocations, handles, mappings, typecounts
 from soakd.worker.attribution.allocations import Sum
 from soakd.worker.attribution.frames import Frame, fingerprint, is_application, is_harness, module_of, real_place
@@ -522,7 +523,7 @@ GROWS = Check(id="growth.reachable_bytes", verdict="FAIL", estimate=400.0, unit=
 def test_sites_are_ranked_with_their_share_and_the_light_look_gives_way_to_the_deep_one() -> None:
     data = looked_at(done(("a", 90.0), light=True), done(("b", 8.1), ("c", 392.0), ("d", 0.5)))
     ranked = attribution(data, [GROWS])
-    assert [(site["fingerprint"], site["share"]) for site in ranked] == [("c", 0.98), ("b", 0.0203)]
+    assert [(site.fingerprint, site.share) for site in ranked] == [("c", 0.98), ("b", 0.0203)]
     assert site_words(data, GROWS) == ", at c in f (kept in list `seen` of f), 98% of the growth"
 
 
@@ -530,7 +531,7 @@ def test_what_a_suspicion_saw_is_no_site_of_an_engine_that_has_stopped_growing()
     data = looked_at(done(("a", 90.0), light=True))
     stopped = Check(id="growth.reachable_bytes", verdict="PASS", estimate=0.1, unit="bytes/operation")
     assert attribution(data, [stopped]) == []
-    assert [site["fingerprint"] for site in attribution(data, [GROWS])] == ["a"]
+    assert [site.fingerprint for site in attribution(data, [GROWS])] == ["a"]
 
 
 def test_a_look_that_failed_is_said_and_names_nothing() -> None:
@@ -554,13 +555,16 @@ def test_a_container_that_another_look_names_by_its_line_is_one_leak_and_a_look_
     by_container = {"id": 1, "state": "done", "route": "native", "sites": [container]}
     by_line = done(("a", 300.0), ("b", 92.0)) | {"id": 2}
     data = looked_at(by_container, {**by_container, "types": []}, by_line)
-    assert [site["fingerprint"] for site in attribution(data, [GROWS])] == ["a", "b"]
+    assert [site.fingerprint for site in attribution(data, [GROWS])] == ["a", "b"]
     assert [look["route"] for look in looks(data)] == ["native", "python"]
-    assert [site["fingerprint"] for site in attribution(looked_at(by_container), [GROWS])] == ["held"]
+    assert [site.fingerprint for site in attribution(looked_at(by_container), [GROWS])] == ["held"]
 
 
 def test_the_end_of_a_run_and_the_markdown_show_the_sites() -> None:
-    engine = {"name": "e", "attribution": attribution(looked_at(done(("a|b", 392.0))), [GROWS])}
+    engine = {
+        "name": "e",
+        "attribution": [encode(site) for site in attribution(looked_at(done(("a|b", 392.0))), [GROWS])],
+    }
     assert list(site_lines({"engines": [engine]})) == ["e grows at a|b in f: 98%, 392 B/op, kept in list `seen` of f"]
     assert next(line for line in sites(engine) if "392" in line).startswith(r"| a\|b in f | 392 B/op | 98% |")
 
@@ -631,14 +635,14 @@ def test_what_makes_things_is_ranked_before_what_weighs_more() -> None:
     body = done(("heavy", 900.0), ("maker", 10.0))
     body["sites"][1] |= {"things_per_operation": 0.01, "runs": ["task serve"]}
     first, _ = attribution(looked_at(body), [])
-    assert (first["fingerprint"], first["runs"]) == ("maker", ["task serve"])
-    (line, _) = site_lines({"engines": [{"name": "e", "attribution": [first, {}]}]})
+    assert (first.fingerprint, first.runs) == ("maker", ("task serve",))
+    (line, _) = site_lines({"engines": [{"name": "e", "attribution": [encode(first), {}]}]})
     assert line == "e grows at maker in f: 10 B/op, 0.01/op, runs task serve, kept in list `seen` of f"
 
 
 def test_lines_of_one_function_are_one_site_and_add_up() -> None:
     (site,) = attribution(looked_at(done(("a", 300.0), ("a", 92.0))), [GROWS])
-    assert (site["site"], site["share"]) == ("a in f", 0.98)
+    assert (site.place, site.share) == ("a in f", 0.98)
 
 
 def test_the_harness_is_known_through_the_link_by_which_a_worker_saw_it(tmp_path: Path) -> None:

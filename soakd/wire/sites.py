@@ -1,0 +1,149 @@
+"""A call site: where what an engine keeps grows, as one value from the look that finds it to every page that shows it.
+
+A worker and the readers of captures make sites; they travel in `attribution` records and stand in the verdict file.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+from soakd.wire.bounds import MOST_READING
+
+Confidence = Literal["high", "medium", "low"]
+HOLDERS = "holders"
+"""The tool whose sites are containers: what they hold is counted at the lines that allocate, where those are known."""
+LONGEST_FINGERPRINT = 64
+MOST_TEXT, MOST_FRAMES, MOST_NAMES = 500, 40, 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One place at which something grows. Numbers that are not known are None, never 0."""
+
+    fingerprint: str
+    """The same for the same leak in every run, wherever its lines have moved."""
+    place: str
+    """"shop/basket.py:42 in add", "list `seen` of ...", "descriptors: /tmp/log"."""
+    frames: tuple[str, ...] = ()
+    """The stack, leaf first."""
+    bytes_per_operation: float | None = None
+    share: float | None = None
+    """Of the growth that was measured; the judge knows it."""
+    things_per_operation: float | None = None
+    """File descriptors, tasks or threads that it makes and nobody ends."""
+    runs: tuple[str, ...] = ()
+    """What those tasks or threads run."""
+    held_by: tuple[str, ...] = ()
+    """The containers that grow with it."""
+    confidence: Confidence = "low"
+    tool: str = ""
+    last_resort: bool = False
+    """It counts only where nothing else was found: a mapping without a name."""
+    known: str | None = None
+    """The waiver that lists it; the judge knows it."""
+
+    @property
+    def is_container(self) -> bool:
+        """Whether it is a container that grows, and not a line that allocates."""
+        return self.tool == HOLDERS
+
+
+def encode(site: Site) -> dict[str, Any]:
+    """Write a site in JSON's types, as records and the verdict file have it."""
+    lists = {"runs": site.runs, "held_by": site.held_by}
+    numbers = {name: getattr(site, name) for name in ("bytes_per_operation", "share", "things_per_operation")}
+    return {
+        "fingerprint": site.fingerprint, "site": site.place, "frames": list(site.frames),
+        **{name: number for name, number in numbers.items() if number is not None},
+        **{name: list(texts) for name, texts in lists.items() if texts},
+        "confidence": site.confidence, "tool": site.tool,
+        **({"last_resort": True} if site.last_resort else {}), "known": site.known,
+    }  # fmt: skip
+
+
+def decode(fields: object) -> Site:
+    """Read a site as it was written; texts and lists are cut to size, and what is unknown is left out.
+
+    Raises:
+        ValueError: it is no site; the message says why.
+    """
+    if not isinstance(fields, dict):
+        raise ValueError("a site is no table")
+    confidence = fields.get("confidence", "low")
+    if confidence not in get_args(Confidence):
+        raise ValueError("a site's confidence is none of high, medium and low")
+    known = fields.get("known")
+    return Site(
+        fingerprint=_text(fields, "fingerprint", LONGEST_FINGERPRINT), place=_text(fields, "site"),
+        frames=_texts(fields, "frames", MOST_FRAMES),
+        bytes_per_operation=_number(fields, "bytes_per_operation"), share=_number(fields, "share"),
+        things_per_operation=_number(fields, "things_per_operation"),
+        runs=_texts(fields, "runs", MOST_NAMES), held_by=_texts(fields, "held_by", MOST_NAMES),
+        confidence=confidence, tool=_text({"tool": "", **fields}, "tool"),
+        last_resort=fields.get("last_resort") is True, known=None if known is None else _text(fields, "known"),
+    )  # fmt: skip
+
+
+def decode_all(values: object) -> tuple[Site, ...]:
+    """Read a list of sites.
+
+    Raises:
+        ValueError: it is no list, or one of them is no site.
+    """
+    if not isinstance(values, list):
+        raise ValueError("sites are no list")
+    return tuple(map(decode, values))
+
+
+def distinct(looks: Iterable[Iterable[Site]]) -> tuple[Site, ...]:
+    """Return each leak once; where several looks have found it, as the first of them has it.
+
+    A container that one look has named is left out where another has named the line that fills it.
+    """
+    found: dict[str, Site] = {}
+    for look in looks:
+        for name, site in _added_up(look).items():
+            found.setdefault(name, site)
+    filled = {holder for site in found.values() if not site.is_container for holder in site.held_by}
+    return tuple(site for site in found.values() if not site.is_container or site.place not in filled)
+
+
+def _added_up(look: Iterable[Site]) -> dict[str, Site]:
+    """Add up the lines of one function, which have one fingerprint; the first one stands for them."""
+    found: dict[str, Site] = {}
+    for site in look:
+        first = found.get(site.fingerprint)
+        found[site.fingerprint] = site if first is None else _sum(first, site)
+    return found
+
+
+def _sum(first: Site, other: Site) -> Site:
+    sizes = [site.bytes_per_operation for site in (first, other) if site.bytes_per_operation is not None]
+    things = other if first.things_per_operation is None else first
+    return replace(
+        first, bytes_per_operation=sum(sizes) if sizes else None, runs=first.runs or other.runs,
+        things_per_operation=things.things_per_operation, held_by=first.held_by or other.held_by,
+    )  # fmt: skip
+
+
+def _text(fields: Mapping[str, Any], name: str, longest: int = MOST_TEXT) -> str:
+    text = fields.get(name)
+    if not isinstance(text, str):
+        raise ValueError(f"a site's {name} is no text")
+    return text[:longest]
+
+
+def _texts(fields: Mapping[str, Any], name: str, most: int) -> tuple[str, ...]:
+    texts = fields.get(name)
+    if not isinstance(texts, list | None) or not all(isinstance(text, str) for text in texts or ()):
+        raise ValueError(f"a site's {name} are no texts")
+    return tuple(text[:MOST_TEXT] for text in (texts or ())[:most])
+
+
+def _number(fields: Mapping[str, Any], name: str) -> float | None:
+    number = fields.get(name)
+    if number is None:
+        return None
+    if type(number) not in (int, float) or not -MOST_READING <= number <= MOST_READING:
+        raise ValueError(f"a site's {name} is no number")
+    return float(number)
