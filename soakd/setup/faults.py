@@ -1,5 +1,6 @@
 """`[[fault]]` tables, and when each fault happens. Pure: the same seed always gives the same moments."""
 
+import dataclasses
 import hashlib
 import random
 import re
@@ -42,6 +43,8 @@ class FaultPlan:
     duration_s: float = 0.0
     """How long it lasts; 0 where it is over at once."""
     latency_s: float = 0.0
+    number: int = 0
+    """Its place in the plan, from 1: what is recorded of it bears this number."""
 
 
 def read_fault(table: Table, engines: Sequence[EngineConfig], unsound: Sequence[str] = ()) -> FaultConfig | None:
@@ -111,7 +114,8 @@ def faults_of(
             problems += error.problems
     if problems:
         raise ConfigError(*problems)
-    return tuple(sorted(planned, key=lambda fault: (fault.at_s, fault.name)))
+    in_order = sorted(planned, key=lambda fault: (fault.at_s, fault.name))
+    return tuple(dataclasses.replace(fault, number=number) for number, fault in enumerate(in_order, 1))
 
 
 def _placed(fault: FaultConfig, load: tuple[float, float, float], seed: int, source: str) -> Iterator[FaultPlan]:

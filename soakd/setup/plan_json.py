@@ -79,7 +79,7 @@ def plan_from_dict(fields: Mapping[str, Any]) -> Plan:
             **fields,
             "config": _config(fields["config"]),
             "engines": tuple(_engine_plan(engine) for engine in fields["engines"]),
-            "faults": tuple(FaultPlan(**fault) for fault in fields.get("faults", ())),
+            "faults": tuple(FaultPlan(**{"number": i, **fault}) for i, fault in enumerate(fields.get("faults", ()), 1)),
         })  # fmt: skip
     except (KeyError, TypeError) as error:
         raise JournalError(f"the journal's plan cannot be read by this version of soakd: {error}") from error

@@ -24,12 +24,11 @@ class Execution:
     """One fault, from its beginning to the last report."""
 
     def __init__(self, scene: Scene, fault: FaultPlan, workers: FaultOrders, origin_s: float) -> None:
-        scene.number += 1
         self._scene = scene
         self._fault = fault
         self._workers = workers
         configs = [engine.config for engine in scene.plan.engines]
-        self._watch = scene.watch = FaultReports(scene.number, fault.name, touched(configs, fault.target, fault.on))
+        self._watch = scene.watch = FaultReports(fault.number, fault.name, touched(configs, fault.target, fault.on))
         engine = scene.engine(fault.target)
         self._limit_s = engine.config.limits.recovery_s
         self._load_end_s = origin_s + engine.load.end_s

@@ -63,7 +63,6 @@ class Scene:
     segments: dict[str, int] = field(default_factory=dict)
     watch: FaultReports | None = None
     """Of the fault that is on."""
-    number: int = 0
 
     def note(self, record: Record) -> None:
         """Take a record on its way to the journal."""
@@ -87,7 +86,10 @@ class Scene:
 
     def tell(self, fault: FaultPlan, what: str, body: Mapping[str, Any]) -> None:
         """Write a record of a fault."""
-        about = {"fault": fault.name, "kind": fault.kind, "target": fault.target, "on": fault.on, "at_s": fault.at_s}
+        about = {
+            "fault": fault.name, "number": fault.number, "kind": fault.kind, "target": fault.target, "on": fault.on,
+            "at_s": fault.at_s,
+        }  # fmt: skip
         self.incident(fault.target, {"what": what, **about, **body})
 
     def tell_none(self, fault: FaultPlan, why: str) -> None:

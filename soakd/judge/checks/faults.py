@@ -137,7 +137,8 @@ def _described(run: RunData, fault: Fault) -> dict[str, Any]:
     told = {name: fault.told[name] for name in numbers if is_number(fault.told.get(name))}
     others = {name: dict(fault.outcome(name)) for name in fault.touches if name != fault.target}
     fields = {
-        "name": fault.name, "kind": fault.kind, "target": fault.target, "on": fault.on, "at_s": fault.at_s,
+        "number": fault.number, "name": fault.name, "kind": fault.kind, "target": fault.target, "on": fault.on,
+        "at_s": fault.at_s,
         "verdict": "INCOMPLETE" if pending else state, "took_place": fault.took_place,
         "from_s": round_number(fault.from_s), "until_s": round_number(fault.until_s),
         "lasted_s": fault.lasted_s or None,

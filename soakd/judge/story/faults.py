@@ -5,7 +5,7 @@ from typing import Any
 
 from soakd.judge.story.readings import is_number
 from soakd.judge.story.rundata import EngineData, Fault
-from soakd.setup.faults import touched
+from soakd.setup.faults import FaultPlan, touched
 from soakd.setup.plan import Plan
 from soakd.wire.records import Record
 
@@ -16,22 +16,25 @@ def read_faults(plan: Plan, engines: Sequence[EngineData], origin_s: float | Non
     configs = [engine.config for engine in plan.engines]
     found = []
     for planned in plan.faults:
-        own = [i for i in told.get(planned.target, ()) if _is_of(i, planned.name, planned.at_s)]
+        own = [i for i in told.get(planned.target, ()) if _is_of(i, planned)]
         begin = next((i for i in own if i.body["what"] == "fault_begin"), None)
         end = next((i for i in own if i.body["what"] == "fault_end"), None)
         found.append(
             Fault(
-                name=planned.name, kind=planned.kind, target=planned.target, on=planned.on, at_s=planned.at_s,
-                touches=touched(configs, planned.target, planned.on),
+                number=planned.number, name=planned.name, kind=planned.kind, target=planned.target, on=planned.on,
+                at_s=planned.at_s, touches=touched(configs, planned.target, planned.on),
                 **_times(begin, end, origin_s or 0.0), told=end.body if end is not None else {},
             )
         )  # fmt: skip
     return found
 
 
-def _is_of(incident: Record, name: str, at_s: float) -> bool:
-    planned = incident.body.get("at_s")
-    return incident.body.get("fault") == name and abs(number_or(planned, -1.0) - at_s) < 1e-3
+def _is_of(incident: Record, planned: FaultPlan) -> bool:
+    """Return whether an incident is of a fault: by its number; before faults had one, by name and moment."""
+    body = incident.body
+    if "number" in body:
+        return bool(body["number"] == planned.number)
+    return body.get("fault") == planned.name and abs(number_or(body.get("at_s"), -1.0) - planned.at_s) < 1e-3
 
 
 def _times(begin: Record | None, end: Record | None, origin_s: float) -> dict[str, Any]:

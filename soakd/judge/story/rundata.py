@@ -130,6 +130,8 @@ class Outage:
 class Fault:
     """One fault on purpose, and what became of it; times in seconds since the origin."""
 
+    number: int
+    """Its place in the plan, from 1."""
     name: str
     kind: str
     target: str

@@ -89,7 +89,7 @@ class _Reading:
     def curves(self, data: RunData, entries: Mapping[str, Mapping[str, Any]]) -> Curves:
         """Return everything that was drawn."""
         faults = [
-            FaultSpan(fault.name, fault.from_s, fault.until_s or fault.from_s, fault.touches)
+            FaultSpan(fault.name, fault.from_s, fault.until_s or fault.from_s, fault.target, fault.touches)
             for fault in data.faults
             if fault.took_place and fault.from_s is not None
         ]

@@ -117,6 +117,7 @@ class Span:
 class FaultSpan(Span):
     """A fault on purpose, from when it began to when it was recovered from."""
 
+    target: str
     touches: tuple[str, ...]
     """The engines that it broke something of."""
 

@@ -106,6 +106,7 @@ def faults(verdict: Entry) -> Iterator[Html]:
         yield tag("p", "No fault was planned.")
         return
     heads = (
+        "#",
         "fault",
         "on",
         "at",
@@ -121,6 +122,7 @@ def faults(verdict: Entry) -> Iterator[Html]:
 
 
 def _fault_row(fault: Entry) -> Iterator[str | Html]:
+    yield str(fault.get("number") or "")
     yield tag("th", str(fault.get("name")), scope="row")
     yield f"{fault.get('on')} of {fault.get('target')}"
     yield _duration(fault.get("from_s", fault.get("at_s")))

@@ -75,9 +75,8 @@ def _lane(curves: Curves, incidents: Sequence[Entry], name: str, top: float) -> 
     for life in curves.lives.get(name, ()):
         words = f"life of {format_duration(max(0.0, life.until_s - life.from_s))}, {life.name}"
         yield _bar(_x(curves, life.from_s), _x(curves, life.until_s), top, "life", words)
-    begun = {str(i.get("fault")) for i in own if i.get("what") == "fault_begin"}
     for fault in curves.faults:
-        if fault.name in begun:
+        if fault.target == name:
             words = f"{fault.name}, recovered after {format_duration(max(0.0, fault.until_s - fault.from_s))}"
             yield _bar(_x(curves, fault.from_s), _x(curves, fault.until_s), top, "fault", words)
     yield from _marks(curves, [i for i in own if i.get("what") not in ("fault_begin", "fault_end")], top)

@@ -27,6 +27,7 @@ def ended(
 ) -> list[tuple[float, dict[str, Any]]]:
     """The records of a fault that was healed after `lasts_s`, and recovered from so many seconds later, or never."""
     about = {"fault": f"{kind}@mine", "kind": kind, "target": "mine", "on": "worker", "at_s": at_s}
+    about |= {"number": more.pop("number")} if "number" in more else {}
     until_s = at_s + lasts_s + (40.0 if recovered_s is None else recovered_s)
     own = {} if recovered_s is None else {"recovered_s": recovered_s}
     own |= {"failed_operations": 7, "retried_operations": 3}
@@ -67,6 +68,17 @@ def test_a_fault_that_did_not_take_place_or_end_is_never_a_pass(
     verdict = judged(plan(), mine=Story(incidents=incidents))
     assert (verdict["verdict"], recovery(verdict)["verdict"]) == ("INCONCLUSIVE", "INCONCLUSIVE")
     assert why in recovery(verdict)["reason"]
+
+
+def test_two_faults_of_one_name_and_moment_each_have_their_own_outcome() -> None:
+    twice = plan_of(
+        limits='growth_per_operation = "16B"\n[[fault]]\nkind = "kill"\ntarget = "mine"\nat = ["30s", "30s"]'
+    )
+    told = [*ended(1.0, number=1), *ended(None, number=2)]
+    verdict = judged(twice, mine=Story(incidents=told))
+    assert [fault["number"] for fault in verdict["faults"]] == [1, 2]
+    assert [fault["verdict"] for fault in verdict["faults"]] == ["PASS", "FAIL"]
+    assert recovery(verdict)["verdict"] == "FAIL"
 
 
 def test_a_run_that_ends_before_a_fault_says_so() -> None:

@@ -94,6 +94,16 @@ def test_a_plan_with_faults_is_read_from_its_file_as_it_was_written() -> None:
     assert [e for e in read.engines if e.config.name != "tls"] == [e for e in written.engines if e.config.name != "tls"]
 
 
+def test_faults_are_numbered_in_the_order_of_their_moments_in_old_plans_too() -> None:
+    two = 'kind = "kill"\ntarget = "redis"\nat = ["40s", "10s"]\n[[fault]]\nkind = "kill"\ntarget = "local"\nat = "20s"'
+    written = plan(two)
+    assert [fault.number for fault in written.faults] == [1, 2, 3]
+    fields = json.loads(json.dumps(plan_as_dict(written)))
+    for fault in fields["faults"]:
+        del fault["number"]
+    assert plan_from_dict(fields).faults == written.faults
+
+
 def test_faults_of_engines_that_are_left_out_are_left_out() -> None:
     assert plan(RANDOM, only=("local",)).faults == ()
 
