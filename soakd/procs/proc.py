@@ -27,7 +27,7 @@ def read(process: psutil.Process) -> dict[str, float]:
         with process.oneshot():
             cpu = process.cpu_times()
             return {
-                **_status_bytes(process.pid),
+                **status_bytes(process.pid),
                 "fds": process.num_fds(),
                 "threads": process.num_threads(),
                 "cpu_s_total": round(cpu.user + cpu.system, 3),
@@ -91,7 +91,8 @@ def is_stopped(process: psutil.Process) -> bool:
 _FIELDS = {"VmRSS:": "rss_bytes", "RssAnon:": "rss_anon_bytes", "VmSwap:": "swap_bytes"}
 
 
-def _status_bytes(pid: int) -> dict[str, float]:
+def status_bytes(pid: int) -> dict[str, float]:
+    """Read resident and swapped bytes of a process; source: proc_pid_status(5)."""
     # psutil gives anonymous memory only through smaps, which is a thousand times dearer.
     with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as status:
         rows = (line.split() for line in status)

@@ -57,6 +57,8 @@ class Limits:
     """File descriptors gained over the load phase."""
     thread_growth: float = 8.0
     task_growth: float = 64.0
+    child_growth: float = 8.0
+    """Child processes gained over the load phase, and zombies."""
     restarts: int = 0
     """Restarts of the engine's process that still pass; each is an incident all the same."""
     recovery_s: float = 5.0

@@ -24,9 +24,12 @@ RESOLUTION_BYTES: Mapping[str, float] = {
     "rss_bytes": 4e6,
     "pss_bytes": 4e6,
     "uss_bytes": 4e6,
+    "children_bytes": 4e6,
 }
 """Growth over the load phase below which a FAIL is not believed."""
 BYTE_SIGNALS = tuple(RESOLUTION_BYTES)
+WHERE_READ = ("children_bytes",)
+"""What decides where there is something to read, and is missed in nobody: not every engine has children."""
 LIVE_SIGNALS = ("reachable_bytes", "rss_anon_bytes", "live_bytes")
 """What is judged while the run goes on: what decides, and what tells garbage from a leak."""
 

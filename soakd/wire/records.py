@@ -23,8 +23,8 @@ READINGS: frozenset[str] = frozenset({"sample", "latency", "snapshot", "attribut
 """Kinds of which more come: one that is lost leaves a gap, which is judged. All others tell what happened, once."""
 INCIDENTS = frozenset({
     "start_failed", "restart", "crash", "exit", "hang", "gave_up", "garbled", "records_refused", "children_left",
-    "child_returned", "close_failed", "operation_error", "disagreement", "memory_reserve", "daemon_gap", "standstill",
-    PROBE_DIED,
+    "child_returned", "child_lost", "thread_lost", "close_failed", "operation_error", "disagreement",
+    "memory_reserve", "daemon_gap", "standstill", PROBE_DIED,
     "host_memory_pressure", "host_io_pressure", "host_steal", "host_busy", "host_oom", "fd_limit", "disk_full",
     "disk_budget", "sleep", "clock_step",
     "fault_begin", "fault_end", "proxy_lost",

@@ -14,6 +14,8 @@ PhaseName = Literal["baseline", "load", "drain", "reload", "close"]
 Verb = Literal["read", "write", "admin"]
 LOADED_PHASES: frozenset[PhaseName] = frozenset({"load", "reload"})
 DECIDING_ROLES: tuple[Role, ...] = ("subject", "twin")
+LOOK_PROCESS = b"soakd-look"
+"""What a child is called that a probe forks from a worker, by prctl(2): it is none of the engine's."""
 
 
 class Operation(NamedTuple):

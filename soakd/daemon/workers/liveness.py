@@ -21,6 +21,8 @@ class Liveness:
     phase: str | None = None
     entered: str | None = None
     """The phase that the worker has last said to enter; its samples say so later, or never."""
+    is_looked_at: bool = False
+    """A tool of a deep look is switched on in it."""
 
     def note(self, record: Record) -> None:
         """Take note of one record."""
@@ -29,6 +31,7 @@ class Liveness:
             self.entered = record.body.get("name")
         if record.kind != "sample":
             return
+        self.is_looked_at = "note.deep_window" in record.body
         phase, operations = record.body.get("phase"), record.body.get("operations_total", 0)
         if operations != self.operations or phase != self.phase or phase not in LOADED_PHASES:
             self.operated_s = self.heard_s

@@ -23,9 +23,11 @@ from soakd.procs import proc
 from soakd.procs.exits import KernelKills
 from soakd.procs.interpreters import import_folder, worker_environment
 from soakd.procs.proc import now
+from soakd.procs.tree import Table, Tree
 from soakd.record.resume import Past
 from soakd.setup.plan import EnginePlan, Plan, worker_spec
 from soakd.wire.records import Kind, Record
+from soakd.wire.spec import LOADED_PHASES
 
 WATCH_EVERY_S = 0.5
 STOP_WITHIN_S = 10.0
@@ -76,6 +78,7 @@ class Supervisor:
         self.on_round: Callable[[], None] = lambda: None
         """Called each time the work loop has come round."""
         self._rounds = Rounds(WATCH_EVERY_S)
+        self._tree = Tree()
         self._loaded: set[str] = set()
         self._ended_by: dict[str, Harm] = {}
         """Engine -> the fault on purpose that ended its last life."""
@@ -309,12 +312,14 @@ class Supervisor:
                     proportional_s += run.snapshot_every_s or 0.0
                 self._own = footprint.sample()
                 self._read_outside("", 0, me, proportional=False)
+                table = self._tree.table()
                 for worker in list(self._workers.values()):
                     if worker.has_exited.is_set():
                         continue  # what it leaves until it is reaped is no process of an engine
                     spec = worker.spec
                     self._kills[spec.engine].refresh()
-                    self._read_outside(spec.engine, spec.segment, worker.outside, proportional=proportional)
+                    family = {} if table is None else self._read_family(worker, table)
+                    self._read_outside(spec.engine, spec.segment, worker.outside, family, proportional=proportional)
                 due_s += run.sample_every_s * max(1, int((time.monotonic() - due_s) / run.sample_every_s))
                 await asyncio.sleep(max(0.0, due_s - time.monotonic()))
 
@@ -350,10 +355,25 @@ class Supervisor:
                 self.stop()
             await asyncio.sleep(READ_EVERY_S)
 
-    def _read_outside(self, engine: str, segment: int, process: Any, *, proportional: bool) -> None:
+    def _read_family(self, worker: Worker, table: Table) -> dict[str, float]:
+        """Read the threads and children of a worker, and tell of those that are lost."""
+        spec, progress = worker.spec, self._progress[worker.spec.engine]
+        begun_s = time.perf_counter()
+        values = worker.family.read(table)
+        counts = progress.entered in LOADED_PHASES and worker.harm is None
+        losses = worker.family.losses(time.monotonic(), counts=counts, is_looked_at=progress.is_looked_at)
+        for what, sentence, count in losses:
+            body = {"what": what, "detail": f"{spec.engine}: {sentence}", "count": count}
+            self._sink(_record("incident", spec.engine, spec.segment, body))
+        return {**values, "probe.tree.duration_s": round(time.perf_counter() - begun_s + self._tree.duration_s, 6)}
+
+    def _read_outside(
+        self, engine: str, segment: int, process: Any, more: Mapping[str, float] = MappingProxyType({}),
+        *, proportional: bool,
+    ) -> None:  # fmt: skip
         try:
             started_s = time.perf_counter()
-            body = proc.read(process)
+            body = {**proc.read(process), **more}
             if proportional:
                 body |= proc.read_proportional(process)
             if not engine:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import fcntl
 import json
+import math
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 
 import psutil
 
+from soakd.daemon.workers.family import Family
 from soakd.daemon.workers.intake import Intake
 from soakd.daemon.workers.restarts import Harm
 from soakd.procs import guardian
@@ -25,6 +27,8 @@ from soakd.wire.spec import WorkerSpec
 
 PIPE_BYTES = 1 << 20
 READ_BYTES = 1 << 16
+OLD_SHARE = 0.1
+"""Of the load phase: a thread or child that was there for so long is missed when it goes."""
 
 
 class Worker:
@@ -77,6 +81,7 @@ class Worker:
             for end in (records_end, control_end, output_end):
                 os.close(end)
         self.outside = psutil.Process(self.process.pid)
+        self.family = Family(self.process.pid, OLD_SHARE * _load_s(self.spec))
         self.intake.pid = self.process.pid
         self._begin_reading()
         self.order({"spec": self.spec.to_json(), "key": self.intake.key})
@@ -157,6 +162,10 @@ class Worker:
         elif record.kind == "incident" and record.body.get("what") == "start_failed":
             self.start_failure = str(record.body.get("detail"))
         self._on_record(record)
+
+
+def _load_s(spec: WorkerSpec) -> float:
+    return next((phase.duration_s for phase in spec.phases if phase.name == "load"), math.inf)
 
 
 def last_line(worker: Worker) -> str:

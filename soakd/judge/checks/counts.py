@@ -18,6 +18,9 @@ BLOCK_BYTES = 64.0
 LEAST_BLOCKS = 1000.0
 """Caches and free lists of the interpreter itself; 64 kB of them, which is what reachable bytes can resolve."""
 
+WHERE_ANY = ("children", "zombies")
+"""What most engines never have any of: there is no check then."""
+
 
 def check_counts(data: EngineData) -> Iterator[Check]:
     """Judge everything that is counted and was ever read. Blocks are shown; they decide nothing."""
@@ -26,11 +29,13 @@ def check_counts(data: EngineData) -> Iterator[Check]:
         ("fds", limits.fd_growth, True),
         ("threads", limits.thread_growth, True),
         ("tasks", limits.task_growth, True),
+        ("children", limits.child_growth, True),
+        ("zombies", limits.child_growth, True),
         ("python_blocks", _most_blocks(data), False),
     )
     for signal, limit, decides in counted:
         series = data.trend(signal)
-        if len(series):
+        if len(series) and (signal not in WHERE_ANY or np.any(series.y > 0.0)):
             yield _count_check(signal, series, limit, decides=decides)
 
 

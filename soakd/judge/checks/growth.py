@@ -18,7 +18,15 @@ from soakd.judge.growth.method import judge_growth
 from soakd.judge.growth.series import MIN_SAMPLES, extent
 from soakd.judge.story.rundata import EngineData, Series, running_total
 from soakd.verdict.check import Check, round_number
-from soakd.verdict.resolution import BYTE_SIGNALS, LIVE_SIGNALS, RESOLUTION_BYTES, too_few, too_short, unseen
+from soakd.verdict.resolution import (
+    BYTE_SIGNALS,
+    LIVE_SIGNALS,
+    RESOLUTION_BYTES,
+    WHERE_READ,
+    too_few,
+    too_short,
+    unseen,
+)
 
 SLOWER = 0.6
 """A warm-up leaves less than this part of a third's growth to the next."""
@@ -45,7 +53,7 @@ def check_growth(
     """
     for signal in BYTE_SIGNALS if every_signal else LIVE_SIGNALS:
         series = data.trend(signal)
-        if len(series) >= MIN_SAMPLES or decides(data, signal):
+        if len(series) >= MIN_SAMPLES or (decides(data, signal) and signal not in WHERE_READ):
             for check in _byte_checks(data, signal, series):
                 yield _with_time_left(growth_as_of(outlook, check), signal, room)
     if every_signal:
@@ -55,7 +63,7 @@ def check_growth(
 
 def decides(data: EngineData, signal: str) -> bool:
     """Tell whether a signal decides for its engine."""
-    return signal in (data.leak_signal, "rss_anon_bytes")
+    return signal in (data.leak_signal, "rss_anon_bytes", *WHERE_READ)
 
 
 def _byte_checks(data: EngineData, signal: str, series: Series) -> Iterator[Check]:

@@ -29,6 +29,9 @@ SIGNAL_WORDS = {
     "fds": "the number of open file descriptors",
     "threads": "the number of threads",
     "tasks": "the number of asyncio tasks",
+    "children": "the number of child processes",
+    "zombies": "the number of zombies",
+    "children_bytes": "the memory of child processes",
 }
 LEAK_WORDS = {
     "python_leak": "native memory is flat: a leak in Python objects",
@@ -39,7 +42,11 @@ THINGS = {
     "fds": ("fd_leak", "a leak of file descriptors: something is opened and not closed"),
     "threads": ("thread_leak", "a leak of threads: something is started and does not end"),
     "tasks": ("task_leak", "a leak of asyncio tasks: something is started and never finishes"),
+    "children": ("child_leak", "a leak of child processes: something is started and does not end"),
+    "zombies": ("zombie_leak", "children end and nobody asks how: their parent does not wait for them"),
 }
+CHILD_BYTES = "child_bytes."
+"""What the bytes of one kind of children are called, by what they execute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,8 @@ def classify(data: EngineData, checks: Sequence[Check]) -> Class:
         if live is not None and is_failing(live) and not _passes(leak):
             return _unread(rss, live)
         return _resident_only(rss, by_id, backlog=_passes(leak))
+    if (below := growth_check(by_id, "children_bytes")) is not None and is_failing(below):
+        return Class("child_growth", f"{growth_words('children_bytes', below)}: {_grown_child(data)}")
     if (filling := _filling(checks)) is not None:
         return filling
     live = growth_check(by_id, "live_bytes")
@@ -123,7 +132,10 @@ def _grown(data: EngineData, signal: str, check: Check | None) -> float:
     """Return how much a part grows: its rate, or where it was not judged what it gained."""
     if check is not None and check.estimate is not None:
         return max(0.0, check.estimate)
-    series = data.in_load(signal)
+    return _gained(data.in_load(signal))
+
+
+def _gained(series: Series) -> float:
     few = max(1, len(series) // 10)
     return max(0.0, float(np.median(series.y[-few:]) - np.median(series.y[:few]))) if len(series) else 0.0
 
@@ -172,6 +184,13 @@ def _resident_only(rss: Check, by_id: Mapping[str, Check], *, backlog: bool) -> 
     return Class(
         "private_allocator", f"{grown}; live memory and free lists are flat: memory mapped or allocated privately"
     )
+
+
+def _grown_child(data: EngineData) -> str:
+    """Name the child that grew most, by what it executes."""
+    grown = {name: _gained(data.in_load(name)) for name in data.series if name.startswith(CHILD_BYTES)}
+    name = max(sorted(grown), key=grown.__getitem__, default=None)
+    return "a leak in a child process" + (f" ({name.removeprefix(CHILD_BYTES)})" if name is not None else "")
 
 
 def _filling(checks: Sequence[Check]) -> Class | None:

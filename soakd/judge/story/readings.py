@@ -15,7 +15,7 @@ from soakd.wire.records import Record
 
 NEVER_NEGATIVE = frozenset(
     {
-        *BYTE_SIGNALS, "fds", "threads", "tasks", "cpu_s_total",
+        *BYTE_SIGNALS, "fds", "threads", "tasks", "children", "zombies", "cpu_s_total",
         "operations_total", "errors_total", "dropped_total", "skipped_total",
     }
 )  # fmt: skip

@@ -7,7 +7,7 @@ from soakd.live.status import OWN_COUNTERS, EngineStatus, RunStatus
 
 PROBES = (
     "outside", "live_python", "live_native", "python_blocks", "gc", "tasks", "counters", "rust", "fork", "reachable",
-    "snapshot", "server",
+    "snapshot", "server", "tree",
 )  # fmt: skip
 """Probes that are exported by name: a closed set, whatever is in a sample."""
 NOT_ALIVE = "while the process does not live, or before its first reading"

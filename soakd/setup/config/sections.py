@@ -66,6 +66,7 @@ def read_limits(table: Table, base: Limits) -> Limits:
         fd_growth=table.number("fd_growth", base.fd_growth, above=0),
         thread_growth=table.number("thread_growth", base.thread_growth, above=0),
         task_growth=table.number("task_growth", base.task_growth, above=0),
+        child_growth=table.number("child_growth", base.child_growth, above=0),
         restarts=table.whole("restarts", base.restarts),
         recovery_s=table.quantity("recovery", units.parse_duration, base.recovery_s),
     )

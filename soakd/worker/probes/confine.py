@@ -33,7 +33,9 @@ import sys
 from contextlib import suppress
 from typing import Any, NoReturn
 
-_PR_SET_PDEATHSIG, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 22, 38
+from soakd.wire.spec import LOOK_PROCESS
+
+_PR_SET_PDEATHSIG, _PR_SET_NAME, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 15, 22, 38
 _SECCOMP_MODE_FILTER = 2
 _LOAD, _JUMP_IF_EQUAL, _RETURN = 0x20, 0x15, 0x06
 _ALLOW, _FAIL = 0x7FFF0000, 0x00050000 | errno.EPERM
@@ -65,7 +67,7 @@ _REFUSED = (
 )  # fmt: skip
 
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
-_prctl.argtypes = (ctypes.c_int, ctypes.c_ulong, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_ulong)
+_prctl.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_ulong, ctypes.c_ulong)
 
 
 class _Program(ctypes.Structure):
@@ -80,6 +82,7 @@ def settle(result_fd: int, parent_pid: int, timeout_s: float, niceness: int) -> 
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, None, 0, 0)
     if os.getppid() != parent_pid:
         os._exit(1)  # the parent died before the line above
+    _prctl(_PR_SET_NAME, LOOK_PROCESS, None, 0, 0)
     _close_inherited_files(result_fd)
     _forget_handlers()
     signal.alarm(int(timeout_s) + 2)

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from soakd.wire.spec import LOADED_PHASES
-from tests.recorded import Story, check, judged, per_hour, per_operation, plan_of
+from tests.recorded import Story, check, flat, judged, per_hour, per_operation, plan_of
 
 SHORT = plan_of(run='controls_off = ["null", "leak"]')
 DAY = plan_of(
@@ -42,6 +42,13 @@ def waits(t_s: float, operations: float) -> float:
         (Story(more={"threads": lambda t_s, n: 2 + t_s // 3600}), "thread_leak", "a leak of threads"),
         (Story(more={"tasks": lambda t_s, n: 2 + t_s // 300}), "task_leak", "a leak of asyncio tasks"),
         (Story(more={"fds": lambda t_s, n: 9 + t_s // 3600}), "fd_leak", "opened and not closed"),
+        (Story(more={"children": lambda t_s, n: 2 + t_s // 3600}), "child_leak", "a leak of child processes"),
+        (Story(more={"zombies": lambda t_s, n: t_s // 3600}), "zombie_leak", "their parent does not wait for them"),
+        (
+            Story(more={"children_bytes": per_hour(3e6), "child_bytes.a": flat, "child_bytes.b": per_hour(3e6)}),
+            "child_growth",
+            "= 0.833 B per operation: a leak in a child process (b)",
+        ),
         (Story(), "flat", "flat within its limit"),
     ],
     ids=lambda value: value if isinstance(value, str) and "_" in value else "",

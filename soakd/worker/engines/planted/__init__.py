@@ -6,7 +6,7 @@ They test whether a tool that looks for leaks can be believed.
 
 from functools import partial
 
-from soakd.worker.engines.planted import handles, healthy, native, objects
+from soakd.worker.engines.planted import handles, healthy, native, objects, processes
 
 python_list_leak = partial(objects.python_list, keep=True)
 python_list_twin = partial(objects.python_list, keep=False)
@@ -32,6 +32,17 @@ thread_leak = partial(handles.thread, keep=True)
 thread_twin = partial(handles.thread, keep=False)
 task_leak = partial(handles.task, keep=True)
 task_twin = partial(handles.task, keep=False)
+
+growing_child_leak = partial(processes.growing_child, keep=True)
+growing_child_twin = partial(processes.growing_child, keep=False)
+more_children_leak = partial(processes.more_children, keep=True)
+more_children_twin = partial(processes.more_children, keep=False)
+zombies_leak = partial(processes.zombies, keep=True)
+zombies_twin = partial(processes.zombies, keep=False)
+dying_child_leak = partial(processes.dying_child, dies=True)
+dying_child_twin = partial(processes.dying_child, dies=False)
+dying_thread_leak = partial(processes.dying_thread, dies=True)
+dying_thread_twin = partial(processes.dying_thread, dies=False)
 
 filling_cache = healthy.FillingCache
 warm_up = healthy.warm_up

@@ -1,0 +1,97 @@
+"""Members of a crew (threads, child processes) that go for good. Pure: sees no process, remembers who lives.
+
+An engine that swallows its errors goes on without them: no operation fails, and nothing crashes.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+
+REPLACED_WITHIN = 2
+"""Readings after the first without a member in which another of its name may come; it must then stay for one more."""
+BEFORE = 2
+"""Readings by which the other may have come earlier: one that is started before the old one is let go."""
+
+
+@dataclass(slots=True)
+class _Member:
+    """Who lives: since when, and from which reading on."""
+
+    name: str
+    since_s: float
+    reading: int
+    replaces: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing:
+    """Who is gone, since which reading."""
+
+    name: str
+    lived_s: float
+    reading: int
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Members of one name that went and were not replaced."""
+
+    name: str
+    count: int
+    lived_s: float
+    """How long the one had been there that was there longest."""
+
+
+class Losses:
+    """Tells which members went that had been there for long, and were not replaced.
+
+    Args:
+        old_s: a member must have been there for so long, seconds.
+    """
+
+    def __init__(self, old_s: float) -> None:
+        self._old_s = old_s
+        self._reading = 0
+        self._members: dict[Hashable, _Member] = {}
+        self._missing: list[_Missing] = []
+
+    def look(
+        self, now_s: float, alive: Mapping[Hashable, str], *, counts: bool, is_looked_at: bool = False
+    ) -> list[Loss]:  # fmt: skip
+        """Take one reading; return who is lost for good by now.
+
+        Args:
+            now_s: any one clock, seconds.
+            alive: identity -> name; an identity is never another's.
+            counts: who goes now is missed: the engine is under load, and nothing is broken on purpose.
+            is_looked_at: who comes now is never missed: a tool may have started it.
+        """
+        self._reading += 1
+        for identity, name in alive.items():
+            since_s = math.inf if is_looked_at else now_s
+            self._members.setdefault(identity, _Member(name, since_s, self._reading))
+        gone = [self._members.pop(identity) for identity in self._members.keys() - alive.keys()]
+        if counts:
+            lived = [(member, now_s - member.since_s) for member in gone]
+            self._missing += [_Missing(m.name, s, self._reading) for m, s in lived if s >= self._old_s]
+        return self._lost()
+
+    def _lost(self) -> list[Loss]:
+        due = [missing for missing in self._missing if self._reading - missing.reading > REPLACED_WITHIN]
+        self._missing = [missing for missing in self._missing if missing not in due]
+        lost = [missing for missing in due if not self._is_replaced(missing)]
+        counts = Counter(missing.name for missing in lost)
+        return [
+            Loss(name, count, max(missing.lived_s for missing in lost if missing.name == name))
+            for name, count in counts.items()
+        ]
+
+    def _is_replaced(self, missing: _Missing) -> bool:
+        """Find a member of the same name that came about then; each replaces one."""
+        for member in self._members.values():
+            came = missing.reading - BEFORE <= member.reading <= missing.reading + REPLACED_WITHIN
+            if came and member.name == missing.name and not member.replaces and member.reading > 1:
+                member.replaces = True
+                return True
+        return False
