@@ -8,6 +8,7 @@ from soakd.judge.story.rundata import RunData
 from soakd.setup.settings import CONTROLS
 from soakd.verdict.check import Check
 from soakd.verdict.severity import State, worst
+from soakd.verdict.wording import value_words
 
 EVIDENCE = ("evidence.probe", "evidence.process")
 """What was not seen of a control says nothing about the instrument."""
@@ -63,7 +64,8 @@ def check_controls(controls: Mapping[str, Any], outlook: Outlook) -> Check:
         if got == wanted:
             continue
         states.append("INVALID" if got in (wrong, "INVALID") else got)
-        reasons.append(f"the {short} control is {got}, not {wanted}" + _because(controls[short]))
+        grows = f": it grows {value_words(controls[short])}" if short == "null" and got == wrong else ""
+        reasons.append(f"the {short} control is {got}, not {wanted}{grows}" + _because(controls[short]))
     if not outlook.final:
         states = ["INCOMPLETE"]
     return Check(id="evidence.controls", verdict=worst(states) if states else "PASS", reason="; ".join(reasons))

@@ -63,6 +63,8 @@ def classify(data: EngineData, checks: Sequence[Check]) -> Class:
     leak = growth_check(by_id, data.leak_signal)
     if leak is not None and is_failing(leak):
         return _backlog(data, leak) or _leak(data, leak, by_id)
+    if leak is not None and leak.verdict == "INVALID":
+        return Class("undecided", f"{growth_words(data.leak_signal, leak)}: {leak.reason}")
     for signal in THINGS:
         if (check := by_id.get(f"growth.{signal}")) is not None and is_failing(check):
             return _things(signal, check)

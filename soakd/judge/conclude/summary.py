@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from soakd.judge.checks.outlook import Outlook
+from soakd.judge.checks.own_share import own_share_words
 from soakd.judge.conclude.classes import Class, growth_words, limit_words
 from soakd.judge.conclude.deciding_checks import deciding_checks, judged_engines
 from soakd.judge.conclude.server_growth import LEAK
@@ -92,7 +93,8 @@ def _finding(data: EngineData, check: Check, classes: Mapping[str, Class], *, so
         words = growth_words(signal.removesuffix(".per_operation"), check)
         kind = _kind(signal, classes[data.name]) if check.verdict == "FAIL" else check.reason
         site = "" if signal.startswith("server_") else site_words(data, check)
-        return f"{data.name}: {words}, limit {limit_words(check)}" + (f": {kind}" if kind else "") + site
+        share = f"; {own_share_words(check)}" if check.verdict == "FAIL" and own_share_words(check) else ""
+        return f"{data.name}: {words}, limit {limit_words(check)}" + (f": {kind}" if kind else "") + site + share
     if family == "growth" and check.verdict == "FAIL":
         return f"{data.name}: {classes[data.name].sentence}{site_words(data, check)}"
     number = "" if check.estimate is None else f" {quantity_words(check.estimate, check.unit)}"

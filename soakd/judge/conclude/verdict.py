@@ -13,6 +13,7 @@ from soakd.judge.checks.faults import check_faults, describe_faults
 from soakd.judge.checks.growth import Room, check_growth
 from soakd.judge.checks.observer import check_observer, harness_words, memory_available, observer
 from soakd.judge.checks.outlook import Outlook, as_of
+from soakd.judge.checks.own_share import without_own_share
 from soakd.judge.checks.recovery import check_recovery
 from soakd.judge.checks.reloads import tell_reloads
 from soakd.judge.checks.server import check_server
@@ -53,6 +54,7 @@ def make_verdict(
     checks = {engine.name: _check_engine(engine, outlook, memory) for engine in run.engines}
     for engine in run.engines if run.faults else ():
         checks[engine.name] += [as_of(outlook, check) for check in check_faults(engine, run)]
+    checks = without_own_share(run, checks)
     unwaived, (checks, fates, known) = checks, apply_waivers(run, checks)
     controls = judge_controls(run, checks)
     own = check_observer(run, outlook)
