@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from soakd.procs.interpreters import import_folder, worker_environment
+from soakd.wire.sites import decode_all, encode
 
 MOST_BYTES = 500_000_000
 """Of all captures of a run."""
-LAST_RESORT = "last_resort"
 WITHIN_S = 120.0
 NICENESS = "10"
 
@@ -33,11 +33,10 @@ def merged(body: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
 
     A mapping without a name is left out where anything else was found.
     """
-    sites = sorted(
-        [*(found.get("sites") or ()), *body["sites"]], key=lambda site: -(site.get("bytes_per_operation") or 0.0)
-    )
-    told = [site for site in sites if not site.get(LAST_RESORT)] or sites
-    return {**body, "capture": [], **found, "sites": told}
+    both = (*decode_all(found.get("sites", [])), *decode_all(body["sites"]))
+    sites = sorted(both, key=lambda site: -(site.bytes_per_operation or 0.0))
+    kept = [site for site in sites if not site.last_resort] or sites
+    return {**body, "capture": [], **found, "sites": [encode(site) for site in kept]}
 
 
 async def read_captures(python: str | None, captures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -51,7 +50,12 @@ async def read_captures(python: str | None, captures: Sequence[Mapping[str, Any]
         {"sites": [...]}, or {"state": "failed", "why": ...}.
     """
     arguments = [str(part) for capture in captures for part in (capture["path"], capture["operations"])]
-    return await _ask(python, "soakd.worker.attribution.resolve", arguments)
+    found = await _ask(python, "soakd.worker.attribution.resolve", arguments)
+    try:
+        decode_all(found.get("sites", []))
+    except ValueError as error:
+        return {"state": "failed", "why": f"the captures cannot be read: {error}"}
+    return found
 
 
 async def read_stacks(python: str | None, path: Path) -> dict[str, Any]:

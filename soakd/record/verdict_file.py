@@ -10,13 +10,14 @@ from typing import Any, get_args
 from soakd.errors import BrokenVerdictError, JournalError
 from soakd.record import run_folder
 from soakd.verdict.severity import State
+from soakd.wire.sites import decode_all
 
 CHECKSUM = "sha256"
 """The key of the checksum: of everything else in the file, as JSON with sorted keys, without blanks, in ASCII."""
 NOT_SEALED = "not sealed: it has no checksum of its own, as older versions of soakd wrote it"
 STATES = get_args(State)
 _LISTS = ("engines", "checks", "comparisons", "incidents", "faults", "exclusions", "waivers", "artifacts")
-_LISTS_OF_ENGINE = ("checks", "attribution", "looks", "servers")
+_LISTS_OF_ENGINE = ("checks", "looks", "servers")
 """Keys under which tables stand, in a verdict and in one of its engines."""
 
 
@@ -65,7 +66,7 @@ def read(run: run_folder.RunDir) -> VerdictFile:
         or content.get("verdict") not in STATES
         or not isinstance(content.get("summary"), str)
         or not _has_tables(content, _LISTS)
-        or not all(_has_tables(engine, _LISTS_OF_ENGINE) for engine in content.get("engines") or ())
+        or not all(_is_engine(engine) for engine in content.get("engines") or ())
     ):
         raise BrokenVerdictError(f"{path}: is no verdict: {anew}")
     if CHECKSUM in content and content[CHECKSUM] != checksum(content):
@@ -77,6 +78,15 @@ def checksum(content: Mapping[str, Any]) -> str:
     """Return the SHA-256 of a verdict, its checksum left out."""
     rest = {key: value for key, value in content.items() if key != CHECKSUM}
     return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
+
+
+def _is_engine(engine: Mapping[str, Any]) -> bool:
+    """Return whether everything that stands in lists below an engine can be read."""
+    try:
+        decode_all(engine.get("attribution") or [])
+    except ValueError:
+        return False
+    return _has_tables(engine, _LISTS_OF_ENGINE)
 
 
 def _has_tables(content: Mapping[str, Any], keys: Sequence[str]) -> bool:

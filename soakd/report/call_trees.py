@@ -19,6 +19,7 @@ from soakd.record.run_folder import RunDir
 from soakd.setup.plan import EnginePlan
 from soakd.setup.plan_json import plan_from_dict
 from soakd.wire.records import Record
+from soakd.wire.sites import Site, decode_all
 
 HARNESS = (
     "soakd/worker/__main__.py",
@@ -134,8 +135,7 @@ async def _of_route(
                 engine=plan.config.name, route=route, source="capture", operations=operations, root=root
             )  # fmt: skip
         note = str(read.get("why", "the capture cannot be read"))
-    sites: Sequence[Mapping[str, Any]] = next((body["sites"] for body in reversed(bodies) if body.get("sites")), [])
-    weighed = list(_stacks_of(sites))
+    weighed = list(_stacks_of(next((decode_all(body["sites"]) for body in reversed(bodies) if body.get("sites")), ())))
     if not weighed:
         return None
     return Flame(
@@ -143,11 +143,11 @@ async def _of_route(
     )  # fmt: skip
 
 
-def _stacks_of(sites: Iterable[Mapping[str, Any]]) -> Iterator[tuple[list[str], float]]:
+def _stacks_of(sites: Iterable[Site]) -> Iterator[tuple[list[str], float]]:
     """Turn the frames of sites, which are leaf first, round; a container without frames stands for itself."""
     for site in sites:
-        if weight := site.get("bytes_per_operation") or 0.0:
-            yield list(reversed(site.get("frames") or [site["site"]])), float(weight)
+        if weight := site.bytes_per_operation:
+            yield list(reversed(site.frames or [site.place])), weight
 
 
 def _without_harness(frames: Sequence[str]) -> Sequence[str]:

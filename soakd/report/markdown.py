@@ -7,7 +7,9 @@ from typing import Any
 from soakd.plaintext import escaped
 from soakd.units import format_duration
 from soakd.verdict.rows import CheckRow, engine_rows, run_rows
+from soakd.verdict.site_words import growth_words, share_words
 from soakd.verdict.wording import figure_name, figure_words, ratio_words
+from soakd.wire.sites import decode_all
 
 MARKS = {
     "PASS": "pass",
@@ -82,15 +84,14 @@ def interpreter(engine: Mapping[str, Any]) -> str | None:
 
 def sites(engine: Mapping[str, Any]) -> Iterator[str]:
     """Write where an engine grows as a Markdown table, and the looks that failed."""
-    if engine.get("attribution"):
+    found = decode_all(engine.get("attribution") or [])
+    if found:
         yield "| site | growth | share | kept in | confidence | fingerprint |"
         yield "|---|---|---|---|---|---|"
-        for site in engine["attribution"]:
-            each = f"{site['bytes_per_operation']:.3g} B/op" if "bytes_per_operation" in site else "-"
-            share = f"{site['share']:.0%}" if "share" in site else "-"
-            kept = ", ".join(plain(holder) for holder in site.get("held_by", [])) or "-"
-            print_ = plain(site["fingerprint"])
-            yield f"| {plain(site['site'])} | {each} | {share} | {kept} | {site['confidence']} | {print_} |"
+        for site in found:
+            cells = (site.place, growth_words(site), share_words(site), ", ".join(site.held_by), site.confidence,
+                     site.fingerprint)  # fmt: skip
+            yield f"| {' | '.join(plain(cell) or '-' for cell in cells)} |"
         yield ""
     for look in engine.get("looks", []):
         if look["state"] == "failed":

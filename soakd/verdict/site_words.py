@@ -15,7 +15,11 @@ def place_words(site: Site) -> str:
 
 def growth_words(site: Site) -> str:
     """Write what it gains by an operation: "392 B/op", "0.04/op"; empty where that was not measured."""
-    each, things = site.bytes_per_operation, site.things_per_operation
+    return gain_words(site.bytes_per_operation, site.things_per_operation)
+
+
+def gain_words(each: float | None, things: float | None) -> str:
+    """Do the same from the two numbers."""
     parts = [quantity_words(each, "bytes/operation")] if each is not None else []
     return ", ".join([*parts, *([f"{things:.3g}/op"] if things is not None else [])])
 

@@ -220,7 +220,7 @@ def test_a_site_that_a_deep_look_finds_is_shown_where_the_leak_is_as_text(
         status.fold([record("attribution", "cache-rust", 61.0, look)])
         visit.page.wait_for_selector("#engine-cache-rust .site")
         assert visit.text("#engine-cache-rust .site") == SITE["site"]
-        assert "97 % of the growth · 92 B/op" in visit.text("#engine-cache-rust .site-facts")
+        assert "97% of the growth · 92 B/op" in visit.text("#engine-cache-rust .site-facts")
         assert SITE["site"] in visit.text("#findings")
         assert "stolen" not in visit.page.title()
         assert visit.complaints == []

@@ -2,7 +2,8 @@
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from soakd.live.status.heap import HeapGrowth
@@ -21,8 +22,10 @@ from soakd.live.status.parts import (
 )
 from soakd.live.status.server import ServerStatus, kind_of
 from soakd.record.clocks import of_a_server
+from soakd.verdict.site_words import site_facts
 from soakd.wire.histogram import quantile_s, unpack
 from soakd.wire.records import Record
+from soakd.wire.sites import Site, decode_all, encode
 from soakd.wire.sums import SUMS, sum_of
 
 OUTCOMES: Mapping[str, str] = {"error": "errors_total", "dropped": "dropped_total", "skipped": "skipped_total"}
@@ -36,11 +39,8 @@ ENDINGS = frozenset({"crash", "exit", "hang", "start_failed", "gave_up"})
 """Incidents after which an engine's process is no more."""
 
 RATE_SAMPLES = 6
-MOST_SITES = 20
-SITE_TEXTS = ("fingerprint", "site", "confidence")
-SITE_NUMBERS = ("bytes_per_operation", "things_per_operation", "share")
-SITE_LISTS = ("frames", "held_by", "runs")
-MOST_FRAMES = 12
+MOST_SITES, MOST_FRAMES = 20, 12
+"""Shown of one engine, and of one site."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class EngineStatus:
     """Check id -> the check as the verdict has it, with `decides`."""
     reason: str | None = None
     """What the judge says of its growth, in words."""
-    sites: list[dict[str, Any]] = field(default_factory=list)
+    sites: tuple[Site, ...] = ()
     """Where it grows: what the verdict has, or the last deep look found."""
     twin_of: str | None = None
     load_s: tuple[float, float] = (0.0, float("inf"))
@@ -148,7 +148,8 @@ class EngineStatus:
             "incidents": dict(self.incidents), "latest": dict(self.latest), "latency": dict(self.latency),
             "state": self.state, "state_so_far": self.state_so_far, "decides": self.deciding_so_far is not None,
             "class": self.growth_class, "reason": self.reason, "twin_of": self.twin_of,
-            "checks": list(self.checks.values()), "sites": self.sites, "heap": self.heap.as_dict(),
+            "checks": list(self.checks.values()), "sites": [_shown(site) for site in self.sites[:MOST_SITES]],
+            "heap": self.heap.as_dict(),
             "signals": dict(units_of(self.history.signals)),
             "server": self.server.as_dict() if self.server else None,
             "probes": {
@@ -162,7 +163,7 @@ class EngineStatus:
         self.state, self.growth_class = verdict.get("verdict"), verdict.get("class")
         self.reason = None if verdict.get("reason") is None else printable(verdict["reason"])
         if found := verdict.get("attribution"):
-            self.sites = _sites(found)
+            self.sites = decode_all(found)
         self.checks = checks_by_id(verdict)
 
     def _begin(self, hello: Record) -> None:
@@ -191,7 +192,8 @@ class EngineStatus:
         elif record.kind == "snapshot":
             self._take_snapshot(record, origin_s)
         elif record.kind == "attribution" and body.get("state") == "done" and body.get("sites"):
-            self.sites = _sites(body["sites"])
+            with suppress(ValueError):  # it is counted by the judge
+                self.sites = decode_all(body["sites"])
 
     def _enter(self, phase: Record) -> None:
         self.phase = printable(phase.body["name"], LONGEST_NAME)
@@ -276,13 +278,13 @@ class EngineStatus:
                     self.history.put(name, t_s, value)
 
 
-def _sites(found: Any) -> list[dict[str, Any]]:
-    """Keep of sites what is shown, bounded and safe: names come from the engine's code."""
-    return [
-        {
-            **{key: printable(site[key]) for key in SITE_TEXTS if site.get(key) is not None},
-            **{key: float(site[key]) for key in SITE_NUMBERS if is_number(site.get(key))},
-            **{key: [printable(entry) for entry in site[key][:MOST_FRAMES]] for key in SITE_LISTS if site.get(key)},
-        }
-        for site in found[:MOST_SITES]
-    ]
+def _shown(site: Site) -> dict[str, Any]:
+    """Return a site as the page shows it, with its facts in words: names come from the engine's code."""
+    fields = encode(replace(site, frames=site.frames[:MOST_FRAMES])) | {"facts": list(site_facts(site))}
+    return {key: _printable(value) for key, value in fields.items() if value is not None}
+
+
+def _printable(value: Any) -> Any:
+    if isinstance(value, list):
+        return [printable(text) for text in value]
+    return printable(value) if isinstance(value, str) else value

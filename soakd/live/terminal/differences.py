@@ -5,6 +5,7 @@ from typing import Any
 
 from soakd.live.status import printable
 from soakd.units import format_bytes, format_count, format_duration
+from soakd.verdict.site_words import gain_words
 from soakd.verdict.wording import limit_words, value_words
 
 ANSWERS = {
@@ -110,9 +111,7 @@ def _moved(leak: Mapping[str, Any]) -> bool:
 
 
 def _rate(figures: Mapping[str, Any]) -> str:
-    if "things_per_operation" in figures:
-        return f"{figures['things_per_operation']:.3g}/op"
-    return f"{figures['bytes_per_operation']:.3g} B/op" if "bytes_per_operation" in figures else "?"
+    return gain_words(figures.get("bytes_per_operation"), figures.get("things_per_operation")) or "?"
 
 
 def _heap_of(engine: Mapping[str, Any]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from soakd.verdict.check import is_deciding
+from soakd.wire.sites import Site, decode_all, encode
 from soakd.wire.spec import DECIDING_ROLES
 
 SCHEMA = "soakd.diff/1"
@@ -20,7 +21,6 @@ OPEN = ("INCONCLUSIVE", "INVALID", "INCOMPLETE")
 
 Verdict = Mapping[str, Any]
 Engine = Mapping[str, Any]
-Site = Mapping[str, Any]
 
 
 def diff_runs(before: Verdict, after: Verdict, unlike: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,15 +102,16 @@ def _leaks(before: Engine | None, after: Engine | None) -> Iterator[dict[str, An
 
 
 def _sites(engine: Engine | None) -> dict[str, Site]:
-    return {site["fingerprint"]: site for site in (engine or {}).get("attribution", [])}
+    return {site.fingerprint: site for site in decode_all((engine or {}).get("attribution", []))}
 
 
 def _leak(old: Site | None, new: Site | None, state: str, why: str | None) -> dict[str, Any]:
-    known = new or old or {}
-    rates = [None if site is None else site.get("bytes_per_operation") for site in (old, new)]
-    leak = {
-        "state": state, "fingerprint": known["fingerprint"], "site": known["site"],
-        "known": known.get("known"), "from": _figures(old), "to": _figures(new),
+    named = new or old
+    assert named is not None
+    rates = [site and site.bytes_per_operation for site in (old, new)]
+    leak: dict[str, Any] = {
+        "state": state, "fingerprint": named.fingerprint, "site": named.place, "known": named.known,
+        "from": _figures(old), "to": _figures(new),
     }  # fmt: skip
     if rates[0] and rates[1]:
         leak["ratio"] = round(rates[1] / rates[0], 3)
@@ -119,7 +120,8 @@ def _leak(old: Site | None, new: Site | None, state: str, why: str | None) -> di
 
 def _figures(site: Site | None) -> dict[str, Any] | None:
     names = ("site", "bytes_per_operation", "things_per_operation", "share", "confidence", "held_by")
-    return None if site is None else {name: site[name] for name in names if name in site}
+    fields = {} if site is None else encode(site)
+    return None if site is None else {name: fields[name] for name in names if name in fields}
 
 
 def _is_new(before: Engine | None, after: Engine | None) -> tuple[str, str | None]:
@@ -138,8 +140,7 @@ def _is_gone(after: Engine | None) -> tuple[str, str | None]:
     if not _grows(after):
         state = _growth_state(after)
         return ("gone", None) if state == "PASS" else ("unknown", f"its growth is {state} now")
-    shares = [site.get("share", 0.0) for site in after.get("attribution", [])]
-    if sum(shares) >= EXPLAINED:
+    if sum(site.share or 0.0 for site in _sites(after).values()) >= EXPLAINED:
         return "gone", "other sites explain the growth now"
     return "unknown", "the engine fails by its growth now too, and what was named does not explain it"
 

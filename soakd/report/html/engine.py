@@ -8,7 +8,9 @@ from soakd.report.html.charts import Subject, judged_charts, other_charts, state
 from soakd.report.html.checks import engine_checks
 from soakd.report.html.markup import Html, join, table, tag
 from soakd.units import format_count, format_duration
+from soakd.verdict.site_words import growth_words, share_words
 from soakd.verdict.wording import quantity_words
+from soakd.wire.sites import Site, decode_all
 
 Entry = Mapping[str, Any]
 
@@ -60,7 +62,7 @@ def _server_words(server: Entry) -> Html:
 
 def _sites(entry: Entry, flame: str) -> Iterator[Html]:
     """Write the call sites that grow; silent where nothing does."""
-    sites = entry.get("attribution") or ()
+    sites = decode_all(entry.get("attribution") or [])
     failed = [look for look in entry.get("looks") or () if look.get("state") == "failed"]
     notes = [look for look in entry.get("looks") or () if look.get("note")]
     grows = any(
@@ -86,25 +88,15 @@ def _sites(entry: Entry, flame: str) -> Iterator[Html]:
         yield tag("p", f"A deep look ({look.get('route')}): {look['note']}", class_="missing")
 
 
-def _site_row(site: Entry) -> Iterator[str | Html]:
-    frames = [str(frame) for frame in site.get("frames") or ()]
-    stack = tag("details", tag("summary", f"{len(frames)} frames"), tag("ol", (tag("li", f) for f in frames)))
-    each, things = site.get("bytes_per_operation"), site.get("things_per_operation")
-    runs = [f"runs {name}" for name in site.get("runs") or ()]
-    grown = [quantity_words(each, "bytes/operation")] if each is not None else []
-    grown += [f"{things:.3g} handles/op"] if things is not None else []
-    known = [f"known: {site['known']}"] if site.get("known") else []
-    yield tag(
-        "td",
-        tag("code", str(site.get("site"))),
-        [tag("small", word) for word in (*runs, *known)],
-        stack if frames else "",
-    )
-    yield ", ".join(grown) or "not measured"
-    yield f"{site['share']:.0%}" if site.get("share") is not None else "unknown"
-    yield ", ".join(str(holder) for holder in site.get("held_by") or ()) or "unknown"
-    yield str(site.get("confidence", ""))
-    yield tag("td", tag("code", str(site.get("fingerprint"))))
+def _site_row(site: Site) -> Iterator[str | Html]:
+    stack = tag("details", tag("summary", f"{len(site.frames)} frames"), tag("ol", (tag("li", f) for f in site.frames)))
+    beside = [f"runs {name}" for name in site.runs] + ([f"known: {site.known}"] if site.known else [])
+    yield tag("td", tag("code", site.place), [tag("small", word) for word in beside], stack if site.frames else "")
+    yield growth_words(site) or "not measured"
+    yield share_words(site) or "unknown"
+    yield ", ".join(site.held_by) or "unknown"
+    yield site.confidence
+    yield tag("td", tag("code", site.fingerprint))
 
 
 def _heap(heap: HeapComparison | None, failed: int) -> Iterator[Html]:

@@ -4,9 +4,11 @@ import gc
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from soakd.wire.sites import HOLDERS, Site, encode
 from soakd.worker.attribution import allocations, handles, holders, naming, typecounts
 from soakd.worker.attribution.allocations import LEAST_BYTES_PER_OPERATION, Sum
 from soakd.worker.attribution.frames import MOST_FRAMES, Frame, fingerprint, is_application
@@ -14,7 +16,6 @@ from soakd.worker.attribution.gains import Gain
 from soakd.worker.attribution.hooks import Hooks
 
 MOST_SITES = 10
-LINKED = "held_by"
 
 Reading = dict[str, Any]
 
@@ -70,8 +71,7 @@ def conclude(
         searches: for containers; they are in the readings then.
 
     Returns:
-        `sites`, the heaviest first: {fingerprint, site, frames, bytes_per_operation, confidence, tool, held_by};
-        `types`: {type, per_operation, bytes_per_operation}.
+        `sites`, the heaviest first, as `wire.sites` encodes them; `types`: {type, per_operation, bytes_per_operation}.
     """
     _settle(hooks)
     counts = typecounts.by_type(texts) if searches else {}
@@ -87,20 +87,23 @@ def conclude(
         if _is_ours(file):
             continue
         allocated_at = [allocations.site_of(allocations.trace_of(part)) for part in holder.newest]
-        linked = [sites[key] for key in dict.fromkeys(allocated_at) if key in sites]
-        for site in linked:
-            if words not in (held := site.setdefault(LINKED, [])):
-                held.append(words)
-                site["confidence"] = "high"
+        linked = {key for key in allocated_at if key in sites}
+        for key in linked:
+            sites[key] = _held_by(sites[key], words)
         if not linked and holder.per_operation * holder.bytes_per_entry >= LEAST_BYTES_PER_OPERATION:
             sites[f"holder {number}"] = _holding(holder, words, Frame(file, 0, function))
-    ranked = sorted(sites.values(), key=lambda s: (-s.get("things_per_operation", 0.0), -s["bytes_per_operation"]))
-    return {"sites": ranked[:MOST_SITES], "types": types}
+    ranked = sorted(sites.values(), key=lambda s: (-(s.things_per_operation or 0.0), -(s.bytes_per_operation or 0.0)))
+    return {"sites": [encode(site) for site in ranked[:MOST_SITES]], "types": types}
+
+
+def _held_by(site: Site, words: str) -> Site:
+    """Return a site with a container that grows with it."""
+    return replace(site, held_by=tuple(dict.fromkeys((*site.held_by, words))), confidence="high")
 
 
 def _allocating(
     before: Reading, operations: tuple[int, int], made: Mapping[str, Counter[str]]
-) -> dict[str, dict[str, Any]]:  # fmt: skip
+) -> dict[str, Site]:  # fmt: skip
     """Return the sites of which ever more survives: memory, or tasks. Tracing began with the first window, at none."""
     sums, traces = allocations.survivors()
     counts = {key: names.total() for key, names in made.items() if key in sums}
@@ -111,27 +114,23 @@ def _allocating(
     stacks = allocations.with_functions({key: traces[key] for key in heaviest})
     mean = {key: sums[key].size_bytes / sum(operations) for key in tasks}  # they grow whether or not their bytes do
     sites = {key: _site("tracemalloc", stacks[key], (mean | kept)[key]) for key in heaviest}
-    for key, rate in tasks.items():
-        handles.tell(sites[key], made[key], rate)
-    return sites
+    return sites | {key: handles.with_things(sites[key], made[key], rate) for key, rate in tasks.items()}
 
 
-def _site(tool: str, stack: list[Frame], bytes_per_operation: float) -> dict[str, Any]:
+def _site(tool: str, stack: list[Frame], bytes_per_operation: float) -> Site:
     own = [frame for frame in stack if is_application(frame.file)]
-    return {
-        "fingerprint": fingerprint("python", own), "site": str(own[0]), "tool": tool,
-        "frames": [str(frame) for frame in stack[:MOST_FRAMES]],
-        "bytes_per_operation": round(bytes_per_operation, 1), "confidence": "medium",
-    }  # fmt: skip
+    return Site(
+        fingerprint=fingerprint("python", own), place=str(own[0]), frames=tuple(map(str, stack[:MOST_FRAMES])),
+        bytes_per_operation=round(bytes_per_operation, 1), confidence="medium", tool=tool,
+    )  # fmt: skip
 
 
-def _holding(holder: holders.Growing, words: str, frame: Frame) -> dict[str, Any]:
-    return {
-        "fingerprint": fingerprint(f"holder {words}", [frame]), "site": words, "tool": "holders",
-        "frames": [str(frame)] if frame.file else [], LINKED: [words],
-        "bytes_per_operation": round(holder.per_operation * holder.bytes_per_entry, 1),
-        "entries_per_operation": round(holder.per_operation, 4), "confidence": "medium",
-    }  # fmt: skip
+def _holding(holder: holders.Growing, words: str, frame: Frame) -> Site:
+    return Site(
+        fingerprint=fingerprint(f"holder {words}", [frame]), place=words, frames=(str(frame),) if frame.file else (),
+        bytes_per_operation=round(holder.per_operation * holder.bytes_per_entry, 1), held_by=(words,),
+        confidence="medium", tool=HOLDERS,
+    )  # fmt: skip
 
 
 def _is_ours(file: str) -> bool:

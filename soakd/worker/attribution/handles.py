@@ -7,8 +7,10 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
+from soakd.wire.sites import Site
 from soakd.worker.attribution import allocations
 from soakd.worker.attribution.frames import fingerprint
 from soakd.worker.attribution.gains import between
@@ -36,7 +38,7 @@ def descriptors() -> Counter[str]:
     return counts
 
 
-def growing(readings: list[Counter[str]], operations: tuple[int, int]) -> list[dict[str, Any]]:
+def growing(readings: list[Counter[str]], operations: tuple[int, int]) -> list[Site]:
     """Return the kinds of descriptors that became more in both windows, at a rate that lasts."""
     rates = {}
     for kind, gain in between(readings, operations):
@@ -46,10 +48,10 @@ def growing(readings: list[Counter[str]], operations: tuple[int, int]) -> list[d
         for group in _group(kind):  # one file that is opened again and again says more
             rates.pop(group, None)
     return [
-        {
-            "fingerprint": fingerprint(f"descriptors {_NUMBER.sub('#', kind)}", []), "site": f"descriptors: {kind}",
-            "frames": [], "things_per_operation": round(rates[kind], 5), "tool": "descriptors", "confidence": "high",
-        }
+        Site(
+            fingerprint=fingerprint(f"descriptors {_NUMBER.sub('#', kind)}", []), place=f"descriptors: {kind}",
+            things_per_operation=round(rates[kind], 5), tool="descriptors", confidence="high",
+        )
         for kind in sorted(rates, key=lambda kind: -rates[kind])[:MOST_SITES]
     ]  # fmt: skip
 
@@ -70,11 +72,10 @@ def threads_made_at() -> dict[allocations.Key, Counter[str]]:
     return _made_at(module.enumerate()[-MOST_THREADS:], _runs) if module is not None else {}
 
 
-def tell(site: dict[str, Any], made: Counter[str], rate: float) -> None:
-    """Add to a site what it makes, and how many of it an operation."""
-    site["things_per_operation"] = round(rate, 5)
-    site["runs"] = [name for name, _ in made.most_common(3)]
-    site["confidence"] = "high"
+def with_things(site: Site, made: Counter[str], rate: float) -> Site:
+    """Return a site with what it makes, and how many of it an operation."""
+    runs = tuple(name for name, _ in made.most_common(3))
+    return replace(site, things_per_operation=round(rate, 5), runs=runs, confidence="high")
 
 
 def _made_at(items: list[Any], name: Callable[[Any], str]) -> dict[allocations.Key, Counter[str]]:

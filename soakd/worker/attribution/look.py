@@ -9,12 +9,14 @@ may have died of the search for containers, which walks what the engine left. Th
 
 import glob
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from soakd.wire.sites import Site, decode_all, encode
 from soakd.worker.attribution import child
 from soakd.worker.attribution.tools import CAPTURE, NoTool, Tool, tool_for
 
@@ -212,18 +214,16 @@ class Look:
         path.write_text(json.dumps(values), encoding="utf-8")
 
     def _finish(self, values: Mapping[str, Any]) -> None:
-        sites = list(values["sites"])
-        if self._not_searched is not None:
-            for site in sites:  # nobody knows whether what it fills has turned over
-                site["confidence"] = "low"
-        self._tool.add_to(sites, self._operations)
+        sites: Sequence[Site] = decode_all(values["sites"])
+        if self._not_searched is not None:  # whether what it fills has turned over is not known
+            sites = [replace(site, confidence="low") for site in sites]
+        sites = self._tool.added_to(sites, self._operations)
         if WHOLE_TURNOVER * self._turnover > self._operations[1]:
-            for site in sites:  # what turns over slowly looks so too: only who grows with it tells them apart
-                if not site.get(child.LINKED):
-                    site["confidence"] = "low"
+            # what turns over slowly looks so too: only a container that grows with it tells them apart
+            sites = [site if site.held_by else replace(site, confidence="low") for site in sites]
         captures = self._tool.captures
         self._end()
-        self._send(self._body("done", sites=sites, types=values["types"], capture=captures))
+        self._send(self._body("done", sites=[encode(site) for site in sites], types=values["types"], capture=captures))
 
     def _end(self) -> None:
         self.done = True

@@ -6,8 +6,8 @@ Source: proc_pid_smaps(5).
 import re
 from collections import Counter
 from contextlib import suppress
-from typing import Any
 
+from soakd.wire.sites import Site
 from soakd.worker.attribution.frames import fingerprint
 from soakd.worker.attribution.gains import between
 
@@ -16,8 +16,6 @@ LEAST_GAIN_BYTES = 262_144
 MOST_NAMES, MOST_SITES = 1000, 3
 UNNAMED = "anonymous memory"
 HEAP = "[heap]"
-LAST_RESORT = "last_resort"
-"""Where nothing else was found: a mapping without a name says only that."""
 _HEADER = re.compile(r"^[0-9a-f]+-[0-9a-f]+ \S+ \S+ \S+ \d+ *(.*)$")
 _NUMBER = re.compile(r"\d+")
 
@@ -36,7 +34,7 @@ def resident() -> Counter[str]:
     return found
 
 
-def growing(readings: list[Counter[str]], operations: tuple[int, int]) -> list[dict[str, Any]]:
+def growing(readings: list[Counter[str]], operations: tuple[int, int]) -> list[Site]:
     """Return the names whose resident bytes became more in both windows, at a rate that lasts."""
     rates = {}
     for name, gain in between(readings, operations):
@@ -44,10 +42,10 @@ def growing(readings: list[Counter[str]], operations: tuple[int, int]) -> list[d
         if enough and gain.lasts:
             rates[name] = gain.per_operation
     return [
-        {
-            "fingerprint": fingerprint(f"mapping {name}", []), "site": f"mapping: {name}", "frames": [],
-            "bytes_per_operation": round(rates[name], 1), "tool": "smaps", "confidence": "medium",
-            **({LAST_RESORT: True, "confidence": "low"} if name in (UNNAMED, HEAP) else {}),
-        }
+        Site(
+            fingerprint=fingerprint(f"mapping {name}", []), place=f"mapping: {name}", tool="smaps",
+            bytes_per_operation=round(rates[name], 1), last_resort=name in (UNNAMED, HEAP),
+            confidence="low" if name in (UNNAMED, HEAP) else "medium",
+        )
         for name in sorted(rates, key=lambda name: -rates[name])[:MOST_SITES]
     ]  # fmt: skip

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from soakd.wire.sites import Site, encode
 from soakd.worker.attribution.frames import MOST_FRAMES, Frame, fingerprint, is_application, is_harness, real_place
 from soakd.worker.attribution.gains import Gain
 
@@ -50,8 +51,8 @@ def main(arguments: Sequence[str]) -> int:
     (first, operations_1), (second, operations_2) = (
         (read_capture(path), int(operations)) for path, operations in zip(arguments[::2], arguments[1::2], strict=True)
     )
-    sites = list(growing(first, second, (operations_1, operations_2)))
-    json.dump({"sites": sites}, sys.stdout)
+    sites = growing(first, second, (operations_1, operations_2))
+    json.dump({"sites": [encode(site) for site in sites]}, sys.stdout)
     return 0
 
 
@@ -87,7 +88,7 @@ def by_site(records: Iterable[tuple[int, int, Sequence[Frame]]]) -> dict[Key, Se
 
 def growing(
     first: dict[Key, Seen], second: dict[Key, Seen], operations: tuple[int, int], tool: str = "memray"
-) -> Iterator[dict[str, Any]]:  # fmt: skip
+) -> Iterator[Site]:  # fmt: skip
     """Yield the sites whose rate lasts in the second, longer window, the heaviest first.
 
     A few large blocks are no rate: a table that was moved to where it has room shows at its full size.
@@ -105,15 +106,15 @@ def growing(
         yield _site(tool, second[key].stack, rates[key])
 
 
-def _site(tool: str, stack: Sequence[Frame], bytes_per_operation: float) -> dict[str, Any]:
+def _site(tool: str, stack: Sequence[Frame], bytes_per_operation: float) -> Site:
     own = list(_application(stack))
     leaf, caller = own[0], next((frame for frame in own if frame.file.endswith(PYTHON)), None)
     called = f", called from {caller}" if caller is not None and caller != leaf else ""
-    return {
-        "fingerprint": fingerprint("native", own), "site": f"{leaf}{called}", "tool": tool,
-        "frames": [str(frame) for frame in stack if frame in own or frame.file.endswith(PYTHON)][:MOST_FRAMES],
-        "bytes_per_operation": round(bytes_per_operation, 1), "confidence": "high",
-    }  # fmt: skip
+    frames = [str(frame) for frame in stack if frame in own or frame.file.endswith(PYTHON)]
+    return Site(
+        fingerprint=fingerprint("native", own), place=f"{leaf}{called}", frames=tuple(frames[:MOST_FRAMES]),
+        bytes_per_operation=round(bytes_per_operation, 1), confidence="high", tool=tool,
+    )  # fmt: skip
 
 
 def _application(stack: Sequence[Frame]) -> Iterator[Frame]:

@@ -1,22 +1,22 @@
 """What is switched on in the windows of a look: nothing, tracemalloc, or memray. Each leaves when the look ends."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from soakd.wire.sites import Site
 from soakd.worker.attribution import mappings
 from soakd.worker.attribution.allocations import DEPTH
 from soakd.worker.attribution.frames import Frame, fingerprint, module_of
 from soakd.worker.attribution.gains import LEAST_GAIN
-from soakd.worker.attribution.handles import descriptors, growing, tell, threads_made_at
+from soakd.worker.attribution.handles import descriptors, growing, threads_made_at, with_things
 from soakd.worker.attribution.hooks import Hooks
 from soakd.worker.attribution.mappings import resident
 
 CAPTURE = ".memray"
 MOST_CAPTURE_BYTES = 100_000_000
 """A capture has each stack once: some hundred kilobytes in most programs."""
-Sites = list[dict[str, Any]]
 
 
 class Tool(Protocol):
@@ -40,8 +40,8 @@ class Tool(Protocol):
     def end(self, window: int, operations: int) -> None:
         """End it."""
 
-    def add_to(self, sites: Sites, operations: list[int]) -> None:
-        """Add what it has found by itself."""
+    def added_to(self, sites: Sequence[Site], operations: Sequence[int]) -> list[Site]:
+        """Return some sites with what it has found by itself."""
 
     def close(self) -> None:
         """Switch off, whatever state it is in."""
@@ -65,8 +65,9 @@ class NoTool:
     def end(self, window: int, operations: int) -> None:
         """Do nothing."""
 
-    def add_to(self, sites: Sites, operations: list[int]) -> None:
+    def added_to(self, sites: Sequence[Site], operations: Sequence[int]) -> list[Site]:  # noqa: ARG002
         """Find nothing."""
+        return list(sites)
 
     def close(self) -> None:
         """Do nothing."""
@@ -115,22 +116,25 @@ class Handles(Tracemalloc):
         """Count again."""
         self._counts.append(descriptors())
 
-    def add_to(self, sites: Sites, operations: list[int]) -> None:
-        """Add the threads that the sites make, and the kinds of descriptors of which there are ever more."""
+    def added_to(self, sites: Sequence[Site], operations: Sequence[int]) -> list[Site]:
+        """Return the sites with the threads that they make, and the kinds of descriptors of which there are ever more.
+
+        tracemalloc sees too little of a thread to rank its line by bytes: a line that it has not named gets a site.
+        """
         first, second = operations
+        found = list(sites)
         for key, made in threads_made_at().items():
             if made.total() < LEAST_GAIN:
                 continue
             file, _, line = key.rpartition(":")
             place = f"{module_of(file)}:{line}"
-            found = [site for site in sites if site["site"].startswith(f"{place} ")]
-            if not found:  # tracemalloc sees too little of a thread to rank the line by its bytes
-                found = [{"fingerprint": fingerprint("threads", [Frame(file, 0, "")]), "site": place, "frames": [place],
-                          "tool": "tracemalloc"}]  # fmt: skip
-                sites += found
-            for site in found:
-                tell(site, made, made.total() / (first + second))
-        sites += growing(self._counts, (first, second))
+            mine = [site for site in found if site.place.startswith(f"{place} ")]
+            if not mine:
+                print_ = fingerprint("threads", [Frame(file, 0, "")])
+                found += (mine := [Site(fingerprint=print_, place=place, frames=(place,), tool="tracemalloc")])
+            rate = made.total() / (first + second)
+            found = [with_things(site, made, rate) if site in mine else site for site in found]
+        return found + growing(self._counts, (first, second))
 
 
 class Memray(NoTool):
@@ -182,14 +186,14 @@ class Memray(NoTool):
             raise OSError(f"a capture of {size} bytes is larger than is kept ({MOST_CAPTURE_BYTES})")
         self.captures.append({"path": str(self._path(window)), "operations": operations})
 
-    def add_to(self, sites: Sites, operations: list[int]) -> None:
-        """Add who calls the C library's allocators through ctypes, and the mappings that grow."""
+    def added_to(self, sites: Sequence[Site], operations: Sequence[int]) -> list[Site]:
+        """Return the sites with who calls the C library's allocators through ctypes, and the mappings that grow."""
         from soakd.worker.attribution import resolve
 
         first, second = operations
         calls_1, calls_2 = self._calls
-        sites += resolve.growing(calls_1, calls_2, (first, second), "ctypes")
-        sites += mappings.growing(self._mapped, (first, second))
+        called = resolve.growing(calls_1, calls_2, (first, second), "ctypes")
+        return [*sites, *called, *mappings.growing(self._mapped, (first, second))]
 
     def close(self) -> None:
         """End what is open."""

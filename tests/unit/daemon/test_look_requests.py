@@ -178,11 +178,11 @@ def test_an_answer_is_shown_in_lines() -> None:
     assert any("8 kB  bytes  500 objects" in line for line in lines)
     assert any("500  list shop.seen" in line for line in lines)
     held = "list `seen` of a shop.Basket"
-    site = {"site": held, "bytes_per_operation": 191.0, "tool": "holders", "held_by": [held]}
+    site = {"fingerprint": "f1", "site": held, "bytes_per_operation": 191.0, "tool": "holders", "held_by": [held]}
     look = {"light": True, "operations": [100, 300], "sites": [site]}
     text = "\n".join(snapshot_lines({"engine": "mine", "look": look}))
     assert "over 100 and 300 operations (containers only" in text
-    assert text.endswith("mine grows at list `seen` of a shop.Basket: 191 B/op")
+    assert text.endswith("mine grows at list `seen` of a shop.Basket: 191 B/op, confidence low")
     assert "nothing grew" in "\n".join(snapshot_lines({"engine": "mine", "look": look | {"sites": []}}))
 
 

@@ -108,13 +108,18 @@ def test_snapshots_count_under_load_only() -> None:
 
 def test_a_site_is_known_as_soon_as_a_look_has_found_it() -> None:
     status = RunStatus(plan(), "run")
-    site = {"site": "app.py:7 in handler\n", "frames": ["app.py:7"], "share": 0.9, "bytes_per_operation": 40, "odd": 1}
+    site = {"fingerprint": "f1", "site": "app.py:7 in handler\n", "frames": ["app.py:7"], "share": 0.9, "odd": 1,
+            "bytes_per_operation": 40, "confidence": "high"}  # fmt: skip
     look = {"id": 1, "state": "done", "route": "python", "sites": [site]}
     status.fold([hello(ENGINE), record("attribution", ENGINE, 5.0, look)])
-    (shown,) = status.engines[ENGINE].sites
+    (shown,) = status.engines[ENGINE].as_dict()["sites"]
     assert shown == {
         "site": "app.py:7 in handler\\n",
         "frames": ["app.py:7"],
         "share": 0.9,
         "bytes_per_operation": 40.0,
+        "fingerprint": "f1",
+        "confidence": "high",
+        "tool": "",
+        "facts": ["90% of the growth", "40 B/op"],
     }

@@ -119,7 +119,7 @@ def poisoned(value: Any, key: str = "") -> Any:
         return {name: poisoned(entry, name) for name, entry in value.items()}
     if isinstance(value, list):
         return [poisoned(entry, key) for entry in value]
-    kept = ("verdict", "id", "role", "unit", "schema", "name")
+    kept = ("verdict", "id", "role", "unit", "schema", "name", "confidence")
     return HOSTILE if isinstance(value, str) and key not in kept else value
 
 

@@ -23,7 +23,7 @@ from soakd.procs import capture_reader
 from soakd.report.markdown import sites
 from soakd.verdict.check import Check
 from soakd.wire.records import Record
-from soakd.wire.sites import encode
+from soakd.wire.sites import Site, encode
 from soakd.worker.attribution import allocations, handles, mappings, typecounts
 from soakd.worker.attribution.allocations import Sum
 from soakd.worker.attribution.frames import Frame, fingerprint, is_application, is_harness, module_of, real_place
@@ -79,8 +79,8 @@ def test_a_native_site_is_the_first_frame_that_is_no_allocator_and_no_plumbing()
     ]
     first, second = by_site([(1000, 10, stack)]), by_site([(2000, 20, stack), (1000, 10, stack)])
     (site,) = growing(first, second, (10, 30))
-    assert site["site"] == "engine-1.2.3/src/store.rs:10 in push, called from shop/basket.py:42 in add"
-    assert site["bytes_per_operation"] == 100.0
+    assert site.place == "engine-1.2.3/src/store.rs:10 in push, called from shop/basket.py:42 in add"
+    assert site.bytes_per_operation == 100.0
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_table_that_was_moved_is_no_rate_and_does_not_hide_the_line_beside_it(
     first = by_site([(8000, 1, table), (1440, 10, entry)])
     second = by_site([(64000, 3, table), (4320, 30, entry)])
     (site,) = growing(first, second, (10, 30))
-    assert (site["site"], site["bytes_per_operation"]) == ("app/src/a.c:54 in append", 144.0)
+    assert (site.place, site.bytes_per_operation) == ("app/src/a.c:54 in append", 144.0)
 
 
 @pytest.mark.parametrize(
@@ -489,17 +489,27 @@ def test_the_oldest_captures_go_and_the_newest_stay(tmp_path: Path) -> None:
 
 
 def test_a_mapping_without_a_name_is_named_only_where_nothing_else_is() -> None:
-    unnamed = {"site": "mapping: anonymous memory", "bytes_per_operation": 9.0, "last_resort": True}
-    line = {"site": "a.c:3 in f", "bytes_per_operation": 4.0}
+    named = Site(fingerprint="f1", place="mapping: anonymous memory", bytes_per_operation=9.0)
+    unnamed, line = encode(replace(named, last_resort=True)), encode(replace(named, bytes_per_operation=4.0))
     assert capture_reader.merged({"sites": [unnamed]}, {"sites": [line]})["sites"] == [line]
     assert capture_reader.merged({"sites": [unnamed]}, {"sites": []})["sites"] == [unnamed]
+
+
+@pytest.mark.parametrize("printed", ["no JSON", '{"sites": 3}', '{"sites": [{"site": "a"}]}'])
+def test_captures_whose_reader_prints_anything_but_sites_name_nothing(tmp_path: Path, printed: str) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho '{printed}'\n", encoding="utf-8")
+    python.chmod(0o755)
+    found = asyncio.run(capture_reader.read_captures(str(python), [{"path": "a.memray", "operations": 5}]))
+    assert found["state"] == "failed"
+    assert found["why"].startswith("the captures cannot be read: ")
 
 
 def test_a_mapping_that_grows_is_named_and_one_that_was_mapped_once_is_not() -> None:
     readings = [Counter(log=0, pool=0), Counter(log=10**6, pool=9**6), Counter(log=10**6, pool=9**6)]
     readings.append(Counter(log=4 * 10**6, pool=9**6))
     (site,) = mappings.growing(readings, (1000, 3000))
-    assert (site["site"], site["bytes_per_operation"]) == ("mapping: log", 1000.0)
+    assert (site.place, site.bytes_per_operation) == ("mapping: log", 1000.0)
 
 
 def looked_at(*bodies: Mapping[str, Any]) -> EngineData:
@@ -565,7 +575,9 @@ def test_the_end_of_a_run_and_the_markdown_show_the_sites() -> None:
         "name": "e",
         "attribution": [encode(site) for site in attribution(looked_at(done(("a|b", 392.0))), [GROWS])],
     }
-    assert list(site_lines({"engines": [engine]})) == ["e grows at a|b in f: 98%, 392 B/op, kept in list `seen` of f"]
+    assert list(site_lines({"engines": [engine]})) == [
+        "e grows at a|b in f: 98% of the growth, 392 B/op, kept in list `seen` of f"
+    ]
     assert next(line for line in sites(engine) if "392" in line).startswith(r"| a\|b in f | 392 B/op | 98% |")
 
 
@@ -587,8 +599,8 @@ def test_a_type_is_counted_where_only_a_container_knows_it() -> None:
 def test_a_kind_of_descriptor_that_keeps_growing_is_named_and_one_that_fills_a_pool_is_not() -> None:
     counts = [Counter(leak=1, pool=0), Counter(leak=5, pool=8), Counter(leak=6, pool=8), Counter(leak=18, pool=9)]
     (site,) = handles.growing(counts, (100, 300))
-    assert site["site"] == "descriptors: leak"
-    assert site["things_per_operation"] == 0.04
+    assert site.place == "descriptors: leak"
+    assert site.things_per_operation == 0.04
 
 
 def test_files_of_many_names_are_counted_by_their_folder_and_one_name_by_itself(tmp_path: Path) -> None:
@@ -601,13 +613,13 @@ def test_files_of_many_names_are_counted_by_their_folder_and_one_name_by_itself(
         open_fds += opened(count, name)
         readings.append(handles.descriptors())
     (site,) = handles.growing(readings, (10, 30))
-    assert site["site"] == f"descriptors: files in {tmp_path}"
+    assert site.place == f"descriptors: files in {tmp_path}"
     readings = []
     for count, name in ((0, ""), (10, "log"), (0, ""), (30, "log")):
         open_fds += opened(count, name)
         readings.append(handles.descriptors())
     (site,) = handles.growing(readings, (10, 30))
-    assert site["site"] == f"descriptors: {tmp_path}/log"
+    assert site.place == f"descriptors: {tmp_path}/log"
     for fd in open_fds:
         os.close(fd)
 
@@ -623,7 +635,7 @@ def test_connections_from_many_ports_are_counted_by_the_host_of_the_peer() -> No
                 client.sendall(b".")
         readings.append(handles.descriptors())
     (site,) = handles.growing(readings, (10, 30))
-    assert site["site"] in (
+    assert site.place in (
         "descriptors: sockets to be closed, to 127.0.0.1",
         "descriptors: sockets connected to 127.0.0.1",
     )
@@ -636,7 +648,7 @@ def test_what_makes_things_is_ranked_before_what_weighs_more() -> None:
     body["sites"][1] |= {"things_per_operation": 0.01, "runs": ["task serve"]}
     first, _ = attribution(looked_at(body), [])
     assert (first.fingerprint, first.runs) == ("maker", ("task serve",))
-    (line, _) = site_lines({"engines": [{"name": "e", "attribution": [encode(first), {}]}]})
+    (line,) = site_lines({"engines": [{"name": "e", "attribution": [encode(first)]}]})
     assert line == "e grows at maker in f: 10 B/op, 0.01/op, runs task serve, kept in list `seen` of f"
 
 

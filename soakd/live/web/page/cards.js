@@ -3,7 +3,7 @@
 import { seriesOf } from "/page/api.js";
 import { Chart } from "/page/chart.js";
 import { badge, h, remake, s, say } from "/page/dom.js";
-import { bytes, cores, count, duration, estimate, figures, inWords, isNumber, percent, perSecond, seconds, UNKNOWN } from "/page/format.js";
+import { bytes, cores, count, duration, estimate, figures, inWords, isNumber, perSecond, seconds, UNKNOWN } from "/page/format.js";
 import { aligned, hang } from "/page/growth.js";
 import { breaches, checkOf, CLASSES, leakCheck, perHour, shownState, stateOf } from "/page/words.js";
 
@@ -219,12 +219,7 @@ function siteList(sites) {
   return h("section", { class: "sites", "aria-label": "Where it grows" }, sites.slice(0, 4).map((site) => h("div", { class: "site-row" },
     h("div", { class: "site" }, site.site),
     h("div", { class: "site-facts" }, [
-      isNumber(site.share) && `${percent(site.share)} of the growth`,
-      isNumber(site.bytes_per_operation) && inWords(site.bytes_per_operation, "bytes/operation"),
-      isNumber(site.things_per_operation) && `${figures(site.things_per_operation)}/op`,
-      site.confidence && `confidence ${site.confidence}`,
-      site.runs?.[0] && `runs ${site.runs[0]}`,
-      site.held_by?.[0] && site.held_by[0] !== site.site && `kept in ${site.held_by[0]}`,
+      ...(site.facts ?? []),
     ].filter(Boolean).join(" · ")),
     site.frames?.length > 1 ? h("div", { class: "frames mono" }, site.frames.slice(0, 4).join("  ←  ")) : null)));
 }
