@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -83,6 +84,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run every test; or only the long ones.")
     parser.add_argument("--long", action="store_true", help="the tests marked long: hours")
     stages = [[LONG]] if parser.parse_args().long else [[UNIT, INTEGRATION], [QUIET]]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that no stage outlives this process
     begun_s, seen, codes = time.monotonic(), Seen(), []
     with tempfile.TemporaryDirectory(prefix="soakd-tests-") as folder:
         for together in stages:
