@@ -5,11 +5,12 @@ A worker and the readers of captures make sites; they travel in `attribution` re
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeGuard, get_args
 
 from soakd.wire.bounds import MOST_READING
 
 Confidence = Literal["high", "medium", "low"]
+CONFIDENCES: tuple[Confidence, ...] = get_args(Confidence)
 HOLDERS = "holders"
 """The tool whose sites are containers: what they hold is counted at the lines that allocate, where those are known."""
 LONGEST_FINGERPRINT = 64
@@ -62,25 +63,28 @@ def encode(site: Site) -> dict[str, Any]:
 
 
 def decode(fields: object) -> Site:
-    """Read a site as it was written; texts and lists are cut to size, and what is unknown is left out.
+    """Read a site as it was written; texts and lists are cut to size, and what only explains is left out where odd.
 
     Raises:
         ValueError: it is no site; the message says why.
     """
     if not isinstance(fields, dict):
         raise ValueError("a site is no table")
-    confidence = fields.get("confidence", "low")
-    if confidence not in get_args(Confidence):
-        raise ValueError("a site's confidence is none of high, medium and low")
-    known = fields.get("known")
+    if not _is_text(fields.get("fingerprint")) or not _is_text(fields.get("site")):
+        raise ValueError("a site without a place or a fingerprint")
+    for name in ("frames", "held_by"):
+        if fields.get(name) is not None and not _are_texts(fields[name]):
+            raise ValueError(f"a site's {name} are no texts")
+    if fields.get("bytes_per_operation") is not None and not _is_number(fields["bytes_per_operation"]):
+        raise ValueError("a site's bytes_per_operation is no number")
+    confidence, tool, known = (fields.get(name) for name in ("confidence", "tool", "known"))
     return Site(
-        fingerprint=_text(fields, "fingerprint", LONGEST_FINGERPRINT), place=_text(fields, "site"),
-        frames=_texts(fields, "frames", MOST_FRAMES),
-        bytes_per_operation=_number(fields, "bytes_per_operation"), share=_number(fields, "share"),
-        things_per_operation=_number(fields, "things_per_operation"),
-        runs=_texts(fields, "runs", MOST_NAMES), held_by=_texts(fields, "held_by", MOST_NAMES),
-        confidence=confidence, tool=_text({"tool": "", **fields}, "tool"),
-        last_resort=fields.get("last_resort") is True, known=None if known is None else _text(fields, "known"),
+        fingerprint=fields["fingerprint"][:LONGEST_FINGERPRINT], place=fields["site"][:MOST_TEXT],
+        frames=_texts(fields, "frames", MOST_FRAMES), bytes_per_operation=_number(fields, "bytes_per_operation"),
+        share=_number(fields, "share"), things_per_operation=_number(fields, "things_per_operation"),
+        runs=_texts(fields, "runs"), held_by=_texts(fields, "held_by"),
+        confidence=confidence if confidence in CONFIDENCES else "low", tool=tool[:MOST_TEXT] if _is_text(tool) else "",
+        last_resort=fields.get("last_resort") is True, known=known[:MOST_TEXT] if _is_text(known) else None,
     )  # fmt: skip
 
 
@@ -126,24 +130,23 @@ def _sum(first: Site, other: Site) -> Site:
     )  # fmt: skip
 
 
-def _text(fields: Mapping[str, Any], name: str, longest: int = MOST_TEXT) -> str:
-    text = fields.get(name)
-    if not isinstance(text, str):
-        raise ValueError(f"a site's {name} is no text")
-    return text[:longest]
-
-
-def _texts(fields: Mapping[str, Any], name: str, most: int) -> tuple[str, ...]:
+def _texts(fields: Mapping[str, Any], name: str, most: int = MOST_NAMES) -> tuple[str, ...]:
     texts = fields.get(name)
-    if not isinstance(texts, list | None) or not all(isinstance(text, str) for text in texts or ()):
-        raise ValueError(f"a site's {name} are no texts")
-    return tuple(text[:MOST_TEXT] for text in (texts or ())[:most])
+    return tuple(text[:MOST_TEXT] for text in texts[:most]) if _are_texts(texts) else ()
 
 
 def _number(fields: Mapping[str, Any], name: str) -> float | None:
     number = fields.get(name)
-    if number is None:
-        return None
-    if type(number) not in (int, float) or not -MOST_READING <= number <= MOST_READING:
-        raise ValueError(f"a site's {name} is no number")
-    return float(number)
+    return float(number) if _is_number(number) else None
+
+
+def _is_text(value: object) -> TypeGuard[str]:
+    return isinstance(value, str)
+
+
+def _are_texts(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return type(value) in (int, float) and -MOST_READING <= value <= MOST_READING  # type: ignore[operator]

@@ -107,7 +107,7 @@ def test_the_checksum_is_what_the_schema_says_it_is(tmp_path: Path) -> None:
         {"engines": 5}, {"engines": {"a": 1}}, {"engines": [None]}, {"checks": [5]}, {"incidents": "x"},
         {"engines": [{"name": "a", "checks": 3}]}, {"engines": [{"name": "a", "attribution": ["x"]}]},
         {"engines": [{"name": "a", "attribution": 3}]}, {"engines": [{"name": "a", "attribution": [{"site": "x"}]}]},
-        {"engines": [{"name": "a", "attribution": [{"site": "x", "fingerprint": "y", "share": "all"}]}]},
+        {"engines": [{"name": "a", "attribution": [{"site": "x", "fingerprint": "y", "frames": 3}]}]},
     ],
 )  # fmt: skip
 def test_a_verdict_of_another_shape_is_damaged_even_where_its_checksum_fits(
