@@ -15,7 +15,7 @@ TITLE = "one sample, microseconds of processor time (median of 50), heap of 50 M
 def rows() -> Iterator[tuple[str, float, str, str]]:
     """Give (what, value, unit, remark)."""
     heap = [bytes(200) for _ in range(215_000)]
-    probes = ProbeSet(1.0, None, None, (), dict)
+    probes = ProbeSet(None, None, (), dict)
     empty_us = _median_us(lambda: None)
     cheap: list[tuple[str, Callable[[], object]]] = [
         ("an empty call", lambda: None),

@@ -1,1 +1,1 @@
-"""soakd: soak a service's engines for hours or weeks, and say whether they leak, drift or crash."""
+"""soakd: soaks a service's engines for hours or weeks, and reports whether they leak, drift or crash."""

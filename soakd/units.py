@@ -1,8 +1,8 @@
-"""Quantities as people write them, and the base units that soakd keeps: seconds, bytes, operations.
+"""Converts quantities between the way people write them and base units: seconds, bytes, operations.
 
-`parse_*` read configuration and command lines, `format_*` write for people. Decimal prefixes are powers of ten
-(1 MB = 1e6 bytes), binary ones powers of two (1 MiB = 2**20 bytes); both are read, decimal ones are written. A number
-and its unit are written apart, as in `verdict.wording`; only durations are written as configurations have them.
+`parse_*` read configurations and command lines, `format_*` write for people. Decimal prefixes are powers of ten
+(1 MB = 1e6 bytes), binary ones powers of two (1 MiB = 2**20 bytes); both are read, decimal ones are written. A space
+separates number and unit, as in `verdict.wording`, except in durations, which are written as in configurations.
 """
 
 import math
@@ -17,13 +17,13 @@ BYTES = {
     "KiB": 2.0**10, "MiB": 2.0**20, "GiB": 2.0**30, "TiB": 2.0**40,
 }  # fmt: skip
 TIME_UNITS = (*SECONDS, "iso")
-"""Units in which a column of times may stand."""
+"""Units that a column of times may have."""
 
 _QUANTITY = re.compile(r"\s*([0-9][0-9_]*(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?)\s*([A-Za-z]+)\s*")
 
 
 def parse_duration(text: str) -> float:
-    """Read "24h", "5min", "1h30min" or "90s"; seconds.
+    """Parse "24h", "5min", "1h30min" or "90s"; return seconds.
 
     Raises:
         ValueError: no unit, an unknown unit, a negative or unreadable number.
@@ -32,7 +32,7 @@ def parse_duration(text: str) -> float:
 
 
 def parse_size(text: str) -> float:
-    """Read "64KiB", "100MB" or "16B"; bytes.
+    """Parse "64KiB", "100MB" or "16B"; return bytes.
 
     Raises:
         ValueError: as for `parse_duration`.
@@ -41,7 +41,7 @@ def parse_size(text: str) -> float:
 
 
 def parse_growth_rate(text: str) -> float:
-    """Read "1MB/h" or "24MB/d"; bytes per hour.
+    """Parse "1MB/h" or "24MB/d"; return bytes per hour.
 
     Raises:
         ValueError: not a size per time.
@@ -56,7 +56,7 @@ def parse_growth_rate(text: str) -> float:
 
 
 def format_duration(seconds: float) -> str:
-    """Write seconds in at most two units: "24h", "1h 30min", "45s", "5ms"."""
+    """Format seconds in at most two units: "24h", "1h 30min", "45s", "5ms"."""
     if seconds < 0:
         return "-" + format_duration(-seconds)
     if seconds == 0:
@@ -74,7 +74,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_latency(seconds: float) -> str:
-    """Write a latency with three significant digits: "2.1 us", "840 us", "1.2 ms", "3.4 s"."""
+    """Format a latency with three significant digits: "2.1 us", "840 us", "1.2 ms", "3.4 s"."""
     for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
         if abs(seconds) >= factor:
             return f"{_three_digits(seconds / factor)} {unit}"
@@ -82,7 +82,7 @@ def format_latency(seconds: float) -> str:
 
 
 def format_bytes(count: float) -> str:
-    """Write bytes with three significant digits and a decimal prefix: "41.2 MB", "512 B"."""
+    """Format bytes with three significant digits and a decimal prefix: "41.2 MB", "512 B"."""
     for factor, unit in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if abs(count) >= factor * 0.9995:
             return f"{_three_digits(count / factor)} {unit}"
@@ -90,7 +90,7 @@ def format_bytes(count: float) -> str:
 
 
 def format_rate(per_hour: float) -> str:
-    """Write bytes per hour in MB/h, the unit in which limits are discussed: "3.10 MB/h"."""
+    """Format bytes per hour in MB/h, the unit of limits: "3.10 MB/h"."""
     megabytes = per_hour / 1e6
     if abs(megabytes) >= 100:
         return f"{megabytes:.0f} MB/h"
@@ -98,7 +98,7 @@ def format_rate(per_hour: float) -> str:
 
 
 def format_count(number: float) -> str:
-    """Write a count: whole numbers with thousands separators, others with three significant digits."""
+    """Format a count: whole numbers with thousands separators, others with three significant digits."""
     return f"{number:,.0f}" if number == round(number) else _three_digits(number)
 
 

@@ -1,6 +1,6 @@
-"""`soakd check`: everything that would stop a run, and what it could see.
+"""`soakd check`: finds everything that would stop a run, and shows what the run could detect.
 
-Whatever starts something, or takes long to import, is imported where it is asked for: a plain check is quick.
+Imports that start something or are slow happen where they are needed: a plain check is quick.
 """
 
 import argparse
@@ -17,11 +17,11 @@ from soakd.setup.plan import Plan
 from soakd.setup.settings import Retention
 from soakd.wire.masking import mask
 
-NOT_TRIED = "engines were not started: soakd check --try starts each and performs one operation of it"
+NOT_TRIED = "engines were not started: soakd check --try starts each one and performs one operation"
 
 
 def check(options: argparse.Namespace) -> int:
-    """Say everything that would stop the run, and what it could see."""
+    """Report everything that would stop the run, and what it could detect."""
     try:
         plan = plan_of(options)
     except ConfigError as error:
@@ -46,7 +46,7 @@ def check(options: argparse.Namespace) -> int:
 
 
 def as_asked(finding: Finding) -> Finding:
-    """Make an error of what a trial warns of: a run may go on with an engine that raised once, a check reports it."""
+    """Turn a trial's warnings into errors: a run may continue with an engine that raised once, a check reports it."""
     return Finding("error", finding.text) if finding.level == "warning" else finding
 
 
@@ -64,10 +64,10 @@ def _tell(options: argparse.Namespace, findings: list[Finding]) -> int:
 
 
 def _retention(plan: Plan, options: argparse.Namespace) -> Iterator[Finding]:
-    """Say which old runs a new one would remove."""
+    """Return notes on the old runs that a new one would remove."""
     if options.run_dir or plan.config.retention == Retention():
         return
-    from soakd.cli.old_runs import beyond_retention, kept  # reads the journals that are there
+    from soakd.cli.old_runs import beyond_retention, kept  # reads the existing journals
 
     for one in beyond_retention(plan, options):
         said = f"{one.run.path} is removed when a run begins: {one.why}" if one.is_finished else kept(one)
@@ -75,7 +75,7 @@ def _retention(plan: Plan, options: argparse.Namespace) -> Iterator[Finding]:
 
 
 def _try_notify(plan: Plan) -> list[Finding]:
-    """Send a test event to whom `[notify]` names."""
+    """Send a test event to the recipients in `[notify]`."""
     import asyncio
     import os
 
@@ -84,7 +84,7 @@ def _try_notify(plan: Plan) -> list[Finding]:
     about = {"name": plan.config.run.name, "host": os.uname().nodename}
     reached = asyncio.run(notify.try_channels(plan.config.notify, about))
     if not reached:
-        return [Finding("note", "notify: nobody is to be told: there is no command and no webhook")]
+        return [Finding("note", "notify: no command and no webhook is configured")]
     return [
         Finding("note" if why is None else "error", f"notify: {channel}: {why or 'the test event arrived'}")
         for channel, why in reached.items()

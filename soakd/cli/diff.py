@@ -1,4 +1,4 @@
-"""`soakd diff`: two runs beside each other, or two moments of one."""
+"""`soakd diff`: compares two runs, or two moments of one run."""
 
 import argparse
 import sys
@@ -16,7 +16,7 @@ DIFF_CODES: Mapping[str, int] = {"same": 0, "new": 1, "unknown": 3}
 
 
 def diff(options: argparse.Namespace) -> int:
-    """Compare two runs, or two moments of one."""
+    """Compare two runs, or two moments of one run."""
     from soakd.live.terminal import differences as lines
 
     runs = [run_folder.find(name, Path(options.runs)) for name in options.run]

@@ -1,7 +1,7 @@
-"""What each verdict is as an exit code."""
+"""The exit code of each verdict."""
 
 from collections.abc import Mapping
 
 CODES: Mapping[str, int] = {"PASS": 0, "FAIL": 1, "INCONCLUSIVE": 3, "INVALID": 4, "INCOMPLETE": 4}
 LEFT = 75
-"""EX_TEMPFAIL of sysexits.h: the run is to be resumed."""
+"""EX_TEMPFAIL of sysexits.h: the run can be resumed."""

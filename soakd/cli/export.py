@@ -1,4 +1,4 @@
-"""`soakd export`: the samples of a run for other tools."""
+"""`soakd export`: writes the samples of a run for other tools."""
 
 import argparse
 import csv

@@ -1,4 +1,4 @@
-"""`soakd flamegraph`: where the bytes that survive come from, as one page."""
+"""`soakd flamegraph`: draws where surviving bytes were allocated, as one page."""
 
 import argparse
 from pathlib import Path
@@ -18,7 +18,7 @@ def flamegraph(options: argparse.Namespace) -> int:
     flames = collect(run, options.engine)
     if not flames:
         of = f"engine {options.engine}" if options.engine else "any engine"
-        raise JournalError(f"{run.path}: no deep look has named anything that grows in {of}: there is nothing to draw")
+        raise JournalError(f"{run.path}: no deep look has found growth in {of}: there is nothing to draw")
     path = Path(options.output) if options.output else run.path / run_folder.FLAMES
     title = f"{run.run_id}: {options.engine}" if options.engine else run.run_id
     run_folder.write_atomically(path, graphs.page(title, flames))

@@ -1,4 +1,4 @@
-"""`soakd install-units`: the systemd units for this environment."""
+"""`soakd install-units`: writes the systemd units for this environment."""
 
 import argparse
 from pathlib import Path
@@ -7,7 +7,7 @@ from soakd import systemd
 
 
 def install_units(options: argparse.Namespace) -> int:
-    """Write the systemd units for the environment in use, or show them."""
+    """Write the systemd units for the current environment, or show them."""
     written = systemd.here()
     if options.print:
         for path, text in written.items():

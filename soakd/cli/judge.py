@@ -26,7 +26,7 @@ def judge(options: argparse.Namespace) -> int:
 
 
 def _judge_run(options: argparse.Namespace) -> int:
-    from soakd.judge import judge as judging  # numpy and scipy load only where something is judged
+    from soakd.judge import judge as judging  # numpy and scipy are loaded only if something is judged
 
     if options.parent is not None:
         judging.end_with(options.parent)
@@ -46,13 +46,13 @@ def _judge_run(options: argparse.Namespace) -> int:
 
 
 def _renew_report(found: RunDir, result: Mapping[str, Any]) -> None:
-    """Let the report that is there say what the verdict now says; the exit code is the verdict's."""
+    """Update an existing report to the new verdict; the exit code is the verdict's."""
     from soakd.report import files
 
     try:
         files.write_report(found, result, output=None)
     except JournalError as error:
-        complain(f"the report stays as it was: {error}")
+        complain(f"the report was not updated: {error}")
 
 
 def _judge_csv(options: argparse.Namespace) -> int:

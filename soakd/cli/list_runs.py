@@ -1,4 +1,4 @@
-"""`soakd list`: the runs, each with its verdict."""
+"""`soakd list`: lists the runs, each with its verdict."""
 
 import argparse
 import sys
@@ -29,7 +29,7 @@ def list_runs(options: argparse.Namespace) -> int:
 
 
 def _state_of(found: RunDir) -> tuple[str, str]:
-    """Return a run's state and sentence for the list; a damaged run must not hide the others."""
+    """Return a run's state and summary for the list; a damaged run must not hide the others."""
     if is_unstarted(found):
         if found.is_running():
             return "RUNNING", "begins"

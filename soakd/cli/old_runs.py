@@ -1,4 +1,4 @@
-"""Runs that are there already: which are finished, and which make room for a new one."""
+"""Existing runs: which are finished, and which are removed to make room for a new one."""
 
 import argparse
 from collections.abc import Iterator
@@ -17,19 +17,19 @@ from soakd.units import format_bytes
 
 
 def is_finished(run: RunDir) -> bool:
-    """Tell whether a run has been sealed and judged, or can never be; a damaged one is in nobody's way, and said."""
+    """Return whether a run is sealed and judged, or never can be; report a damaged run, and skip it."""
     try:
         if resume.is_sealed(run.journal):
             return bool(verdict_file.read(run).content["verdict"] != "INCOMPLETE")
         journal.check_whole(run.journal)
-        return "plan" not in journal.read_meta(run.journal)  # killed before it had begun: nothing to go on with
+        return "plan" not in journal.read_meta(run.journal)  # killed before it began: nothing to resume
     except JournalError as error:
         complain(escaped(f"{error}; it is not resumed"))
         return True
 
 
 def folders(runs: Path) -> tuple[list[RunDir], list[RunDir]]:
-    """Return the folders of runs that never started, and the runs."""
+    """Return the folders of runs that never started, and the other runs."""
     unstarted = list_unstarted(runs)
     never = {run.path for run in unstarted}
     return unstarted, [run for run in run_folder.list_runs(runs) if run.path not in never]
@@ -38,22 +38,22 @@ def folders(runs: Path) -> tuple[list[RunDir], list[RunDir]]:
 def beyond(
     unstarted: list[RunDir], runs: list[RunDir], name: str, retention: Retention
 ) -> Iterator[pruning.Prunable]:  # fmt: skip
-    """Find the runs of a name that its retention lets go, and those that never started."""
+    """Return the runs of a name that its retention removes, and those that never started."""
     now_s = proc.now().wall_s
     yield from pruning.leftovers([run for run in unstarted if belongs_to(run, name)], now_s=now_s)
     yield from pruning.surplus(runs, is_finished, name=name, retention=retention, now_s=now_s)
 
 
 def kept(one: pruning.Prunable) -> str:
-    """Say of a run that would go, and may still be resumed, that it stays."""
+    """Report that a run beyond the retention is kept because it may still be resumed."""
     return (
         f"kept {one.run.path}: {format_bytes(one.bytes)}: {one.why}, but it is unfinished: "
-        "soakd run --resume goes on with it, soakd prune CONFIG --unfinished removes it"
+        "soakd run --resume continues it, soakd prune CONFIG --unfinished removes it"
     )
 
 
 def make_room(plan: Plan, options: argparse.Namespace) -> None:
-    """Remove what is beyond `[retention]`, before a run begins; what cannot be removed stops no run."""
+    """Remove runs beyond `[retention]` before a run begins; a failure to remove does not stop the run."""
     for one in beyond_retention(plan, options):
         if not one.is_finished:
             complain(escaped(f"retention: {kept(one)}"))
@@ -66,7 +66,7 @@ def make_room(plan: Plan, options: argparse.Namespace) -> None:
 
 
 def beyond_retention(plan: Plan, options: argparse.Namespace) -> list[pruning.Prunable]:
-    """Return what `[retention]` lets go; nothing for a run in a folder of its own choosing."""
+    """Return the runs that `[retention]` removes; none if the run's folder was chosen with --run-dir."""
     retention = plan.config.retention
     if options.run_dir or retention == Retention():
         return []

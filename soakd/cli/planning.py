@@ -1,4 +1,4 @@
-"""What `soakd run` and `soakd check` begin with: the plan, the folder, and a trial of every engine."""
+"""The first steps of `soakd run` and `soakd check`: the plan, the folder, and a trial of every engine."""
 
 import argparse
 from datetime import UTC, datetime
@@ -13,13 +13,13 @@ def plan_of(options: argparse.Namespace) -> Plan:
     """Read the configuration that a command names, and plan its run.
 
     Raises:
-        ConfigError: everything that is wrong with it.
+        ConfigError: lists every error.
     """
     return load_plan(Path(options.config), duration=options.duration, overrides=options.set, only=options.only)
 
 
 def run_path(plan: Plan, options: argparse.Namespace) -> Path:
-    """Return the folder that a run is to have."""
+    """Return the folder for a new run."""
     if options.run_dir:
         return Path(options.run_dir)
     return default_path(Path(options.runs), plan.config.run.name, datetime.now(UTC))
@@ -30,7 +30,7 @@ def try_engines(plan: Plan, *, urls: bool) -> list[Finding]:
     import asyncio
 
     from soakd.daemon.preflight.trial import (
-        check_engines,  # clients of servers, processes: a third of a second of imports
+        check_engines,  # server clients and processes: a third of a second of imports
     )
 
     async def found() -> list[Finding]:

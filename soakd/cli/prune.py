@@ -1,4 +1,4 @@
-"""`soakd prune`: remove old runs."""
+"""`soakd prune`: removes old runs."""
 
 import argparse
 import itertools
@@ -18,7 +18,7 @@ from soakd.units import format_bytes, parse_duration
 
 
 def prune(options: argparse.Namespace) -> int:
-    """Remove old runs; one that is written now never, one that may still be resumed only where that is said."""
+    """Remove old runs: never a running one, and one that may still be resumed only with --unfinished."""
     unstarted, runs = folders(Path(options.runs))
     found = list(_prunable(unstarted, runs, options))
     gone: list[pruning.Prunable] = []
@@ -46,15 +46,13 @@ def prune(options: argparse.Namespace) -> int:
 def _prunable(
     unstarted: list[RunDir], runs: list[RunDir], options: argparse.Namespace
 ) -> Iterator[pruning.Prunable]:  # fmt: skip
-    """Find what the options mean: the bounds of a configuration, or those of the command line."""
+    """Return the runs to remove, by the bounds of a configuration or of the command line."""
     now_s = proc.now().wall_s
     by_hand = options.keep is not None or options.older_than
     if options.config is not None:
         loaded = config.load(Path(options.config))
         if by_hand:
-            raise ConfigError(
-                "prune: give either CONFIG, whose [retention] says what stays, or --keep and --older-than"
-            )
+            raise ConfigError("prune: give either a CONFIG with [retention], or --keep and --older-than")
         if loaded.retention == Retention():
             raise ConfigError(f"{options.config}: retention: has no bound; known keys: age, runs, size")
         return beyond(unstarted, runs, loaded.run.name, loaded.retention)

@@ -1,4 +1,4 @@
-"""What a command asks of a run that goes on: through the HTTP interface of its daemon, with the run's token."""
+"""Requests to a live run, through its daemon's HTTP interface with the run's token."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from soakd.record.run_folder import RunDir
 from soakd.setup.plan_json import plan_from_dict
 
 WITHIN_S = 240.0
-"""A deep look takes a minute, and reading its captures on a busy host another."""
+"""A deep look takes a minute, and reading its captures another one on a busy host."""
 MOST_ANCESTORS = 20
 
 
@@ -24,24 +24,24 @@ def find(run: str, runs: Path) -> tuple[RunDir, str | None]:
     """Find a run by its folder, its name or "latest", or by the pid of one of its processes.
 
     Returns:
-        The run, and the engine whose worker the process is, or belongs to; None where a run was named.
+        The run, and the engine that the process belongs to; None for the engine if a run was named.
 
     Raises:
-        JournalError: there is none.
+        JournalError: there is no such run.
     """
     if not run.isdecimal() or (runs / run / run_folder.JOURNAL).is_file() or (Path(run) / run_folder.JOURNAL).is_file():
         return run_folder.find(run, runs), None
     chain = list(_ancestors(int(run)))
     if not chain:
-        raise JournalError(f"{run}: no run of that name in {runs}, and no process of that number")
+        raise JournalError(f"{run}: no run of that name in {runs}, and no process with that pid")
     for pid in chain:
         for found in _journals_of(pid):
             return found, _engine_of(found, chain)
-    raise JournalError(f"{run}: is no worker of a run, nor one of its other processes, as far as this user may see")
+    raise JournalError(f"{run}: does not belong to a run, as far as this user can see")
 
 
 def engines_of(run: RunDir) -> list[str]:
-    """Name the engines of a run, controls left out.
+    """Return the names of a run's engines, without controls.
 
     Raises:
         JournalError: the journal cannot be read.
@@ -54,23 +54,23 @@ def engines_of(run: RunDir) -> list[str]:
 
 
 def ask(run: RunDir, engine: str, *, deep: bool) -> dict[str, Any]:
-    """Have a heap snapshot of an engine taken, or a deep look.
+    """Request a heap snapshot or a deep look of an engine.
 
     Returns:
         {"engine", "snapshot" or "look"}, as `POST /api/v1/engines/NAME/snapshot` answers.
 
     Raises:
-        RefusedError: it cannot be had of this engine, or not now; the message says why.
+        RefusedError: it is not possible for this engine, or not now; the message says why.
         JournalError: the run is not running, or does not answer.
     """
     if not run.is_running():
         hint = f"soakd diff {run.path} --from D --to D compares the snapshots that it has"
-        raise JournalError(f"{run.path}: is not running: nothing can be asked of it; {hint}")
+        raise JournalError(f"{run.path}: is not running; {hint}")
     try:
         address = (run.path / run_folder.ADDRESS).read_text(encoding="utf-8").strip().rstrip("/")
     except OSError as error:
-        raise JournalError(f"{run.path}: says no address: it has not begun, or is just ending") from error
-    request = urllib.request.Request(  # noqa: S310 - the address is the daemon's own
+        raise JournalError(f"{run.path}: has no address: it has not begun, or is ending") from error
+    request = urllib.request.Request(  # noqa: S310 - the address is the daemon's
         f"{address}/api/v1/engines/{quote(engine, safe='')}/snapshot",
         data=json.dumps({"deep": deep}).encode(), method="POST",
         headers={"Authorization": f"Bearer {run.token()}", "Content-Type": "application/json"},
@@ -93,7 +93,7 @@ def _said(error: urllib.error.HTTPError) -> str:
 
 
 def _ancestors(pid: int) -> Iterator[int]:
-    """Yield a process and those that it descends from."""
+    """Yield a process and its ancestors."""
     for _ in range(MOST_ANCESTORS):
         try:
             stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
@@ -106,7 +106,7 @@ def _ancestors(pid: int) -> Iterator[int]:
 
 
 def _journals_of(pid: int) -> Iterator[RunDir]:
-    """Yield the runs whose journals a process has open: those of a daemon."""
+    """Yield the runs whose journals a process has open, as a daemon does."""
     with suppress(OSError):
         for link in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(OSError):
@@ -116,6 +116,6 @@ def _journals_of(pid: int) -> Iterator[RunDir]:
 
 
 def _engine_of(run: RunDir, chain: list[int]) -> str | None:
-    """Return the engine whose present worker is among some processes; None where the daemon itself was meant."""
+    """Return the engine whose current worker is among these processes; None if the daemon itself was named."""
     workers = {record.engine: record.body.get("pid") for record in journal.read_records(run.journal, "hello")}
     return next((engine for engine, pid in workers.items() if pid in chain), None)

@@ -1,4 +1,4 @@
-"""`soakd report`: write the report of a run."""
+"""`soakd report`: writes the report of a run."""
 
 import argparse
 import sys
@@ -11,9 +11,9 @@ from soakd.units import format_bytes
 
 
 def report(options: argparse.Namespace) -> int:
-    """Write the report of a run; the exit code says only whether that worked."""
+    """Write the report of a run; the exit code says only whether it was written."""
     from soakd.judge.judge import end_with
-    from soakd.report import files  # numpy loads only where something is computed
+    from soakd.report import files  # numpy is loaded only if something is computed
 
     found = run_folder.find(options.run, Path(options.runs))
     output = Path(options.output) if options.output else None

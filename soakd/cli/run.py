@@ -1,4 +1,4 @@
-"""`soakd run`: run a soak, or go on with one."""
+"""`soakd run`: runs a soak, or resumes one."""
 
 import argparse
 import asyncio
@@ -31,7 +31,7 @@ from soakd.wire.masking import mask
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run a soak; the exit code is its verdict."""
+    """Run or resume a soak; the exit code is its verdict."""
     found = None if options.resume is None else _unfinished(options)
     if found is not None and not is_unstarted(found):
         return _resume(found, options)
@@ -51,10 +51,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _unfinished(options: argparse.Namespace) -> RunDir | None:
-    """Find what `--resume` means: a run, or the newest of a folder that is unfinished; None where none is.
+    """Return the run that `--resume` names, or the newest unfinished one of a folder; None if there is none.
 
     Raises:
-        JournalError: it names a run, and there is none.
+        JournalError: it names a run that does not exist.
     """
     if options.resume:
         runs = run_folder.list_runs(Path(options.resume))
@@ -70,7 +70,7 @@ def _unfinished(options: argparse.Namespace) -> RunDir | None:
 
 
 def _resume(run: RunDir, options: argparse.Namespace) -> int:
-    """Go on with a run where another daemon left it; a finished one is shown."""
+    """Resume a run where another daemon left it; show a finished one."""
     found = RunDir.reopen(run.path)
     if resume.is_sealed(found.journal):
         try:
@@ -88,7 +88,7 @@ def _resume(run: RunDir, options: argparse.Namespace) -> int:
         _refuse(asyncio.run(_resume_findings(resumed, found)))
     except PreflightError as error:
         complain(error)
-        complain(escaped(f"{found.path}: left unfinished; mend that, and resume it"))
+        complain(escaped(f"{found.path}: left unfinished; fix the cause and resume it"))
         found.unlock()
         return LEFT
     return _soak(resumed.plan, found, options, resumed)
@@ -99,7 +99,7 @@ async def _resume_findings(resumed: Resumption, found: RunDir) -> list[preflight
 
 
 def _changed_keys(plan: Plan, options: argparse.Namespace) -> tuple[str, ...]:
-    """Return what differs, in the file and on the command line, from what the run began with."""
+    """Return the settings in file and command line that changed since the run began."""
     if options.config is None:
         return ()
     try:
@@ -113,14 +113,14 @@ def _changed_keys(plan: Plan, options: argparse.Namespace) -> tuple[str, ...]:
 
 
 def _show_finished(found: RunDir) -> int:
-    """Show the verdict of a run that is sealed; judge it first where its daemon did not come to that."""
-    from soakd.judge import judge as judging  # numpy and scipy load only where something is judged
+    """Show the verdict of a sealed run; judge it first if its daemon did not."""
+    from soakd.judge import judge as judging  # numpy and scipy are loaded only if something is judged
 
-    Notifier().ready("the run is finished")  # a service that ended well was one
+    Notifier().ready("the run is finished")  # a service that ended well
     try:
         result = read_verdict(found).content
         if result["verdict"] != "INCOMPLETE":
-            print(escaped(f"{found.path}: is finished, and not resumed"))
+            print(escaped(f"{found.path}: is finished, so it is not resumed"))
             show_verdict(result, found)
             return CODES[result["verdict"]]
     except JournalError as error:
@@ -145,17 +145,17 @@ def _soak(plan: Plan, found: RunDir, options: argparse.Namespace, resumed: Resum
     from soakd.daemon.daemon import Daemon
     from soakd.live.terminal import LiveDisplay
 
-    faulthandler.enable()  # what systemd's watchdog ends says where it hung
+    faulthandler.enable()  # a process ended by systemd's watchdog shows where it hung
     on_terminal = sys.stdout.isatty() and sys.stderr.isatty()
     log.configure("warning" if on_terminal and options.log_level == "info" else options.log_level, options.log_format)
     with LiveDisplay(enabled=on_terminal) as display:
         daemon = Daemon(plan, found, on_progress=display.update, resumption=resumed)
         outcome = asyncio.run(daemon.soak())
     if outcome.left is not None:
-        said = f"{found.path}: left unfinished ({outcome.left}); soakd run --resume {found.path} goes on with it"
+        said = f"{found.path}: left unfinished ({outcome.left}); soakd run --resume {found.path} continues it"
         print(escaped(f"soakd: {said}"))
         return LEFT
-    if not journald.is_stderr():  # there the verdict is an entry already, and a table would be a hundred
+    if not journald.is_stderr():  # the service's log has the verdict as one entry; a table would be a hundred
         show_verdict(outcome.verdict, found)
     if outcome.failure:
         complain(outcome.failure)

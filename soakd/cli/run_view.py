@@ -1,4 +1,4 @@
-"""How a run stands, read from its folder, whether its daemon lives or not. Reads little."""
+"""The state of a run, read from its folder whether its daemon is alive or not. Reads little."""
 
 import contextlib
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ from soakd.setup.plan_json import plan_from_dict
 from soakd.wire.records import Record
 
 LAST_SAMPLES, LAST_WINDOWS = 40, 3
-"""Of each engine: enough for its rate, and for a reading of every signal that comes with each sample."""
+"""Per engine: enough for its rate, and for a reading of every signal of a sample."""
 TOLD = ("hello", "server", "bye")
 INCIDENTS = 400
 OF_OTHERS = '"source":"'
-"""What samples that a worker did not take itself have in their bodies."""
+"""In the bodies of samples that the worker did not take itself."""
 
 
 class RunView:
-    """A run as its journal has it; `catch_up` reads what came since."""
+    """A run's state from its journal; `catch_up` reads what was added since."""
 
     def __init__(self, run: RunDir) -> None:
         """Read a run.
@@ -43,7 +43,7 @@ class RunView:
         self._read_first()
 
     def catch_up(self) -> None:
-        """Read what was recorded and judged since.
+        """Read what was recorded and judged since the last call.
 
         Raises:
             JournalError: the journal cannot be read.
@@ -55,11 +55,11 @@ class RunView:
 
     @property
     def now_s(self) -> float:
-        """Now on the run's clock: CLOCK_MONOTONIC where it goes on, the moment of its last record where nobody does."""
+        """The current time on the run's clock: CLOCK_MONOTONIC if it is live, otherwise the time of its last record."""
         return now().mono_s if self.run.is_running() else self._last_s
 
     def as_dict(self) -> dict[str, Any]:
-        """Say everything in JSON's types."""
+        """Return everything as JSON types."""
         return {
             "path": str(self.run.path), "running": self.run.is_running(), "page": self.status.served_at,
             **self.status.as_dict(self.now_s),
@@ -75,7 +75,7 @@ class RunView:
         self._read_address()
 
     def _last_of(self, engine: str) -> Iterator[Record]:
-        """Yield of one engine: its lives, its incidents, the last samples of each life, the last windows."""
+        """Yield one engine's lives, incidents, the last samples of each life, and the last latency windows."""
         path = self.run.journal
         begun = journal.read_latest(path, "hello", engine, INCIDENTS)
         for kind in (*TOLD[1:], "incident"):
@@ -103,7 +103,7 @@ class RunView:
             self.status.served_at = None
 
     def check_verdict(self) -> None:
-        """Complain of a verdict file that nothing was taken of.
+        """Raise if the verdict file could not be used.
 
         Raises:
             BrokenVerdictError: it was damaged, or changed after it was written.
@@ -113,7 +113,7 @@ class RunView:
                 verdict_file.read(self.run)
 
     def _read_verdict(self) -> None:
-        """Take the verdict where it is another than before; one that cannot be read now may be the next time."""
+        """Read the verdict if it changed; one that cannot be read now may be readable the next time."""
         with contextlib.suppress(OSError, JournalError):
             written = self.run.verdict.stat().st_mtime_ns
             if written != self._judged:
@@ -122,9 +122,9 @@ class RunView:
 
 
 def aftermath(view: RunView) -> str | None:
-    """Say what there is to do about a run that nobody writes; None while its daemon lives."""
+    """Return what to do about a run without a daemon; None while its daemon is alive."""
     if view.run.is_running():
         return None
     if view.status.ended_for is None:
-        return f"no soakd writes this run: soakd run --resume {view.run.path} goes on with it"
+        return f"not running: soakd run --resume {view.run.path} continues it"
     return f"ended ({view.status.ended_for}): soakd verdict {view.run.path} shows its verdict"

@@ -1,4 +1,4 @@
-"""The verdict of a run as commands read it, and as they show it: the table of checks and the files."""
+"""Reads and shows the verdict of a run: the table of checks and the files."""
 
 import contextlib
 from collections.abc import Mapping
@@ -12,10 +12,10 @@ from soakd.record.verdict_file import VerdictFile
 
 
 def read_verdict(found: RunDir) -> VerdictFile:
-    """Read the verdict file of a run that a command shows or compares; one that is not sealed is noted.
+    """Read the verdict file of a run to show or compare; note one that is not sealed.
 
     Raises:
-        BrokenVerdictError: it is no verdict, or was changed after it was written.
+        BrokenVerdictError: it is not a verdict, or was changed after it was written.
         JournalError: it is missing.
     """
     read = verdict_file.read(found)
@@ -25,7 +25,7 @@ def read_verdict(found: RunDir) -> VerdictFile:
 
 
 def show_verdict(result: Mapping[str, Any], found: RunDir) -> None:
-    """Print the table of checks, the sentence and the files of a run that has ended."""
+    """Print the table of checks, the summary and the files of a run that has ended."""
     from soakd.live.terminal import print_closing
 
     names = (
@@ -36,5 +36,5 @@ def show_verdict(result: Mapping[str, Any], found: RunDir) -> None:
         run_folder.JOURNAL,
         run_folder.ENVIRONMENT,
     )
-    with contextlib.suppress(BrokenPipeError, SystemExit):  # rich exits where nobody reads: the verdict still is one
+    with contextlib.suppress(BrokenPipeError, SystemExit):  # rich exits if nothing reads its output
         print_closing(result, [found.path / name for name in names if (found.path / name).is_file()])

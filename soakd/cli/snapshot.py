@@ -1,4 +1,4 @@
-"""`soakd snapshot`: heap snapshots and deep looks of a run that goes on."""
+"""`soakd snapshot`: takes heap snapshots and deep looks of a live run."""
 
 import argparse
 import sys
@@ -12,11 +12,11 @@ from soakd.plaintext import escaped
 from soakd.record import run_folder
 
 REFUSED = 2
-"""What was asked for was not to be had of every engine."""
+"""Exit code if an engine refused the request."""
 
 
 def snapshot(options: argparse.Namespace) -> int:
-    """Have a run that goes on take heap snapshots, or deep looks; show each as it comes."""
+    """Request heap snapshots or deep looks of a live run; show each result as it arrives."""
     from soakd.live.terminal import snapshots as lines
 
     run, engine = remote.find(options.run, Path(options.runs))
@@ -27,7 +27,7 @@ def snapshot(options: argparse.Namespace) -> int:
         try:
             answer = remote.ask(run, name, deep=options.deep)
         except JournalError as error:
-            goes_on = isinstance(error, RefusedError)  # the others may have theirs
+            goes_on = isinstance(error, RefusedError)  # continue with the other engines
             if not goes_on and not answers:
                 raise
             refused.append({"engine": name, "why": str(error)})

@@ -1,4 +1,4 @@
-"""`soakd status`: how a run stands, on one screen."""
+"""`soakd status`: shows the state of a run on one screen."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ from soakd.record import run_folder
 
 
 def status(options: argparse.Namespace) -> int:
-    """Show how a run stands, on one screen."""
+    """Show the state of a run on one screen."""
     from soakd.live.terminal import print_status
 
     view = RunView(run_folder.find(options.run, Path(options.runs)))

@@ -1,4 +1,4 @@
-"""`soakd top`: the table of a run while it goes on."""
+"""`soakd top`: shows the live table of a run."""
 
 import argparse
 import contextlib
@@ -13,7 +13,7 @@ TOP_EVERY_S = 1.0
 
 
 def top(options: argparse.Namespace) -> int:
-    """Show a run's table while it goes on, until it ends or somebody has seen enough."""
+    """Show a run's live table until it ends or the user quits."""
     from soakd.live.terminal import LiveDisplay, print_status
 
     view = RunView(run_folder.find(options.run, Path(options.runs)))
@@ -34,7 +34,7 @@ def top(options: argparse.Namespace) -> int:
 
 
 def _top_for_programs(view: RunView) -> int:
-    """Write how a run stands, one line of JSON each time; the last one when it has ended."""
+    """Write the state of a run, one line of JSON each time; the last one when it has ended."""
     goes_on = True
     with contextlib.suppress(KeyboardInterrupt):
         while goes_on:

@@ -1,4 +1,4 @@
-"""`soakd verdict`: show the verdict of a run."""
+"""`soakd verdict`: shows the verdict of a run."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""What differs between two texts of a configuration, by the keys that a person would look for."""
+"""The keys that differ between two texts of a configuration."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,14 +10,14 @@ from soakd.setup.toml import parse_toml
 def changed_keys(before: str, after: str) -> tuple[str, ...]:
     """Return the keys whose values differ, dotted and in order: "run.duration", "engine.cache.rate".
 
-    An engine or fault that is in one of them only is one key. Comments and layout are no difference.
+    An engine or fault that is in only one of them counts as one key. Comments and layout are ignored.
 
     Args:
-        before: the configuration that a run began with.
-        after: the one that is there now.
+        before: the configuration that the run started with.
+        after: the current one.
 
     Returns:
-        The keys; ("the whole file",) where one of them is no TOML.
+        The keys; ("the whole file",) if one of the texts is not TOML.
     """
     if before == after:
         return ()
@@ -43,7 +43,7 @@ def _flat(value: Any, place: str) -> Iterator[tuple[str, Any]]:
 
 
 def _table(key: str) -> str:
-    """Return the engine or fault that a key belongs to; the key itself where it belongs to none."""
+    """Return the engine or fault that a key belongs to; the key itself if it belongs to none."""
     kind, dot, rest = key.partition(".")
     if kind not in ("engine", "fault") or not dot:
         return key

@@ -1,6 +1,6 @@
-"""The table of engine kinds: role by default, options, path. Pure data, known to both stacks.
+"""The table of engine kinds: default role, options, driver. Pure data.
 
-The configuration is checked against it without importing an engine; the worker finds the adapter in `engines.build`.
+The configuration is checked against it without importing an engine; the worker's adapters are in `engines.registry`.
 """
 
 import math
@@ -27,12 +27,12 @@ OPA_VERSION = "1.18.1"
 PROFILE_RATES: Mapping[str, float] = {
     "baseline": 100.0, "target": 2_000.0, "stress": 5_000.0, "extreme": 10_000.0, "spike": 1_000.0, "step": 1_000.0,
 }  # fmt: skip
-"""Operations per second where a configuration names a profile and no rate."""
+"""Operations per second, by profile, if a configuration sets no rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionInfo:
-    """One option of a kind: what it takes, and what it is for."""
+    """One option of a kind: the values that it takes, and what it is for."""
 
     type: OptionType
     doc: str
@@ -40,18 +40,18 @@ class OptionInfo:
     least: float | None = None
     most: float | None = None
     for_server: bool = False
-    """Concerns the server that the engine talks to: for the daemon and the judge; a worker is not told."""
+    """Concerns the engine's server: for the daemon and the judge, not sent to the worker."""
     needed: bool = False
-    """It must be given, unless one of `unless` is."""
+    """Required, unless one of the options in `unless` is given."""
     unless: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ()
-    """What a url may begin with, such as "https"."""
+    """The schemes allowed in a url, such as "https"."""
 
     def read(self, value: object, folder: Path) -> Any:
-        """Check a value and bring it to base units; relative paths are taken from `folder`.
+        """Check a value and convert it to base units; relative paths start at `folder`.
 
         Raises:
-            ValueError: the rule that the value breaks.
+            ValueError: with the rule that the value breaks.
         """
         match self.type:
             case "whole" | "number":
@@ -102,7 +102,7 @@ def _yes_or_no(value: object) -> bool:
 
 def _backend(value: object) -> str:
     if value != "private":
-        raise ValueError(f'must be "private", got {value!r}; a server that runs already is named by url')
+        raise ValueError(f'must be "private", got {value!r}; to use a running server, set url')
     return "private"
 
 
@@ -120,12 +120,12 @@ class KindInfo:
     options: Mapping[str, OptionInfo] = field(default_factory=dict)
     needs_factory: bool = False
     server: ServerKind | None = None
-    """What kind of server process its engines talk to."""
+    """The kind of server process that its engines talk to."""
 
 
 _CACHE = {
     "capacity": OptionInfo(
-        type="whole", default=10_000, least=1, doc="entries; the least recently used one makes room"
+        type="whole", default=10_000, least=1, doc="entries; the least recently used one is evicted"
     ),
     "ttl": OptionInfo(type="duration", doc="time to live of an entry; none by default"),
 }
@@ -134,35 +134,35 @@ _RELOADED_POLICY = {
         type="paths",
         needed=True,
         unless=("url",),
-        doc=".rego files, or folders of them; needed, but for an OPA at a `url`",
+        doc=".rego files, or folders of them; required unless `url` is set",
     ),
-    "rule": OptionInfo(type="text", needed=True, doc='the rule to decide, such as "data.rbac.allow"; needed'),
+    "rule": OptionInfo(type="text", needed=True, doc='the rule to decide, such as "data.rbac.allow"; required'),
     "data": OptionInfo(type="path", doc="a JSON document for `data`"),
-    "inputs": OptionInfo(type="path", doc="recorded inputs, one JSON object a line, in place of generated ones"),
-    "reload_every": OptionInfo(type="duration", doc="load the policy again while decisions go on"),
+    "inputs": OptionInfo(type="path", doc="recorded inputs instead of generated ones, one JSON object per line"),
+    "reload_every": OptionInfo(type="duration", doc="how often to reload the policy, while decisions continue"),
 }
 _CLIENT = {
-    "timeout": OptionInfo(type="duration", default=1.0, doc="an attempt that takes longer has failed"),
+    "timeout": OptionInfo(type="duration", default=1.0, doc="an attempt that takes longer fails"),
     "retries": OptionInfo(
-        type="whole", default=2, least=0, most=100, doc="attempts after a failed one; every one is counted"
+        type="whole", default=2, least=0, most=100, doc="retries after a failed attempt; each is counted"
     ),
-    "connections": OptionInfo(type="whole", default=16, least=1, most=10_000, doc="most connections at once"),
+    "connections": OptionInfo(type="whole", default=16, least=1, most=10_000, doc="the most connections at one time"),
 }
 _SERVER = {
-    "backend": OptionInfo(type="backend", default="private", for_server=True, doc="soakd starts a server of its own"),
-    "binary": OptionInfo(type="program", for_server=True, doc="the server's program, where it is another build"),
-    "args": OptionInfo(type="texts", for_server=True, doc="arguments added to the server's command line"),
+    "backend": OptionInfo(type="backend", default="private", for_server=True, doc="soakd starts a private server"),
+    "binary": OptionInfo(type="program", for_server=True, doc="the server's program, if not the default one"),
+    "args": OptionInfo(type="texts", for_server=True, doc="additional arguments for the server's command line"),
     "judge_server": OptionInfo(
         type="yes/no",
         default=False,
         for_server=True,
-        doc="whether the checks of the server decide the verdict, whatever the engine's role",
+        doc="the server's checks decide the verdict, whatever the engine's role",
     ),
 }
 
 
 def _url_of(*schemes: str) -> dict[str, OptionInfo]:
-    return {"url": OptionInfo(type="url", schemes=schemes, doc="a server that runs already, in place of a private one")}
+    return {"url": OptionInfo(type="url", schemes=schemes, doc="a running server to use instead of a private one")}
 
 
 KINDS: Mapping[str, KindInfo] = {
@@ -172,7 +172,7 @@ KINDS: Mapping[str, KindInfo] = {
         options=_RELOADED_POLICY | _CLIENT | _url_of("http", "https") | _SERVER | {
             "version": OptionInfo(
                 type="text", default=OPA_VERSION, for_server=True,
-                doc='the release that the program must be; "any" for all',
+                doc='the required release of the program; "any" for all',
             ),
         },
     ),
@@ -185,17 +185,17 @@ KINDS: Mapping[str, KindInfo] = {
     "authorize": KindInfo(
         doc="a cache in front of a policy, on two paths", default_role="subject",
         options={
-            "policy": OptionInfo(type="engine", doc="policy engine of the new path; needed where keys take it"),
-            "cache": OptionInfo(type="engine", doc="cache of the new path; needed where keys take it"),
-            "python_policy": OptionInfo(type="engine", doc="policy engine of the old path; needed where keys take it"),
-            "python_cache": OptionInfo(type="engine", doc="cache of the old path; needed where keys take it"),
+            "policy": OptionInfo(type="engine", doc="policy engine of the new path; required if keys take it"),
+            "cache": OptionInfo(type="engine", doc="cache of the new path; required if keys take it"),
+            "python_policy": OptionInfo(type="engine", doc="policy engine of the old path; required if keys take it"),
+            "python_cache": OptionInfo(type="engine", doc="cache of the old path; required if keys take it"),
             "rollout_ratio": OptionInfo(type="number", default=1.0, least=0, most=1, doc="share of the new path"),
             "compare_ratio": OptionInfo(
-                type="number", default=0.0, least=0, most=1, doc="share of decisions that both paths make and compare"
+                type="number", default=0.0, least=0, most=1, doc="share of decisions made on both paths and compared"
             ),
         },
     ),
-    "python": KindInfo(doc="anybody's own operation", default_role="subject", needs_factory=True),
+    "python": KindInfo(doc="your own operation", default_role="subject", needs_factory=True),
     "control.null": KindInfo(doc="does nothing: must be flat", default_role="control"),
     "control.leak": KindInfo(
         doc="leaks twice the strictest limit: must be caught", default_role="control",
@@ -214,13 +214,13 @@ def _text(value: object, what: str) -> str:
 
 
 def for_worker(kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that a worker is told of."""
+    """Return the options that are sent to a worker."""
     known = KINDS[kind].options
     return {name: value for name, value in options.items() if name not in known or not known[name].for_server}
 
 
 def _program(text: str, folder: Path) -> str:
-    """A file as seen from the configuration, or else a name to be found on PATH."""
+    """Return a path relative to the configuration, or a name to be found on PATH."""
     if "/" in text or _resolved(text, folder).is_file():
         return str(_file(text, folder, math.inf))
     return text
@@ -232,7 +232,7 @@ def _file_or_folder(text: str, folder: Path) -> Path:
 
 
 def _file(text: str, folder: Path, most_bytes: float) -> Path:
-    """A regular file that is there, so that whoever opens it later neither waits nor reads without end."""
+    """Return an existing regular file, so that opening it later cannot block or read without end."""
     path = _resolved(text, folder)
     try:
         check_given(path, most_bytes)
@@ -246,5 +246,5 @@ def _file(text: str, folder: Path, most_bytes: float) -> Path:
 def _resolved(text: str, folder: Path) -> Path:
     try:
         return (folder / text).resolve()
-    except RuntimeError as error:  # links that go in a circle
+    except RuntimeError as error:  # a loop of links
         raise ValueError(f"no such file: {folder / text}: {error}") from error

@@ -1,4 +1,4 @@
-"""`[[fault]]` tables, and when each fault happens. Pure: the same seed always gives the same moments."""
+"""`[[fault]]` tables, and the time of each fault. Pure: the same seed always gives the same times."""
 
 import dataclasses
 import hashlib
@@ -16,32 +16,32 @@ from soakd.wire.addresses import without_credentials
 
 NETWORK = ("latency", "blackhole", "reset", "refuse")
 LASTING = ("stop", "latency", "blackhole", "refuse")
-"""Faults that go on until they are healed."""
+"""Faults that last until they are healed."""
 RELOADING = ("policy.regorus", "policy.opa", "authorize")
 MOST_TIMES = 10_000
 LONGEST_FAULT_S = 86400.0
 PLAIN_SCHEMES = ("http://", "redis://", "unix://")
-"""Addresses that a proxy can stand before: one under TLS is that of its certificate."""
+"""Addresses that a proxy can be put in front of; with TLS, the certificate would not match."""
 
 NAMES_TAKEN = ("server", "operations")
-"""What faults would be called like: checks that an engine with a server has without them."""
+"""Names that faults may not have: an engine with a server has recovery checks of these names anyway."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,126}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultPlan:
-    """One fault at one moment."""
+    """One fault at one time."""
 
     name: str
-    """Of its table; a table with many moments has as many faults of one name."""
+    """The name of its table; faults of one table share it."""
     kind: str
     target: str
     on: str
     at_s: float
     """Seconds since the run's origin."""
     duration_s: float = 0.0
-    """How long it lasts; 0 where it is over at once."""
+    """How long it lasts; 0 for a fault that is over at once."""
     latency_s: float = 0.0
     number: int = 0
     """Its place in the plan, from 1: what is recorded of it bears this number."""
@@ -51,12 +51,12 @@ def read_fault(table: Table, engines: Sequence[EngineConfig], unsound: Sequence[
     """Read one `[[fault]]` table.
 
     Args:
-        table: the table; takes what is wrong.
-        engines: what it may break.
-        unsound: the names of engines whose own tables are wrong, so that nothing can be said of faults of theirs.
+        table: the table; collects errors.
+        engines: the possible targets.
+        unsound: names of engines whose tables have errors, so that their faults cannot be checked.
 
     Returns:
-        The fault; None where anything of it is wrong, or its engine is.
+        The fault; None if it or its engine has an error.
     """
     kind, target = table.text("kind"), table.text("target")
     if kind not in FAULT_KINDS:
@@ -94,16 +94,16 @@ def read_fault(table: Table, engines: Sequence[EngineConfig], unsound: Sequence[
 def faults_of(
     faults: Sequence[FaultConfig], loads: Mapping[str, tuple[float, float, float]], seed: int, source: str
 ) -> tuple[FaultPlan, ...]:
-    """Place every fault in time, in the order of their moments.
+    """Return every fault with its time, in order.
 
     Args:
         faults: as configured.
-        loads: engine -> begin and end of its load phase, and how long it may take to recover, all in seconds.
+        loads: engine -> start and end of its load phase, and its recovery limit, all in seconds.
         seed: of the run.
         source: the configuration's name, for messages.
 
     Raises:
-        ConfigError: faults that could not be over, and recovered from, within the load phase.
+        ConfigError: a fault could not end, and be recovered from, within the load phase.
     """
     planned: list[FaultPlan] = []
     problems: list[str] = []
@@ -128,18 +128,18 @@ def _placed(fault: FaultConfig, load: tuple[float, float, float], seed: int, sou
 
 
 def has_network_faults(faults: Sequence[FaultPlan], engine: str) -> bool:
-    """Tell whether the clients of an engine's server must come through a proxy."""
+    """Return whether the clients of an engine's server must go through a proxy."""
     return any(fault.target == engine and fault.on == "network" for fault in faults)
 
 
 def parts_of(engine: EngineConfig) -> Iterator[str]:
-    """Yield the engines that an engine is made of: what breaks them touches it."""
+    """Yield the engines that an engine is made of: a fault of theirs affects it too."""
     options = KINDS[engine.kind].options
     return (str(engine.options[o]) for o, info in options.items() if info.type == "engine" and o in engine.options)
 
 
 def touched(engines: Sequence[EngineConfig], target: str, on: str) -> tuple[str, ...]:
-    """Return the engines that a fault touches: its target, and those that talk to the same server."""
+    """Return the engines that a fault affects: its target, and those that talk to the same server."""
     users = [e.name for e in engines if on != "worker" and e.name != target and target in parts_of(e)]
     return (target, *users)
 
@@ -172,32 +172,32 @@ def _refuse_impossible(table: Table, fault: FaultConfig, engine: EngineConfig) -
     has_server, url = KINDS[engine.kind].server is not None, engine.options.get("url")
     shown = None if url is None else without_credentials(url)
     if (fault.on == "network") != (fault.kind in NETWORK):
-        table.report("on", f'"{fault.kind}" does not happen there', fault.on)
+        table.report("on", f'"{fault.kind}" is not possible there', fault.on)
         return
     if fault.kind == "reload-policy":
         if fault.on != "worker" or engine.kind not in RELOADING:
             table.report("target", f"only {', '.join(RELOADING)} load a policy", engine.name)
         elif engine.kind != "authorize" and "policy" not in engine.options:
-            table.report("target", "has no option policy that it could load again", engine.name)
+            table.report("target", "has no policy to reload", engine.name)
     elif fault.on in ("server", "network") and not has_server:
-        where = "a network" if fault.on == "network" else "a server"
-        table.report("target", f'an engine of kind "{engine.kind}" has not got {where}', engine.name)
+        where = "network" if fault.on == "network" else "server"
+        table.report("target", f'an engine of kind "{engine.kind}" has no {where}', engine.name)
     elif fault.on == "server" and url is not None:
-        table.report("target", "its server runs at a url: soakd neither ends nor stops what is not its own", shown)
+        table.report("target", "its server runs at a url: soakd does not stop servers that it did not start", shown)
     elif fault.on == "network" and url is not None and not url.startswith(PLAIN_SCHEMES):
-        table.report("target", "no proxy can stand before an address under TLS", shown)
+        table.report("target", "no proxy can be put in front of an address with TLS", shown)
 
 
 def _refuse_unplanned(table: Table, fault: FaultConfig) -> None:
-    """Look at the moments of a fault; what a misspelt key would have said is not missed."""
+    """Check the times of a fault; a key that is only misspelt is not reported as missing."""
     if not table.misspelt() & {"at", "every"}:
         _refuse_moments(table, fault)
     if fault.kind in LASTING and not fault.duration_s:
-        table.require("duration", f'"{fault.kind}" lasts: say for how long')
+        table.require("duration", f'"{fault.kind}" needs a duration')
     if fault.kind not in (*LASTING, "reset") and fault.duration_s:
         table.report("duration", f'"{fault.kind}" is over at once')
     if (fault.kind == "latency") != bool(fault.latency_s):
-        rule = "is what a fault of that kind adds to each request, and of no other"
+        rule = 'is required for "latency" faults, and only allowed there'
         (table.report if fault.latency_s else table.require)("latency", rule)
 
 
@@ -205,13 +205,13 @@ def _refuse_moments(table: Table, fault: FaultConfig) -> None:
     if bool(fault.at_s) == (fault.every_s is not None):
         table.report("at", 'give either at = "30s" or every = "10s"')
     if fault.every_s is None and (fault.jitter_s or fault.count):
-        table.report("jitter" if fault.jitter_s else "count", "belongs to every")
+        table.report("jitter" if fault.jitter_s else "count", "is only allowed with every")
     if fault.every_s is not None and fault.jitter_s > fault.every_s / 2:
         table.report("jitter", "must be at most half of every, so that faults keep their order")
 
 
 def _times(fault: FaultConfig, room_s: float, seed: int, source: str) -> list[float]:
-    """Return the moments of a fault, seconds since the load began."""
+    """Return the times of a fault, in seconds since the load began."""
     place = f'{source}: fault "{fault.name}"'
     if fault.every_s is None:
         if late := [at_s for at_s in fault.at_s if at_s > room_s]:
@@ -233,6 +233,6 @@ def _beyond(place: str, key: str, at_s: float, room_s: float) -> str:
 
 
 def without_strangers(faults: Sequence[FaultConfig], engines: Sequence[EngineConfig]) -> tuple[FaultConfig, ...]:
-    """Leave out the faults of engines that are not in this run, as `--only` leaves out engines."""
+    """Drop the faults of engines that `--only` has left out of the run."""
     names = {engine.name for engine in engines}
     return tuple(fault for fault in faults if fault.target in names)

@@ -1,4 +1,4 @@
-"""The `[notify]` table: who is told, of what. The address of a webhook is a secret: it is kept out of every copy."""
+"""The `[notify]` table: what is sent, and to whom. A webhook's address is a secret: it is kept out of every copy."""
 
 import re
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ OVERRIDE = "notify.webhook="
 LONGEST_TIMEOUT_S = 300.0
 
 _BARE = re.compile(r"(=[ \t]{0,8}+)\*\*\*(?=[ \t]{0,8}+(?:[,}#]|$))", re.MULTILINE)
-"""A secret that was a number, and has no quotes."""
+"""A masked secret without quotes, because it was a number."""
 _WEBHOOK = re.compile(r"https?://[^\s\"'\\]+", re.IGNORECASE)
 
 
@@ -24,9 +24,9 @@ def read_notify(table: Table, text: str, overrides: Sequence[str], folder: Path)
 
     Args:
         table: the table.
-        text: the whole file, from which the webhook's address is to be taken out.
-        overrides: what the command line changes.
-        folder: where the file lies; a command with a slash in it is relative to it.
+        text: the whole file, from which the webhook's address is to be removed.
+        overrides: the changes by the command line.
+        folder: of the file; a command that contains a slash is relative to it.
     """
     command, base = table.texts("command"), Notify()
     if command and "/" in command[0]:
@@ -43,7 +43,7 @@ def read_notify(table: Table, text: str, overrides: Sequence[str], folder: Path)
 
 
 def without_secrets(url: str) -> str:
-    """Write the address of a webhook without what may be a secret: all but its host."""
+    """Return a webhook's address with only its host; the rest may be secret."""
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     plain = parts.path in ("", "/") and not parts.query and not parts.fragment and "@" not in parts.netloc
@@ -51,7 +51,7 @@ def without_secrets(url: str) -> str:
 
 
 def kept_text(text: str, notify: Notify) -> str:
-    """Write a text of the configuration without the secrets in it; it stays TOML."""
+    """Return a configuration's text without its secrets; it remains valid TOML."""
     kept = kept_override(text, notify)
     try:
         parse_toml(kept, "the copy")
@@ -61,24 +61,24 @@ def kept_text(text: str, notify: Notify) -> str:
 
 
 def kept_override(text: str, notify: Notify) -> str:
-    """Write what the command line changes without the secrets in it."""
+    """Return an override of the command line without its secrets."""
     return mask(text if notify.webhook is None else text.replace(notify.webhook, without_secrets(notify.webhook)))
 
 
 def _read_webhook(table: Table, text: str, overrides: Sequence[str]) -> str | None:
-    """Read an address; a message about one never shows it."""
+    """Read an address; no error message shows it."""
     url = table.text("webhook")
     if url is None:
         return None
     if HIDDEN in url:
-        table.report("webhook", f'this is a copy: its address was replaced by "{HIDDEN}"; give it again')
+        table.report("webhook", f'this is a copy: its address was replaced by "{HIDDEN}"; set it again')
         return None
     try:
         sound = bool(_WEBHOOK.fullmatch(url) and urlsplit(url).hostname and urlsplit(url).port != 0)
     except ValueError:
         sound = False
     if not sound:
-        table.report("webhook", "must be an address such as https://host/path, without blanks")
+        table.report("webhook", "must be an address such as https://host/path, without spaces")
     elif url not in text and not any(override.strip().startswith(OVERRIDE) for override in overrides):
-        table.report("webhook", "write the address as it is, without escapes: it is taken out of the run's copy")
+        table.report("webhook", "write the address without escapes, so that it can be removed from the run's copy")
     return url

@@ -1,4 +1,4 @@
-"""Config -> Plan: phases, cadences, seeds and worker specs. Pure; the same configuration always gives the same plan."""
+"""Config -> Plan: phases, intervals, seeds and worker specs. Pure: a configuration always gives the same plan."""
 
 import hashlib
 import math
@@ -19,13 +19,13 @@ from soakd.wire.spec import Phase, PhaseName, WorkerSpec
 SHARES: Mapping[PhaseName, float] = {"baseline": 0.05, "drain": 0.05, "reload": 0.10, "close": 0.05}
 LONGEST_SHORT_PHASE_S = 600.0
 LEAST_SAMPLES = 40
-"""Samples that the load phase must hold for growth to be judged at all."""
+"""The fewest samples in the load phase for growth to be judged at all."""
 
 CONTROL_LEAK_TOTAL_BYTES = 200e6
-"""The leak control may cost the host so much over a whole run; its rate is lowered until it does not."""
+"""The most that the leak control may leak over a whole run; its rate is lowered to stay below."""
 CONTROL_RATE_PER_S = 1000.0
 LEAKS = frozenset({"bytes_per_operation", "bytes_per_hour"})
-"""The leak control's options for how much; where neither is given it is twice the strictest limit."""
+"""The leak control's options for the amount; by default twice the strictest limit."""
 
 GAP_SHARE, LEAST_GAP_S = 0.01, 120.0
 
@@ -45,13 +45,13 @@ class EnginePlan:
 
     @property
     def load(self) -> Phase:
-        """The phase that growth is judged on."""
+        """The phase in which growth is judged."""
         return next(phase for phase in self.phases if phase.name == "load")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A run before it starts."""
+    """Everything that is decided about a run before it starts."""
 
     config: Config
     duration_s: float
@@ -59,14 +59,14 @@ class Plan:
     judge_every_s: float
     engines: tuple[EnginePlan, ...]
     faults: tuple[FaultPlan, ...] = ()
-    """What is broken on purpose, in the order of its moments."""
+    """Faults on purpose, in order of time."""
 
 
 def make_plan(config: Config) -> Plan:
     """Turn a configuration into a plan.
 
     Raises:
-        ConfigError: the run is too short for its sampling, or faults are beyond its load phase: all of it.
+        ConfigError: lists every error: the run is too short for its sampling, or faults are beyond its load phase.
     """
     engines = tuple(_plan_engine(config, engine) for engine in config.engines)
     problems = list(_too_few_samples(config, engines))
@@ -96,7 +96,7 @@ def load_plan(
     """Read a configuration file and plan its run; see `config.load`.
 
     Raises:
-        ConfigError: everything that is wrong with the file, and with the plan of what is right of it.
+        ConfigError: lists every error in the file, and in the plan made from its correct part.
     """
     text, folder = read_text(path), path.resolve().parent
     found = read(text, source=str(path), folder=folder, duration=duration, overrides=overrides, only=only)
@@ -112,20 +112,20 @@ def load_plan(
 
 
 def longest_gap_s(plan: Plan) -> float:
-    """Return for how long a run may be left alone and still be resumed, in seconds."""
+    """Return how long a run may be interrupted and still be resumed, in seconds."""
     given = plan.config.run.longest_gap_s
     return max(LEAST_GAP_S, GAP_SHARE * plan.duration_s) if given is None else given
 
 
 def phases_of(duration_s: float) -> tuple[Phase, ...]:
-    """Cut a run into its phases: each but load its share, at most ten minutes; load takes the rest."""
+    """Divide a run into its phases: each gets its share, at most ten minutes, and load gets the rest."""
     lengths = {name: min(share * duration_s, LONGEST_SHORT_PHASE_S) for name, share in SHARES.items()}
     load_s = duration_s - sum(lengths.values())
     return _lay_out(lengths["baseline"], load_s, lengths["drain"], lengths["reload"], lengths["close"])
 
 
 def phases_for_operations(operations: int, rate_per_s: float) -> tuple[Phase, ...]:
-    """Cut a run whose load phase performs exactly `operations`; the other phases in the usual proportion to it."""
+    """Divide a run whose load phase performs exactly `operations`; the other phases are in the usual proportion."""
     load_s = operations / rate_per_s
     whole_s = load_s / (1.0 - sum(SHARES.values()))
     lengths = {name: min(share * whole_s, LONGEST_SHORT_PHASE_S) for name, share in SHARES.items()}
@@ -136,9 +136,9 @@ def worker_spec(
     plan: Plan, engine: EnginePlan, segment: int, site_packages: tuple[str, ...],
     addresses: Mapping[str, str] = MappingProxyType({}),
 ) -> WorkerSpec:  # fmt: skip
-    """Say what one life of one engine's process is to do.
+    """Build the spec for one life of one engine's process.
 
-    `addresses` has, by the engine's name, where its private server answers; it travels as the option `url`.
+    `addresses` has the address of each engine's private server, by the engine's name; it becomes the option `url`.
     """
     config = engine.config
     return WorkerSpec(
@@ -175,7 +175,7 @@ def _options_for_worker(engine: EnginePlan, addresses: Mapping[str, str]) -> Map
 
 
 def strictest_leak(limits: Limits) -> Mapping[str, float]:
-    """Return the leak control's option: twice the limit, in the limit's own unit."""
+    """Return the leak control's option: twice the limit, in the limit's unit."""
     if limits.growth_per_operation_bytes is not None:
         return {"bytes_per_operation": 2 * limits.growth_per_operation_bytes}
     return {"bytes_per_hour": 2 * (limits.growth_rate_bytes_per_h or 1e6)}
@@ -200,14 +200,14 @@ def _plan_engine(config: Config, engine: EngineConfig) -> EnginePlan:
         phases=phases,
         sample_every_s=run.sample_every_s,
         collect_every_s=min(collect_s, load_s / LEAST_SAMPLES) if collect_s else None,
-        snapshot_every_s=run.snapshot_every_s if collect_s else None,  # "off" says that nothing is to be forked
+        snapshot_every_s=run.snapshot_every_s if collect_s else None,  # "off": nothing is forked
         seed=_seed_for(run.seed, engine),
         options=options,
     )
 
 
 def _strictest(config: Config) -> Limits:
-    """Return the limits of the subject with the smallest growth limit; per operation before per hour."""
+    """Return the limits of the subject with the smallest growth limit; limits per operation come first."""
     judged = [e.limits for e in config.engines if e.is_judged] or [config.engines[0].limits]
     per_operation = [limits for limits in judged if limits.growth_per_operation_bytes is not None]
     if per_operation:
@@ -216,9 +216,9 @@ def _strictest(config: Config) -> Limits:
 
 
 def _judged_by(engine: EngineConfig, limits: Limits, leak: Mapping[str, Any]) -> EngineConfig:
-    """Give the leak control the limit that it leaks twice of, and no other: by that it might not be caught.
+    """Return the leak control's limits: only the one that it leaks twice of, as it might pass any other.
 
-    What it leaks per operation is little per hour where a long run makes it slow.
+    A leak per operation is small per hour if the control is slow, as it is in a long run.
     """
     hourly = "bytes_per_hour" in leak
     own = replace(
@@ -229,7 +229,7 @@ def _judged_by(engine: EngineConfig, limits: Limits, leak: Mapping[str, Any]) ->
 
 
 def _control_rate(duration_s: float | None, options: Mapping[str, Any]) -> float:
-    """Choose a control's rate: as the subjects' where it may, slower where its leak would fill the host."""
+    """Choose a control's rate: that of the subjects, or a lower one if its leak would fill the host."""
     leak: float | None = options.get("bytes_per_operation")
     if not leak or not duration_s:
         return CONTROL_RATE_PER_S
@@ -237,7 +237,7 @@ def _control_rate(duration_s: float | None, options: Mapping[str, Any]) -> float
 
 
 def _seed_for(seed: int, engine: EngineConfig) -> int:
-    """One tape per seed and mix, so that subject, rival and twin see the same operations."""
+    """Return the seed of a mix's tape, so that subject, rival and twin get the same operations."""
     digest = hashlib.sha256(f"{seed}/{engine.mix}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
@@ -252,7 +252,7 @@ def _lay_out(baseline_s: float, load_s: float, drain_s: float, reload_s: float, 
 
 
 def _too_few_samples(config: Config, engines: Sequence[EnginePlan]) -> Iterator[str]:
-    """Say it of the engine with the shortest load only: the run has one cadence for all of them."""
+    """Report too few samples for the engine with the shortest load only, as all share one interval."""
     engine = min(engines, key=lambda engine: engine.load.duration_s)
     load_s = engine.load.duration_s
     samples = int(load_s / config.run.sample_every_s)

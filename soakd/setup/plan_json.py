@@ -1,4 +1,4 @@
-"""A plan as JSON, so that a journal alone tells a later judge what was asked of the run."""
+"""A plan as JSON, so that the judge needs nothing but the journal."""
 
 import dataclasses
 import json
@@ -27,7 +27,7 @@ from soakd.wire.spec import Phase
 
 
 def plan_as_dict(plan: Plan) -> dict[str, Any]:
-    """Write a plan with everything that it was made from, but for its secrets; of a webhook's address only its host."""
+    """Return a plan with everything it was made from, except secrets; of a webhook's address only the host."""
     fields = dataclasses.asdict(plan)
     if plan.config.notify.webhook is not None:
         fields["config"]["notify"]["webhook"] = without_secrets(plan.config.notify.webhook)
@@ -36,16 +36,16 @@ def plan_as_dict(plan: Plan) -> dict[str, Any]:
 
 
 def secret_options(plan: Plan) -> dict[str, Mapping[str, Any]]:
-    """Return the options of those engines, by name, that `plan_as_dict` cannot write as they are."""
+    """Return, by name, the options of engines that contain secrets and that `plan_as_dict` therefore changes."""
     options = {engine.config.name: _jsonable(engine.config.options) for engine in plan.engines}
     return {name: given for name, given in options.items() if masked(given, numbers=True) != given}
 
 
 def with_options(plan: Plan, options: Mapping[str, Mapping[str, Any]]) -> Plan:
-    """Give engines back the options that `secret_options` returned.
+    """Restore the options that `secret_options` returned.
 
     Raises:
-        JournalError: an engine's are not among them.
+        JournalError: an engine's options are missing.
     """
     engines = tuple(_with_options(engine, options) for engine in plan.engines)
     config = dataclasses.replace(plan.config, engines=tuple(engine.config for engine in engines))
@@ -53,7 +53,7 @@ def with_options(plan: Plan, options: Mapping[str, Mapping[str, Any]]) -> Plan:
 
 
 def _with_options(engine: EnginePlan, options: Mapping[str, Mapping[str, Any]]) -> EnginePlan:
-    """Give one engine back its own options; what the plan has added to them stays."""
+    """Restore one engine's own options; what the plan added is kept."""
     name = engine.config.name
     if (key := copied_secret(engine.config.options)) is None:
         return engine
@@ -72,7 +72,7 @@ def plan_from_dict(fields: Mapping[str, Any]) -> Plan:
     """Read what `plan_as_dict` wrote.
 
     Raises:
-        JournalError: not a plan of this version.
+        JournalError: it is not a plan of this version.
     """
     try:
         return Plan(**{
@@ -102,7 +102,7 @@ def _config(fields: Mapping[str, Any]) -> Config:
 
 
 def notify_from_dict(fields: Mapping[str, Any]) -> Notify:
-    """Read who is told; an address that was written without its secret is none."""
+    """Read the recipients; an address that was written without its secret is left out."""
     read = Notify(**{**fields, **{name: tuple(fields[name]) for name in ("command", "on") if name in fields}})
     hidden = read.webhook is not None and HIDDEN in read.webhook
     return dataclasses.replace(read, webhook=None) if hidden else read

@@ -1,4 +1,4 @@
-"""What a configuration says, as values in base units: seconds, bytes, bytes per hour, ratios."""
+"""A configuration as values in base units: seconds, bytes, bytes per hour, ratios."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,37 +11,37 @@ PROFILES = ("baseline", "target", "stress", "extreme", "spike", "step")
 FAULT_KINDS = ("kill", "stop", "restart", "latency", "blackhole", "reset", "refuse", "reload-policy")
 FAULT_PLACES = ("server", "network", "worker")
 EVENTS = ("verdict", "incident", "end")
-"""What somebody may be told of."""
+"""The kinds of notifications."""
 CONTROLS = {"null": "control.null", "leak": "control.leak"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """How long a run lasts, and how often it is sampled."""
+    """The length of a run, and how often it is sampled."""
 
     name: str
     duration_s: float | None = None
-    """Length of the whole run; None where `operations` decides."""
+    """Length of the whole run; None if `operations` is set."""
     operations: int | None = None
-    """Operations per engine in the load phase; None where the duration decides."""
+    """Operations per engine in the load phase; None if the duration is set."""
     sample_every_s: float = 10.0
     collect_every_s: float | None = 60.0
-    """Reachable bytes, read in a forked child; None where forking is not wanted."""
+    """Interval of reachable bytes, which are read in a forked child; None for no forks."""
     snapshot_every_s: float | None = 300.0
-    """Heap snapshots cost a forked child some seconds; memory samples microseconds."""
+    """Interval of heap snapshots, which take a forked child some seconds; a memory sample takes microseconds."""
     seed: int = 1
     controls_off: tuple[str, ...] = ()
     memory_reserve_bytes: float | None = None
-    """Where the host has less memory available the run ends, in order; None for the default, 0 for never."""
+    """The run ends in order when the host has less memory available; None for the default, 0 for never."""
     disk_budget_bytes: float | None = None
-    """The run ends, in order, when its folder is larger; None for the default, 0 for no bound."""
+    """The run ends in order when its folder is larger; None for the default, 0 for no bound."""
     longest_gap_s: float | None = None
-    """A run that was left alone for longer is not resumed; None for the default."""
+    """A run that was interrupted for longer is not resumed; None for the default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What is allowed. None means: not judged."""
+    """The limits of an engine. None means not judged."""
 
     growth_rate_bytes_per_h: float | None = 1e6
     growth_per_operation_bytes: float | None = None
@@ -54,20 +54,20 @@ class Limits:
     cpu_ratio: float = 0.80
     achieved_ratio: float = 0.99
     fd_growth: float = 8.0
-    """File descriptors gained over the load phase."""
+    """Growth in file descriptors over the load phase."""
     thread_growth: float = 8.0
     task_growth: float = 64.0
     child_growth: float = 8.0
     """Child processes gained over the load phase, and zombies."""
     restarts: int = 0
-    """Restarts of the engine's process that still pass; each is an incident all the same."""
+    """Restarts of the engine's process that are allowed; each is still an incident."""
     recovery_s: float = 5.0
-    """From the end of a server to its answering again, and from then on to operations that succeed."""
+    """Time from a server's exit until it answers again, and from then until operations succeed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
-    """One engine, as its table says, with the run's defaults filled in."""
+    """One engine's table, with the run's defaults filled in."""
 
     name: str
     kind: str
@@ -81,36 +81,36 @@ class EngineConfig:
     python: str | None = None
     twin_of: str | None = None
     collect_every_s: float | None = None
-    """An engine's own setting; see `forks`."""
+    """The engine's own interval; see `forks`."""
     forks: bool = True
-    """False where the engine says `collect_every = "off"`: nothing is forked from its process."""
+    """False for `collect_every = "off"`: nothing is forked from its process."""
     options: Mapping[str, Any] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
 
     @property
     def judges_server(self) -> bool:
-        """Whether its server decides, whatever its role; an option of that name of somebody's own factory is theirs."""
+        """Whether its server decides, whatever its role; a user's factory may have an option of the same name."""
         return self.factory is None and self.role != "control" and self.options.get("judge_server") is True
 
     @property
     def is_judged(self) -> bool:
-        """Whether anything of it decides the verdict of a run."""
+        """Whether any of its checks decide the verdict of a run."""
         return self.role in DECIDING_ROLES or self.judges_server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultConfig:
-    """One `[[fault]]` table: what is broken on purpose, where, and when. Times are seconds since the load began."""
+    """One `[[fault]]` table: what is broken, where, and when. Times are seconds since the load began."""
 
     name: str
     kind: str
     target: str
     on: str
     at_s: tuple[float, ...] = ()
-    """Its moments; empty where `every_s` draws them."""
+    """The times of the fault; empty if they are drawn from `every_s`."""
     every_s: float | None = None
     jitter_s: float = 0.0
-    """Each moment is drawn from so much before to so much after its turn."""
+    """Each time is drawn from this long before to this long after its turn."""
     count: int | None = None
     duration_s: float = 0.0
     latency_s: float = 0.0
@@ -118,86 +118,86 @@ class FaultConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiver:
-    """One known leak, as `waivers.toml` lists it."""
+    """One known leak, as listed in `waivers.toml`."""
 
     name: str
     reason: str
     expires: str
-    """The last day on which it holds, RFC 3339, UTC."""
+    """The last day on which it applies, RFC 3339, UTC."""
     fingerprint: str | None = None
-    """Of the site; where it is None, `engine` and `checks` say what is known."""
+    """The fingerprint of the site; if None, `engine` and `checks` name the known growth."""
     engine: str | None = None
-    """Beside a fingerprint: only in this engine."""
+    """With a fingerprint: only in this engine."""
     checks: tuple[str, ...] = ()
     package: str | None = None
     versions: str | None = None
-    """For which releases of `package` it holds, in the engine's environment: a range such as ">=1.2,<1.3"."""
+    """The releases of `package`, in the engine's environment, to which it applies: a range such as ">=1.2,<1.3"."""
     at_most: float | None = None
-    """The most growth that it lists, in `at_most_unit`; None for what is measured at the site."""
+    """The most growth that it covers, in `at_most_unit`; None for what is measured at the site."""
     at_most_unit: str | None = None
     """bytes/hour, bytes/operation, bytes or count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supervision:
-    """When a worker is given up on."""
+    """When a worker is killed, restarted or given up."""
 
     max_restarts: int = 3
     restart_backoff_s: float = 1.0
     hang_after_s: float = 30.0
-    """No progress for so long is a hang."""
+    """A worker without progress for this long hangs."""
     start_within_s: float = 60.0
     healthy_after_s: float = 3600.0
-    """A life that lasted so long forgives the restarts before it: limit and pauses begin anew."""
+    """After a life of this length, earlier restarts no longer count towards limit and pauses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribution:
-    """Whether a leak's call site is looked for, and how often."""
+    """Whether to look for a leak's call site, and how often."""
 
     enabled: bool = True
     per_hour: int = 12
-    """Deep looks on the whole host."""
+    """The most deep looks per hour on the whole host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """Which finished runs of the same name stay in the folder of runs; None means: no bound."""
+    """Which finished runs of the same name are kept in the folder of runs; None means no bound."""
 
     runs: int | None = None
-    """So many of the newest."""
+    """Keep this many of the newest."""
     age_s: float | None = None
-    """Those that ended within so many seconds."""
+    """Keep those that ended within this many seconds."""
     size_bytes: float | None = None
-    """As many of the newest as fit, beside those that are unfinished; the newest in any case."""
+    """Keep as many of the newest as fit beside the unfinished ones, and at least the newest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Http:
-    """Where `/metrics` is served."""
+    """Where the status page and `/metrics` are served."""
 
     host: str = "127.0.0.1"
     port: int = 0
-    """0: any free port, printed at the start."""
+    """0 for any free port, which is printed at the start."""
     hosts: tuple[str, ...] = ()
-    """Names under which the run may be asked for, besides loopback and the address that is listened on."""
+    """Host names that requests may use, besides loopback and the listening address."""
     private: bool = False
-    """The page and `/api/v1` need the run's token; `/metrics` and `/healthz` do not."""
+    """Whether the page and `/api/v1` need the run's token; `/metrics` and `/healthz` never do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notify:
-    """Who is told of what happens, besides the log."""
+    """The recipients of events, besides the log."""
 
     command: tuple[str, ...] = ()
-    """A program and its arguments; it reads one event as JSON. Empty: none."""
+    """A program and its arguments; it reads one event as JSON. Empty for none."""
     webhook: str | None = field(default=None, repr=False)
-    """An address that events are posted to. A secret: it is in no copy of the configuration."""
+    """An address that events are posted to. A secret: no copy of the configuration has it."""
     on: tuple[str, ...] = EVENTS
     timeout_s: float = 10.0
-    """For one delivery."""
+    """Time for one delivery."""
     every_s: float = 60.0
-    """Verdicts, and incidents, are told at most so often each."""
+    """The shortest interval between two notifications of verdicts, and of incidents."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,6 +215,6 @@ class Config:
     faults: tuple[FaultConfig, ...] = ()
     attribution: Attribution = Attribution()
     waivers: tuple[Waiver, ...] = ()
-    """What `run.waivers` lists: known leaks, which fail no verdict."""
+    """The known leaks in `run.waivers`, which do not fail the verdict."""
     retention: Retention = Retention()
     notify: Notify = Notify()

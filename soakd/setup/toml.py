@@ -1,6 +1,6 @@
-"""Reading a TOML table key by key, so that every error names its place and no key goes unread.
+"""Reads TOML tables key by key, so that every error names its place and no key is ignored.
 
-What is wrong is gathered in `Problems`, and reading goes on with the default: a file shows all its errors at once.
+Errors are collected in `Problems`, and reading continues with the default: a file shows all its errors at once.
 """
 
 import difflib
@@ -16,17 +16,17 @@ from soakd.wire.given_files import read_given
 from soakd.wire.masking import HIDDEN, is_secret_name, masked
 
 LARGEST_FILE_BYTES = 1_000_000
-"""Of a configuration, or of waivers; a run keeps both."""
+"""The largest configuration or waivers file; a run keeps copies of both."""
 MOST_DEPTH = 100
 LIKENESS = 0.65
-"""Of two names, 0 to 1, from which on one may be the other misspelt."""
+"""The similarity of two names, 0 to 1, from which one may be the other misspelt."""
 
 
 def read_text(path: Path) -> str:
-    """Read a file of TOML, with or without a byte order mark.
+    """Read a TOML file, with or without a byte order mark.
 
     Raises:
-        ConfigError: it cannot be read, is no regular file, is too large, or is not UTF-8.
+        ConfigError: it cannot be read, is not a regular file, is too large, or is not UTF-8.
     """
     try:
         return read_given(path, LARGEST_FILE_BYTES, encoding="utf-8-sig")
@@ -35,33 +35,33 @@ def read_text(path: Path) -> str:
 
 
 def parse_toml(text: str, source: str) -> dict[str, Any]:
-    """Parse the text of a file of TOML that is called `source` in errors.
+    """Parse the text of a TOML file, which errors call `source`.
 
     Raises:
         ConfigError: it is not TOML.
     """
     try:
         parsed = tomllib.loads(text)
-    except ValueError as error:  # TOMLDecodeError, or a number of more digits than Python converts
+    except ValueError as error:  # TOMLDecodeError, or a number with more digits than Python converts
         raise ConfigError(f"{source}: not TOML: {error}") from error
     except RecursionError as error:
-        raise ConfigError(f"{source}: not TOML: brackets within brackets, too deep to read") from error
+        raise ConfigError(f"{source}: not TOML: brackets are nested too deep") from error
     if why := _beyond(parsed):
         raise ConfigError(f"{source}: not TOML: {why}")
     return parsed
 
 
 def _beyond(parsed: Mapping[str, Any]) -> str:
-    """Say what Python reads and stumbles over later; nothing where there is no such thing."""
+    """Return what would be parsed but cause errors later; None if there is nothing."""
     todo: list[tuple[Any, int]] = [(parsed, 0)]
     while todo:
         value, depth = todo.pop()
         if depth > MOST_DEPTH:
-            return "tables within tables, too deep to read"
+            return "tables are nested too deep"
         if isinstance(value, dict | list):
             todo += ((inner, depth + 1) for inner in (value.values() if isinstance(value, dict) else value))
         elif isinstance(value, int) and not -(2**63) <= value < 2**63:
-            return "a whole number has 64 bits at most"
+            return "a whole number is larger than 64 bits"
     return ""
 
 
@@ -70,7 +70,7 @@ Step: TypeAlias = str | int
 
 
 class Problems:
-    """What is wrong with one file, gathered while it is read, and told in the order of the file.
+    """The errors in one file, collected while it is read, and reported in the order of the file.
 
     Args:
         raw: the file as parsed; its keys are in the order of the text.
@@ -81,22 +81,22 @@ class Problems:
         self._found: list[tuple[tuple[Step, ...], str]] = []
 
     def add(self, path: tuple[Step, ...], *texts: str) -> None:
-        """Note what is wrong at a key; () for what is not in the file, which comes last."""
+        """Add an error at a key, or at () for something that is not in the file, which comes last."""
         self._found += ((path, text) for text in texts)
 
     def at(self, *path: Step) -> bool:
-        """Return whether anything is wrong at a key, or below it."""
+        """Return whether there is an error at a key, or below it."""
         return any(found[: len(path)] == path for found, _ in self._found)
 
     def texts(self) -> tuple[str, ...]:
-        """Return what is wrong, in the order of the file; each sentence once."""
+        """Return the errors in the order of the file, each once."""
         return tuple(dict.fromkeys(text for _, text in sorted(self._found, key=lambda one: self._place(one[0]))))
 
     def refuse(self) -> None:
-        """Raise what was found, where anything was.
+        """Raise the errors, if there are any.
 
         Raises:
-            ConfigError: everything that is wrong.
+            ConfigError: lists every error.
         """
         if self._found:
             raise ConfigError(*self.texts())
@@ -114,13 +114,13 @@ class Problems:
 
 
 class Table:
-    """One TOML table, read key by key; remembers what was asked for, so that unknown keys are found.
+    """One TOML table, read key by key; remembers which keys were read, so that unknown ones are found.
 
     Args:
-        values: what is in it.
-        place: what it is called in errors.
-        problems: takes what is wrong.
-        path: where it is in the file.
+        values: its contents.
+        place: its name in errors.
+        problems: collects errors.
+        path: its keys in the file.
     """
 
     def __init__(
@@ -135,43 +135,43 @@ class Table:
         self._known: list[str] = []
         self._missing: dict[str, str] = {}
         self.is_elsewhere = False
-        """The table is there under a misspelt name, or is no table: its keys are not missing."""
+        """Whether the table has a misspelt name, or is not a table: then its keys are not reported as missing."""
 
     def get(self, key: str) -> Any:
-        """Take a raw value, or None where the key is absent."""
+        """Read a raw value; None if the key is absent."""
         self._known.append(key)
         return self._values.pop(key, None)
 
     def peek(self, key: str) -> Any:
-        """Look at a raw value without taking it."""
+        """Return a raw value without marking the key as read."""
         return self._values.get(key)
 
     def skip(self, *keys: str) -> None:
-        """Take values that nothing can be said of."""
+        """Mark keys as read whose values cannot be checked."""
         for key in keys:
             self.get(key)
 
     def report(self, key: str, rule: str, given: object = None, *, near: Iterable[str] = ()) -> None:
-        """Note what is wrong with one key, with the name in `near` that is most like what was given."""
+        """Add an error about one key, suggesting the name in `near` that is most like the given one."""
         told = HIDDEN if is_secret_name(key) else shown(masked(given, numbers=True))
         got = "" if given is None else f", got {told}"
         self.problems.add((*self.path, key), f"{self.place}: {key}: {rule}{got}{did_you_mean(given, near)}")
 
     def require(self, key: str, rule: str) -> None:
-        """Note that a key is missing, unless an unknown key turns out to be the same one misspelt."""
+        """Report a missing key, unless an unknown key turns out to be the same one misspelt."""
         self._missing[key] = rule
 
     def misspelt(self) -> set[str]:
-        """Return the known keys that unknown ones are most like; once every key has been asked for."""
+        """Return the known keys that unknown ones are most like; call it after every key was read."""
         return {near for key in self._values if (near := nearest(key, self._known)) is not None}
 
     def is_sound(self, *keys: str) -> bool:
-        """Return whether nothing is wrong with these keys, or with the whole table where none is named."""
+        """Return whether these keys, or without arguments the whole table, have no errors."""
         paths = [(*self.path, key) for key in keys] or [self.path]
         return not any(self.problems.at(*path) for path in paths)
 
     def text(self, key: str, default: str | None = None) -> str | None:
-        """Read a string that is not empty."""
+        """Read a non-empty string."""
         value = self.get(key)
         if value is None:
             return default
@@ -181,7 +181,7 @@ class Table:
         return value
 
     def choice(self, key: str, choices: Sequence[str], default: str) -> str:
-        """Read one of several words."""
+        """Read one of the allowed words."""
         value = self.get(key)
         if value is None:
             return default
@@ -191,11 +191,11 @@ class Table:
         return str(value)
 
     def words(self, key: str, choices: Sequence[str]) -> tuple[str, ...]:
-        """Read a list of words, each one of several."""
+        """Read a list of allowed words."""
         found = self.texts(key)
         for name in found:
             if name not in choices:
-                self.report(key, f"must be of {', '.join(choices)}", name, near=choices)
+                self.report(key, f"must be a list of these: {', '.join(choices)}", name, near=choices)
         return found
 
     def truth(self, key: str, default: bool) -> bool:
@@ -242,7 +242,7 @@ class Table:
         self, key: str, read: Callable[[str], float], default: float | None, *, least: float = 0.0,
         most: float = math.inf,
     ) -> Any:  # fmt: skip
-        """Read a text with a unit through `read`; a bare number is refused, for it would hide its unit."""
+        """Read a text with a unit through `read`; a bare number is refused, as its unit would be unclear."""
         value = self.get(key)
         if value is None:
             return default
@@ -289,7 +289,7 @@ class Table:
         if value is not None and not isinstance(value, dict):
             self.report(key, f"must be a table: [{key}]", value)
         found = self.inner(value if isinstance(value, dict) else {}, f"{self.place}: {key}", key)
-        # What a table of another name, or shape, would have said is not missing.
+        # If the table has another name, or is not a table, its keys are not reported as missing.
         found.is_elsewhere = not self.is_sound(key) or (value is None and any(nearest(k, [key]) for k in self._values))
         return found
 
@@ -308,11 +308,11 @@ class Table:
         ]
 
     def inner(self, values: Mapping[str, Any], place: str, *steps: Step) -> "Table":
-        """Return a table that lies within this one, and notes what is wrong with it in the same place."""
+        """Return a table inside this one that reports its errors in the same place."""
         return Table(values, place, self.problems, (*self.path, *steps))
 
     def finish(self) -> None:
-        """Note what nobody asked for, with the nearest known key and all of them; and what is missing."""
+        """Report unknown keys, each with the nearest known key and a list of all, and missing keys."""
         known, misspelt = ", ".join(sorted(set(self._known))), self.misspelt()
         for key in self._values:
             text = f"{self.place}: unknown key {quoted(key)}{did_you_mean(key, self._known)}; known keys: {known}"
@@ -323,13 +323,13 @@ class Table:
 
 
 def did_you_mean(given: object, known: Iterable[str]) -> str:
-    """Write the known name that is most like a given one as a question, a space before it; "" where none is."""
+    """Return ' (did you mean "..."?)' with the known name most like the given one; "" if none is."""
     near = nearest(given, known) if isinstance(given, str) else None
     return "" if near is None else f' (did you mean "{near}"?)'
 
 
 def nearest(given: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most like a given one: by its letters, or by one of its parts between dots."""
+    """Return the known name that is most like the given one: in its letters, or in a part between dots."""
     names = {name.lower(): name for name in known}
     if close := difflib.get_close_matches(given.lower(), names, n=1, cutoff=LIKENESS):
         return names[close[0]]
@@ -338,10 +338,10 @@ def nearest(given: str, known: Iterable[str]) -> str | None:
 
 
 def shown(value: object) -> str:
-    """Write a given value as the user wrote it."""
+    """Format a given value as the user wrote it."""
     return quoted(value) if isinstance(value, str) else str(value)
 
 
 def quoted(text: str) -> str:
-    """Write a text on one line, whatever is in it."""
+    """Format any text in quotes on one line."""
     return f'"{text}"' if text.isprintable() else json.dumps(text)

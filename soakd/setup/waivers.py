@@ -1,7 +1,7 @@
-"""Known leaks, as `waivers.toml` lists them: read and checked, for the plan and so for the journal.
+"""Known leaks, as listed in `waivers.toml`: read and checked for the plan, and so for the journal.
 
-A waiver says which leak is known (by its fingerprint, or as the growth of an engine up to a bound), for which releases
-of a package, why, and until when. What evidence is missing nobody can waive: only checks of growth may be named.
+A waiver names a known leak (by its fingerprint, or as the growth of an engine up to a bound), the releases of a package
+that have it, a reason, and an expiry date. Only checks of growth may be named: missing evidence cannot be waived.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from soakd.setup.settings import Waiver
 from soakd.setup.toml import Table, parse_toml, read_text
 
 WAIVABLE = ("growth.", "total_growth.", "return_to_baseline")
-"""How the ids of checks begin that a waiver may name."""
+"""The prefixes of the check ids that a waiver may name."""
 LONGEST_TEXT = 500
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
@@ -23,10 +23,10 @@ _OPERATION = ("op", "operation")
 
 
 def read_waivers(path: Path) -> tuple[Waiver, ...]:
-    """Read a file of waivers.
+    """Read a waivers file.
 
     Raises:
-        ConfigError: it cannot be read, or an entry is wrong: file, entry, key, rule and what was given.
+        ConfigError: it cannot be read, or an entry is wrong: file, entry, key, rule and the value given.
     """
     top = Table(parse_toml(read_text(path), str(path)), str(path))
     waivers = [_read(table, number) for number, table in enumerate(top.tables("waiver"), 1)]
@@ -37,7 +37,7 @@ def read_waivers(path: Path) -> tuple[Waiver, ...]:
 
 
 def _read(table: Table, number: int) -> Waiver:
-    """Read one entry; what it returns is of no use where anything is wrong."""
+    """Read one entry; the result is unusable if it has errors."""
     fingerprint, engine, checks = table.text("fingerprint"), table.text("engine"), table.texts("check")
     package, versions = _read_package(table)
     most, unit = _read_most(table)
@@ -51,7 +51,7 @@ def _read(table: Table, number: int) -> Waiver:
         _refuse_wrong_leak(table, waiver)
     pair = {"package", "versions"}
     if (package is None) != (versions is None) and table.is_sound(*pair) and not table.misspelt() & pair:
-        table.report("versions", "must stand beside package, and package beside versions", versions or package)
+        table.report("versions", "must be set together with package", versions or package)
     if not waiver.reason or len(reason or "") > LONGEST_TEXT:
         rule = f"must be given: why this leak is known, in at most {LONGEST_TEXT} characters"
         (table.report if reason else table.require)("reason", rule)
@@ -62,18 +62,18 @@ def _read(table: Table, number: int) -> Waiver:
 
 
 def _refuse_wrong_leak(table: Table, waiver: Waiver) -> None:
-    """Look at which leak is named: by its site, or as the growth of an engine up to a bound."""
-    rule = 'must be given with engine and check, such as "2MB/h" or "64B/op": a waiver hides no other growth'
+    """Check which leak is named: by its site, or as the growth of an engine up to a bound."""
+    rule = 'must be given with engine and check, such as "2MB/h" or "64B/op", so that larger growth still fails'
     if waiver.fingerprint is None:
         if waiver.engine is None or not waiver.checks:
-            table.report("fingerprint", "must be given, or else engine and check")
+            table.report("fingerprint", "must be given, or engine and check")
         elif waiver.at_most is None:
             table.require("at_most", rule)
     elif not _FINGERPRINT.fullmatch(waiver.fingerprint):
         rule = "must be 16 hexadecimal digits, as a verdict's attribution has them"
         table.report("fingerprint", rule, waiver.fingerprint)
     elif waiver.checks:
-        table.report("check", "must not stand beside fingerprint, which covers every check of growth of its leak")
+        table.report("check", "must not be set with fingerprint, which covers every growth check of its leak")
     for check in waiver.checks:
         if not check.startswith(WAIVABLE):
             table.report("check", f"must be a check of growth ({', '.join(WAIVABLE)}...)", check)
@@ -82,7 +82,7 @@ def _refuse_wrong_leak(table: Table, waiver: Waiver) -> None:
 def _read_package(table: Table) -> tuple[str | None, str | None]:
     package, versions = table.text("package"), table.text("versions")
     if versions is not None:
-        from packaging.specifiers import InvalidSpecifier, SpecifierSet  # not in a daemon without waivers
+        from packaging.specifiers import InvalidSpecifier, SpecifierSet  # rarely needed
 
         try:
             SpecifierSet(versions)
@@ -101,7 +101,7 @@ def _read_date(table: Table) -> str:
 
 
 def _read_most(table: Table) -> tuple[float | None, str | None]:
-    """Read the most growth that is known, and the unit of checks in which it stands."""
+    """Read the bound of the known growth, and the unit of the checks that it applies to."""
     value = table.get("at_most")
     if value is None:
         return None, None
@@ -129,7 +129,7 @@ def _quantity(text: str) -> tuple[float, str]:
 
 
 def _refuse_twice(top: Table, names: Sequence[str]) -> None:
-    """What is said of a waiver is said by its name."""
+    """Refuse two waivers of the same name, by which verdicts refer to them."""
     for name in dict.fromkeys(name for name in names if names.count(name) > 1):
         text = f'{top.place}: waiver "{name}": name: must be unique, give them different ones'
         top.problems.add(("waiver", len(names) - 1 - names[::-1].index(name), "name"), text)

@@ -1,4 +1,4 @@
-"""The systemd units that ship with soakd, written for the environment that it runs in."""
+"""The systemd units of soakd, adapted to the environment that it runs in."""
 
 import os
 import sys
@@ -10,21 +10,21 @@ from soakd.errors import PreflightError
 SERVICE = "soakd@.service"
 OTHERS = ("soakd-shutdown@.service", "soakd-release.timer")
 AS_SHIPPED = "/opt/soakd/bin/soakd"
-"""What the shipped service starts."""
+"""The program in the shipped service."""
 UNITS = Path("etc/systemd/system")
 CONFIGURATIONS = Path("etc/soakd")
 HOMES = ("/home", "/root", "/run/user")
-HIDDEN = ("/tmp", "/var/tmp")  # noqa: S108 - what is refused
-"""Folders that the service has of its own: what lies in the host's is not there for it."""
+HIDDEN = ("/tmp", "/var/tmp")  # noqa: S108 - these are refused
+"""Folders of which the service has private ones: it does not see files in the host's."""
 
 
 def units(prefix: Path, base_prefix: Path, package: Path) -> Mapping[Path, str]:
     """Return the units for an environment: path below the root -> text.
 
     Args:
-        prefix: of the environment: its `bin/soakd` is started.
-        base_prefix: of the Python that the environment was made with.
-        package: where soakd itself lies.
+        prefix: of the environment; its `bin/soakd` is started.
+        base_prefix: of the Python that the environment was created with.
+        package: the folder of soakd itself.
 
     Raises:
         PreflightError: the service could not see the environment, or systemd could not start it by its path.
@@ -41,7 +41,7 @@ def units(prefix: Path, base_prefix: Path, package: Path) -> Mapping[Path, str]:
 
 
 def install(root: Path, written: Mapping[Path, str]) -> list[Path]:
-    """Write units below a root folder, with the folder of configurations; return what was written.
+    """Write units below a root folder, with the folder of configurations; return the paths written.
 
     Raises:
         PreflightError: they cannot be written.
@@ -62,12 +62,12 @@ def install(root: Path, written: Mapping[Path, str]) -> list[Path]:
 
 
 def here() -> Mapping[Path, str]:
-    """Return the units for the environment that runs this."""
+    """Return the units for the current environment."""
     return units(Path(sys.prefix), Path(sys.base_prefix), Path(__file__).resolve().parent)
 
 
 def read(name: str) -> str:
-    """Return a shipped file."""
+    """Return the text of a shipped file."""
     return (Path(__file__).parent / name).read_text(encoding="utf-8")
 
 
@@ -76,10 +76,10 @@ def _is_below(folder: str, other: str) -> bool:
 
 
 def _quoted(path: str) -> str:
-    """Write a program's path for ExecStart: % is a specifier's, and a blank or a quote would end the word.
+    """Quote a program's path for ExecStart: % begins a specifier, and a space or a quote would end the word.
 
     Raises:
-        PreflightError: no quoting helps.
+        PreflightError: the path cannot be quoted.
     """
     if any(c in path for c in " \t\n\"'\\;$"):
         raise PreflightError(f"{path}: systemd cannot start a program of that path: install soakd in a plain one")

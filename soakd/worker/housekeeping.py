@@ -52,7 +52,6 @@ class Housekeeping:
         self._fault: FaultWatch | None = None
         self._findings = 0
         self._probes = ProbeSet(
-            sample_every_s=spec.sample_every_s,
             collect_every_s=spec.collect_every_s,
             snapshot_every_s=spec.snapshot_every_s,
             site_packages=spec.site_packages,

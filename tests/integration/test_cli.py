@@ -77,7 +77,7 @@ def test_init_writes_a_configuration_that_explains_itself_and_never_overwrites(t
     assert tomllib.loads(text)["engine"][0]["kind"] == "python"
     assert text.count("#") > 10
     again = soakd("init", cwd=tmp_path)
-    assert (again.returncode, "is there already" in again.stderr) == (2, True)
+    assert (again.returncode, "already exists" in again.stderr) == (2, True)
     assert (tmp_path / "soak.toml").read_text(encoding="utf-8") == text
 
 

@@ -116,7 +116,7 @@ def test_memory_of_an_extension_is_seen_in_every_thread(where: str) -> None:
 
 def test_a_thousand_samples_leave_nothing_behind() -> None:
     seen = in_a_fresh_process("""
-        probes = ProbeSet(1.0, None, None, (), lambda: {"entries": 1})
+        probes = ProbeSet(None, None, (), lambda: {"entries": 1})
         for i in range(1100):
             probes.sample(float(i))
             if i == 100:
@@ -129,7 +129,7 @@ def test_a_thousand_samples_leave_nothing_behind() -> None:
 def test_without_pymalloc_every_object_is_native() -> None:
     seen = in_a_fresh_process(
         """
-        probes = ProbeSet(1.0, 1.0, None, (), dict)
+        probes = ProbeSet(1.0, None, (), dict)
         before = probes.sample(0.0)
         kept = [bytes(100) for _ in range(100_000)]
         probes.start_child_if_due(0.0)
@@ -472,7 +472,7 @@ def test_close_ends_a_child_that_is_at_work() -> None:
             while True:
                 pass
         children.read_reachable = spin
-        probes = ProbeSet(1.0, 1.0, None, (), dict)
+        probes = ProbeSet(1.0, None, (), dict)
         started, fds = probes.start_child_if_due(0.0), process.open_fds()
         probes.close()
         try:
@@ -494,7 +494,7 @@ SNAPSHOT = """
             pass
         HOARD = [Leaked() for _ in range(MANY)]
         NAMES = {i: i for i in range(MANY + 1)}
-        probes = ProbeSet(1.0, None, 1.0, SITE, dict)
+        probes = ProbeSet(None, 1.0, SITE, dict)
         before = list(sys.path)
         probes.start_child_if_due(0.0)
         body = None

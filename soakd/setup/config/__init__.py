@@ -1,8 +1,8 @@
-"""TOML -> Config, or one ConfigError with everything that is wrong: file, place, rule and what was given, a line each.
+"""TOML -> Config, or one ConfigError that lists every error on a line: file, place, rule and the value given.
 
-Every key is read by name through a `toml.Table`; what is left unread is unknown and therefore an error. Values come
-out in base units: seconds, bytes, bytes per hour, ratios. Reading goes on after an error, and what follows from one is
-not a second one: of an engine whose kind is unknown, options are not looked at.
+Every key is read by name through a `toml.Table`; keys that are left are unknown and therefore errors. Values are
+returned in base units: seconds, bytes, bytes per hour, ratios. Reading continues after an error, without reporting its
+consequences: the options of an engine of an unknown kind are not checked.
 """
 
 from collections.abc import Sequence
@@ -31,11 +31,11 @@ from soakd.wire.masking import HIDDEN, copied_secret
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """A file as read: what is wrong with it, and what can be said of the rest."""
+    """A file as read: its errors, and what is right about it."""
 
     problems: Problems
     sound: Config | None
-    """What is right of it, for whoever looks for more errors; None where its tables for the whole run are wrong."""
+    """The correct part, in which to look for further errors; None if a table for the whole run is wrong."""
 
 
 def load(path: Path, *, duration: str | None = None, overrides: Sequence[str] = (), only: Sequence[str] = ()) -> Config:
@@ -43,12 +43,12 @@ def load(path: Path, *, duration: str | None = None, overrides: Sequence[str] = 
 
     Args:
         path: the TOML file; relative paths in it are relative to its folder.
-        duration: replaces `run.duration` (and `run.operations`), such as "60s".
+        duration: such as "60s"; replaces `run.duration` and `run.operations`.
         overrides: "key=value" pairs such as "limits.growth_rate=2MB/h" or "engine.NAME.rate=100".
-        only: names of the engines to keep; controls stay.
+        only: names of the engines to keep; controls are always kept.
 
     Raises:
-        ConfigError: everything that is wrong with it.
+        ConfigError: lists every error.
     """
     folder = path.resolve().parent
     return parse(
@@ -60,7 +60,7 @@ def parse(
     text: str, *, source: str, folder: Path, duration: str | None = None, overrides: Sequence[str] = (),
     only: Sequence[str] = (),
 ) -> Config:  # fmt: skip
-    """Check the text of a configuration; see `load`."""
+    """Read and check the text of a configuration; see `load`."""
     found = read(text, source=source, folder=folder, duration=duration, overrides=overrides, only=only)
     found.problems.refuse()
     assert found.sound is not None
@@ -71,10 +71,10 @@ def read(
     text: str, *, source: str, folder: Path, duration: str | None = None, overrides: Sequence[str] = (),
     only: Sequence[str] = (),
 ) -> Reading:  # fmt: skip
-    """Read the text of a configuration, and gather what is wrong with it; see `load`.
+    """Read the text of a configuration, and collect its errors; see `load`.
 
     Raises:
-        ConfigError: it is not TOML.
+        ConfigError: the text is not TOML.
     """
     raw = parse_toml(text, source)
     top = Table(raw, source, _with_overrides(raw, overrides, duration))
@@ -104,7 +104,7 @@ def read(
 
 
 def _with_overrides(raw: dict[str, Any], overrides: Sequence[str], duration: str | None) -> Problems:
-    """Change a parsed file as the command line says, and begin to gather what is wrong."""
+    """Apply the command line's changes to a parsed file, and start collecting errors."""
     problems = Problems(raw)
     for override in overrides:
         try:
@@ -117,14 +117,14 @@ def _with_overrides(raw: dict[str, Any], overrides: Sequence[str], duration: str
 
 
 def _refuse_a_copy(top: Table, raw: dict[str, Any], source: str) -> None:
-    """A run's copy of its configuration has no secrets; the webhook's address has a sentence of its own."""
+    """Refuse a run's copy of its configuration, which has no secrets; the webhook has a message of its own."""
     copied = copied_secret({name: value for name, value in raw.items() if name != "notify"})
     if copied is not None:
-        top.problems.add((), f'{source}: {copied}: this is a copy: a secret was replaced by "{HIDDEN}"; give it again')
+        top.problems.add((), f'{source}: {copied}: this is a copy: a secret was replaced by "{HIDDEN}"; set it again')
 
 
 def _read_waivers(run_table: Table, folder: Path) -> tuple[Waiver, ...]:
-    """Read the file that `run.waivers` names; what is wrong in it is told where the file is named."""
+    """Read the file that `run.waivers` names; its errors are reported at that key."""
     name = run_table.text("waivers")
     if name is None:
         return ()
@@ -136,7 +136,7 @@ def _read_waivers(run_table: Table, folder: Path) -> tuple[Waiver, ...]:
 
 
 def _within(folder: Path, name: str) -> Path:
-    """Take a relative path from the configuration's folder, and show one that lies in the working folder as such."""
+    """Resolve a path relative to the configuration's folder; show it relative to the working folder if it is inside."""
     path = folder / name
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
@@ -144,8 +144,8 @@ def _within(folder: Path, name: str) -> Path:
 def _read_faults(
     tables: Sequence[Table], engines: Sequence[EngineConfig], unsound: Sequence[str]
 ) -> tuple[FaultConfig, ...]:
-    """Read the `[[fault]]` tables; a check of the verdict is named after each, so that names are unique."""
-    if not engines:  # there are none, or nobody knows: that is said once, and not of each fault
+    """Read the `[[fault]]` tables; their names must be unique, as a check of the verdict is named after each."""
+    if not engines:  # no engine, or unknown: reported once, not for each fault
         unsound = [*unsound, *(str(table.peek("target")) for table in tables)]
     read = [(table, read_fault(table, engines, unsound)) for table in tables]
     names: set[str] = set()
@@ -160,7 +160,7 @@ def _read_faults(
 
 
 def _missing_controls(engines: tuple[EngineConfig, ...], run: Schedule, limits: Limits) -> tuple[EngineConfig, ...]:
-    """Add the controls that the file neither lists nor switches off."""
+    """Return the controls that the file neither lists nor switches off."""
     present = {engine.kind for engine in engines}
     return tuple(
         EngineConfig(name=f"control-{name}", kind=kind, role="control", limits=limits)

@@ -1,4 +1,4 @@
-"""What the `[[engine]]` tables of a file say of each other: names, twins, the parts of `authorize`."""
+"""References between the `[[engine]]` tables of a file: names, twins, the parts of `authorize`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +13,9 @@ class EngineTables:
     """Every engine of a file.
 
     Args:
-        top: the file; takes what is wrong.
+        top: the file; collects errors.
         limits: of the run.
-        folder: where the file lies.
+        folder: of the file.
     """
 
     def __init__(self, top: Table, limits: Limits, folder: Path) -> None:
@@ -29,10 +29,10 @@ class EngineTables:
         self.unsound_names = tuple(
             name for name, right in zip(names, sound, strict=True) if not right and isinstance(name, str)
         )
-        """Names of engines that are in the file, and of which something is wrong."""
+        """Names of engines in the file whose tables have errors."""
 
     def check(self) -> None:
-        """Look at what engines say of each other; what concerns an engine that is itself wrong is left alone."""
+        """Check references between engines, except those to an engine that has errors itself."""
         if self._is_empty and "engine" not in self._top.misspelt():
             self._top.problems.add((), f"{self._top.source}: engine: at least one [[engine]] is needed")
         for table, engine in zip(self._tables, self._read, strict=True):
@@ -41,7 +41,7 @@ class EngineTables:
                 self._check_parts(table, engine)
 
     def select(self, only: Sequence[str]) -> tuple[EngineConfig, ...]:
-        """Keep the engines that `--only` names, and controls; all where it names none."""
+        """Keep the engines that `--only` names, and controls; all engines without `--only`."""
         names = [*(engine.name for engine in self.sound), *self.unsound_names]
         for name in only:
             if name not in names:
@@ -51,14 +51,12 @@ class EngineTables:
         for engine in kept:
             for option, part in _parts(engine):
                 if only and part in names and part not in only:
-                    text = (
-                        f'options: {option}: --only leaves out engine "{part}", which it is made of: add --only {part}'
-                    )
+                    text = f'options: {option}: --only leaves out engine "{part}", which it needs: add --only {part}'
                     self._top.problems.add((), f'{self._top.source}: engine "{engine.name}": {text}')
         return kept
 
     def check_names(self, engines: Sequence[EngineConfig]) -> None:
-        """Refuse two engines of one name, be one of them a control that soakd adds."""
+        """Refuse two engines with the same name, also if one is a control that soakd adds."""
         names = [*(engine.name for engine in engines), *self.unsound_names]
         last = {engine.name: table for table, engine in zip(self._tables, self._read, strict=True)}
         for name in dict.fromkeys(name for name in names if names.count(name) > 1):
@@ -67,7 +65,7 @@ class EngineTables:
             self._top.problems.add(path, f"{self._top.source}: {text}")
 
     def _check_twin(self, table: Table, engine: EngineConfig) -> None:
-        """A twin is compared with the engine that it names, which may be left out of a run later (`--only`)."""
+        """Check the engine that a twin names; it may be left out of a run later (`--only`)."""
         others = [*(e.name for e in self.sound if e.role != "control"), *self.unsound_names]
         others = [name for name in others if name != engine.name]
         if engine.twin_of is not None and engine.twin_of not in others:
@@ -82,17 +80,17 @@ class EngineTables:
                 rule = f"must name an engine of a kind {half}.*: {', '.join(able) or 'there is none'}"
                 options.report(option, rule, part, near=able)
         for option in _needed_parts(engine) if options.is_sound() else ():
-            options.report(option, "must name an engine of this run: keys take its path, or it is compared")
+            options.report(option, "must name an engine of this run, because keys take its path or it is compared")
 
 
 def _parts(engine: EngineConfig) -> list[tuple[str, str]]:
-    """Return which option of an engine names which other engine."""
+    """Return the options of an engine that name other engines."""
     options = KINDS[engine.kind].options if engine.kind in KINDS else {}
     return [(o, str(engine.options[o])) for o, info in options.items() if info.type == "engine" and o in engine.options]
 
 
 def _needed_parts(engine: EngineConfig) -> list[str]:
-    """Return the parts of `authorize` that are needed and not named: of paths that keys take, or that are compared."""
+    """Return the parts of `authorize` that are missing: of paths that keys take, or that are compared."""
     rollout, compared = engine.options.get("rollout_ratio", 1.0), engine.options.get("compare_ratio", 0.0)
     new = ["policy", *(["cache"] if rollout > 0 else [])] if rollout > 0 or compared > 0 else []
     old = ["python_policy", *(["python_cache"] if rollout < 1 else [])] if rollout < 1 or compared > 0 else []

@@ -21,12 +21,12 @@ def read_engine(table: Table, limits: Limits, folder: Path) -> EngineConfig:
     """Read one `[[engine]]` table.
 
     Args:
-        table: the table; takes what is wrong.
+        table: the table; collects errors.
         limits: of the run.
-        folder: where the file lies; relative paths are taken from there.
+        folder: of the file; relative paths start there.
 
     Returns:
-        The engine; where `table` is not sound afterwards, only the keys that are right are of use.
+        The engine; if `table` has errors afterwards, only its correct keys are usable.
     """
     name, kind = table.text("name"), table.text("kind")
     if name is None:
@@ -61,13 +61,13 @@ def read_engine(table: Table, limits: Limits, folder: Path) -> EngineConfig:
 
 
 def _check_kind(table: Table, engine: EngineConfig, info: KindInfo) -> None:
-    """Look at what the kind of an engine asks of its other keys."""
-    if engine.role == "control" and engine.kind not in CONTROLS.values():  # nobody asks whether a control leaks
-        table.report("role", f'"control" is for {" and ".join(CONTROLS.values())}: soakd itself', engine.role)
+    """Check what an engine's kind requires of its other keys."""
+    if engine.role == "control" and engine.kind not in CONTROLS.values():  # a control's leaks are not looked for
+        table.report("role", f'"control" is only for {" and ".join(CONTROLS.values())}', engine.role)
     if info.needs_factory and engine.factory is None and table.is_sound("factory"):
         table.require("factory", f'kind "{engine.kind}" needs factory = "package.module:make"')
     elif not info.needs_factory and engine.factory is not None:
-        table.report("factory", f'belongs to kind "python", not to "{engine.kind}"', engine.factory)
+        table.report("factory", f'is only for kind "python", not for "{engine.kind}"', engine.factory)
     elif engine.factory is not None and not FACTORY.fullmatch(engine.factory):
         table.report("factory", 'must be "package.module:make"', engine.factory)
     _refuse_two_servers(table, engine)
@@ -76,11 +76,11 @@ def _check_kind(table: Table, engine: EngineConfig, info: KindInfo) -> None:
 def _refuse_two_servers(table: Table, engine: EngineConfig) -> None:
     private = [name for name in ("backend", "binary", "args", "version") if name in engine.options]
     if KINDS[engine.kind].server and "url" in engine.options and private:
-        table.report("options", f"url names a server that runs already, {private[0]} concerns one of soakd's own")
+        table.report("options", f"url names a running server, but {private[0]} is for a private one")
 
 
 def _read_python(table: Table, folder: Path) -> str | None:
-    """Read an interpreter: a name is looked up on PATH; links stay, for one in an environment leads out of it."""
+    """Read an interpreter: a name is looked up on PATH; links are kept, as one in an environment leads out of it."""
     python = table.text("python")
     if python is None or "/" not in python:
         return python
@@ -88,7 +88,7 @@ def _read_python(table: Table, folder: Path) -> str | None:
 
 
 def _limits_for(kind: str, limits: Limits) -> Limits:
-    """Fill in the latency limit that the release criteria give for a kind, where the config names none."""
+    """Fill in the release criteria's latency limit for the kind, if the config sets none."""
     if limits.latency_p95_s is not None:
         return limits
     default_s = {"policy": 5e-3, "authorize": 5e-3, "cache": 0.5e-3}.get(kind.partition(".")[0])
@@ -102,10 +102,10 @@ def _read_options(table: Table, info: KindInfo | None, folder: Path) -> Mapping[
         table.report("options", "must be a table: options = { ... }", given)
         return {}
     if info is None:
-        return {}  # of which kind is not known
+        return {}  # the kind is unknown
     if info.needs_factory:
         _refuse_what_cannot_travel(table, given)
-        return given  # the keyword arguments of somebody's own factory: theirs to check
+        return given  # keyword arguments of the user's factory, which checks them
     options = table.inner(given, f"{table.place}: options", "options")
     read = {name: _read_option(options, name, option, folder) for name, option in info.options.items()}
     for name, option in info.options.items():
@@ -116,7 +116,7 @@ def _read_options(table: Table, info: KindInfo | None, folder: Path) -> Mapping[
 
 
 def _refuse_what_cannot_travel(table: Table, options: Mapping[str, Any]) -> None:
-    """Options reach the worker as JSON, which has no dates, no NaN and no infinity."""
+    """Refuse options that JSON, which carries them to the worker, cannot represent: dates, NaN, infinity."""
     try:
         json.dumps(options, allow_nan=False)
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""What the command line changes in a configuration before it is read: `--set` and `--duration`."""
+"""Changes by the command line to a configuration before it is read: `--set` and `--duration`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ def apply_override(raw: dict[str, Any], override: str) -> None:
     """Set one "key=value" in a parsed file.
 
     Raises:
-        ConfigError: it names no key, or no engine of the file.
+        ConfigError: it does not name a key, or names an engine that is not in the file.
     """
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")
@@ -28,7 +28,7 @@ def apply_override(raw: dict[str, Any], override: str) -> None:
 
 
 def _engine_to_override(raw: Mapping[str, Any], rest: str, override: str) -> tuple[dict[str, Any], list[str]]:
-    """Find the engine whose name, which may have dots in it, the key begins with; and the keys inside it."""
+    """Return the engine whose name, which may contain dots, the key begins with; and the rest of the key."""
     listed = raw.get("engine")
     engines = [item for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
     named = [item for item in engines if rest.startswith(f"{item.get('name')}.")]
@@ -48,7 +48,7 @@ def _toml_value(text: str) -> Any:
 
 
 def replace_duration(raw: dict[str, Any], duration: str) -> None:
-    """Let a run last for so long, whatever the file says of its length."""
+    """Set the length of a run, whatever the file says."""
     run = raw.setdefault("run", {})
     if isinstance(run, dict):
         run.pop("operations", None)

@@ -1,4 +1,4 @@
-"""The tables of a configuration that say how it is run and what is allowed: read into values, one function each."""
+"""Readers for the tables that configure the run and its limits, one function each."""
 
 import re
 
@@ -40,11 +40,11 @@ def _or_never(reserve: float | None) -> float | None:
 
 
 def read_limits(table: Table, base: Limits) -> Limits:
-    """Read a table of limits; what it leaves out is as in `base`."""
+    """Read a table of limits; missing keys have the values of `base`."""
     rate = table.quantity_or_off("growth_rate", units.parse_growth_rate, -1.0)
     per_operation = table.quantity_or_off("growth_per_operation", units.parse_size, -1.0)
     named = rate != -1.0 or per_operation != -1.0
-    # Where a table names a growth limit, only what it names is judged.
+    # If a table sets any growth limit, only the limits that it sets are judged.
     growth = {
         "growth_rate_bytes_per_h": (None if rate == -1.0 else rate) if named else base.growth_rate_bytes_per_h,
         "growth_per_operation_bytes": (

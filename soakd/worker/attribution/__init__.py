@@ -1,4 +1,4 @@
-"""Which call site grows: deep looks into a worker. Standard library only; memray in a window only."""
+"""Deep looks into a worker, to find the call site that grows. Standard library only; memray only in a window."""
 
 from soakd.worker.attribution.look import Fork, Look, LookChild
 

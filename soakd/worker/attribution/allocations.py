@@ -1,7 +1,7 @@
-"""Which lines allocated the Python objects that survive: tracemalloc, ten frames deep, read in forked children.
+"""Finds the lines that allocated surviving Python objects: tracemalloc, ten frames deep, read in forked children.
 
-The traces of a process are copied with it, so that the child can group them without making the process itself grow.
-A child collects first: what only waits for the collector is no survivor.
+The traces of a process are copied by the fork, so the child can group them without making the process grow. The child
+collects first: what only waits for the collector does not survive.
 """
 
 import gc
@@ -21,20 +21,20 @@ Key = str
 
 
 class Sum(NamedTuple):
-    """What of a site is alive."""
+    """The live bytes and blocks of a site."""
 
     size_bytes: int
-    """Without its largest block: a table that is moved to where it has room counts in full in one window."""
+    """Without the largest block: a table that is reallocated would count in full in one window."""
     blocks: int
 
 
 NOTHING = Sum(0, 0)
 LEAST_BYTES_PER_OPERATION = 1.0
-"""Less is the noise of free lists and of the tool itself."""
+"""Anything below is noise of free lists and of the tool itself."""
 
 
 def survivors() -> tuple[dict[Key, Sum], dict[Key, Trace]]:
-    """Add up what is traced of each site, and give the stack of its largest trace."""
+    """Add up the traces of each site, with the stack of its largest trace."""
     import _tracemalloc
 
     sums: dict[Key, Sum] = {}
@@ -56,15 +56,15 @@ def survivors() -> tuple[dict[Key, Sum], dict[Key, Trace]]:
 def growing(
     before: Mapping[Key, Sum], present: Mapping[Key, Sum], operations: tuple[int, int]
 ) -> dict[Key, float]:  # fmt: skip
-    """Return the bytes per operation, in the second window, of the sites that keep ever more.
+    """Return the sites that keep growing, with their bytes per operation in the second window.
 
-    Their blocks became more in both windows, and blocks or bytes at a rate that lasts: large ones that leak among small
-    ones that come and go only the bytes show; small ones beside a cache that fills, only the blocks.
+    Such a site gained blocks in both windows, and its blocks or its bytes grow at a lasting rate. Only bytes show large
+    blocks that leak among short-lived small ones; only blocks show small ones beside a filling cache.
 
     Args:
-        before: what was alive of each after the first window; tracing began with it.
-        present: what is alive after the second.
-        operations: how many there were in each.
+        before: what was alive after the first window, with which tracing began.
+        present: what is alive after the second window.
+        operations: the number in each window.
     """
     rates = {}
     for key, now in present.items():
@@ -78,18 +78,18 @@ def growing(
 
 
 def site_of(trace: Trace | None) -> Key | None:
-    """Return the leaf-most frame of the application of a trace (leaf first), or None where it has none."""
+    """Return the leaf-most application frame of a trace (leaf first), or None if it has none."""
     return next((f"{file}:{line}" for file, line in trace or () if is_application(file)), None)
 
 
 def trace_of(item: Any) -> Trace | None:
-    """Return the stack that allocated an object, leaf first; None where that was not traced."""
+    """Return the stack that allocated an object, leaf first; None if it was not traced."""
     module = sys.modules.get("_tracemalloc")
     return module._get_object_traceback(item) if module is not None else None  # noqa: SLF001
 
 
 def with_functions(traces: Mapping[Key, Trace]) -> dict[Key, list[Frame]]:
-    """Add the functions to the frames, which tracemalloc does not keep: from the code objects that are alive."""
+    """Add function names to the frames from live code objects; tracemalloc does not keep them."""
     files = {file for trace in traces.values() for file, _ in trace}
     found: dict[tuple[str, int], tuple[int, str]] = {}
     for code in _codes(files):

@@ -1,4 +1,4 @@
-"""What the forked children of a look do: read, compare, name. Nothing of it runs in the process itself."""
+"""The jobs of a look's forked children: read, compare, name. None of this runs in the judged process itself."""
 
 import gc
 import json
@@ -23,10 +23,10 @@ Reading = dict[str, Any]
 def read(
     hooks: Hooks | None, texts: Sequence[str] = (), operations: int = 0, *, searches: bool = True
 ) -> Reading:  # fmt: skip
-    """Read one moment: lengths of containers, and bytes by site where allocations are traced (with `hooks`).
+    """Take one reading: lengths of containers, and bytes by site if allocations are traced (with `hooks`).
 
-    With the `texts` of the reading so many `operations` before, it says also after how many of them all that is full
-    has been replaced. Unless it `searches`, it walks no object of the engine's: traces only.
+    Given the `texts` of the reading `operations` earlier, it also estimates how many operations it takes to replace all
+    entries of full containers. Unless it `searches`, it reads traces only and walks none of the engine's objects.
     """
     _settle(hooks)
     counts = typecounts.by_type(texts) if searches else {}
@@ -45,12 +45,12 @@ def read(
 
 
 def load(paths: list[Path], into: list[str]) -> None:
-    """Read what the earlier readings are written in; for the child, before its doors are shut."""
+    """Import what decodes earlier readings; in the child, before it is confined."""
     into.extend(path.read_text(encoding="utf-8") for path in paths)
 
 
 def _settle(hooks: Hooks | None) -> None:
-    """Collect while tracing sees what is freed, then let the tracing rest."""
+    """Collect while tracing still sees what is freed, then suspend tracing."""
     gc.collect()
     if hooks is not None:
         hooks.lift()
@@ -60,15 +60,15 @@ def conclude(
     texts: list[str], operations: tuple[int, int], traced_operations: int, hooks: Hooks | None,
     *, things: bool, searches: bool = True,
 ) -> dict[str, Any]:  # fmt: skip
-    """Name what grew in both windows.
+    """Name the sites and types that grew in both windows.
 
     Args:
         texts: the readings before and between the windows, as JSON.
-        operations: how many there were between the three children.
-        traced_operations: of the first, how many there were with tracing on.
-        hooks: given where allocations are traced.
-        things: tasks or threads grow: where they are made comes first.
-        searches: for containers; they are in the readings then.
+        operations: the numbers between the three children.
+        traced_operations: how many of the first were traced.
+        hooks: the allocators to restore, if allocations are traced.
+        things: tasks or threads grow: the lines that make them come first.
+        searches: whether the readings contain containers.
 
     Returns:
         `sites`, the heaviest first, as `wire.sites` encodes them; `types`: {type, per_operation, bytes_per_operation}.
@@ -104,7 +104,7 @@ def _held_by(site: Site, words: str) -> Site:
 def _allocating(
     before: Reading, operations: tuple[int, int], made: Mapping[str, Counter[str]]
 ) -> dict[str, Site]:  # fmt: skip
-    """Return the sites of which ever more survives: memory, or tasks. Tracing began with the first window, at none."""
+    """Return the sites whose surviving memory or tasks grow. Tracing began, at zero, with the first window."""
     sums, traces = allocations.survivors()
     counts = {key: names.total() for key, names in made.items() if key in sums}
     gains = {key: Gain.since(before["made"].get(key, 0), count, operations) for key, count in counts.items()}
@@ -112,7 +112,9 @@ def _allocating(
     kept = allocations.growing({key: Sum(*values) for key, values in before["sums"].items()}, sums, operations)
     heaviest = [*tasks, *sorted(kept.keys() - tasks.keys(), key=lambda key: -kept[key])][:MOST_SITES]
     stacks = allocations.with_functions({key: traces[key] for key in heaviest})
-    mean = {key: sums[key].size_bytes / sum(operations) for key in tasks}  # they grow whether or not their bytes do
+    mean = {
+        key: sums[key].size_bytes / sum(operations) for key in tasks
+    }  # their number grows even if their bytes do not
     sites = {key: _site("tracemalloc", stacks[key], (mean | kept)[key]) for key in heaviest}
     return sites | {key: handles.with_things(sites[key], made[key], rate) for key, rate in tasks.items()}
 
@@ -134,5 +136,5 @@ def _holding(holder: holders.Growing, words: str, frame: Frame) -> Site:
 
 
 def _is_ours(file: str) -> bool:
-    """Containers of soakd's harness are not the engine's."""
+    """Return whether a container belongs to soakd's harness rather than to the engine."""
     return "/soakd/" in file and not is_application(file)

@@ -1,8 +1,7 @@
-"""`python -m soakd.worker.attribution.flames CAPTURE`: the whole stacks of what survived a window of memray.
+"""`python -m soakd.worker.attribution.flames CAPTURE`: the full stacks of what survived a window of memray.
 
-A process of its own, as `resolve`. Prints {"stacks": [{"frames", "bytes"}]}, frames root first, the
-heaviest stack first. The interpreter's and soakd's own frames are left out; what has no others is
-counted as soakd's own.
+Runs in a separate process, like `resolve`. Prints {"stacks": [{"frames", "bytes"}]}, frames root first, the heaviest
+stack first. The frames of the interpreter and of soakd are left out; a stack without any others counts as soakd's own.
 """
 
 import json
@@ -42,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def told(stack: Sequence[Frame]) -> tuple[str, ...]:
-    """Write a stack, which is leaf first, root first and without what is nobody's code."""
+    """Format a leaf-first stack root first, without the frames that are not the application's."""
     kept = [_name(frame) for frame in reversed(stack) if not _is_nobodys(frame)]
     merged = [name for name, _ in groupby(kept)]
     return (HARNESS,) if merged in ([], [NO_SYMBOLS]) else tuple(merged)

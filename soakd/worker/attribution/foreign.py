@@ -1,8 +1,8 @@
-"""Who calls malloc or mmap through ctypes: what memray cannot see, for it patches what libraries call.
+"""Finds who calls malloc or mmap through ctypes. memray cannot see these calls: it patches what libraries call.
 
-A foreign function of ctypes holds the address that it calls. In a window, those that hold the address of an allocator
-of the C library are given that of a callback instead, which calls the allocator and keeps the Python stack of each
-block until it is freed. Afterwards every address is as it was.
+A foreign function of ctypes holds the address that it calls. During a window, functions that hold the address of a C
+library allocator get the address of a callback instead, which calls the allocator and keeps the Python stack of each
+block until it is freed. Afterwards every address is restored.
 
 Source: CPython, Modules/_ctypes/_ctypes.c: the first word of a function's buffer is what it calls.
 """
@@ -33,7 +33,7 @@ _FAILED = (None, ctypes.c_void_p(-1).value)
 
 
 class ForeignCalls:
-    """The allocations that are made through ctypes while it is open; one at a time."""
+    """Records allocations made through ctypes while it is open; one instance at a time."""
 
     def __init__(self) -> None:
         self._blocks: dict[int, tuple[int, Key]] = {}
@@ -41,7 +41,7 @@ class ForeignCalls:
         self._changed: list[tuple[Any, int]] = []
 
     def open(self) -> None:
-        """Find the functions, and stand in between."""
+        """Find the foreign functions, and redirect them."""
         own, places = _library()
         hidden = {id(function) for function in own.values()}
         for function in _functions():
@@ -53,7 +53,7 @@ class ForeignCalls:
             _open.append(self)
 
     def close(self) -> dict[Key, Seen]:
-        """Put every address back, and give what has not been freed, by the leaf-most line of the application."""
+        """Restore every address, and return what has not been freed, by the leaf-most application line."""
         for function, address in self._changed:
             _point(function, address)
         self._changed.clear()
@@ -68,7 +68,7 @@ class ForeignCalls:
         return found
 
     def took(self, address: int, size: int) -> None:
-        """Take note of a block, and of who asked for it."""
+        """Record a block and the stack that allocated it."""
         if len(self._blocks) >= MOST_BLOCKS:
             return
         stack = tuple(_stack())
@@ -79,7 +79,7 @@ class ForeignCalls:
             self._blocks[address] = size, key
 
     def gave(self, address: int) -> None:
-        """Forget a block."""
+        """Drop the record of a block that is freed."""
         self._blocks.pop(address, None)
 
 
@@ -101,7 +101,7 @@ def _point(function: Any, address: int) -> None:
 
 @cache
 def _library() -> tuple[dict[str, Any], dict[int, str]]:
-    """Return the allocators, as functions of our own and by their addresses."""
+    """Return the C library's allocators as callable functions, and by address."""
     library = ctypes.CDLL(None, use_errno=True)
     own = {}
     for name, takes in _TAKES.items():
@@ -115,7 +115,7 @@ def _library() -> tuple[dict[str, Any], dict[int, str]]:
 
 @cache
 def _callback(name: str) -> int:
-    """Return the address of what stands in for an allocator. It is never given back: a call may be under way in it."""
+    """Return the address of the callback for an allocator. It is never freed: a call may be under way in it."""
     own, _ = _library()
     function: Callable[..., Any]
     if name in _FREES:
@@ -131,13 +131,13 @@ _kept: list[Any] = []
 
 
 def _seen_free() -> Callable[..., Any]:
-    """Return the C library's free, by way of the interpreter where that adds nothing: memray sees it there.
+    """Return the C library's free, through the interpreter if that adds nothing, because memray sees it there.
 
-    What an extension has allocated, and ctypes frees, would otherwise seem to stay.
+    Otherwise blocks that an extension allocates and ctypes frees would seem to leak.
     """
     own, _ = _library()
     if sys.flags.dev_mode or os.environ.get("PYTHONMALLOC") or hasattr(sys, "gettotalrefcount"):
-        return cast("Callable[..., Any]", own["free"])  # debug hooks would find their own marks missing
+        return cast("Callable[..., Any]", own["free"])  # debug hooks would miss their markers
     function = ctypes.pythonapi["PyMem_RawFree"]
     function.argtypes, function.restype = (_POINTER,), None
     return function
@@ -145,7 +145,7 @@ def _seen_free() -> Callable[..., Any]:
 
 def _allocate(call: Callable[..., Any], name: str, measure: Callable[..., int], *arguments: Any) -> Any:
     address = call(*arguments)
-    with suppress(Exception):  # the engine is to have its block, whatever becomes of the note
+    with suppress(Exception):  # the engine gets its block even if recording fails
         for calls in _open:
             if name == "realloc":
                 calls.gave(arguments[0])
@@ -168,7 +168,7 @@ def _asked(name: str, arguments: tuple[Any, ...]) -> int:
 
 
 def _stack() -> Iterator[Frame]:
-    """Give the frames of the caller, without those of this module."""
+    """Return the frames of the caller, without those of this module."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001
     given = 0
     while frame is not None and given < MOST_FRAMES:

@@ -1,4 +1,4 @@
-"""Stack frames as a finding shows them, and the fingerprint that knows a leak again after lines have moved."""
+"""Stack frames as a finding shows them, and the fingerprint that recognizes a leak after lines have moved."""
 
 import functools
 import hashlib
@@ -16,9 +16,9 @@ _LIBRARY = f"{Path(os.__file__).parent}/"
 _SOAKD = f"{Path(__file__).absolute().parents[2]}/"
 _PACKAGE = "soakd"
 _REAL_SOAKD = f"{Path(__file__).resolve().parents[2]}/"
-"""A worker may see soakd through a link of its run's folder; who reads its captures, through another."""
+"""A worker may see soakd through a link in its run's folder, and the reader of its captures through another link."""
 _ENGINES = ("worker/engines/", "engines/")
-"""Below soakd's folder; the second where runs of version 0.1 were recorded."""
+"""Folders of engines below soakd's; the second appears in runs recorded by version 0.1."""
 _PLUMBING = tuple(
     f"{folder}{name}" for folder in _ENGINES for name in ("python_factory.py", "registry.py", "__init__.py")
 )
@@ -29,7 +29,7 @@ _ADDRESS = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{16,}\b")
 
 
 class Frame(NamedTuple):
-    """One frame; `function` is "" where it is not known, `line` 0."""
+    """One frame; if unknown, `function` is "" and `line` is 0."""
 
     file: str
     line: int
@@ -41,7 +41,7 @@ class Frame(NamedTuple):
 
 
 def is_application(file: str) -> bool:
-    """Tell whether Python code is the engine's or a package's: neither the standard library's nor soakd's harness."""
+    """Return whether Python code belongs to the engine or a package, not to the standard library or soakd's harness."""
     if not file or file.startswith("<"):
         return False
     if (part := _part_of_soakd(file)) is not None:
@@ -50,12 +50,12 @@ def is_application(file: str) -> bool:
 
 
 def is_harness(file: str) -> bool:
-    """Tell whether Python code is soakd's own and no engine's."""
+    """Return whether Python code is soakd's own, and not an engine's."""
     return _part_of_soakd(file) is not None and not is_application(file)
 
 
 def real_place(file: str) -> str:
-    """Follow the link through which a worker of another folder saw soakd, where there is one."""
+    """Resolve the link through which a worker of another folder saw soakd, if there is one."""
     return _followed(file) if f"/{_PACKAGE}/" in file else file
 
 
@@ -66,13 +66,13 @@ def _followed(file: str) -> str:
 
 
 def _part_of_soakd(file: str) -> str | None:
-    """Return the path below soakd's own folder; None where it is not below it."""
+    """Return the path relative to soakd's folder; None if it is not below it."""
     return next((file[len(place) :] for place in (_SOAKD, _REAL_SOAKD) if file.startswith(place)), None)
 
 
 @functools.lru_cache(maxsize=512)
 def module_of(file: str) -> str:
-    """Return a file's path from its outermost package on: the same wherever the package is installed."""
+    """Return a file's path from its outermost package on, the same wherever the package is installed."""
     short = _PACKAGES.sub("", file)
     if short != file or file.startswith("<"):
         return short
@@ -82,7 +82,7 @@ def module_of(file: str) -> str:
     if not file.endswith(".py"):
         return "/".join(parts[-_NATIVE_PARTS:])  # crate/src/file.rs
     first = len(parts) - 1
-    with suppress(OSError):  # a forked child may not look
+    with suppress(OSError):  # a forked child may not open files
         while first > 1 and Path("/".join([*parts[:first], "__init__.py"])).is_file():
             first -= 1
     return "/".join(parts[first:])
@@ -95,9 +95,9 @@ def _module_names() -> dict[str, str]:
 
 
 def fingerprint(kind: str, frames: Sequence[Frame]) -> str:
-    """Name a leak by what leads to it: modules and functions, leaf first, without lines, addresses or places.
+    """Identify a leak by the modules and functions of its stack, leaf first, without lines, addresses or folders.
 
-    Two leaks with equal frames are one, whatever they weigh.
+    Leaks with equal frames are the same leak, whatever their size.
     """
     steps: list[str] = []
     for frame in frames:
@@ -110,7 +110,7 @@ def fingerprint(kind: str, frames: Sequence[Frame]) -> str:
 
 
 def _without_generics(function: str) -> str:
-    """Leave out what stands between the first < and the last > of a native function's name."""
+    """Remove what is between the first < and the last > of a native function's name."""
     before, opens, rest = function.partition("<")
     _, closes, after = rest.rpartition(">")
     return f"{before}{after}" if opens and closes else function

@@ -1,4 +1,4 @@
-"""What is counted and not weighed: file descriptors by kind and place; tasks and threads by what they run."""
+"""Growth in things that are counted: file descriptors by kind and place; tasks and threads by what they run."""
 
 import gc
 import os
@@ -39,13 +39,13 @@ def descriptors() -> Counter[str]:
 
 
 def growing(readings: list[Counter[str]], operations: tuple[int, int]) -> list[Site]:
-    """Return the kinds of descriptors that became more in both windows, at a rate that lasts."""
+    """Return the kinds of descriptors that grew in both windows, at a rate that lasts."""
     rates = {}
     for kind, gain in between(readings, operations):
         if gain.lasts_in_number:
             rates[kind] = gain.per_operation
     for kind in list(rates):
-        for group in _group(kind):  # one file that is opened again and again says more
+        for group in _group(kind):  # one file that is opened repeatedly is more informative
             rates.pop(group, None)
     return [
         Site(
@@ -57,9 +57,9 @@ def growing(readings: list[Counter[str]], operations: tuple[int, int]) -> list[S
 
 
 def tasks_made_at(*, asks: bool = True) -> dict[allocations.Key, Counter[str]]:
-    """Say where the tasks that live were made, and what they run; for a child, with traces to read.
+    """Return where the live tasks were created and what they run; for a child that has traces to read.
 
-    Unless it `asks` them for what they run, which one that was never initialised may crash of, their type is given.
+    If not `asks`, it names their type instead: asking a task that was never initialised what it runs may crash.
     """
     kind = getattr(sys.modules.get("asyncio"), "Task", None)
     tasks = [o for o in gc.get_objects() if issubclass(type(o), kind)] if isinstance(kind, type) else []
@@ -67,7 +67,7 @@ def tasks_made_at(*, asks: bool = True) -> dict[allocations.Key, Counter[str]]:
 
 
 def threads_made_at() -> dict[allocations.Key, Counter[str]]:
-    """Say where the youngest threads that live were made; in the process itself, for a forked child has one thread."""
+    """Return where the youngest live threads were created; in the process itself, as a forked child has one thread."""
     module = sys.modules.get("threading")
     return _made_at(module.enumerate()[-MOST_THREADS:], _runs) if module is not None else {}
 
@@ -81,7 +81,7 @@ def with_things(site: Site, made: Counter[str], rate: float) -> Site:
 def _made_at(items: list[Any], name: Callable[[Any], str]) -> dict[allocations.Key, Counter[str]]:
     found: dict[allocations.Key, Counter[str]] = {}
     for item in items:
-        # CPython 3.11's tracemalloc misses objects whose attributes are stored inline; a thread's name is made with it
+        # CPython 3.11's tracemalloc misses objects with inline attributes; a thread's name is created along with it
         trace = allocations.trace_of(item) or allocations.trace_of(getattr(item, "_name", None))
         key = allocations.site_of(trace)
         if key is not None:
@@ -91,7 +91,7 @@ def _made_at(items: list[Any], name: Callable[[Any], str]) -> dict[allocations.K
 
 def _runs(item: Any) -> str:
     """Name what a task or thread runs: "task Event.wait", "thread Thread-# (handle)"."""
-    with suppress(Exception):  # a subclass of the engine's own may answer as it likes
+    with suppress(Exception):  # a subclass in the engine may return anything
         if hasattr(item, "get_coro"):
             return f"task {item.get_coro().__qualname__}"
         return f"thread {_NUMBER.sub('#', item.name)}"
@@ -99,7 +99,7 @@ def _runs(item: Any) -> str:
 
 
 def _group(target: str) -> list[str]:
-    """Give a second, coarser kind: files of many names by their folder, peers of many ports by their host."""
+    """Return a coarser kind: files by their folder, peers by their host."""
     if target.startswith("/"):
         folder, slash, _ = target.rpartition("/")
         return [f"{FILES_IN}{folder or slash}"]
@@ -109,13 +109,13 @@ def _group(target: str) -> list[str]:
 
 
 def _kind(target: str) -> str:
-    """Cut the number from "pipe:[123]" and "anon_inode:[eventpoll]"."""
+    """Remove the number from "pipe:[123]" and "anon_inode:[eventpoll]"."""
     kind, bracket, rest = target.partition(":[")
     return f"{kind} {rest.rstrip(']')}" if bracket and not rest[:1].isdigit() else kind
 
 
 def _sockets() -> dict[str, str]:
-    """Return what the kernel says of the sockets of this network, by inode."""
+    """Return the kernel's description of this network namespace's sockets, by inode."""
     found: dict[str, str] = {}
     for name in ("tcp", "tcp6"):
         with suppress(OSError), open(f"/proc/self/net/{name}", encoding="ascii") as file:
@@ -131,7 +131,7 @@ def _sockets() -> dict[str, str]:
 
 
 def _address(text: str) -> str:
-    """Write "0100007F:1F90" as 127.0.0.1:8080; of IPv6 the port alone."""
+    """Format "0100007F:1F90" as 127.0.0.1:8080; for IPv6 only the port."""
     host, _, port = text.partition(":")
     if len(host) != 8:
         return f"port {int(port, 16)}"

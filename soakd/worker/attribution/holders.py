@@ -1,7 +1,7 @@
-"""The holder search: which containers grow with the operations. Runs in forked children only.
+"""The holder search: finds containers that grow with the operations. Runs in forked children only.
 
-An object has the same address in every fork, so lengths are compared from child to child and the process itself keeps
-nothing. `census` packs the lengths of one moment; `growing` compares three of them. Immutable containers cannot grow.
+An object has the same address in every fork, so lengths are compared across children and the process itself keeps
+nothing. `census` packs the lengths at one moment; `growing` compares three of them. Immutable containers cannot grow.
 
 Nothing collects after `gc.get_referents`: see `soakd.worker.probes.snapshot`.
 """
@@ -20,7 +20,7 @@ from soakd.worker.attribution.gains import Gain
 from soakd.worker.attribution.objects import is_a, last_entries, newest_first
 
 MOST_COUNTED = 60_000
-"""Containers in one census, the longest ones: 1.9 MB of text."""
+"""The most containers in one census, the longest first: 1.9 MB of text."""
 LEAST_FULL = 32
 MOST_NAMED = 5
 _SAMPLE = 16
@@ -37,10 +37,10 @@ class Growing(NamedTuple):
 
     container: Any
     per_operation: float
-    """Entries."""
+    """Entries per operation."""
     newest: list[Any]
     bytes_per_entry: float
-    """With what only the entry holds; an estimate."""
+    """Including what only the entry holds; an estimate."""
 
 
 class Counted(NamedTuple):
@@ -48,10 +48,9 @@ class Counted(NamedTuple):
 
     length: int
     last: int
-    """The address of its newest entry (of a dictionary, of its key), 0 where there is no order."""
+    """The address of its newest entry (for a dictionary, of the key); 0 if it has no order."""
     beside: int
-    """Some of the address of the entry before that. An address alone may be that of something new, which came to where
-    something old was freed."""
+    """Part of the address of the entry before that. One address alone may have been reused for a new object."""
 
 
 Census = dict[int, Counted]
@@ -59,14 +58,14 @@ Census = dict[int, Counted]
 
 
 def census() -> str:
-    """Pack address, length and last entry of every container that is not empty, the longest where they are too many."""
+    """Pack address, length and last entry of every non-empty container; only the longest if there are too many."""
     found = sorted(((n, id(item), *_last(item)) for item, n in _lengths() if n), reverse=True)
     words = ((address, n | beside << _LENGTH_BITS, last) for n, address, last, beside in found[:MOST_COUNTED])
     return base64.b64encode(array.array("Q", chain.from_iterable(words)).tobytes()).decode()
 
 
 def unpacked(text: str) -> Census:
-    """Read what `census` packed."""
+    """Decode what `census` packed."""
     flat = array.array("Q")
     flat.frombytes(base64.b64decode(text))
     return {
@@ -76,10 +75,10 @@ def unpacked(text: str) -> Census:
 
 
 def turnover(before: Census, operations: int) -> int:
-    """Return after how many operations the slowest of the full containers has replaced all of its entries.
+    """Return how many operations the slowest full container needs to replace all of its entries.
 
-    A container is full where it has as many entries as `operations` before, and other ones. One that replaces less than
-    one in a hundred operations is not waited for.
+    A container is full if it has as many entries as `operations` earlier, but different ones. One that replaces fewer
+    than one entry in a hundred operations is not waited for.
     """
     slowest = 0
     for item, length in _lengths():
@@ -93,12 +92,12 @@ def turnover(before: Census, operations: int) -> int:
 
 
 def growing(first: Census, second: Census, operations: tuple[int, int]) -> list[Growing]:
-    """Return the containers that gained entries in both windows at a rate that lasts, the heaviest growth first.
+    """Return the containers that gained entries in both windows at a lasting rate, the heaviest growth first.
 
     Args:
-        first: what was counted before the windows.
-        second: between them; the present is counted here.
-        operations: how many there were in each.
+        first: the census before the windows.
+        second: the census between them; the present one is taken here.
+        operations: the number in each window.
     """
     found = []
     for item, length in _lengths():
@@ -129,7 +128,7 @@ def _lengths() -> Iterator[tuple[Any, int]]:
 
 
 def _with_untracked(objects: list[Any], seen: set[int]) -> Iterator[Any]:
-    """Give the objects and the dictionaries of plain values that they hold, which the collector does not track."""
+    """Yield the objects, and the untracked dictionaries of plain values that they hold."""
     yield from objects
     for start in range(0, len(objects), _CHUNK):
         for item in gc.get_referents(*objects[start : start + _CHUNK]):
@@ -139,7 +138,7 @@ def _with_untracked(objects: list[Any], seen: set[int]) -> Iterator[Any]:
 
 
 def _newest(container: Any) -> list[Any]:
-    """Return the last few entries, where there is an order; of a dictionary, key and value."""
+    """Return the last few entries if there is an order; for a dictionary, keys and values."""
     if is_a(container, dict):
         return [part for pair in islice(reversed(list(dict.items(container))), _SAMPLE) for part in pair]
     if is_a(container, list):
@@ -150,7 +149,7 @@ def _newest(container: Any) -> list[Any]:
 
 
 def _marks(container: Any) -> Iterator[tuple[int, int]]:
-    """Give address, and some of the address of what stands beside it, of each entry, the newest first."""
+    """Yield for each entry, the newest first, its address and part of its neighbour's address."""
     addresses: Iterator[int]
     if is_a(container, list):
         addresses = newest_first(container)
@@ -169,18 +168,18 @@ def _last(container: Any) -> tuple[int, int]:
 
 
 def _behind(container: Any, last: int, beside: int | None = None) -> int | None:
-    """Count the entries behind the one that was the last; None where it is gone, or there is no order."""
+    """Count the entries after the one that was the last; None if it is gone, or there is no order."""
     marks = enumerate(_marks(container))
     return next((n for n, (one, other) in marks if one == last and beside in (None, other)), None)
 
 
 def _still_has(container: Any, last: int) -> bool:
-    """Tell whether what was the last entry is there still: what is emptied and filled again leaks nothing."""
+    """Return whether the former last entry is still there: a container that is emptied and refilled does not leak."""
     return not last or is_a(container, set) or _behind(container, last) is not None
 
 
 def _weight(newest: list[Any]) -> float:
-    """Estimate the bytes of an entry: its own, and of what few others hold."""
+    """Estimate the bytes of an entry: its own, and those of objects that few others hold."""
     if not newest:
         return 0.0
     seen: set[int] = set()

@@ -1,7 +1,7 @@
-"""Take tracemalloc's hooks out of a forked child, and leave it the traces.
+"""Removes tracemalloc's hooks in a forked child, and keeps the traces.
 
-Where every allocation is traced ten frames deep, what a child does takes twenty times as long; `tracemalloc.stop()`
-would forget the traces that it is to read. So the allocators that were there before are put back, in the child alone.
+Tracing every allocation ten frames deep makes a child twenty times slower, and `tracemalloc.stop()` would drop the
+traces that it must read. So the previous allocators are restored, in the child alone.
 
 Source: CPython, PyMem_GetAllocator and PyMem_SetAllocator (c-api/memory).
 """
@@ -16,7 +16,7 @@ class _Allocator(ctypes.Structure):
 
 
 class Hooks:
-    """The interpreter's allocators as they were when this was made."""
+    """The interpreter's allocators at the time this was created."""
 
     def __init__(self) -> None:
         self._saved = [(domain, _Allocator()) for domain in _DOMAINS]
@@ -24,6 +24,6 @@ class Hooks:
             ctypes.pythonapi.PyMem_GetAllocator(ctypes.c_int(domain), ctypes.byref(allocator))
 
     def lift(self) -> None:
-        """Put them back."""
+        """Restore them."""
         for domain, allocator in self._saved:
             ctypes.pythonapi.PyMem_SetAllocator(ctypes.c_int(domain), ctypes.byref(allocator))

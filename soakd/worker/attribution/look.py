@@ -2,9 +2,9 @@
 
     child 1    window 1: W operations    child 2    window 2: 3 W operations    child 3: compares and names
 
-What a child answers lies in files of the run's folder until the last one has read it; the process keeps nothing. A
-tool is on only in the windows. Whatever fails ends the look, says why, and takes its tools away; but a child that fails
-may have died of the search for containers, which walks what the engine left. Then the tool alone has to do.
+A child's answer is kept in a file in the run's folder until the last child has read it; the process keeps nothing. A
+tool is on only in the windows. A failure ends the look, records why, and removes its tools. But a child may have died
+of the search for containers, which walks the engine's objects: then the look continues with the tool alone.
 """
 
 import glob
@@ -21,56 +21,56 @@ from soakd.worker.attribution import child
 from soakd.worker.attribution.tools import CAPTURE, NoTool, Tool, tool_for
 
 FIRST_SHARE, BOTH_SHARE = 0.22, 0.80
-"""Of the time that a look may take: until the first window ends at the latest, and the second."""
+"""The latest ends of the first and second window, as shares of the time that a look may take."""
 LEAST_SHARES = (0.08, 0.20)
-"""Of that time for the windows themselves, however long the children took."""
+"""The least shares of that time for the windows themselves, however long the children took."""
 SECOND_WINDOW = 3
-"""The second window is so many times as long as the first: what fills up or turns over falls behind in it."""
+"""The second window is this many times as long as the first: a filling or replacing container slows down in it."""
 TURNOVERS = 2.0
-"""... and so many times as long as what is full takes to replace its entries, where that is longer."""
+"""... or this many times as long as a full container takes to replace its entries, if that is longer."""
 WHOLE_TURNOVER = 1.5
-"""A second window shorter than so many turnovers, for want of time, cannot tell them from growth."""
+"""A second window cut shorter than this many turnovers cannot tell turnover from growth."""
 LEAST_OPERATIONS = 5
 
 Body = dict[str, Any]
 Job = Callable[[], Mapping[str, Any]]
 MakeJob = Callable[[], partial[dict[str, Any]]]
-"""By the operations at the forks."""
+"""Makes the job from the operations at the forks."""
 
 
 class ChildAnswer(Protocol):
-    """What a forked child left."""
+    """The result of a forked child."""
 
     values: dict[str, Any] | None
     failure: str | None
     died: bool
-    """It crashed."""
+    """Whether the child crashed."""
 
 
 class LookChild(Protocol):
     """A forked child at work."""
 
     def poll(self) -> Any:
-        """Give its `ChildAnswer` once it is gone, None before."""
+        """Return its `ChildAnswer` once it has exited, None before."""
 
     def kill(self) -> None:
-        """End it."""
+        """Kill the child."""
 
 
 Fork = Callable[[Job, Callable[[], None] | None], LookChild]
-"""Runs a job in a forked child; `prepare` runs there before its doors are shut. May raise."""
+"""Runs a job in a forked child; `prepare` runs there before the child is confined. May raise."""
 
 
 class Look:
     """One deep look at the process that it runs in.
 
     Args:
-        order: {"id", "route", "operations", "seconds", "folder"} and, where no tool may be used, "light".
-        name: of the engine, for file names.
+        order: {"id", "route", "operations", "seconds", "folder"} and, if no tool may be used, "light".
+        name: the engine's, for file names.
         fork: starts a child.
-        live_bytes: reads live bytes, for what the tools leave behind.
-        send: takes the bodies of `attribution` records.
-        report_death: is told at once how a child crashed.
+        live_bytes: reads live bytes, to measure what the tools leave behind.
+        send: sends the bodies of `attribution` records.
+        report_death: called at once with how a child crashed.
     """
 
     def __init__(
@@ -89,9 +89,9 @@ class Look:
         self._stage = 0
         self._from_s = self._now_s = self._window_ends_s = 0.0
         self._mark = 0.0
-        """Operations when the present window began."""
+        """Operations when the current window began."""
         self._asked: tuple[MakeJob, Callable[[], None] | None]
-        """What the present child does."""
+        """The job of the current child."""
         self._traced_from = 0.0
         """Operations when the tool was switched on."""
         self._forked_at: list[float] = []
@@ -99,21 +99,21 @@ class Look:
         self._operations: list[int] = []
         self._files: list[Path] = []
         self._turnover = 0
-        """Operations in which what is full has replaced its entries."""
+        """Operations that a full container takes to replace its entries."""
         self._not_searched: str | None = None
-        """Why containers are no longer searched."""
+        """Why containers are no longer searched; None while they are."""
 
     @property
     def disturbs(self) -> bool:
-        """Whether a tool is on, or a child lives: operations are slower, and memory is not the engine's alone."""
+        """Whether a tool is on or a child alive: operations are slower, and memory is not the engine's alone."""
         return self._child is not None or self._tool.active
 
     def step(self, now_s: float, operations: float) -> None:
-        """Go on; `now_s` is CLOCK_MONOTONIC, `operations` the count of this life. Never raises."""
+        """Advance the look; `now_s` is CLOCK_MONOTONIC, `operations` the count of this life. Never raises."""
         self._now_s = now_s
         try:
             self._advance(operations)
-        except Exception as error:  # noqa: BLE001 - a look that fails costs itself only
+        except Exception as error:  # noqa: BLE001 - a failure costs only the look
             self.abort(f"{type(error).__name__}: {error}"[:300])
 
     def abort(self, why: str) -> None:
@@ -146,7 +146,7 @@ class Look:
         self._folder.mkdir(mode=0o750, exist_ok=True)
         if not self._light:
             self._tool = tool_for(self._route, self._folder / self._stem, self._live_bytes)
-        self._tool.load()  # before the first child: what is imported is no growth of the engine's
+        self._tool.load()  # before the first child: imports must not count as the engine's growth
         self._start_child(operations, lambda: partial(child.read, None))
 
     def _mind_child(self, operations: float) -> None:
@@ -171,7 +171,7 @@ class Look:
             self._traced_from = operations if self._stage == 1 else self._traced_from
 
     def _go_on_without_search(self, why: str, operations: float) -> None:
-        """Fork again for what the tool has seen; end the look where that is nothing, failed too, or time is over."""
+        """Fork again for the tool's findings; end the look if there are none, that failed too, or time is over."""
         if self._not_searched is not None:
             self.abort(f"without the search, too: {why}")
         elif self._light or self._now_s >= self._from_s + self._seconds:
@@ -230,7 +230,7 @@ class Look:
         if self._child is not None:
             self._child.kill()
             self._child = None
-        with suppress(Exception):  # a full disk refuses the rest of a capture, which nobody will read
+        with suppress(Exception):  # a full disk refuses the rest of a capture that will not be read
             self._tool.close()
         with suppress(OSError):
             for path in self._files:

@@ -1,4 +1,4 @@
-"""Which mappings grow, by their names: what is resident of files, shared memory and named anonymous memory.
+"""Finds the mappings that grow, by name: resident bytes of files, shared memory and named anonymous memory.
 
 Source: proc_pid_smaps(5).
 """
@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"\d+")
 
 
 def resident() -> Counter[str]:
-    """Add up the resident bytes of this process's mappings by name; empty where they cannot be read."""
+    """Add up the resident bytes of this process's mappings by name; empty if they cannot be read."""
     found: Counter[str] = Counter()
     name = UNNAMED
     with suppress(OSError), open("/proc/self/smaps", encoding="utf-8", errors="replace") as file:
@@ -35,7 +35,7 @@ def resident() -> Counter[str]:
 
 
 def growing(readings: list[Counter[str]], operations: tuple[int, int]) -> list[Site]:
-    """Return the names whose resident bytes became more in both windows, at a rate that lasts."""
+    """Return the names whose resident bytes grew in both windows, at a rate that lasts."""
     rates = {}
     for name, gain in between(readings, operations):
         enough = gain.second >= LEAST_GAIN_BYTES and gain.per_operation >= LEAST_BYTES_PER_OPERATION

@@ -1,4 +1,4 @@
-"""Who holds an object, in words: found among what refers to it. Runs in forked children only."""
+"""Describes who holds an object, from what refers to it. Runs in forked children only."""
 
 import gc
 import sys
@@ -27,15 +27,14 @@ _SHARED = (type, ModuleType, FunctionType, CodeType, FrameType)
 
 
 def name_of(container: Any, ignore: list[Any]) -> tuple[str, str, str]:
-    """Say who holds a container.
+    """Describe who holds a container.
 
     Args:
-        container: what is held.
-        ignore: objects of the search itself, which hold it too.
+        container: the object that is held.
+        ignore: objects of the search itself, which also hold it.
 
     Returns:
-        The holder in words ("list `kept` of python_list.<locals>.operation"), the file and the function that belong to
-        it, "" where neither is known.
+        The holder ("list `kept` of python_list.<locals>.operation"), and its file and function, "" if not known.
     """
     kind, path, item = type(container).__name__, "", container
     hidden = {id(thing) for thing in ignore}
@@ -88,7 +87,7 @@ def _of_class(item: Any, referrer: Any) -> tuple[str, str, str] | None:
 
 
 def _of_instance(item: Any, referrer: Any) -> tuple[str, str, str] | None:
-    """Find the attribute of an instance, by its dictionary, its inline values or its slots."""
+    """Find the attribute of an instance that holds it: in its dictionary, inline values or slots."""
     owner = referrer
     if is_a(referrer, dict):
         owner = next((o for o in gc.get_referrers(referrer) if _attributes(o) is referrer), None)
@@ -106,7 +105,7 @@ def _of_instance(item: Any, referrer: Any) -> tuple[str, str, str] | None:
 
 
 def _attributes(owner: Any) -> dict[str, Any] | None:
-    """Return the dictionary of an instance, without its own `__getattr__` being asked."""
+    """Return the dictionary of an instance without calling its `__getattr__`."""
     with suppress(Exception):
         found = object.__getattribute__(owner, "__dict__")
         return found if type(found) is dict else None
@@ -122,7 +121,7 @@ def _slots(owner: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _of_function(_: Any, referrer: Any) -> tuple[str, str, str] | None:
-    """A default value of a function is held by it."""
+    """Describe a function that holds it as a default value."""
     if is_a(referrer, tuple):
         holder = next((f for f in gc.get_referrers(referrer) if is_a(f, FunctionType)), None)
         if holder is not None and holder.__defaults__ is referrer:
@@ -131,7 +130,7 @@ def _of_function(_: Any, referrer: Any) -> tuple[str, str, str] | None:
 
 
 def _of_generator(item: Any, referrer: Any) -> tuple[str, str, str] | None:
-    """A variable of a coroutine or generator that waits."""
+    """Describe a suspended coroutine or generator that holds it in a variable."""
     for kind, prefix in ((CoroutineType, "cr"), (GeneratorType, "gi"), (AsyncGeneratorType, "ag")):
         frame = getattr(referrer, f"{prefix}_frame") if is_a(referrer, kind) else None
         if frame is not None:

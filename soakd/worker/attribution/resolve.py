@@ -1,7 +1,7 @@
-"""`python -m soakd.worker.attribution.resolve CAPTURE OPERATIONS CAPTURE OPERATIONS`: what two windows have seen.
+"""`python -m soakd.worker.attribution.resolve CAPTURE OPERATIONS CAPTURE OPERATIONS`: the sites that two windows found.
 
-A process of its own, under the engine's interpreter and with its memray: symbols are looked up here, seconds after the
-window, and not in the judged process. Prints one JSON object: {"sites": [...]}.
+Runs in a separate process, with the engine's interpreter and memray: symbols are looked up here, seconds after the
+window, not in the judged process. Prints one JSON object: {"sites": [...]}.
 """
 
 import json
@@ -24,7 +24,7 @@ _ALLOCATORS = re.compile(
     r"|(std::)?alloc.*|_?_?rust_alloc\w*|_?_?rust_realloc|_*rdl_\w+|_?_?rg_\w+|PyMem_\w+|PyObject_\w+|_PyMem_\w+)$"
 )
 _PLUMBING = re.compile(
-    # Rust's library: as rustup's toolchain and what it inlines name it, and where a distribution builds its own
+    # Rust's library: under rustup's toolchain names, or where a distribution builds it
     r"^/rustc/|^/rust/deps/|/rustlib/src/"
     r"|/rustc?-(\d+\.\d|beta|nightly)[^/]*/(library/\w+|vendor)/"
     r"|/pyo3(-\w+)?-\d|(^|/)allocator\.rs$"
@@ -39,7 +39,7 @@ class Seen(NamedTuple):
     size_bytes: int
     blocks: int
     stack: tuple[Frame, ...]
-    """Of its largest allocation, leaf first."""
+    """The stack of its largest allocation, leaf first."""
 
 
 Key = tuple[str, int]
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def read_capture(path: str) -> dict[Key, Seen]:
-    """Add up what was allocated in a window and not freed, by the leaf-most frame of the application."""
+    """Add up what was allocated in a window and not freed, by the leaf-most application frame."""
     import memray
 
     reader = memray.FileReader(path)
@@ -70,7 +70,7 @@ def read_capture(path: str) -> dict[Key, Seen]:
 
 
 def by_site(records: Iterable[tuple[int, int, Sequence[Frame]]]) -> dict[Key, Seen]:
-    """Group allocations (bytes, blocks, stack) by site; those of nobody's application code are left out."""
+    """Group allocations (bytes, blocks, stack) by site; those without an application frame are left out."""
     found: dict[Key, Seen] = {}
     largest: dict[Key, int] = {}
     for size, blocks, stack in records:
@@ -89,9 +89,9 @@ def by_site(records: Iterable[tuple[int, int, Sequence[Frame]]]) -> dict[Key, Se
 def growing(
     first: dict[Key, Seen], second: dict[Key, Seen], operations: tuple[int, int], tool: str = "memray"
 ) -> Iterator[Site]:  # fmt: skip
-    """Yield the sites whose rate lasts in the second, longer window, the heaviest first.
+    """Yield the sites whose rate lasts through the second, longer window, the heaviest first.
 
-    A few large blocks are no rate: a table that was moved to where it has room shows at its full size.
+    A few large blocks are not a rate: a table that was reallocated shows at its full size.
     """
     rates = {}
     for key, seen in second.items():
@@ -118,7 +118,7 @@ def _site(tool: str, stack: Sequence[Frame], bytes_per_operation: float) -> Site
 
 
 def _application(stack: Sequence[Frame]) -> Iterator[Frame]:
-    """Yield the frames of the engine and its packages, native ones with a place in a source file or a name."""
+    """Yield the frames of the engine and its packages; native ones only with a source location or a name."""
     for frame in stack:
         if frame.file.endswith(PYTHON):
             if is_application(frame.file):
@@ -128,13 +128,13 @@ def _application(stack: Sequence[Frame]) -> Iterator[Frame]:
 
 
 def is_plumbing(frame: Frame) -> bool:
-    """Tell whether a native frame is an allocator's, a runtime's or the interpreter's."""
+    """Return whether a native frame belongs to an allocator, a runtime or the interpreter."""
     of_library = frame.file.endswith(".rs") and _LIBRARY.search(frame.file)
     return bool(of_library or _PLUMBING.search(frame.file) or _ALLOCATORS.match(frame.function))
 
 
 def stack_of(record: Any) -> tuple[Frame, ...]:
-    """Return the stack of an allocation, leaf first; Python and native frames where the capture has both."""
+    """Return the stack of an allocation, leaf first, with native frames if the capture has them."""
     try:
         steps = record.hybrid_stack_trace(max_stacks=MOST_STACK)
     except (NotImplementedError, ValueError):

@@ -1,4 +1,4 @@
-"""What is switched on in the windows of a look: nothing, tracemalloc, or memray. Each leaves when the look ends."""
+"""The tools that run during the windows of a look: none, tracemalloc, or memray. Each is removed when the look ends."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -16,20 +16,20 @@ from soakd.worker.attribution.mappings import resident
 
 CAPTURE = ".memray"
 MOST_CAPTURE_BYTES = 100_000_000
-"""A capture has each stack once: some hundred kilobytes in most programs."""
+"""Generous: a capture has each stack once, and is some hundred kilobytes for most programs."""
 
 
 class Tool(Protocol):
-    """One way to see allocations."""
+    """One way to trace allocations."""
 
     active: bool
-    """It is on: operations are slower."""
+    """Whether it is on: operations are slower then."""
     hooks: Hooks | None
-    """What a forked child lifts before it reads the traces of Python objects; None where there are none."""
+    """What a forked child lifts before it reads the traces of Python objects; None without traces."""
     captures: list[dict[str, Any]]
-    """Files that another process reads, one a window: {"path", "operations"}."""
+    """Files for another process to read, one per window: {"path", "operations"}."""
     left_bytes: int
-    """What it has left behind for good."""
+    """Bytes that it has left in the process for good."""
 
     def load(self) -> None:
         """Import what it needs. May raise."""
@@ -44,11 +44,11 @@ class Tool(Protocol):
         """Return some sites with what it has found by itself."""
 
     def close(self) -> None:
-        """Switch off, whatever state it is in."""
+        """Switch the tool off, whatever its state."""
 
 
 class NoTool:
-    """Forked children alone."""
+    """No tool: forked children only."""
 
     def __init__(self) -> None:
         self.active = False
@@ -74,7 +74,7 @@ class NoTool:
 
 
 class Tracemalloc(NoTool):
-    """tracemalloc with ten frames, on through both windows; the engine's own tracing is left alone."""
+    """tracemalloc with ten frames, on through both windows; never if the engine traces itself."""
 
     def load(self) -> None:
         """Import it."""
@@ -101,14 +101,14 @@ class Tracemalloc(NoTool):
 
 
 class Handles(Tracemalloc):
-    """Descriptors counted at the edges of the windows, beside tracemalloc for where tasks and threads are made."""
+    """Counts descriptors at the edges of the windows; tracemalloc shows where tasks and threads are created."""
 
     def __init__(self) -> None:
         super().__init__()
         self._counts: list[Counter[str]] = []
 
     def begin(self, window: int) -> None:
-        """Count, first."""
+        """Count, then start tracing."""
         self._counts.append(descriptors())
         super().begin(window)
 
@@ -138,9 +138,9 @@ class Handles(Tracemalloc):
 
 
 class Memray(NoTool):
-    """memray, aggregated and with native stacks, from the engine's own environment: one capture a window.
+    """memray from the engine's own environment, aggregated and with native stacks: one capture per window.
 
-    Beside it, what memray is blind to: allocators called through ctypes, and mappings by their names.
+    It also covers what memray cannot see: allocators called through ctypes, and mappings by name.
     """
 
     def __init__(self, stem: Path, live_bytes: Callable[[], int]) -> None:
@@ -152,7 +152,7 @@ class Memray(NoTool):
         self._mapped: list[Counter[str]] = []
 
     def load(self) -> None:
-        """Import it, which leaves some 3 MB in the process for good."""
+        """Import memray, which leaves some 3 MB in the process for good."""
         before = self._live_bytes()
         import memray  # noqa: F401
 
@@ -196,7 +196,7 @@ class Memray(NoTool):
         return [*sites, *called, *mappings.growing(self._mapped, (first, second))]
 
     def close(self) -> None:
-        """End what is open."""
+        """Close what is open."""
         if self._foreign is not None:
             foreign, self._foreign = self._foreign, None
             foreign.close()
@@ -209,7 +209,12 @@ class Memray(NoTool):
 
 
 def tool_for(route: str, stem: Path, live_bytes: Callable[[], int]) -> Tool:
-    """Return the tool of a route; `stem` is where its captures begin, `live_bytes` tells what it leaves behind.
+    """Return the tool of a route.
+
+    Args:
+        route: the route of the look.
+        stem: the beginning of the paths of its captures.
+        live_bytes: reads live bytes, to measure what the tool leaves behind.
 
     Raises:
         ValueError: no such route.

@@ -1,6 +1,6 @@
-"""Which types of Python objects become more: counts and bytes by type, in forked children.
+"""Finds the types of Python objects that grow: counts and bytes by type, in forked children.
 
-pympler says the same with more care and at thirty times the price; it is asked by the heap snapshots, not here.
+pympler is more careful but thirty times slower; heap snapshots use it.
 """
 
 import gc
@@ -20,9 +20,9 @@ Counts = dict[str, tuple[int, int]]
 
 
 def by_type(skip: Sequence[Any] = ()) -> Counts:
-    """Count what the collector tracks, and what that refers to directly; empty where it would take too long.
+    """Count what the collector tracks, and what that refers to directly; empty if it would take too long.
 
-    What `skip` holds belongs to whoever counts.
+    Objects in `skip` belong to the counting itself.
     """
     objects = gc.get_objects()
     if len(objects) > MOST_OBJECTS:
@@ -43,7 +43,7 @@ def by_type(skip: Sequence[Any] = ()) -> Counts:
 def growing(
     first: Mapping[str, Any], second: Mapping[str, Any], third: Counts, operations: tuple[int, int]
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Compare three counts: the types that keep growing, the heaviest growth first."""
+    """Compare three counts; return the types that keep growing, the heaviest growth first."""
     found = []
     for name, (count, size) in third.items():
         (_, size_1), (count_2, size_2) = first.get(name, (0, 0)), second.get(name, (0, 0))

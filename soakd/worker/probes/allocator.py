@@ -1,7 +1,7 @@
-"""Live bytes, exact: what pymalloc and glibc's malloc have handed out and not got back; and what they hold in reserve.
+"""Exact live bytes: what pymalloc and glibc's malloc have handed out and not got back; and what they hold in reserve.
 
-Nothing is kept between calls; a call leaves some 700 bytes of short-lived objects behind. Not seen: raw mmap, thread
-stacks, and allocators of their own such as jemalloc or mimalloc inside an extension.
+Nothing is kept between calls; a call creates some 700 bytes of short-lived objects. Not seen: raw mmap, thread stacks,
+and private allocators such as jemalloc or mimalloc inside an extension.
 """
 
 import ctypes
@@ -50,26 +50,26 @@ _main_thread_cache = MainThreadCache()
 
 
 def live_python_bytes() -> int:
-    """Bytes in blocks that pymalloc has handed out (objects of at most 512 bytes), headers and padding left out.
+    """Return the bytes in blocks that pymalloc has handed out (objects up to 512 bytes), without headers or padding.
 
     Raises:
-        Absent: pymalloc is switched off (PYTHONMALLOC=malloc): `live_native_bytes` then has every object.
-        ProbeError: the text of the interpreter could not be read.
+        Absent: pymalloc is off (PYTHONMALLOC=malloc); `live_native_bytes` then includes every object.
+        ProbeError: the interpreter's statistics could not be read.
     """
     return python_bytes()["live_python_bytes"]
 
 
 def python_bytes() -> dict[str, int]:
-    """Bytes in blocks that pymalloc has handed out, and bytes that it keeps for later: free blocks and unused pools.
+    """Return the bytes in blocks that pymalloc has handed out, and the bytes in its free blocks and unused pools.
 
     Returns:
-        live_python_bytes and python_free_bytes. Free bytes that grow while live ones do not are fragmentation.
+        live_python_bytes and python_free_bytes. Free bytes that grow while live bytes do not are fragmentation.
 
     Raises:
         Absent, ProbeError: as for `live_python_bytes`.
 
-    Source: CPython, Objects/obmalloc.c, _PyObject_DebugMallocStats, "# bytes in allocated blocks". It is written into
-    memory, where sys._debugmallocstats() would use fd 2, and holds the GIL, which it needs.
+    Source: CPython, Objects/obmalloc.c, _PyObject_DebugMallocStats, "# bytes in allocated blocks". Called with a memory
+    stream, where sys._debugmallocstats() would write to fd 2, and with the GIL held, as it must be.
     """
     if _write_stats is None:
         raise Absent("this interpreter has no _PyObject_DebugMallocStats")
@@ -91,9 +91,9 @@ def python_bytes() -> dict[str, int]:
 
 
 def live_native_bytes() -> int:
-    """Bytes in chunks that glibc's malloc has handed out, in all arenas and mmapped chunks, their headers included.
+    """Return the bytes in chunks that glibc's malloc has handed out, in all arenas and mmapped chunks, with headers.
 
-    Chunks in the threads' caches count as handed out: a bounded 74 KB a thread, once.
+    Chunks in the threads' caches count as handed out: at most 74 KB per thread.
 
     Raises:
         Absent: the C library has no mallinfo2 (glibc before 2.33, musl).
@@ -102,9 +102,9 @@ def live_native_bytes() -> int:
 
 
 def native_bytes() -> dict[str, int]:
-    """Bytes in chunks that glibc's malloc has handed out, and bytes in chunks that it keeps for later.
+    """Return the bytes in chunks that glibc's malloc has handed out, and in chunks that it keeps for reuse.
 
-    What the main thread's cache of freed blocks holds counts as kept for later; mallinfo2 counts it as handed out.
+    The main thread's cache of freed blocks counts as kept for reuse; mallinfo2 counts it as handed out.
 
     Returns:
         live_native_bytes and native_free_bytes.
@@ -125,7 +125,7 @@ def native_bytes() -> dict[str, int]:
 
 
 def rust_bytes_reader() -> Callable[[], int] | None:
-    """Return the reader of `soakd._native`'s counting allocator (bytes); None where it cannot be loaded."""
+    """Return the reader of `soakd._native`'s counting allocator (bytes); None if it cannot be loaded."""
     try:
         native = importlib.import_module("soakd._native")
     except ImportError:

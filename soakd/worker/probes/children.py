@@ -1,8 +1,8 @@
-"""When a child is forked, and what becomes of what it found. One child at a time.
+"""The forked children of the probes: when they are due, and their results. One child at a time.
 
-The leak signal comes first: a snapshot that makes a reading of reachable bytes miss its turn is given up, and the
-following ones are taken in the quicker way, without pympler. One that crashed is taken again in that way at once, and
-where that crashes too, with basic sizes.
+The leak signal comes first: a snapshot that delays a reading of reachable bytes past its turn is given up, and later
+snapshots use the quicker method, without pympler. A snapshot that crashed is retried at once with that method, and if
+that crashes too, with basic sizes.
 """
 
 from collections import deque
@@ -17,19 +17,19 @@ from soakd.worker.probes.reachable import read_reachable
 from soakd.worker.probes.snapshot import basic_size, load_pympler, take_snapshot
 
 MOST_TIME_FORKING = 0.01
-"""Share of the process's time: an interval is stretched where a fork costs more."""
+"""The largest share of the process's time; intervals are stretched if forks cost more."""
 
 COSTS_REMEMBERED = 9
 
 LEAST_SNAPSHOT_S = 10.0
-"""So long a snapshot may last, whatever waits for it."""
+"""The time that a snapshot always gets, whatever waits for it."""
 
 
 class Cadence:
-    """When one kind of child is next due, on the caller's clock in seconds; at once the first time.
+    """The schedule of one kind of child, on the caller's clock in seconds; the first is due at once.
 
-    What a fork costs is the median of the last few: one that a busy host held up for a quarter of a second must not
-    silence the leak signal for half a minute.
+    The cost of a fork is the median of the last few: one fork that a busy host delayed for a quarter of a second must
+    not suspend the leak signal for half a minute.
     """
 
     __slots__ = ("_costs_s", "due_s", "every_s", "failures_total")
@@ -41,7 +41,7 @@ class Cadence:
         self._costs_s: deque[float] = deque(maxlen=COSTS_REMEMBERED)
 
     def went(self, now_s: float, fork_s: float) -> None:
-        """Set the next due time: on the grid of the first one, stretched where forking is dear."""
+        """Set the next due time on the fixed schedule, stretched if forks are expensive."""
         assert self.every_s is not None
         self._costs_s.append(fork_s)
         earliest_s = now_s + sorted(self._costs_s)[len(self._costs_s) // 2] / MOST_TIME_FORKING
@@ -54,7 +54,7 @@ class Cadence:
 
 
 class Children:
-    """Forks the reachable and the snapshot child when they are due, and keeps what they found until it is fetched."""
+    """Forks the reachable and the snapshot child when they are due, and keeps their results until they are fetched."""
 
     def __init__(
         self, collect_every_s: float | None, snapshot_every_s: float | None, site_packages: Sequence[str]
@@ -63,9 +63,9 @@ class Children:
         self._snapshot = Cadence(snapshot_every_s)
         self._prepare: Callable[[], None] | None = partial(load_pympler, tuple(site_packages))
         self._is_careful = False
-        """Snapshots ask no object for its size."""
+        """Whether snapshots use basic sizes, and ask no object for its size."""
         self._retries = False
-        """A snapshot crashed, and is to be taken in a simpler way."""
+        """Whether a snapshot crashed and is due again with a simpler method."""
         self._deaths: list[dict[str, str]] = []
         self._told: set[tuple[str, str]] = set()
         self._child: ForkedChild | None = None
@@ -74,16 +74,16 @@ class Children:
         self._body: dict[str, Any] | None = None
         self._asked: int | None = None
         self._answers: int | None = None
-        """The number of the request that the present snapshot answers."""
+        """The number of the request that the current snapshot answers."""
         self._values: dict[str, float] = {}
 
     @property
     def alive(self) -> bool:
-        """Whether a child lives, or left a snapshot body that `poll` has yet to give."""
+        """Whether a child is alive, or a snapshot body is waiting for `poll`."""
         return self._child is not None or self._body is not None
 
     def start_if_due(self, now_s: float) -> bool:
-        """Fork the child that is due, reachable before snapshot where both are; say whether there is one now."""
+        """Fork the child that is due, reachable before snapshot if both are; return whether there is one now."""
         if self.alive:
             return True
         if self._retries:
@@ -108,11 +108,11 @@ class Children:
         return self.alive
 
     def ask(self, number: int) -> None:
-        """Take a snapshot as soon as no other child lives; its body has `asked`, the number."""
+        """Take a snapshot as soon as no other child is alive; its body has the number in `asked`."""
         self._asked = number
 
     def take_deaths(self) -> list[dict[str, str]]:
-        """Give how children have crashed, each {"probe", "detail"} once in a life; then forget it."""
+        """Return and clear the crashes of children, each {"probe", "detail"} once per life."""
         deaths, self._deaths = self._deaths, []
         return deaths
 
@@ -125,7 +125,7 @@ class Children:
         return self.alive
 
     def poll(self, now_s: float) -> dict[str, Any] | None:
-        """Look after the child; give the body of a finished, failed or skipped snapshot, once."""
+        """Check on the child; return the body of a finished, failed or skipped snapshot, once."""
         if self._child is not None:
             result = self._child.poll()
             if result is None and self._is_in_the_way(now_s):
@@ -140,7 +140,7 @@ class Children:
         return body
 
     def hand_over(self, values: dict[str, float]) -> None:
-        """Move what has come since the last sample into `values`."""
+        """Move the results since the last sample into `values`."""
         values.update(self._values)
         self._values.clear()
         for name, cadence in (("reachable", self._reachable), ("snapshot", self._snapshot)):
@@ -148,13 +148,13 @@ class Children:
                 values[f"probe.{name}.failures_total"] = cadence.failures_total
 
     def close(self) -> None:
-        """Kill a child that lives, and forget it."""
+        """Kill a child that is alive, and drop it."""
         if self._child is not None:
             self._child.kill()
             self._child = None
 
     def _is_in_the_way(self, now_s: float) -> bool:
-        """Tell whether a snapshot has lasted so long that a reading of reachable bytes has missed its turn."""
+        """Return whether a snapshot has lasted so long that a reading of reachable bytes missed its turn."""
         every_s = self._reachable.every_s
         if not self._is_snapshot or every_s is None:
             return False

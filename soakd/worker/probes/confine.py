@@ -1,22 +1,22 @@
-"""Make a forked child harmless: it may think, allocate, and write into one pipe, and nothing else.
+"""Confines a forked child: it can compute, allocate, and write to one pipe, and nothing else.
 
-`gc.collect()` in the child runs the finalizers of the garbage it finds. They believe that they are in the parent: they
-close its connections, remove its temporary directories, kill its processes. Three doors are shut, in this order:
+`gc.collect()` in the child runs the finalizers of the garbage it finds. They act as if in the parent: they close its
+connections, remove its temporary directories, kill its processes. Three measures prevent that, in this order:
 
-* Every inherited file is closed but the result pipe, and the standard ones point at /dev/null: what a finalizer
-  closes, flushes, unlocks or unregisters is gone already, and was the child's own copy.
+* Every inherited file but the result pipe is closed, and the standard ones point to /dev/null: whatever a finalizer
+  closes, flushes, unlocks or unregisters is already gone, and was the child's own copy.
 * A seccomp filter lets the child manage memory, wait on a lock, read clocks, write to the result pipe, exit and abort;
-  any other call fails with EPERM, whoever makes it: no unlink, kill, connect, sleep or new thread, from Python or C.
-* Where the filter cannot be installed (another architecture, a sandbox that forbids it), no file can be opened
-  (RLIMIT_NOFILE 0) and `os` refuses to remove, rename, kill, start. Then C code, and Python code that took such a
-  function out of `os` before the fork (tempfile's unlink of a named file), keep their powers; the result says so.
+  any other call fails with EPERM: no unlink, kill, connect, sleep or new thread, from Python or C.
+* If the filter cannot be installed (another architecture, a sandbox that forbids it), no file can be opened
+  (RLIMIT_NOFILE 0) and `os` refuses to remove, rename, kill or start anything. C code is not restricted then, nor
+  Python code that kept a reference to such a function (tempfile's unlink of a named file); the result says so.
 
-A child that crashes must die of it at once. A handler of SIGSEGV that was left (faulthandler's, that of Go or of a JVM)
-would restore the one before it and return to what faulted: behind the filter it cannot, and would spin for ever. So
-every signal is set to its default, whoever caught it before, and abort() may raise SIGABRT.
+A child that crashes must die at once. An inherited SIGSEGV handler (of faulthandler, Go or a JVM) restores the previous
+one and returns to the faulting instruction: behind the filter it cannot, and would spin for ever. So every signal is
+set to its default, and abort() may raise SIGABRT.
 
-What remains either way: memory that is shared with other processes (mmap, shared_memory, semaphores) can be written,
-and hooks of os.register_at_fork run before any of this. Unprivileged Landlock would also stop the removals, but signals
+Still possible in any case: memory shared with other processes (mmap, shared_memory, semaphores) can be written, and
+hooks of os.register_at_fork run before any of this. Unprivileged Landlock would also prevent the removals, but signals
 only since Linux 6.12; the filter needs 3.5.
 
 Source: seccomp(2), prctl(2); the numbers from asm/unistd_64.h and asm-generic/unistd.h.
@@ -59,7 +59,7 @@ _MACHINES = {  # audit architecture, numbers of write and tgkill, what is allowe
     "riscv64": (0xC00000F3, 64, 131, _GENERIC),
 }
 _NUMBER_AT, _ARCHITECTURE_AT, _FIRST_AT, _THIRD_AT = 0, 4, 16, 32
-"""Where a filter finds the number of the call, the architecture and (the low half of) two arguments."""
+"""Offsets of the call number, the architecture and (the low half of) two arguments in the filter's input."""
 _REFUSED = (
     "kill", "killpg", "unlink", "remove", "rmdir", "removedirs", "rename", "renames", "replace", "truncate", "link",
     "symlink", "mkdir", "mkfifo", "chmod", "chown", "lchown", "utime", "system", "fork", "forkpty", "posix_spawn",
@@ -75,9 +75,9 @@ class _Program(ctypes.Structure):
 
 
 def settle(result_fd: int, parent_pid: int, timeout_s: float, niceness: int) -> None:
-    """Turn a fresh fork into a process of its own, before it does anything else; its signals come in blocked.
+    """Separate a fresh fork from its parent, before it does anything else; it starts with signals blocked.
 
-    It dies with the thread that forked it, and by SIGALRM shortly after `timeout_s` should nobody watch.
+    It dies with the thread that forked it, and of SIGALRM shortly after `timeout_s` if it was not killed by then.
     """
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, None, 0, 0)
     if os.getppid() != parent_pid:
@@ -92,10 +92,10 @@ def settle(result_fd: int, parent_pid: int, timeout_s: float, niceness: int) -> 
 
 
 def shut_the_doors(result_fd: int) -> str:
-    """Take every power from this process but memory, locks, clocks and the result pipe; there is no way back.
+    """Confine this process, for good, to memory, locks, clocks and the result pipe.
 
     Returns:
-        "seccomp", or "os" where only the weaker way was possible.
+        "seccomp", or "os" if only the weaker method was possible.
     """
     if _install_filter(result_fd):
         return "seccomp"
@@ -117,10 +117,10 @@ def _close_inherited_files(result_fd: int) -> None:
 
 
 def _forget_handlers() -> None:
-    """Set every signal to its default: `getsignal` knows nothing of handlers that C code has installed."""
+    """Set every signal to its default, also those with handlers installed by C code, which `getsignal` does not see."""
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals():
-        with suppress(OSError, ValueError):  # what cannot be caught, or belongs to the C library
+        with suppress(OSError, ValueError):  # cannot be caught, or belongs to the C library
             signal.signal(number, signal.SIG_DFL)
 
 
@@ -133,7 +133,7 @@ def _forget_hooks() -> None:
 
 
 def _step_back(niceness: int) -> None:
-    """Leave processor and memory to the parent: niced, first to go when memory runs out, no core file."""
+    """Yield processor and memory to the parent: niced, first to be killed when memory runs out, no core file."""
     with suppress(OSError):
         os.nice(niceness)
     with suppress(OSError), open("/proc/self/oom_score_adj", "wb", buffering=0) as file:
@@ -154,7 +154,7 @@ def _install_filter(result_fd: int) -> bool:
 
 
 def _filter(result_fd: int, architecture: int, write: int, tgkill: int, allowed: tuple[int, ...]) -> bytes:
-    """Assemble the filter: each step has where to go on if its test holds, and if not; "" is the next step."""
+    """Assemble the filter: each step names the next one if its test holds, and if not; "" is the following step."""
     steps = [
         (_LOAD, "", "", _ARCHITECTURE_AT), (_JUMP_IF_EQUAL, "", "fail", architecture), (_LOAD, "", "", _NUMBER_AT),
         *((_JUMP_IF_EQUAL, "allow", "", number) for number in allowed),
@@ -176,4 +176,4 @@ def _refuse(*_: Any, **__: Any) -> NoReturn:
 
 
 def _ignore(_: Any) -> None:
-    """Swallow what a finalizer raised."""
+    """Ignore what a finalizer raised."""

@@ -1,9 +1,9 @@
-"""One job in a forked child: it sees the whole heap and cannot harm the process that it was copied from.
+"""Runs one job in a forked child, which sees the whole heap and cannot harm the process that it was copied from.
 
-The parent disables its collector and blocks signals for the moment of the fork, so that the child can run neither a
-finalizer nor a handler before `confine.settle` has made it harmless. The child takes no lock and imports nothing but
-what `prepare` asks for; should that wait for an import which another thread of the parent had under way, the child is
-killed at its timeout: a missing reading, never a wrong one. Whatever happens it ends in os._exit.
+The parent disables its collector and blocks signals during the fork, so that the child runs neither a finalizer nor a
+handler before `confine.settle`. The child takes no lock and imports only what `prepare` needs; if that waits for an
+import that another thread of the parent had under way, the child is killed at its timeout: a missing reading, never a
+wrong one. In every case it ends in os._exit.
 """
 
 import fcntl
@@ -32,9 +32,9 @@ _KILL_WAIT_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a child left: values, or the reason why there are none; `duration_s` of its life in seconds.
+    """The result of a child: values, or the reason why there are none, and its lifetime in `duration_s` seconds.
 
-    `confined` is "seccomp", "os" (the weaker way, see `confine`) or None where the child did not come to say.
+    `confined` is "seccomp", "os" (the weaker method, see `confine`), or None if the child did not report it.
     """
 
     values: dict[str, Any] | None
@@ -42,19 +42,19 @@ class Result:
     duration_s: float
     confined: str | None = None
     died: bool = False
-    """It ended of itself without a result: what it walked is broken, and killed it."""
+    """Whether it crashed: it exited without a result, because an object that it walked is broken."""
 
 
 class ForkedChild:
-    """A child that is at work, or has been.
+    """A forked child, running or finished.
 
-    The exit status is not needed: an engine's own SIGCHLD handler or child watcher may reap the child first.
+    Its exit status is not needed: an engine's SIGCHLD handler or child watcher may reap the child first.
     """
 
     def __init__(self, pid: int, pipe: int, fork_s: float, timeout_s: float) -> None:
         self.pid = pid
         self.fork_s = fork_s
-        """Wall seconds that the fork took in the parent."""
+        """Wall-clock seconds that the fork took in the parent."""
         self._pipe = pipe
         self._timeout_s = timeout_s
         self._begun_s = time.monotonic()
@@ -69,17 +69,17 @@ class ForkedChild:
     ) -> "ForkedChild":  # fmt: skip
         """Fork, and return at once.
 
-        Call it from a thread that outlives the child, best the main one: the child dies with it (prctl(2),
-        PR_SET_PDEATHSIG).
+        Call it from a thread that outlives the child, preferably the main one: the child dies with that thread
+        (prctl(2), PR_SET_PDEATHSIG).
 
         Args:
-            job: runs in the child, confined; its values must be fit for JSON.
-            prepare: runs in the child before the doors are shut, for imports that the job needs.
-            timeout_s: after which `poll` kills the child.
-            niceness: how far it stands back behind the process that it was copied from.
+            job: runs confined in the child; returns values that JSON can represent.
+            prepare: runs in the child before it is confined, for imports that the job needs.
+            timeout_s: the time after which `poll` kills the child.
+            niceness: of the child, relative to its parent.
 
         Raises:
-            ProbeError: the system gives no further process, memory or file descriptor.
+            ProbeError: no process, memory or file descriptor is available.
         """
         _silence_fork_warning()
         try:
@@ -106,27 +106,27 @@ class ForkedChild:
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         child: ForkedChild | None = None
         try:
-            begun_ns = time.thread_time_ns()  # what a busy host takes meanwhile is not the cost of forking
+            begun_ns = time.thread_time_ns()  # the time that a busy host takes in between is not a cost of forking
             pid = os.fork()
             if pid == 0:
                 try:
                     be_the_child(write_end, parent_pid)
                 finally:
-                    os._exit(1)  # should even its first line have failed: there is one worker
+                    os._exit(1)  # even if its first line failed: there must be only one worker
             child = cls(pid, pipe, (time.thread_time_ns() - begun_ns) / 1e9, timeout_s)
         finally:
             if collects:
                 gc.enable()
             try:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            except BaseException:  # a handler of the engine's that raises: here, as soon as signals are let in
+            except BaseException:  # an engine's signal handler may raise here, as soon as signals are unblocked
                 if child is not None:
                     child.kill()
                 raise
         return child
 
     def poll(self) -> Result | None:
-        """Take what has come; return the result once the child is gone, None before. Never waits."""
+        """Read what has arrived; return the result once the child has exited, None before. Never waits."""
         if self._result is None:
             self._drain()
             if self._reaped():
@@ -137,7 +137,7 @@ class ForkedChild:
         return self._result
 
     def give_up(self, why: str) -> None:
-        """End the child without waiting for it; `poll` gives `why` as its failure once it is gone."""
+        """Kill the child without waiting for it; `poll` then returns `why` as its failure."""
         self._send_kill(why)
 
     def kill(self) -> None:
@@ -159,13 +159,13 @@ class ForkedChild:
         try:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
         except ChildProcessError:
-            return True  # by somebody else in this process
+            return True  # by other code in this process
         if pid:
             self._status = status
         return pid != 0
 
     def _send_kill(self, reason: str) -> None:
-        """Kill, unless the child has been reaped: its number may belong to another process by now."""
+        """Kill the child unless it has been reaped: its pid may belong to another process by now."""
         if self._result is None and not self._reaped_after(reason):
             os.kill(self.pid, signal.SIGKILL)
 
@@ -184,7 +184,7 @@ class ForkedChild:
 
 
 def _pipe() -> tuple[int, int]:
-    """Make a pipe whose write end is not where the child puts its standard files."""
+    """Make a pipe whose write end is not one of the standard file descriptors."""
     read_end, write_end = os.pipe()
     if write_end > 2:
         return read_end, write_end
@@ -215,7 +215,7 @@ def _do(job: Job, prepare: Callable[[], None] | None, pipe: int) -> bytes:
             prepare()
         message["confined"] = confine.shut_the_doors(pipe)
         values = json.dumps(dict(job()), allow_nan=False)
-    except BaseException as error:  # noqa: BLE001 - nothing may leave the child but the message
+    except BaseException as error:  # noqa: BLE001 - the child may only send its message
         message["failure"], values = f"{type(error).__name__}: {error}"[:500], "null"
     message["duration_s"] = (time.perf_counter_ns() - begun_ns) / 1e9
     return f'{json.dumps(message)[:-1]}, "values": {values}}}'.encode()
@@ -233,9 +233,9 @@ def _describe(status: int | None) -> str:
 
 @functools.cache
 def _silence_fork_warning() -> None:
-    """Python 3.12 and later warn of fork in a process with threads; this module is written for that case.
+    """Silence the warning of Python 3.12 and later about fork with threads; this module is written for that case.
 
-    Once, for this module only: `catch_warnings` at every fork would forget which warnings the engine has shown.
+    Done once, for this module only: `catch_warnings` at every fork would reset which warnings the engine has shown.
     """
     if sys.version_info >= (3, 12):
         warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"soakd\.probes\.fork\Z")

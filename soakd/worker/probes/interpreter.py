@@ -1,4 +1,4 @@
-"""What the interpreter counts of its own: blocks, collections, tasks."""
+"""The interpreter's own counts: blocks, collections, tasks."""
 
 import gc
 import sys
@@ -7,10 +7,10 @@ from soakd.worker.probes.timing import Absent
 
 
 def python_blocks() -> dict[str, float]:
-    """Memory blocks that the interpreter has handed out; source: sys.getallocatedblocks.
+    """Return the memory blocks that the interpreter has handed out; source: sys.getallocatedblocks.
 
     Raises:
-        Absent: pymalloc is switched off (PYTHONMALLOC=malloc), and nobody counts.
+        Absent: pymalloc is off (PYTHONMALLOC=malloc), and blocks are not counted.
     """
     blocks = sys.getallocatedblocks()
     if not blocks:
@@ -19,7 +19,7 @@ def python_blocks() -> dict[str, float]:
 
 
 def collector() -> dict[str, float]:
-    """Objects waiting for each generation's next collection, collections so far, objects found uncollectable.
+    """Return objects waiting for each generation's next collection, collections so far, and uncollectable objects.
 
     Source: gc.get_count, gc.get_stats.
     """
@@ -34,9 +34,9 @@ def collector() -> dict[str, float]:
 
 
 def tasks() -> dict[str, float]:
-    """Unfinished tasks of the event loop that is running in this thread; nothing where none is.
+    """Return the number of unfinished tasks of the event loop running in this thread; nothing without one.
 
-    asyncio is not imported where the engine has not done so.
+    It does not import asyncio if the engine has not.
     """
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:

@@ -1,4 +1,4 @@
-"""Everything that a worker reads of itself, behind one object with a fixed amount of state."""
+"""All of a worker's readings of itself, behind one object with a fixed amount of state."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -18,11 +18,10 @@ _NAME_LENGTH = 100
 class ProbeSet:
     """The probes of one worker.
 
-    Call it from the process's main thread. Times are seconds on any one clock of the caller's; durations are measured
-    here. Nothing that `counters` or a probe does is raised: failures are counted and exported.
+    Call it from the process's main thread. Times are seconds on one clock of the caller's choice; durations are
+    measured here. Exceptions of `counters` and probes are not raised: failures are counted and exported.
 
     Args:
-        sample_every_s: how often `sample` will be called, seconds.
         collect_every_s: seconds between two forks for reachable bytes; None for never.
         snapshot_every_s: seconds between two forks for a heap snapshot; None for never.
         site_packages: where soakd's own packages are; only a forked child puts them on its path.
@@ -31,13 +30,11 @@ class ProbeSet:
 
     def __init__(
         self,
-        sample_every_s: float,
         collect_every_s: float | None,
         snapshot_every_s: float | None,
         site_packages: Sequence[str],
         counters: Callable[[], Mapping[str, float]],
     ) -> None:
-        self.sample_every_s = sample_every_s
         self._read_counters = counters
         self._counters = TieredProbe("counters", self._accepted_counters, may_wait=True)
         self._python = TieredProbe("live_python", allocator.python_bytes)
@@ -57,19 +54,19 @@ class ProbeSet:
 
     @property
     def child_alive(self) -> bool:
-        """Whether a forked child lives, or what it left waits for `poll_child`."""
+        """Whether a forked child is alive, or its result is waiting for `poll_child`."""
         return self._children.alive
 
     def sample(self, now_s: float) -> dict[str, float]:
-        """Read everything that is due, live bytes first.
+        """Take every reading that is due, live bytes first.
 
         Returns:
             Signals by name (live_python_bytes, live_native_bytes, python_free_bytes, native_free_bytes, rust_bytes,
-            python_blocks, gc_*, tasks, `counter.<name>`); `probe.<name>.duration_s` of what was read and
-            `probe.<name>.failures_total` where there were any; after a reachable child has ended, once,
-            reachable_python_bytes, reachable_native_bytes and reachable_forked_at_s, on the caller's clock. What this
-            process does not have is absent; `note.<what>` is 1 where that needs a word (pymalloc_off,
-            mallinfo2_missing, memory_short, child_weakly_confined).
+            python_blocks, gc_*, tasks, `counter.<name>`); `probe.<name>.duration_s` of each reading, and
+            `probe.<name>.failures_total` if there were any; once after each reachable child, reachable_python_bytes,
+            reachable_native_bytes and reachable_forked_at_s, on the caller's clock. Signals that this process does not
+            have are absent; `note.<what>` is 1 to explain why (pymalloc_off, mallinfo2_missing, memory_short,
+            child_weakly_confined).
         """
         values: dict[str, float] = {}
         for probe in self._probes:
@@ -82,15 +79,15 @@ class ProbeSet:
         return values
 
     def start_child_if_due(self, now_s: float) -> bool:
-        """Fork the child that is due, if any; True if there is now one to `poll_child`. Cheap when none is due."""
+        """Fork the child that is due, if any; return whether there is one to poll. Cheap when none is due."""
         return self._children.start_if_due(now_s)
 
     def ask_for_snapshot(self, number: int) -> None:
-        """Take a heap snapshot out of turn, whose body has `asked`, the number."""
+        """Take a heap snapshot on request; its body has the number in `asked`."""
         self._children.ask(number)
 
     def poll_child(self, now_s: float) -> dict[str, Any] | None:
-        """Look after the child without waiting; end a snapshot that keeps reachable bytes from being read.
+        """Check on the child without waiting; end a snapshot that delays a reading of reachable bytes.
 
         Returns:
             The body of a `snapshot` record, once per snapshot that was due: what `take_snapshot` returns with
@@ -99,15 +96,15 @@ class ProbeSet:
         return self._children.poll(now_s)
 
     def take_deaths(self) -> list[dict[str, str]]:
-        """Give how forked children have crashed, each {"probe", "detail"} once in a life; then forget it."""
+        """Return and clear the crashes of forked children, each {"probe", "detail"} once per life."""
         return self._children.take_deaths()
 
     def close(self) -> None:
-        """Kill a child that is alive, and wait for its end."""
+        """Kill a child that is alive, and wait for its exit."""
         self._children.close()
 
     def _accepted_counters(self) -> dict[str, float]:
-        """Read the engine's counters; those that are no finite numbers are left out and counted as failures."""
+        """Read the engine's counters; values that are not finite numbers are left out and counted as failures."""
         values: dict[str, float] = {}
         counters = self._read_counters()
         if not isinstance(counters, Mapping):

@@ -1,6 +1,6 @@
-"""What /proc says, read with the standard library: the process itself, and the host's memory.
+"""Reads /proc with the standard library: this process, and the host's memory.
 
-The daemon reads the same from outside with psutil; this is for decisions inside the worker.
+The daemon reads the same from outside with psutil; these readings are for decisions inside the worker.
 """
 
 import os
@@ -11,22 +11,22 @@ _SHARE_COPIED = 0.7
 
 
 def rss_bytes() -> int:
-    """Resident bytes of this process; source: proc(5), /proc/self/statm."""
+    """Return the resident bytes of this process; source: proc(5), /proc/self/statm."""
     return int(Path("/proc/self/statm").read_bytes().split()[1]) * _PAGE_BYTES
 
 
 def open_fds() -> int:
-    """File descriptors of this process, without the one that the count itself needs."""
+    """Return the number of open file descriptors, without the one that the count itself needs."""
     return len(os.listdir("/proc/self/fd")) - 1  # noqa: PTH208 - no Path object per descriptor
 
 
 def threads() -> int:
-    """Threads of this process."""
+    """Return the number of threads of this process."""
     return len(os.listdir("/proc/self/task"))  # noqa: PTH208
 
 
 def memory_available_bytes() -> int:
-    """Bytes that the host can give out without swapping; source: proc(5), /proc/meminfo, MemAvailable.
+    """Return the bytes that the host has available without swapping; source: proc(5), /proc/meminfo, MemAvailable.
 
     Raises:
         OSError, ValueError: /proc/meminfo is not there or has no such line.
@@ -37,7 +37,7 @@ def memory_available_bytes() -> int:
 
 
 def memory_short_for_a_fork() -> str | None:
-    """Say why a forked child that visits every object would not fit; None where it does.
+    """Return why there is too little memory for a forked child that visits every object; None if there is enough.
 
     Visiting an object writes to it: a child copies up to 70 % of the heap (measured).
     """

@@ -1,9 +1,9 @@
 """Reachable bytes, the leak signal: live bytes after a full collection, read in a forked child.
 
-The judged process itself is never made to collect. A full collection also empties the interpreter's free lists. The
-child is a copy of one thread; glibc holds the locks of all its arenas across fork, so that malloc and mallinfo2 work
-in it whatever the parent's other threads were doing (malloc/arena.c, __malloc_fork_lock_parent). What the child itself
-needs is the same every time: a constant, and a constant is no growth.
+The judged process itself is never forced to collect. A full collection also empties the interpreter's free lists. The
+child is a copy of one thread; glibc holds the locks of all its arenas across fork, so malloc and mallinfo2 work in it
+whatever the parent's other threads were doing (malloc/arena.c, __malloc_fork_lock_parent). The child's own memory is
+the same every time: a constant, which is not growth.
 """
 
 import gc
@@ -18,7 +18,7 @@ def read_reachable() -> dict[str, int]:
     """Collect until nothing more is found, at most three times (finalizers make garbage), and read live bytes.
 
     Returns:
-        `reachable_python_bytes` and `reachable_native_bytes`; one of them where the process has only that signal.
+        `reachable_python_bytes` and `reachable_native_bytes`; only one if the process has only that signal.
     """
     for _ in range(MOST_ROUNDS):
         if not gc.collect():

@@ -1,9 +1,9 @@
-"""The heap snapshot: which types hold the bytes, which containers are longest. Runs in a forked child only.
+"""The heap snapshot: the types that hold the bytes, and the longest containers. Runs in a forked child only.
 
-pympler walks objects that the collector does not track (strings, numbers), at 30 us an object; above 200,000 tracked
-objects, or without pympler, a plain counter of tracked objects does. Both ask each object for its size: code of its
-type, which may crash on what C code left half built; `basic_size` runs none. A snapshot may therefore cover other
-objects than the one before, or size them otherwise: `method` says which way it was taken.
+pympler also walks objects that the collector does not track (strings, numbers), at 30 us per object; above 200,000
+tracked objects, or without pympler, a plain count of tracked objects is used. Both ask each object for its size, which
+runs code of its type and may crash on an object that C code left half built; `basic_size` runs none. Two snapshots may
+therefore cover different objects, or measure them differently: `method` says how each was taken.
 
 Nothing collects after `gc.get_referents`: on CPython 3.12.1, asking it for every object of a process that has run an
 event loop makes the next collection spin for ever (measured; 3.11.7 and 3.13.0 do not).
@@ -33,10 +33,10 @@ Measure = Callable[[Any], int]
 
 
 def load_pympler(site_packages: Sequence[str]) -> None:
-    """Import pympler from soakd's own packages, at the end of the path; for the child, before its doors are shut.
+    """Import pympler from soakd's own packages, at the end of the path; in the child, before it is confined.
 
-    numpy, which pympler would import where it finds it, stays out unless the engine uses it: it is large, and
-    starts threads.
+    pympler would import numpy if it is installed; that is prevented unless the engine uses it: it is large, and starts
+    threads.
     """
     if len(gc.get_objects()) > MOST_OBJECTS_FOR_PYMPLER:
         return
@@ -45,12 +45,12 @@ def load_pympler(site_packages: Sequence[str]) -> None:
     try:
         import pympler.muppy
         import pympler.summary  # noqa: F401
-    except Exception:  # noqa: BLE001 - absent, or not for this interpreter: the plain counter does
+    except Exception:  # noqa: BLE001 - absent, or not for this interpreter: the plain count is used
         return
 
 
 def basic_size(item: Any) -> int:
-    """Return the size of an object of a common type, and of any other what its type says of all: runs no code of it."""
+    """Return the size of an object of a common type, or else the basic size of its type; runs none of its code."""
     return sys.getsizeof(item) if type(item) in _SIZED_BY_PYTHON else object.__sizeof__(item)
 
 
@@ -58,12 +58,12 @@ def take_snapshot(measure: Measure = sys.getsizeof) -> dict[str, Any]:
     """Count the heap.
 
     Args:
-        measure: sys.getsizeof, or `basic_size` where that has crashed.
+        measure: sys.getsizeof, or `basic_size` if that has crashed.
 
     Returns:
-        `method` ("pympler", "types" or "types, basic sizes"), `objects`, `bytes` (sums of what was measured), `types`:
-        the 30 largest by bytes as {type, count, bytes}; `containers`: the 20 longest as {type, length, id, bytes},
-        without what they hold, and, of an attribute of a module, name. An object has the same id in every fork.
+        `method` ("pympler", "types" or "types, basic sizes"); `objects` and `bytes`, the totals measured; `types`, the
+        30 largest by bytes as {type, count, bytes}; `containers`, the 20 longest as {type, length, id, bytes}, without
+        their contents, and with `name` for a module's attribute. An object has the same id in every fork.
     """
     gc.collect()
     way = "types" if measure is sys.getsizeof else "types, basic sizes"
@@ -87,13 +87,13 @@ def _by_pympler() -> tuple[str, Histogram] | None:
     try:
         for name, count, size in summary.summarize(muppy.get_objects()):
             _add(histogram, _plain_name(name), count, size)
-    except Exception:  # noqa: BLE001 - it asks objects questions, and proxies answer as they like
+    except Exception:  # noqa: BLE001 - it queries objects, and proxies may do anything
         return None
     return "pympler", histogram
 
 
 def _plain_name(name: str) -> str:
-    """Give functions, modules and frames one row each; pympler has one for every name."""
+    """Merge functions, modules and frames into one row each; pympler has one for every name."""
     return next((kind for kind in ("function", "module", "frame") if name.startswith((f"{kind} (", f"{kind}("))), name)
 
 
@@ -124,7 +124,7 @@ def _size(item: Any, measure: Measure) -> int:
 def _type_name(kind: type) -> str:
     try:
         module, name = str(kind.__module__), str(kind.__qualname__)
-    except Exception:  # noqa: BLE001 - a metaclass may answer as it likes
+    except Exception:  # noqa: BLE001 - a metaclass may do anything
         return "?"
     return name if module == "builtins" else f"{module}.{name}"
 
@@ -141,7 +141,7 @@ def _longest_containers(objects: list[Any], measure: Measure = sys.getsizeof) ->
 
 
 def _with_untracked(objects: list[Any], seen: set[int]) -> Iterator[Any]:
-    """Give the objects and the containers they hold that the collector does not track (dicts of plain values)."""
+    """Yield the objects, and the untracked containers that they hold (dicts of plain values)."""
     yield from objects
     for start in range(0, len(objects), _REFERENT_CHUNK):
         for item in gc.get_referents(*objects[start : start + _REFERENT_CHUNK]):

@@ -1,11 +1,11 @@
-"""What glibc's cache of freed blocks (tcache) of the main thread holds: blocks that mallinfo2 counts as in use.
+"""The main thread's cache of freed blocks in glibc (tcache), which mallinfo2 counts as in use.
 
-The cache fills by and by, with the odd sizes that come along: some 60 kB in the first quarter of an hour, up to 240 kB
-in all. That is no growth of the engine, and as large as what a soak looks for.
+The cache fills slowly with blocks of various sizes: some 60 kB in the first quarter of an hour, up to 240 kB in all.
+That is not growth of the engine, but as large as the leaks that a soak looks for.
 
-glibc allocates the cache's own record first of all, at the very start of the heap: counts of 64 size classes as 16-bit
-numbers, then 64 lists (`tcache_perthread_struct` in malloc/malloc.c, glibc 2.30 to 2.41). Whatever looks otherwise is
-taken for no cache.
+glibc allocates the cache's own record first, at the very start of the heap: counts of 64 size classes as 16-bit
+numbers, then 64 lists (`tcache_perthread_struct` in malloc/malloc.c, glibc 2.30 to 2.41). Anything that looks different
+is not taken for a cache.
 """
 
 import ctypes
@@ -18,13 +18,13 @@ _FIRST_BLOCK_BYTES, _STEP_BYTES = 32, 16
 
 
 class MainThreadCache:
-    """The cache of the main thread, found once; a process that has none, or another allocator, reads as empty."""
+    """The cache of the main thread, located once; empty for a process without one, or with another allocator."""
 
     def __init__(self) -> None:
         self._counts = _find_counts()
 
     def bytes(self) -> int:
-        """Return the bytes in cached blocks, headers included, as mallinfo2 counts them."""
+        """Return the bytes in cached blocks, with headers, as mallinfo2 counts them."""
         if self._counts is None or max(self._counts) > MOST_PER_CLASS:
             return 0
         return sum(n * (_FIRST_BLOCK_BYTES + _STEP_BYTES * i) for i, n in enumerate(self._counts))

@@ -1,4 +1,4 @@
-"""Probes that time themselves: what turns out dear is read less often, what fails is counted, nothing raises."""
+"""Probes that time themselves: expensive ones are read less often, failures are counted, nothing raises."""
 
 import resource
 import time
@@ -14,30 +14,30 @@ CHEAP_READINGS_TO_RECOVER = 3
 
 
 def _waits() -> int:
-    """Return how often this thread gave the processor away to wait for something, rather than being preempted."""
+    """Return how often this thread blocked to wait for something, as opposed to being preempted."""
     return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
 
 
 class Absent(ProbeError):
-    """This process does not have the signal and never will: the probe is retired, which is no failure."""
+    """Raised if this process does not have the signal and never will: the probe is retired, which is not a failure."""
 
 
 class TieredProbe:
-    """One probe, its cost and its cadence; a fixed amount of state.
+    """One probe with its cost and schedule; a fixed amount of state.
 
     A reading that costs more than 10 ms moves the probe to the next slower tier at once. Three readings in a row of at
-    most 5 ms, on the slower tier, move it back by one: the gap between the two figures keeps it from swinging.
+    most 5 ms, on the slower tier, move it back by one: the gap between the two figures keeps it from oscillating.
 
-    A tier reads at the first sample of each stretch of the clock (a minute, five minutes), not so long after its own
-    last reading: probes on the same tier are then read in the same sample, and their values may be added up.
+    A tier reads at the first sample of each interval of the clock (a minute, five minutes), not at an interval after
+    its own last reading: so probes on the same tier are read in the same sample, and their values can be added up.
 
     Args:
         name: as in `probe.<name>.duration_s`.
-        read: gives the values of its signals. It may raise anything.
-        clock: nanoseconds. The default counts this thread's CPU time: a reading that was merely preempted by other
-            processes must not be taken for a dear one.
-        may_wait: the reading may block, as anybody's own code. Where it gave the processor away of itself, it costs
-            the time that passed.
+        read: returns the values of its signals. It may raise anything.
+        clock: nanoseconds. The default counts this thread's CPU time, so that a reading that was merely preempted does
+            not look expensive.
+        may_wait: the reading may block, because it runs the engine's code. If it blocked, its cost is the elapsed
+            time.
     """
 
     __slots__ = (
@@ -66,7 +66,7 @@ class TieredProbe:
         self.absent = False
         self.failures_total = 0
         self.duration_s = 0.0
-        """What the last reading cost."""
+        """The cost of the last reading."""
         self._read = read
         self._clock = clock
         self._may_wait = may_wait
@@ -74,14 +74,14 @@ class TieredProbe:
         self._cheap_in_a_row = 0
 
     def due(self, now_s: float) -> bool:
-        """Say whether the probe is to be read at `now_s` (any one clock, seconds)."""
+        """Return whether the probe is due at `now_s` (any one clock, seconds)."""
         if self.absent:
             return False
         period_s = TIERS_S[self.tier]
         return self._read_at_s is None or not period_s or now_s // period_s > self._read_at_s // period_s
 
     def read_into(self, values: dict[str, float], now_s: float) -> None:
-        """Add a reading and its cost to `values` if one is due; count a failure instead of raising it."""
+        """Add a reading and its cost to `values` if one is due; count failures instead of raising them."""
         if self.due(now_s):
             self._read_at_s = now_s
             values.update(self._timed_reading())
@@ -96,7 +96,7 @@ class TieredProbe:
             return self._read()
         except Absent:
             self.absent = True
-        except Exception:  # noqa: BLE001 - it may be anybody's code; a failed reading is data, and the run goes on
+        except Exception:  # noqa: BLE001 - it may be the engine's code; a failed reading is data, and the run continues
             self.failures_total += 1
         finally:
             self.duration_s = max(0, self._clock() - begun_ns) / 1e9

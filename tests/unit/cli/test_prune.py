@@ -116,7 +116,7 @@ def test_what_is_too_old_goes_and_what_may_be_resumed_is_named(
     assert prune(runs, path) == 0
     assert left(runs) == {"run-5", "unfinished"}
     told = capsys.readouterr().out
-    assert "unfinished: soakd run --resume goes on with it" in told
+    assert "unfinished: soakd run --resume continues it" in told
     assert "30d are kept (retention.age)" in told
     assert prune(runs, path, "--unfinished") == 0
     assert left(runs) == {"run-5"}

@@ -119,7 +119,7 @@ def test_status_shows_the_newest_run_on_one_screen(tmp_path: Path, capsys: pytes
 def test_a_run_that_nobody_writes_says_how_it_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     written(tmp_path / "run", until(60.0))
     assert main(["status", str(tmp_path / "run")]) == 0
-    assert f"soakd run --resume {tmp_path / 'run'} goes on with it" in capsys.readouterr().out
+    assert f"soakd run --resume {tmp_path / 'run'} continues it" in capsys.readouterr().out
 
 
 def test_a_run_that_is_written_tells_where_its_page_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

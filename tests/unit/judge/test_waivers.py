@@ -318,10 +318,10 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
         (replaced('at_most = "48MB/d"\n', ""), "at_most: must be given with engine and check"),
         (replaced("48MB/d", "48"), 'at_most: must be "2MB/h"'),
         (replaced("48MB/d", "0MB/d"), "at_most: must be above 0"),
-        (replaced('engine = "mine"\n', ""), "fingerprint: must be given, or else engine and check"),
+        (replaced('engine = "mine"\n', ""), "fingerprint: must be given, or engine and check"),
         (replaced("total_growth.reachable_bytes", "evidence.coverage"), "check: must be a check of growth.*got"),
         (replaced("total_growth.reachable_bytes", "latency.p95"), "check: must be a check of growth"),
-        (replaced('package = "msgpack"\n', ""), "versions: must stand beside package"),
+        (replaced('package = "msgpack"\n', ""), "versions: must be set together with package"),
         (replaced(">=1.2,<1.3", "about 1.2"), 'versions: must be a range such as ">=1.2,<1.3", got "about 1.2"'),
         (replaced("e345071be9adbf27", "E345"), "waiver 1: fingerprint: must be 16 hexadecimal digits.*got"),
         (replaced('name = "msgpack"', f'name = "{PRINT}"'), "name: must be unique"),
@@ -329,7 +329,10 @@ def replaced(old: str, new: str) -> Callable[[str], str]:
         (replaced('reason = "issue 12"', 'reason = "issue 12"\nuntil = 1'), 'unknown key "until"'),
         (replaced("[[waiver]]", "[[waver]]"), 'unknown key "waver" .did you mean "waiver"'),
         (replaced("[[waiver]]", "[[waiver]"), "not TOML"),
-        (replaced('reason = "issue 12"', f"reason = {'[' * 5000}{']' * 5000}"), "not TOML: brackets within brackets"),
+        (
+            replaced('reason = "issue 12"', f"reason = {'[' * 5000}{']' * 5000}"),
+            "not TOML: brackets are nested too deep",
+        ),
     ],
 )
 def test_a_bad_file_is_an_error_that_names_file_entry_key_and_rule(

@@ -336,7 +336,7 @@ def test_what_has_to_be_mended_is_said_before_a_resume_and_the_run_stays_unfinis
     said = capsys.readouterr().err
     assert "changed since the run began (run.duration): it goes on as it began" in said
     assert f"127.0.0.1:{port} cannot be bound" in said
-    assert "left unfinished; mend that, and resume it" in said
+    assert "left unfinished; fix the cause and resume it" in said
     assert not resume.is_sealed(path)
 
 

@@ -29,7 +29,7 @@ def test_who_is_told_is_read_with_its_defaults() -> None:
 @pytest.mark.parametrize(
     ("table", "why"),
     [
-        ('on = ["verdicts"]', "on: must be of verdict, incident, end"),
+        ('on = ["verdicts"]', "on: must be a list of these: verdict, incident, end"),
         ('webhook = "ftp://host/x"', "webhook: must be an address such as"),
         ('webhook = "https://"', "webhook: must be an address such as"),
         ('webhook = "https://host/a b"', "webhook: must be an address such as"),

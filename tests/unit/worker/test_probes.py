@@ -69,7 +69,7 @@ def counters_that_take(monkeypatch: pytest.MonkeyPatch, *, passes_ms: int, waits
 
     monkeypatch.setattr(time, "perf_counter_ns", lambda: now["passed_ns"])
     monkeypatch.setattr(timing, "_waits", lambda: now["waits"])
-    return ProbeSet(1.0, None, None, (), counters)
+    return ProbeSet(None, None, (), counters)
 
 
 def test_counters_that_were_merely_preempted_on_a_busy_host_are_read_at_every_sample(
@@ -144,7 +144,7 @@ def test_the_engine_may_cancel_a_reading() -> None:
 
 
 def sample_with(counters: Callable[[], Any]) -> dict[str, float]:
-    return ProbeSet(10.0, None, None, (), counters).sample(0.0)
+    return ProbeSet(None, None, (), counters).sample(0.0)
 
 
 def test_counters_that_are_numbers_pass_and_all_others_are_failures() -> None:
@@ -204,7 +204,7 @@ def test_tasks_are_those_of_the_running_loop() -> None:
 
 def test_an_interpreter_without_pymalloc_says_so_in_every_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(allocator, "_write_stats", lambda stream: 0)
-    probes = ProbeSet(10.0, None, None, (), dict)
+    probes = ProbeSet(None, None, (), dict)
     for second in range(3):
         sample = probes.sample(float(second))
         assert sample["note.pymalloc_off"] == 1.0
@@ -214,7 +214,7 @@ def test_an_interpreter_without_pymalloc_says_so_in_every_sample(monkeypatch: py
 
 def test_a_libc_without_mallinfo2_says_so_in_every_sample(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(allocator, "_mallinfo2", None)
-    probes = ProbeSet(10.0, None, None, (), dict)
+    probes = ProbeSet(None, None, (), dict)
     for second in range(3):
         sample = probes.sample(float(second))
         assert sample["note.mallinfo2_missing"] == 1.0
@@ -276,7 +276,7 @@ def forks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_children_are_forked_on_their_grids_one_at_a_time(forks: list[str]) -> None:
-    probes = ProbeSet(1.0, 3.0, 15.0, (), dict)
+    probes = ProbeSet(3.0, 15.0, (), dict)
     snapshots, reachable_at = [], []
     for second in range(31):
         probes.start_child_if_due(float(second))
@@ -290,7 +290,7 @@ def test_children_are_forked_on_their_grids_one_at_a_time(forks: list[str]) -> N
 
 
 def test_the_same_reading_is_not_given_twice(forks: list[str]) -> None:
-    probes = ProbeSet(1.0, 60.0, None, (), dict)
+    probes = ProbeSet(60.0, None, (), dict)
     assert probes.start_child_if_due(5.0)
     probes.poll_child(6.0)
     assert probes.sample(7.0)["reachable_python_bytes"] == 7
@@ -298,7 +298,7 @@ def test_the_same_reading_is_not_given_twice(forks: list[str]) -> None:
 
 
 def test_where_forking_is_off_nothing_is_forked(forks: list[str]) -> None:
-    probes = ProbeSet(1.0, None, None, (), dict)
+    probes = ProbeSet(None, None, (), dict)
     assert not any(probes.start_child_if_due(float(second)) for second in range(1000))
     assert not probes.child_alive
     assert forks == []
@@ -308,7 +308,7 @@ def test_a_fork_that_costs_half_a_second_is_made_once_in_fifty(
     forks: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FakeChild, "fork_s", 0.5)
-    probes = ProbeSet(1.0, 3.0, None, (), dict)
+    probes = ProbeSet(3.0, None, (), dict)
     forked_at = []
     for second in range(200):
         if probes.start_child_if_due(float(second)):
@@ -345,7 +345,7 @@ def test_a_snapshot_that_silences_the_leak_signal_is_given_up_and_the_next_goes_
         return SlowSnapshot(job, [])
 
     monkeypatch.setattr(ForkedChild, "start", start)
-    probes = ProbeSet(1.0, 3.0, 15.0, (), dict)
+    probes = ProbeSet(3.0, 15.0, (), dict)
     bodies, reachable_at = {}, []
     for second in range(31):
         probes.start_child_if_due(float(second))
@@ -362,7 +362,7 @@ def test_a_snapshot_that_silences_the_leak_signal_is_given_up_and_the_next_goes_
 
 
 def test_a_worker_that_was_late_does_not_make_up_for_it(forks: list[str]) -> None:
-    probes = ProbeSet(1.0, 10.0, None, (), dict)
+    probes = ProbeSet(10.0, None, (), dict)
     forked_at = []
     for second in [*range(5), *range(97, 125)]:
         if probes.start_child_if_due(float(second)):
@@ -375,7 +375,7 @@ def test_no_child_is_forked_when_memory_is_short_and_both_kinds_say_so(
     forks: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process, "memory_available_bytes", lambda: 1000)
-    probes = ProbeSet(1.0, 3.0, 300.0, (), dict)
+    probes = ProbeSet(3.0, 300.0, (), dict)
     bodies = []
     for second in range(3):
         probes.start_child_if_due(float(second))
@@ -391,7 +391,7 @@ def test_a_child_that_failed_is_a_failure_and_never_a_reading(
     forks: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(FakeChild, "poll", lambda self: Result(None, "killed after 30 s", 30.0))
-    probes = ProbeSet(1.0, 3.0, None, (), dict)
+    probes = ProbeSet(3.0, None, (), dict)
     probes.start_child_if_due(0.0)
     assert probes.poll_child(1.0) is None
     sample = probes.sample(2.0)
@@ -411,7 +411,7 @@ def test_a_snapshot_that_crashes_is_taken_again_at_once_in_ever_simpler_ways(mon
 
     monkeypatch.setattr(ForkedChild, "start", start)
     monkeypatch.setattr(FakeChild, "poll", end)
-    probes = ProbeSet(1.0, None, 300.0, (), dict)
+    probes = ProbeSet(None, 300.0, (), dict)
     probes.ask_for_snapshot(7)
     bodies, deaths = [], []
     for second in range(5):
@@ -432,7 +432,7 @@ CRASHED = Result(None, "died of SIGSEGV", 0.01, died=True)
 def test_a_snapshot_that_crashes_in_every_way_is_skipped_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ForkedChild, "start", lambda job, **_: FakeChild(job, []))
     monkeypatch.setattr(FakeChild, "poll", lambda _: CRASHED)
-    probes = ProbeSet(1.0, None, 300.0, (), dict)
+    probes = ProbeSet(None, 300.0, (), dict)
     bodies = []
     for second in range(4):
         probes.start_child_if_due(float(second))
@@ -445,7 +445,7 @@ def test_a_reading_of_reachable_bytes_that_crashes_is_told_once_and_counted_each
 ) -> None:
     monkeypatch.setattr(ForkedChild, "start", lambda job, **_: FakeChild(job, []))
     monkeypatch.setattr(FakeChild, "poll", lambda _: CRASHED)
-    probes = ProbeSet(1.0, 1.0, None, (), dict)
+    probes = ProbeSet(1.0, None, (), dict)
     deaths = []
     for second in range(5):
         probes.start_child_if_due(float(second))
@@ -456,7 +456,7 @@ def test_a_reading_of_reachable_bytes_that_crashes_is_told_once_and_counted_each
 
 
 def test_close_kills_the_child_that_lives(forks: list[str]) -> None:
-    probes = ProbeSet(1.0, 3.0, None, (), dict)
+    probes = ProbeSet(3.0, None, (), dict)
     probes.start_child_if_due(0.0)
     probes.close()
     assert forks == ["reachable", "killed"]
