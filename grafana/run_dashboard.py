@@ -68,7 +68,7 @@ def _now() -> list[Panel]:
         number("Elapsed", "Time since every engine stood ready.", "s", (f"soakd_run_elapsed_seconds{{{RUN}}}", "")),
         number("Remaining", "Time that the plan still has.", "s", (f"clamp_min({left}, 0)", "")),
         number(
-            "Coverage", "Share of the samples due so far that came; below 95 % at the end the run is INVALID.",
+            "Coverage", "Share of the samples due so far that were received; below 95 % at the end the run is INVALID.",
             "percentunit", (coverage, ""), steps=((None, "red"), (0.95, "green")), decimals=2,
         ),
         number(
@@ -163,7 +163,7 @@ def _host() -> list[Panel]:
               [(f"rate(soakd_engine_cpu_seconds_total{{{RUN}}}[$__rate_interval])", "{{engine}}")], 8),
         lines("Processor of servers", "Cores that servers take.", "short",
               [(f"rate(soakd_backend_cpu_seconds_total{{{RUN}}}[$__rate_interval])", "{{engine}}: {{backend}}")], 8),
-        lines("Memory of the host", "What the host can give without swapping; at the reserve the run ends in order.",
+        lines("Memory of the host", "Memory available without swapping; at the reserve the run ends in order.",
               "decbytes", [(f"soakd_host_memory_available_bytes{{{RUN}}}", "available"),
                            (f"soakd_host_memory_reserve_bytes{{{RUN}}}", "reserve limit")], 8),
         lines("Pressure on the host", "Share of the time in which something waited for it; a dedicated host is near 0.",
@@ -172,7 +172,7 @@ def _host() -> list[Panel]:
         lines("Processor that others took", "The hypervisor (steal) and other programs: what a dedicated host has not.",
               "percentunit", [(f"soakd_host_cpu_steal_ratio{{{RUN}}}", "steal"),
                               (f"soakd_host_cpu_others_ratio{{{RUN}}}", "other programs")], 8),
-        lines("Disk", "What the run has written, and what its disk has left.", "decbytes",
+        lines("Disk", "Size of the run's files, and what its disk has left.", "decbytes",
               [(f"soakd_run_disk_bytes{{{RUN}}}", "written"), (f"soakd_host_disk_free_bytes{{{RUN}}}", "free")], 8),
         lines("Open file descriptors", "Of each engine's process.", "short",
               [(f"soakd_engine_open_fds{{{RUN}}}", "{{engine}}")], 8),

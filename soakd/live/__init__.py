@@ -1,1 +1,1 @@
-"""What is known of a run at this moment, and what shows it. Computes nothing."""
+"""The current state of a run, and the outputs that show it. Computes nothing."""

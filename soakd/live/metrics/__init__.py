@@ -1,7 +1,7 @@
-"""What Prometheus scrapes, with the names, labels and units of docs/metrics.md. Shows; computes nothing.
+"""The Prometheus metrics, with the names, labels and units of docs/metrics.md. Computes nothing.
 
-An unknown value is absent, never 0. A registry of its own leaves out the process and platform collectors: the
-daemon's footprint has names of its own, and the engines are other processes.
+An unknown value is absent, never 0. A separate registry leaves out the process and platform collectors: the daemon's
+footprint has its own names, and the engines are other processes.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ FAMILIES: tuple[Family, ...] = (
     *judged.FAMILIES,
     *own.FAMILIES,
 )
-"""Everything that may be exported, in the order of a scrape."""
+"""All families, in the order of a scrape."""
 
 
 class SoakdCollector(Collector):
@@ -42,7 +42,7 @@ class SoakdCollector(Collector):
 
 
 def render(status: RunStatus, now_s: float) -> bytes:
-    """Write one scrape in Prometheus' text format (`CONTENT_TYPE`); `now_s` is CLOCK_MONOTONIC seconds."""
+    """Render one scrape in Prometheus' text format (`CONTENT_TYPE`); `now_s` is CLOCK_MONOTONIC seconds."""
     registry = CollectorRegistry()
     registry.register(SoakdCollector(status, now_s))
     return generate_latest(registry)

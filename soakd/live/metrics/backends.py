@@ -1,16 +1,16 @@
-"""The servers that engines talk to. The label `backend` says of which sort: opa or redis."""
+"""The servers that engines talk to. The label `backend` is their kind: opa or redis."""
 
 from collections.abc import Callable
 
 from soakd.live.metrics.family import Family, Type, Value, Values
 from soakd.live.status import RunStatus, ServerStatus
 
-NO_SERVER = "where the engine has no server that soakd watches"
+NO_SERVER = "if the engine has no server that soakd watches"
 NOT_READ = f"{NO_SERVER}; while it is down, or could not be read"
 
 
 def _server(name: str, kind: Type, meaning: str, absent: str, value_of: Callable[[ServerStatus], Value]) -> Family:
-    """Make a family with one series a server."""
+    """Make a family with one series per server."""
 
     def read(status: RunStatus, _: float) -> Values:
         servers = ((engine.name, engine.server) for engine in status.engines.values())
@@ -32,7 +32,7 @@ def _info(status: RunStatus, _: float) -> Values:
 FAMILIES = (
     Family(
         "soakd_backend_info", "info", ("engine", "backend", "source", "version"),
-        "The server: private where soakd started it, url where it was there before", f"{NO_SERVER}, or never was up",
+        "The server: private if soakd started it, url if it was already running", f"{NO_SERVER}, or it never was up",
         _info,
     ),
     _server(
@@ -60,7 +60,7 @@ FAMILIES = (
     ),
     _server(
         "soakd_backend_recovery_seconds", "gauge",
-        "How long it last took from the server's end, or its first unanswered question, to its answering again",
+        "Last recovery time: from the server's exit, or its first unanswered request, until it answered again",
         f"{NO_SERVER}, or it never had to recover", lambda server: server.recovery_s,
     ),
 )  # fmt: skip

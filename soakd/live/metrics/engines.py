@@ -1,4 +1,4 @@
-"""The engines and their processes, with the probes that read them."""
+"""The engines, their processes, and the probes that read them."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,13 +9,13 @@ PROBES = (
     "outside", "live_python", "live_native", "python_blocks", "gc", "tasks", "counters", "rust", "fork", "reachable",
     "snapshot", "server", "tree",
 )  # fmt: skip
-"""Probes that are exported by name: a closed set, whatever is in a sample."""
-NOT_ALIVE = "while the process does not live, or before its first reading"
+"""Probes that are exported by name: a fixed set, whatever a sample contains."""
+NOT_ALIVE = "while the process is not alive, or before its first reading"
 NOT_COUNTED = "before the first sample"
 
 
 def _engine(name: str, kind: Type, meaning: str, absent: str, value_of: Callable[[EngineStatus], Value]) -> Family:
-    """Make a family with one series an engine."""
+    """Make a family with one series per engine."""
     return Family(
         name, kind, ("engine",), meaning, absent,
         lambda status, _: [((engine.name,), value_of(engine)) for engine in status.engines.values()],
@@ -44,19 +44,19 @@ def _signal(engine: EngineStatus, signal: str) -> float | None:
 
 
 def _failures(engine: EngineStatus, probe: str) -> float | None:
-    """Return how often a probe failed; one that was read, and never told of a failure, had none."""
+    """Return how often a probe failed; 0 for one that was read and never reported a failure."""
     if probe in engine.probe_failures:
         return engine.probe_failures[probe].total
     return 0.0 if probe in engine.probe_durations_s else None
 
 
 OWN_WORDS = {
-    "retries_total": "Attempts that the engine made again",
+    "retries_total": "Attempts that the engine repeated",
     "timeouts_total": "Attempts that ended by the engine's own time limit",
     "connection_errors_total": "Attempts that ended with a broken connection, or none",
-    "reloads_total": "Policies that were loaded while operations went on",
+    "reloads_total": "Policies that were reloaded during operation",
     "served_by_other_total": "Operations that the other path served because the chosen one was down",
-    "compared_total": "Operations that both paths were asked, to compare them",
+    "compared_total": "Operations decided on both paths and compared",
     "disagreements_total": "Compared operations on which the paths disagreed",
 }
 
@@ -73,7 +73,7 @@ LIMITS: Mapping[str, tuple[str, str]] = {
     "restarts": ("restarts", "count"),
     "recovery": ("recovery_s", "seconds"),
 }
-"""Key of [limits] -> the setting, and the base unit in which it is exported."""
+"""Key in [limits] -> the setting, and the base unit of its export."""
 
 
 def _info(status: RunStatus, _: float) -> Values:
@@ -95,9 +95,9 @@ FAMILIES = (
     ),
     Family(
         "soakd_engine_limit", "gauge", ("engine", "limit"), "What the configuration allows, in the limit's own unit",
-        "where the limit is off", _limits,
+        "if the limit is off", _limits,
     ),
-    _engine("soakd_engine_up", "gauge", "1 while the engine's process lives", "never", lambda e: float(e.up)),
+    _engine("soakd_engine_up", "gauge", "1 while the engine's process is alive", "never", lambda e: float(e.up)),
     _engine(
         "soakd_engine_planned_operations_per_second", "gauge", "Configured rate", "never", lambda e: e.target_per_s
     ),
@@ -114,7 +114,7 @@ FAMILIES = (
     ),
     _process(
         "soakd_engine_rust_bytes", "rust_bytes", "Bytes allocated by soakd's own Rust code, part of native live bytes",
-        f"{NOT_ALIVE}; where the extension is not loaded",
+        f"{NOT_ALIVE}; if the extension is not loaded",
     ),
     _process("soakd_engine_open_fds", "fds", "Open file descriptors of the engine's process"),
     _process("soakd_engine_threads", "threads", "Threads of the engine's process"),
@@ -126,7 +126,7 @@ FAMILIES = (
     _engine(
         "soakd_engine_lateness_seconds", "gauge",
         "99th percentile of the last window: how late operations started",
-        "while the process does not live, or before its first window has ended",
+        "while the process is not alive, or before its first window has ended",
         lambda e: e.latency.get("lateness_p99_s") if e.up else None,
     ),
     _engine(
@@ -149,7 +149,7 @@ FAMILIES = (
     ),
     *(
         _counter(
-            f"soakd_engine_{name}", f"counter.{name}", OWN_WORDS[name], "where the engine does not count it"
+            f"soakd_engine_{name}", f"counter.{name}", OWN_WORDS[name], "if the engine does not count it"
         )
         for name in OWN_COUNTERS
     ),
@@ -158,7 +158,7 @@ FAMILIES = (
     ),
     Family(
         "soakd_probe_duration_seconds", "gauge", ("engine", "probe"), "Last known duration of a probe",
-        "before its first reading; where the engine has no such probe",
+        "before its first reading; if the engine has no such probe",
         lambda status, _: [
             ((e.name, probe), e.probe_durations_s.get(probe)) for e in status.engines.values() for probe in PROBES
         ],

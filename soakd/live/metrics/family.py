@@ -1,4 +1,4 @@
-"""One family of metrics: what it is called, what it means, and where its values come from."""
+"""One family of metrics: its name, its meaning, and the source of its values."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -15,26 +15,26 @@ Labels = tuple[str, ...]
 Value = float | LatencyTotals | None
 Values = Iterable[tuple[Labels, Value]]
 Read = Callable[[RunStatus, float], Values]
-"""Takes a status and CLOCK_MONOTONIC seconds; gives a value for each set of labels, None where it is not known."""
+"""Takes a status and CLOCK_MONOTONIC seconds; returns a value for each set of labels, None if it is not known."""
 
 UNITS = {
     "timestamp_seconds": "seconds since 1970", "bytes_per_second": "bytes/second",
     "operations_per_second": "operations/second", "bytes_per_operation": "bytes/operation", "seconds": "seconds",
     "bytes": "bytes", "ratio": "ratio, 0 to 1",
 }  # fmt: skip
-"""End of a name -> its unit; the longer ends first."""
+"""Suffix of a name -> its unit; longer suffixes first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One family. Its series bear the label `run` before its own."""
+    """One family. Its series have the label `run` before their own labels."""
 
     name: str
-    """As it is scraped, with the `_total` of a counter and the `_info` of an info."""
+    """The name as scraped, with the `_total` of a counter and the `_info` of an info."""
     type: Type
     labels: Labels
     meaning: str
-    """One sentence, without its full stop: Prometheus' help."""
+    """One sentence without the full stop: Prometheus' help."""
     absent: str
     """When it has no value, or "never"."""
     read: Read
@@ -42,12 +42,12 @@ class Family:
 
     @property
     def unit(self) -> str:
-        """The base unit that the name ends in; "" for what is counted or has none."""
+        """The base unit at the end of the name; "" if there is none."""
         name = self.name.removesuffix("_total")
         return next((unit for end, unit in UNITS.items() if name.endswith(f"_{end}")), "")
 
     def collect(self, status: RunStatus, now_s: float) -> Metric:
-        """Read it; a value that is not known, or no number, has no series."""
+        """Read the values; one that is not known, or not a number, has no series."""
         labels = ["run", *self.labels] if self.run_label else [*self.labels]
         family: Any = _FAMILIES[self.type](self.name.removesuffix("_total"), f"{self.meaning}.", labels=labels)
         first = [status.run_id] if self.run_label else []

@@ -1,4 +1,4 @@
-"""Growth as the judge last saw it, of signals that are bytes; hourly and per operation, where it knows both."""
+"""The judge's last figures for growth in bytes; per hour and per operation, if it has both."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,9 +8,9 @@ from soakd.live.status import EngineStatus, RunStatus
 
 BOUNDS = ("estimate", "low", "high")
 HOURLY = {"estimate": "per_hour", "low": "per_hour_low", "high": "per_hour_high"}
-"""Bound -> its name in a check that is judged per operation."""
+"""Bound -> its key in a check that is judged per operation."""
 UNITS = ("bytes/hour", "bytes/operation")
-NOT_JUDGED = "before the judge has looked, for a signal that it does not judge while the run goes on"
+NOT_JUDGED = "before the first verdict, and during the run for signals that are judged only at its end"
 
 
 def _rates(status: RunStatus, _: float) -> Values:
@@ -42,7 +42,7 @@ def _time_to_limit(engine: EngineStatus) -> float | None:
 
 
 def _growth(status: RunStatus) -> Iterator[tuple[str, str, Mapping[str, Mapping[str, Any]]]]:
-    """Yield engine, signal and its checks by unit, of all growth that is counted in bytes."""
+    """Yield engine, signal and its checks by unit, for all growth in bytes."""
     for engine in status.engines.values():
         found: dict[str, dict[str, Mapping[str, Any]]] = {}
         for check_id, check in engine.checks.items():
@@ -54,7 +54,7 @@ def _growth(status: RunStatus) -> Iterator[tuple[str, str, Mapping[str, Mapping[
 
 
 def _either(checks: Mapping[str, Mapping[str, Any]], hourly: str, otherwise: str) -> float | None:
-    """Return a number of the hourly check; where there is none, what the one per operation says per hour."""
+    """Return a number of the hourly check, or else the hourly number of the check per operation."""
     by_hour, by_operation = (checks.get(unit) for unit in UNITS)
     value: float | None = (by_operation or {}).get(otherwise) if by_hour is None else by_hour.get(hourly)
     return value
@@ -75,11 +75,11 @@ FAMILIES = (
     ),
     Family(
         "soakd_engine_minimum_detectable_growth_bytes_per_second", "gauge", ("engine", "signal"),
-        "The growth that would have been called a failure", NOT_JUDGED, _detectable,
+        "The least growth that would have been called a failure", NOT_JUDGED, _detectable,
     ),
     Family(
         "soakd_engine_time_to_limit_seconds", "gauge", ("engine",),
-        "Time until growth reaches a limit, if it goes on as it does", "where nothing grows towards a limit",
+        "Time until growth reaches a limit at the present rate", "if nothing grows towards a limit",
         _times_to_limit,
     ),
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the judge says, and what went wrong."""
+"""The judge's answers, incidents and faults."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ def _states(present: Iterable[tuple[Labels, str | None]]) -> Values:
 
 
 def _checks(status: RunStatus, _: float) -> Values:
-    """Every check of every engine; those of the run itself have no engine."""
+    """Return every check of every engine; those of the run itself have no engine."""
     of_engines = ((engine.name, engine.checks) for engine in status.engines.values())
     return _states(
         ((name, check_id, "true" if check["decides"] else "false"), check.get("so_far", check.get("verdict")))
@@ -28,7 +28,7 @@ def _checks(status: RunStatus, _: float) -> Values:
 
 
 def _waived(status: RunStatus, _: float) -> Values:
-    """Checks that fail and decide nothing, because what grows is known."""
+    """Return the checks that fail but do not decide, because a waiver covers the growth."""
     return [
         ((engine.name, check_id), 1.0)
         for engine in status.engines.values()
@@ -38,7 +38,7 @@ def _waived(status: RunStatus, _: float) -> Values:
 
 
 def _incidents(status: RunStatus, _: float) -> Values:
-    """Every kind is there from the first scrape on, so that Prometheus sees the first incident as an increase."""
+    """Return every kind from the first scrape on, so that Prometheus sees the first incident as an increase."""
     counts = Counter(dict.fromkeys(sorted(INCIDENTS), 0))
     for kind, count in status.incidents.items():
         counts[kind if kind in INCIDENTS else "other"] += count
@@ -46,42 +46,42 @@ def _incidents(status: RunStatus, _: float) -> Values:
 
 
 def _faults(status: RunStatus, _: float) -> Values:
-    """Every planned kind is there from the first scrape on, as with incidents."""
+    """Return every planned kind from the first scrape on, as with incidents."""
     kinds = sorted({fault.kind for fault in status.plan.faults})
     return [((kind,), status.faults[kind]) for kind in kinds]
 
 
-NO_FAULTS = "where the plan has no faults"
+NO_FAULTS = "if the plan has no faults"
 
 FAMILIES = (
     Family(
         "soakd_check_state", "gauge", ("engine", "check", "decides", "state"),
-        "1 for the present answer of a check: what it says so far while the run goes on", "before the judge has looked",
+        "1 for the current answer of a check; during the run, for its answer so far", "before the first verdict",
         _checks,
     ),
     Family(
         "soakd_check_waived", "gauge", ("engine", "check"),
-        "1 for a check that fails, or has so far, by growth that a waiver lists", "where nothing is waived", _waived,
+        "1 for a check that fails, or fails so far, by growth that a waiver covers", "if nothing is waived", _waived,
     ),
     Family(
-        "soakd_verdict_state", "gauge", ("state",), "1 for the verdict of the run, INCOMPLETE while it goes on",
-        "before the judge has looked", lambda status, _: _states([((), status.state)]),
+        "soakd_verdict_state", "gauge", ("state",), "1 for the verdict of the run, which is INCOMPLETE until its end",
+        "before the first verdict", lambda status, _: _states([((), status.state)]),
     ),
     Family(
         "soakd_verdict_so_far_state", "gauge", ("state",),
-        "1 for the worst answer so far of the engines that decide, and for the verdict once it is final",
-        "before the judge has looked", lambda status, _: _states([((), status.state_so_far)]),
+        "1 for the worst answer so far of the engines that decide, and in the end for the verdict",
+        "before the first verdict", lambda status, _: _states([((), status.state_so_far)]),
     ),
     Family(
         "soakd_incidents_total", "counter", ("kind",), "Incidents by kind, of engines, servers and the run",
-        "never, but for the kind other", _incidents,
+        "never, except for the kind other", _incidents,
     ),
     Family(
-        "soakd_faults_total", "counter", ("kind",), "Faults on purpose that took place", NO_FAULTS, _faults,
+        "soakd_faults_total", "counter", ("kind",), "Faults on purpose so far", NO_FAULTS, _faults,
     ),
     Family(
         "soakd_fault_recovery_seconds", "gauge", ("engine", "fault"),
-        "How long operations last took to succeed again once a fault on purpose was over",
+        "Last recovery time: from the end of a fault on purpose until operations succeeded again",
         f"{NO_FAULTS}; before the first recovery",
         lambda status, _: status.fault_recovery_s.items(),
     ),

@@ -10,7 +10,7 @@ from soakd.live.metrics.family import Family, Values
 from soakd.live.status import RunStatus
 from soakd.wire.spec import PhaseName
 
-BEFORE_THE_ORIGIN = "before every engine stands ready"
+BEFORE_THE_ORIGIN = "before every engine is ready"
 PHASES: tuple[str, ...] = get_args(PhaseName)
 
 
@@ -35,12 +35,12 @@ def _phases(status: RunStatus, _: float) -> Values:
 
 FAMILIES = (
     Family(
-        "soakd_build_info", "info", ("version", "python"), "The soakd that runs", "never",
+        "soakd_build_info", "info", ("version", "python"), "The running version of soakd", "never",
         lambda *_: [(_build(), 1.0)], run_label=False,
     ),
     Family("soakd_run_info", "info", ("name", "config_sha256"), "The run", "never", _run),
     Family(
-        "soakd_run_start_timestamp_seconds", "gauge", (), "When every engine stood ready", BEFORE_THE_ORIGIN,
+        "soakd_run_start_timestamp_seconds", "gauge", (), "When every engine was ready", BEFORE_THE_ORIGIN,
         lambda status, _: [((), status.origin_wall_s)],
     ),
     Family(
@@ -60,7 +60,7 @@ FAMILIES = (
         lambda status, _: [((), status.plan.config.run.sample_every_s)],
     ),
     Family(
-        "soakd_sample_coverage_ratio", "gauge", (), "Share of the samples due so far that came",
+        "soakd_sample_coverage_ratio", "gauge", (), "Share of the samples due so far that were received",
         "before the first sample is due", lambda status, now_s: [((), status.coverage_ratio(now_s))],
     ),
     Family(

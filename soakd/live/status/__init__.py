@@ -1,7 +1,7 @@
-"""What is known of a run so far. Everything that shows a run reads this, and computes nothing of its own.
+"""The state of a run so far. Every live output reads it, and computes nothing itself.
 
-Records are folded in as they are committed. There is no clock here: `now_s` is CLOCK_MONOTONIC seconds. Memory is
-bounded, however long the run and whatever engines say.
+Records are added as they are committed. There is no clock here: `now_s` is CLOCK_MONOTONIC seconds. Memory is bounded,
+however long the run and whatever the engines send.
 """
 
 from soakd.live.status.engine import OWN_COUNTERS, EngineStatus

@@ -1,4 +1,4 @@
-"""What is known of one engine."""
+"""The state of one engine."""
 
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -33,10 +33,10 @@ OWN_COUNTERS = (
     "retries_total", "timeouts_total", "connection_errors_total", "reloads_total", "served_by_other_total",
     "compared_total", "disagreements_total",
 )  # fmt: skip
-"""What an engine itself counts, where it does: its samples have them as `counter.<name>`."""
+"""Counters of the engine itself, if it has them: in samples they are `counter.<name>`."""
 COUNTERS = frozenset({"operations_total", "cpu_s_total", *OUTCOMES.values(), *(f"counter.{n}" for n in OWN_COUNTERS)})
 ENDINGS = frozenset({"crash", "exit", "hang", "start_failed", "gave_up"})
-"""Incidents after which an engine's process is no more."""
+"""Incidents after which an engine's process is gone."""
 
 RATE_SAMPLES = 6
 MOST_SITES, MOST_FRAMES = 20, 12
@@ -45,7 +45,7 @@ MOST_SITES, MOST_FRAMES = 20, 12
 
 @dataclass(slots=True, kw_only=True)
 class EngineStatus:
-    """What is known of one engine. Values that are not known are None or absent, never 0."""
+    """The state of one engine. Unknown values are None or absent, never 0."""
 
     name: str
     kind: str
@@ -55,47 +55,47 @@ class EngineStatus:
     sample_every_s: float
     up: bool = False
     ended_by: str | None = None
-    """The incident that ended the last life, or "completed"; None while none has ended."""
+    """The incident that ended the last life, or "completed"; None before the first end."""
     phase: str | None = None
     segment: int = 0
     pid: int | None = None
     latest: dict[str, float] = field(default_factory=dict)
-    """Signal -> last reading of this life, in the unit that the name ends in."""
+    """Signal -> last reading of this life, in the unit at the end of its name."""
     counters: dict[str, Chained] = field(default_factory=dict)
-    """Counter of driver or process -> its count through all lives."""
+    """Counter of driver or process -> its count over all lives."""
     restarts: int = 0
     incidents: Counter[str] = field(default_factory=Counter)
     latency: dict[str, float] = field(default_factory=dict)
-    """Of the last window: service_p50_s, service_p95_s, service_p99_s, response_p99_s, lateness_p99_s."""
+    """The last window's service_p50_s, service_p95_s, service_p99_s, response_p99_s and lateness_p99_s."""
     service: LatencyTotals = field(default_factory=LatencyTotals)
     response: LatencyTotals = field(default_factory=LatencyTotals)
     probe_durations_s: dict[str, float] = field(default_factory=dict)
     probe_failures: dict[str, Chained] = field(default_factory=dict)
     state: str | None = None
-    """The engine's verdict as the judge wrote it: INCOMPLETE while the run goes on."""
+    """The engine's verdict from the judge: INCOMPLETE while the run is live."""
     growth_class: str | None = None
     checks: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Check id -> the check as the verdict has it, with `decides`."""
+    """Check id -> the check from the verdict, with `decides`."""
     reason: str | None = None
-    """What the judge says of its growth, in words."""
+    """The judge's sentence about its growth."""
     sites: tuple[Site, ...] = ()
-    """Where it grows: what the verdict has, or the last deep look found."""
+    """Where it grows, from the verdict or the last deep look."""
     twin_of: str | None = None
     load_s: tuple[float, float] = (0.0, float("inf"))
-    """The load phase of the plan, seconds since the run's origin."""
+    """The planned load phase, in seconds since the run's origin."""
     history: History = field(init=False)
-    """Series, thinned."""
+    """Thinned series."""
     heap: HeapGrowth = field(default_factory=HeapGrowth)
-    """What its snapshots say."""
+    """Growth between its snapshots."""
     server: ServerStatus | None = None
-    """The server that the engine talks to, where soakd watches one."""
+    """The engine's server, if soakd watches one."""
     slots: int = 0
-    """Moments of the sampling grid that brought a sample."""
+    """Number of scheduled sampling times with a sample."""
     _last_slot: int = 0
     _window: deque[tuple[float, float]] = field(default_factory=lambda: deque(maxlen=RATE_SAMPLES))
 
     def __post_init__(self) -> None:
-        """Begin without a reading."""
+        """Start without readings."""
         self.history = History(self.sample_every_s)
 
     @property
@@ -108,7 +108,7 @@ class EngineStatus:
 
     @property
     def operations(self) -> dict[str, int]:
-        """Outcome (ok, error, dropped, skipped) -> operations through all lives; empty until one was counted."""
+        """Outcome (ok, error, dropped, skipped) -> operations over all lives; empty until one was counted."""
         if "operations_total" not in self.counters:
             return {}
         totals = {name: int(self.counters[key].total) for name, key in OUTCOMES.items() if key in self.counters}
@@ -116,21 +116,21 @@ class EngineStatus:
 
     @property
     def errors(self) -> int | None:
-        """Operations that raised, through all lives."""
+        """Operations that raised, over all lives."""
         return self.operations.get("error")
 
     @property
     def state_so_far(self) -> str | None:
-        """The worst answer so far of the checks that decide; None while nothing was judged."""
+        """The worst answer so far among the checks that decide; None while nothing was judged."""
         return answer_so_far(self.checks.values())
 
     @property
     def deciding_so_far(self) -> str | None:
-        """The worst answer so far of what decides for the run; None where nothing of it does."""
+        """The worst answer so far among the checks that decide for the run; None if there are none."""
         return answer_so_far(check for check in self.checks.values() if check["decides"])
 
     def take(self, record: Record, origin_s: float | None) -> None:
-        """Take in one record of this engine; `origin_s` is the run's origin, CLOCK_MONOTONIC seconds."""
+        """Add one record of this engine; `origin_s` is the run's origin, CLOCK_MONOTONIC seconds."""
         if of_a_server(record):
             self._take_server(record, origin_s)
         elif record.kind == "incident":
@@ -139,7 +139,7 @@ class EngineStatus:
             self._take_living(record, origin_s)
 
     def as_dict(self) -> dict[str, Any]:
-        """Say the same in JSON's types."""
+        """Return the state as JSON types."""
         return {
             "name": self.name, "kind": self.kind, "role": self.role, "up": self.up, "ended_by": self.ended_by,
             "phase": self.phase,
@@ -159,7 +159,7 @@ class EngineStatus:
         }  # fmt: skip
 
     def apply(self, verdict: Mapping[str, Any]) -> None:
-        """Take the engine's part of a verdict."""
+        """Apply the engine's part of a verdict."""
         self.state, self.growth_class = verdict.get("verdict"), verdict.get("class")
         self.reason = None if verdict.get("reason") is None else printable(verdict["reason"])
         if found := verdict.get("attribution"):
@@ -211,7 +211,7 @@ class EngineStatus:
             self.heap.take(snapshot.body, snapshot.segment, t_s)
 
     def _take_server(self, record: Record, origin_s: float | None) -> None:
-        """Take in what is told of the engine's server; its probes are the engine's."""
+        """Add a record about the engine's server; its probes count as the engine's."""
         if record.kind == "incident":
             count_incident(self.incidents, record.body["what"])
         if self.server is None:
@@ -258,7 +258,7 @@ class EngineStatus:
             keep(self.latest, name, value)
 
     def _take_latency(self, body: Mapping[str, Any], t_s: float | None) -> None:
-        """Add a window; those in which a forked child lived are left out, as in the verdict."""
+        """Add a latency window; those with a forked child are left out, as in the verdict."""
         if body.get("window"):
             return
         service, response = unpack(body["service"]), unpack(body["response"])

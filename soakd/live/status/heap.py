@@ -1,4 +1,4 @@
-"""What grows in an engine's heap, from its snapshots: the first one under load beside the latest."""
+"""Growth in an engine's heap: its first snapshot under load compared with the latest."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,17 +13,17 @@ SHOWN = 12
 
 @dataclass(slots=True)
 class HeapGrowth:
-    """Two snapshots of one life of an engine's process. Bounded: the largest types and the longest containers."""
+    """Two snapshots of one life of a process. Bounded: the largest types and the longest containers."""
 
     segment: int | None = None
     from_s: float | None = None
-    """When the first one was taken, seconds since the run's origin."""
+    """The time of the first snapshot, in seconds since the run's origin."""
     until_s: float | None = None
     _first: "_Snapshot | None" = None
     _latest: "_Snapshot | None" = None
 
     def take(self, body: Mapping[str, Any], segment: int, t_s: float) -> None:
-        """Take in a snapshot that was taken under load; one that was skipped says nothing."""
+        """Add a snapshot taken under load; a skipped one is ignored."""
         if not isinstance(body.get("types"), list):
             return
         snapshot = _read(body)
@@ -32,7 +32,7 @@ class HeapGrowth:
         self.until_s, self._latest = t_s, snapshot
 
     def add(self, older: "HeapGrowth") -> None:
-        """Take in what another one has of the time before; the first snapshot of a life is the one that counts."""
+        """Add the earlier snapshots from another instance; the first snapshot of a life is kept."""
         if self._latest is None:
             self.segment, self.from_s, self.until_s = older.segment, older.from_s, older.until_s
             self._first, self._latest = older._first, older._latest  # noqa: SLF001 - of its own kind
@@ -40,7 +40,7 @@ class HeapGrowth:
             self.from_s, self._first = older.from_s, older._first  # noqa: SLF001
 
     def as_dict(self) -> dict[str, Any] | None:
-        """Say what grew, most first, in JSON's types; None before there are two snapshots."""
+        """Return what grew, most first, as JSON types; None before there are two snapshots."""
         first, latest = self._first, self._latest
         if first is None or latest is None or first is latest:
             return None
@@ -57,9 +57,9 @@ class _Snapshot:
     bytes: float | None
     objects: float | None
     types: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Type -> how many, bytes."""
+    """Type -> number of objects, bytes."""
     containers: dict[int, tuple[str, int, str | None]] = field(default_factory=dict)
-    """Address -> type, length, name where one is known."""
+    """Address -> type, length, and name if known."""
 
 
 def _read(body: Mapping[str, Any]) -> _Snapshot:
@@ -78,7 +78,7 @@ def _entries(found: object, most: int) -> Iterable[Mapping[str, Any]]:
 
 
 def _grown_types(first: _Snapshot, latest: _Snapshot) -> list[dict[str, Any]]:
-    """List the types that have more. One that was not among the largest at first had no more than the least of them."""
+    """List the types that grew. One that was not among the largest at first had at most the least of them."""
     least = min((size for _, size in first.types.values()), default=0)
     grown = []
     for name, (count, size) in latest.types.items():
@@ -94,7 +94,7 @@ def _grown_types(first: _Snapshot, latest: _Snapshot) -> list[dict[str, Any]]:
 
 
 def _grown_containers(first: _Snapshot, latest: _Snapshot) -> list[dict[str, Any]]:
-    """List the containers that are longer, or that are new among the longest and longer than all that were there."""
+    """List the containers that are longer, or new among the longest and longer than all of the first snapshot."""
     grown = []
     for address, (kind, length, name) in latest.containers.items():
         before = first.containers.get(address)

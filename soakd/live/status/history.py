@@ -1,8 +1,8 @@
-"""Series as they were, thinned while they come: so many values a series, however long the run.
+"""Time series, thinned as they arrive: a fixed number of values per series, however long the run.
 
-The whole of a run is kept as the least, the greatest and the last reading of each of at most `BUCKETS` stretches, which
-double in length when they run out. The latest `BUCKETS` readings are kept as they are. Values are of single precision:
-seven digits, which no picture shows.
+A whole run is kept as the least, greatest and last reading of at most `BUCKETS` intervals, which double in length when
+there are too many. The latest `BUCKETS` readings are kept unchanged. Values have single precision: seven digits, more
+than a chart can show.
 """
 
 import math
@@ -19,28 +19,28 @@ KEPT = (
     "rss_bytes", "rss_anon_bytes", "reachable_bytes", "live_bytes", "live_python_bytes", "live_native_bytes",
     "rust_bytes", "fds", "threads", "tasks", "counter.entries",
 )  # fmt: skip
-"""Signals of samples that are kept; the other series are made of counters and of latencies."""
+"""Signals of samples that are kept; the other series are derived from counters and latencies."""
 KEPT_OF_SERVER = ("rss_anon_bytes", "live_bytes")
 KEPT_OF_OWN = (
     "rss_bytes", "rss_anon_bytes", "memory_available_bytes", "host_cpu_pressure_ratio", "host_others_ratio",
     "run_bytes",
 )  # fmt: skip
 RATES = {"operations_total": "rate_per_s", "errors_total": "errors_per_s", "cpu_s_total": "cpu_cores"}
-"""Counter -> the series of what it rises by in a second."""
+"""Counter -> the series of its increase per second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thinned:
-    """A series, ready to be drawn: one entry a stretch that has a reading, in the order of time."""
+    """A series to draw: one entry per interval that has a reading, in order of time."""
 
     t_s: list[float]
-    """Middle of the stretch, seconds since the run's origin."""
+    """Middle of the interval, in seconds since the run's origin."""
     least: list[float]
     greatest: list[float]
     last: list[float]
 
     def as_dict(self) -> dict[str, Any]:
-        """Say the same in JSON's types; whole numbers where values are large enough to be."""
+        """Return the series as JSON types; large values as whole numbers."""
         return {
             "t_s": [round(t, 2) for t in self.t_s],
             **{name: [_short(v) for v in getattr(self, name)] for name in ("least", "greatest", "last")},
@@ -48,14 +48,14 @@ class Thinned:
 
 
 class _Series:
-    """One series: the whole run in stretches, and a ring of the latest readings."""
+    """One series: the whole run in intervals, and a ring of the latest readings."""
 
     __slots__ = ("greatest", "last", "least", "newest", "recent")
 
     def __init__(self) -> None:
         self.least, self.greatest, self.last, self.recent = (array("f", [_NAN]) * BUCKETS for _ in range(4))
         self.newest = -1
-        """Number of the newest slot of the ring, counted from the origin."""
+        """Number of the newest slot in the ring, counted from the origin."""
 
     def put(self, bucket: int, value: float) -> None:
         if not value >= self.least[bucket]:
@@ -72,14 +72,14 @@ class _Series:
             self.recent[slot % BUCKETS] = value
 
     def halve(self) -> None:
-        """Make two stretches one, over and over."""
+        """Merge each pair of neighbouring intervals."""
         half = BUCKETS // 2
         for values, choose in ((self.least, _least), (self.greatest, _greatest), (self.last, _last)):
             values[:half] = array("f", (choose(values[2 * i], values[2 * i + 1]) for i in range(half)))
             values[half:] = array("f", [_NAN]) * half
 
     def add(self, other: "_Series") -> None:
-        """Take in what another one has, of the same stretches; its last readings are the older ones."""
+        """Add an older series with the same intervals."""
         for i in range(BUCKETS):
             self.least[i] = _least(self.least[i], other.least[i])
             self.greatest[i] = _greatest(self.greatest[i], other.greatest[i])
@@ -91,26 +91,26 @@ class _Series:
 
 
 class History:
-    """The series of one process, through all its lives."""
+    """The series of one process over all its lives."""
 
     def __init__(self, every_s: float) -> None:
-        """Begin without a reading; `every_s` is the time between two readings."""
+        """Start without readings; `every_s` is the time between two readings."""
         self.every_s = every_s
         self.width_s = every_s
-        """Length of a stretch of the whole run."""
+        """Length of an interval of the whole run."""
         self.newest_s = 0.0
-        """When the latest reading was taken."""
+        """The time of the latest reading."""
         self.series: dict[str, _Series] = {}
-        """Signal -> what is kept of it."""
+        """Signal -> its series."""
         self._counted: dict[str, tuple[float, float]] = {}
 
     @property
     def signals(self) -> list[str]:
-        """Names of the series that have a reading."""
+        """Names of the series that have readings."""
         return list(self.series)
 
     def put(self, signal: str, t_s: float, value: float) -> None:
-        """Take a reading at so many seconds after the run's origin; those before it are left out."""
+        """Add a reading, `at_s` seconds after the run's origin; earlier ones are ignored."""
         if not t_s >= 0.0 or not math.isfinite(value):
             return
         series = self.series.get(signal)
@@ -125,18 +125,18 @@ class History:
         series.put_recent(int(t_s / self.every_s), value)
 
     def count(self, counter: str, t_s: float, total: float) -> None:
-        """Take a reading of a counter: what is kept is its rise in a second; one that fell began again."""
+        """Add a counter's reading as its increase per second; a counter that fell was restarted."""
         before = self._counted.get(counter)
         self._counted[counter] = (t_s, total)
         if before is not None and t_s > before[0] and total >= before[1]:
             self.put(RATES[counter], t_s, (total - before[1]) / (t_s - before[0]))
 
     def restart(self) -> None:
-        """Begin another life: its counters begin at 0."""
+        """Start another life: its counters begin at 0."""
         self._counted.clear()
 
     def whole(self, signal: str, points: int = BUCKETS) -> Thinned:
-        """Return a series of the whole run, in at most so many points; empty where there is no such series.
+        """Return a series of the whole run in at most `points` points; empty if there is no such series.
 
         Raises:
             ValueError: fewer than one point.
@@ -146,7 +146,7 @@ class History:
         series, step = self.series.get(signal), 1
         if series is None:
             return Thinned(t_s=[], least=[], greatest=[], last=[])
-        used = int(self.newest_s / self.width_s) + 1  # of all series, so that they share their stretches
+        used = int(self.newest_s / self.width_s) + 1  # of all series, so that they share their intervals
         while math.ceil(used / step) > points:
             step *= 2
         rows = [
@@ -156,7 +156,7 @@ class History:
         return _thinned(row for row in rows if not math.isnan(row[1]))
 
     def recent(self, signal: str, points: int = BUCKETS) -> Thinned:
-        """Return the latest readings of a series, at most so many, as they are."""
+        """Return at most `points` of the latest readings of a series, unchanged."""
         series = self.series.get(signal)
         if series is None:
             return Thinned(t_s=[], least=[], greatest=[], last=[])
@@ -166,7 +166,7 @@ class History:
         return _thinned(((slot + 0.5) * self.every_s, v, v, v) for slot, v in read if not math.isnan(v))
 
     def add(self, older: "History") -> None:
-        """Take in what another one has of the time before."""
+        """Add an older history."""
         while older.width_s < self.width_s:
             older.widen()
         while self.width_s < older.width_s:
@@ -179,14 +179,14 @@ class History:
                 self.series[name] = series
 
     def widen(self) -> None:
-        """Make stretches twice as long."""
+        """Double the length of the intervals."""
         self.width_s *= 2
         for series in self.series.values():
             series.halve()
 
 
 def of_sample(history: History, body: Mapping[str, Any], t_s: float) -> None:
-    """Take the readings of a sample of an engine's process; `body` has numbers only."""
+    """Add the readings of a sample of an engine's process; `body` has only numbers."""
     for name in KEPT:
         if name in body:
             history.put(name, t_s, body[name])
@@ -221,18 +221,18 @@ def _last(before: float, after: float) -> float:
 
 
 def _short(value: float) -> float | int:
-    """Write seven digits and no more."""
+    """Round to seven digits."""
     if abs(value) >= 1e4:
         return round(value)
     return float(f"{value:.6g}")
 
 
 def units_of(signals: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield each signal with the unit of its values."""
+    """Yield each signal with its unit."""
     for signal in signals:
         unit = next((unit for end, unit in UNITS.items() if signal.endswith(end)), "count")
         yield signal, unit
 
 
 UNITS = {"_bytes": "bytes", "_per_s": "per second", "_cores": "cores", "_ratio": "ratio", "_s": "seconds"}
-"""How a signal's name ends -> the unit of its values, longest first where one ends another."""
+"""Suffix of a signal's name -> the unit of its values, longer suffixes first."""

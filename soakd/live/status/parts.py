@@ -1,4 +1,4 @@
-"""What status is made of: counters that only grow, bounded tables, text made safe, states compared."""
+"""Parts of the status: monotonic counters, bounded tables, escaped text, comparison of states."""
 
 import math
 from bisect import bisect_left
@@ -17,10 +17,10 @@ BOUNDS_S: tuple[float, ...] = (
     10e-6, 25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 750e-6, 1e-3, 2.5e-3, 5e-3, 7.5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25,
     0.5, 1.0, 2.5, 5.0, 10.0,
 )  # fmt: skip
-"""Upper bounds of the exported latency buckets, in seconds; one more bucket holds what is above.
+"""Upper bounds of the exported latency buckets, in seconds; one more bucket holds larger values.
 
-0.5 and 5 ms are the limits of the p95 of caches and policies, 0.75 and 7.5 ms one and a half times that: what alerts
-compare with is a bound, so that no interpolation decides.
+0.5 and 5 ms are the p95 limits of caches and policies, 0.75 and 7.5 ms are one and a half times those: alerts compare
+with a bound, so that no interpolation decides.
 """
 BOUNDS_NS = tuple(round(bound_s * 1e9) for bound_s in BOUNDS_S)
 
@@ -33,14 +33,14 @@ LONGEST_NAME = 80
 
 @dataclass(slots=True)
 class LatencyTotals:
-    """One latency of one engine through all its lives: counts in `BOUNDS_S`, and their sum in seconds."""
+    """One latency of one engine over all its lives: counts in `BOUNDS_S`, and their sum in seconds."""
 
     counts: list[int] = field(default_factory=lambda: [0] * (len(BOUNDS_S) + 1))
     sum_s: float = 0.0
 
     @property
     def total(self) -> int:
-        """Return how many were counted."""
+        """Return the number of operations counted."""
         return sum(self.counts)
 
     def add(self, histogram: Histogram) -> None:
@@ -54,52 +54,52 @@ class LatencyTotals:
 
 @dataclass(slots=True)
 class Chained:
-    """A counter that starts again from 0 with each life of a process, made into one that only grows."""
+    """A counter that restarts at 0 with each life of a process, made monotonic."""
 
     past: float = 0.0
     current: float = 0.0
 
     @property
     def total(self) -> float:
-        """The count through all lives."""
+        """The count over all lives."""
         return self.past + self.current
 
     def read(self, value: float) -> None:
-        """Take a reading of this life."""
+        """Add a reading of this life."""
         self.current = max(self.current, value)
 
     def restart(self) -> None:
-        """Begin another life."""
+        """Start another life."""
         self.past, self.current = self.total, 0.0
 
 
 def printable(text: object, longest: int = 500) -> str:
-    r"""Make text from an engine fit for a terminal, a log and a label.
+    r"""Make text from an engine safe for a terminal, a log and a label.
 
-    It is cut, then its secrets are hidden, and control characters are written as \x1b and the like.
+    It is cut to length, its secrets are hidden, and control characters are written as \x1b and the like.
     """
     return escaped(cut(str(text), longest))
 
 
 def is_number(value: object) -> bool:
-    """Tell whether a reading is a finite number."""
+    """Return whether a reading is a finite number."""
     return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
 
 
 def keep(values: dict[str, float], name: str, value: float) -> None:
-    """Keep the last reading of a name, for at most `MOST_NAMES` of them."""
+    """Keep the last reading of a name, for at most `MOST_NAMES` names."""
     if name in values or len(values) < MOST_NAMES:
         values[name] = value
 
 
 def chain(counters: dict[str, Chained], name: str, value: float) -> None:
-    """Read a counter of that name, for at most `MOST_NAMES` of them."""
+    """Read the counter of a name, for at most `MOST_NAMES` names."""
     if name in counters or len(counters) < MOST_NAMES:
         counters.setdefault(name, Chained()).read(value)
 
 
 def count_incident(counts: Counter[str], what: object) -> str:
-    """Count an incident by what it is, at most `MOST_KINDS` of others' apart; return as what it was counted."""
+    """Count an incident by kind, with at most `MOST_KINDS` unknown kinds; return the kind that it was counted as."""
     kind = printable(what, LONGEST_NAME)
     if kind not in counts and kind not in INCIDENTS and len(counts) >= MOST_KINDS:
         kind = "other"
@@ -115,14 +115,14 @@ def checks_by_id(judged: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
 
 
 def worst(states: Iterable[str | None]) -> str | None:
-    """Return the most severe of some states; None where none is known."""
+    """Return the most severe of some states; None if none is known."""
     return max((state for state in states if state in SEVERITY), key=SEVERITY.index, default=None)
 
 
 def answer_so_far(checks: Iterable[Mapping[str, Any]]) -> str | None:
-    """Return the worst answer so far of the checks that decide; None while nothing was judged.
+    """Return the worst answer so far among the checks that decide; None while nothing was judged.
 
-    A check whose evidence is not due yet has none, and holds nothing down.
+    A check whose evidence is not due yet is ignored.
     """
     answers = (check.get("so_far", check.get("verdict")) for check in checks if not _is_silent(check))
     return worst(answers)

@@ -1,4 +1,4 @@
-"""The series of a run that is resumed, out of its journal. Takes seconds, and is done beside everything else."""
+"""Reads the series of a resumed run from its journal. It takes seconds, and runs in the background."""
 
 import time
 from pathlib import Path
@@ -8,11 +8,11 @@ from soakd.record.resume import Resumption, spread
 
 AT_ONCE = 100
 PAUSE_S = 0.005
-"""A thread that reads shares the interpreter with the daemon's loop: after `AT_ONCE` records it stands back so long."""
+"""The pause of the reading thread after `AT_ONCE` records: it shares the interpreter with the daemon's loop."""
 
 
 def recalled(path: Path, run_id: str, resumption: Resumption) -> RunStatus:
-    """Read a run's journal into a status of its own, of which only series and snapshots are whole.
+    """Read a run's journal into a separate status, in which only series and snapshots are complete.
 
     Raises:
         JournalError: it cannot be read.

@@ -1,4 +1,4 @@
-"""What is known of a run so far: records folded in as they are committed, the judge's verdict beside them."""
+"""The state of a run so far: records, added as they are committed, and the judge's verdict."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,56 +12,56 @@ from soakd.setup.plan import EnginePlan, Plan
 from soakd.wire.records import Record
 
 LATE_S = 2.0
-"""A sample counts as missing only so long after it and the next one were due: batches take up to a second."""
+"""A sample counts as missing this long after the next one was due: batches take up to a second."""
 
 
 class RunStatus:
-    """What is known of a run, and of each engine in the plan's order."""
+    """The state of a run, and of each engine in the plan's order."""
 
     def __init__(self, plan: Plan, run_id: str) -> None:
         self.plan = plan
         self.run_id = run_id
         self.engines: dict[str, EngineStatus] = {e.config.name: _new_engine(e) for e in plan.engines}
         self.origin_s: float | None = None
-        """CLOCK_MONOTONIC and wall seconds of the moment when every engine stood ready."""
+        """CLOCK_MONOTONIC and wall-clock seconds at the time when every engine was ready."""
         self.origin_wall_s: float | None = None
         self.end_s: float | None = None
         self.last_sample_wall_s: float | None = None
         self.own: dict[str, float] = {}
-        """The daemon's own last readings."""
+        """The last readings of the daemon itself."""
         self.served_at: str | None = None
-        """Where the page is; the metrics are below it."""
+        """The address of the page; the metrics are below it."""
         self.state: str | None = None
-        """The verdict as the judge wrote it: INCOMPLETE while the run goes on."""
+        """The verdict from the judge: INCOMPLETE while the run is live."""
         self.summary: str | None = None
         self.checks: dict[str, Mapping[str, Any]] = {}
-        """Check id -> a check of the run itself, as the verdict has it, with `decides`."""
+        """Check id -> a check of the run itself, from the verdict, with `decides`."""
         self.faults: Counter[str] = Counter()
-        """Kind of a fault on purpose -> how many took place."""
+        """Kind of a fault on purpose -> number of faults so far."""
         self.fault_recovery_s: dict[tuple[str, str], float] = {}
-        """Engine and name of a fault -> how long its last recovery took."""
+        """Engine and name of a fault -> time of its last recovery."""
         self.notifications: Counter[tuple[str, str]] = Counter()
-        """Channel and outcome -> how many events of [notify] came to that."""
+        """Channel and outcome -> number of [notify] events."""
         self.unreadable = 0
         """Records that could not be understood."""
         self.own_history = History(plan.config.run.sample_every_s)
         """The series of the daemon itself and of its host."""
         self.timeline = Timeline()
         self.verdicts = 0
-        """How often the judge has answered."""
+        """Number of verdicts from the judge."""
         self.ended_for: str | None = None
-        """Why the run ended, once it has."""
+        """Why the run ended; None while it is live."""
         self.controls: dict[str, Any] = {}
         self.comparisons: list[Any] = []
-        """Subject beside rival or twin, as the verdict has them."""
+        """Comparisons of a subject with a rival or twin, from the verdict."""
         self._counts_samples = True
         self._judged_coverage: float | None = None
         self.judged_s: float | None = None
-        """Of the plan the judge had seen so much when it last answered."""
+        """How much of the plan the judge had seen at its last answer, in seconds."""
         self._incidents: Counter[str] = Counter()
 
     def fold(self, records: Sequence[Record]) -> None:
-        """Take in a committed batch; a record that cannot be understood is counted and left out."""
+        """Add a committed batch; records that cannot be understood are counted and left out."""
         for record in records:
             try:
                 self._take(record)
@@ -69,7 +69,7 @@ class RunStatus:
                 self.unreadable += 1
 
     def resume(self) -> None:
-        """Nothing lives now of what was folded; its samples were not all of them, and are to be counted."""
+        """Mark every process as gone, and restart the count of samples, as not all were read; see `count`."""
         self.count_no_samples()
         for engine in self.engines.values():
             engine.slots, engine.up = 0, False
@@ -77,24 +77,24 @@ class RunStatus:
                 engine.server.up = False
 
     def count_no_samples(self) -> None:
-        """Not every sample is folded: how many came is the judge's to say."""
+        """Disable the count of samples, because not all of them are read; the judge's coverage is shown instead."""
         self._counts_samples = False
 
     def count(self, samples: Mapping[str, int]) -> None:
-        """Take how many samples there were of each engine before those that were folded since `resume`."""
+        """Add the number of samples of each engine before `resume`."""
         self._counts_samples = True
         for name, count in samples.items():
             self.engines[name].slots += count
 
     def recall(self, past: "RunStatus") -> None:
-        """Take in the series and snapshots of the time before, as another status has them from this run's journal."""
+        """Add the earlier series and snapshots, from a status that was read from this run's journal."""
         self.own_history.add(past.own_history)
         for name, engine in self.engines.items():
             engine.history.add(past.engines[name].history)
             engine.heap.add(past.engines[name].heap)
 
     def apply_verdict(self, verdict: Mapping[str, Any]) -> None:
-        """Take what the judge wrote, so far or final."""
+        """Apply a verdict of the judge, so far or final."""
         self.verdicts += 1
         self.state, self.summary = verdict.get("verdict"), verdict.get("summary")
         run = verdict.get("run") or {}
@@ -107,35 +107,35 @@ class RunStatus:
 
     @property
     def phase(self) -> str | None:
-        """The phase that most engines are in; None until one is."""
+        """The phase that most engines are in; None before the first one is in a phase."""
         phases = Counter(engine.phase for engine in self.engines.values() if engine.phase)
         return phases.most_common(1)[0][0] if phases else None
 
     @property
     def state_so_far(self) -> str | None:
-        """The worst answer so far of the engines that decide, or the verdict once it is final."""
+        """The worst answer so far among the engines that decide, or the final verdict."""
         if self.state not in (None, "INCOMPLETE"):
             return self.state
         return worst([engine.deciding_so_far for engine in self.engines.values()])
 
     @property
     def incidents(self) -> Counter[str]:
-        """Incidents of engines, run and host, by what they are."""
+        """Incidents of engines, run and host, by kind."""
         return sum((engine.incidents for engine in self.engines.values()), Counter(self._incidents))
 
     def elapsed_s(self, now_s: float) -> float | None:
-        """Seconds since the origin, until the end; None before the origin."""
+        """Seconds from the origin until now or the end; None before the origin."""
         if self.origin_s is None:
             return None
         return max(0.0, (now_s if self.end_s is None else self.end_s) - self.origin_s)
 
     def remaining_s(self, now_s: float) -> float | None:
-        """Seconds that the plan still has; None before the origin."""
+        """Seconds left in the plan; None before the origin."""
         elapsed_s = self.elapsed_s(now_s)
         return None if elapsed_s is None else max(0.0, self.plan.duration_s - elapsed_s)
 
     def coverage_ratio(self, now_s: float) -> float | None:
-        """The share of samples due so far that came, over all engines; None while none was due."""
+        """The share of the samples due so far that were received, over all engines; None while none was due."""
         elapsed_s = self.elapsed_s(now_s)
         if elapsed_s is None or not self._counts_samples:
             return self._judged_coverage
@@ -148,7 +148,7 @@ class RunStatus:
         return came / due if due else None
 
     def run_as_dict(self, now_s: float) -> dict[str, Any]:
-        """Say everything of the run itself in JSON's types."""
+        """Return the state of the run itself as JSON types."""
         run = self.plan.config.run
         return {
             "run": self.run_id, "name": run.name, "phase": self.phase, "state": self.state,
@@ -171,12 +171,12 @@ class RunStatus:
         }  # fmt: skip
 
     def as_dict(self, now_s: float) -> dict[str, Any]:
-        """Say everything in JSON's types."""
+        """Return the whole state as JSON types."""
         return {**self.run_as_dict(now_s), "engines": [engine.as_dict() for engine in self.engines.values()]}
 
     @property
     def longest(self) -> EnginePlan:
-        """The engine of the plan that runs longest: its phases are those of the run."""
+        """The engine with the longest plan: its phases are those of the run."""
         return max(self.plan.engines, key=lambda engine: engine.phases[-1].end_s)
 
     def _take(self, record: Record) -> None:

@@ -1,4 +1,4 @@
-"""What is known of the server process that an engine talks to."""
+"""The state of the server process that an engine talks to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,38 +14,38 @@ DOWN = frozenset({"server_start_failed", "server_crash", "server_hang", "server_
 
 @dataclass(slots=True, kw_only=True)
 class ServerStatus:
-    """What is known of one server. Values that are not known are None or absent, never 0."""
+    """The state of one server. Unknown values are None or absent, never 0."""
 
     kind: str
-    """opa or redis; "other" for what is neither."""
+    """opa, redis or other."""
     up: bool | None = None
     life: int = 0
-    """Number of its present process, from 0."""
+    """Number of its current process, from 0."""
     version: str | None = None
     pid: int | None = None
     address: str | None = None
     backend: str | None = None
     """"private" where soakd started it, "url" where it was there before."""
     latest: dict[str, float] = field(default_factory=dict)
-    """Signal -> last reading of this life, in the unit that the name ends in."""
+    """Signal -> last reading of this life, in the unit at the end of its name."""
     cpu_s: Chained | None = None
     restarts: int = 0
     recovery_s: float | None = None
-    """How long it last took from its end, or its first unanswered question, to its answering again."""
+    """The last time from its exit, or its first unanswered request, until it answered again."""
 
     def take(self, record: Record) -> None:
-        """Take in one record of this server."""
+        """Add one record of this server."""
         if record.kind == "incident":
             self._take_incident(record.body)
         elif record.segment < self.life:
-            return  # of a life that is over
+            return  # from an earlier life
         elif record.kind == "server":
             self._begin(record)
         else:
             self._take_sample(record)
 
     def as_dict(self) -> dict[str, Any]:
-        """Say the same in JSON's types."""
+        """Return the state as JSON types."""
         return {
             "server": self.kind, "up": self.up, "life": self.life, "version": self.version, "pid": self.pid,
             "address": self.address, "backend": self.backend, "latest": dict(self.latest),
@@ -74,7 +74,7 @@ class ServerStatus:
 
     def _take_sample(self, record: Record) -> None:
         self._enter(record.segment)
-        self.latest.clear()  # what could not be read this time is not known
+        self.latest.clear()  # unknown if it could not be read this time
         for name, value in record.body.items():
             if not is_number(value) or name.startswith("probe."):
                 continue
@@ -93,7 +93,7 @@ class ServerStatus:
 
 
 def kind_of(record: Record) -> str | None:
-    """Return what sort of server a record is about; None where it does not say."""
+    """Return the kind of server that a record is about; None if it does not say."""
     named = record.body.get("server")
     return None if named is None else named if named in KINDS else "other"
 

@@ -1,4 +1,4 @@
-"""What happened, in the order of time. Bounded: a storm of one kind does not push out the others."""
+"""Incidents in order of time. Bounded: a storm of one kind does not push out the others."""
 
 from collections import deque
 from collections.abc import Iterator, Mapping
@@ -19,11 +19,11 @@ class Timeline:
 
     def __init__(self) -> None:
         self.total = 0
-        """How many there were, told here or not."""
+        """The number of all incidents, kept or not."""
         self._kinds: dict[tuple[str, str], deque[dict[str, Any]]] = {}
 
     def take(self, incident: Record, origin_s: float | None) -> dict[str, Any]:
-        """Keep an incident; return it as it is shown."""
+        """Keep an incident; return it as shown."""
         self.total += 1
         what = printable(incident.body["what"], LONGEST_NAME)
         shown = {

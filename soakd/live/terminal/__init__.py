@@ -1,4 +1,4 @@
-"""What a person at a terminal sees: a live table while the run goes on, a table of checks at its end."""
+"""The terminal output: a live table during the run, a table of checks at its end."""
 
 from soakd.live.terminal.closing import print_closing
 from soakd.live.terminal.live import LiveDisplay, print_status

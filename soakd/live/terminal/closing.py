@@ -1,6 +1,6 @@
-"""What stands on the screen when a run has ended: the checks, one sentence, what could be seen, the files.
+"""The output at the end of a run: the checks, a summary, what could be detected, the files.
 
-On a terminal a table; elsewhere one plain line a check, each with its engine's name, so that grep finds it.
+On a terminal it is a table; elsewhere one plain line per check, with the engine's name, so that grep finds it.
 """
 
 import itertools
@@ -30,7 +30,7 @@ def print_closing(verdict: Mapping[str, Any], files: Sequence[Path], *, console:
 
     Args:
         verdict: the content of `verdict.json`.
-        files: what the run leaves behind.
+        files: the files that the run leaves behind.
         console: where to print instead.
     """
     console = console or PlainConsole(highlight=False)
@@ -64,13 +64,13 @@ def _show_table(
 
 
 def _show_plain(console: Console, lines: Sequence[str], sentence: Text, visible: Sequence[Text]) -> None:
-    """Print lines that are never broken, so that a check and its numbers are found together."""
+    """Print lines without wrapping, so that a check and its numbers stay together."""
     for line in [*map(Text, lines), Text(), sentence, *(Text(INDENT) + line for line in visible)]:
         console.print(line, soft_wrap=True)
 
 
 def _table(rows: Sequence[CheckRow], width: int) -> Table:
-    """Draw the checks under their engines' names; only the names of checks give way to a narrow terminal."""
+    """Draw the checks under their engines' names; on a narrow terminal only the names of checks are cut."""
     heads = ("check", "state", "estimate", "limit")
     shown = [row for row in rows if not row.minor]
     widths = [max(len(head), *(len(_cells(row)[i]) for row in shown), 0) for i, head in enumerate(heads)]
@@ -97,7 +97,7 @@ def _add_group(table: Table, rows: Sequence[CheckRow]) -> None:
 
 
 def _notes(rows: Sequence[CheckRow]) -> Iterator[Text]:
-    """Say why, of every check that decides and did not pass."""
+    """Return the reasons of every deciding check that did not pass."""
     for row in rows:
         if row.reason and not row.informational and row.state not in ("PASS", "flat", "caught"):
             yield Text.assemble((f"{printable(row.engine)} {printable(row.id)}", "bold"), f": {printable(row.reason)}")
@@ -113,7 +113,7 @@ def _plain(rows: Sequence[CheckRow]) -> Iterator[str]:
 
 
 def _cells(row: CheckRow) -> tuple[str, str, str, str]:
-    """Return what stands in the columns after the engine's."""
+    """Return the cells after the engine's column."""
     return printable(row.id), row.state, row.estimate, row.limit
 
 

@@ -1,4 +1,4 @@
-"""A rival or a twin beside its subject, as it stands on the screen when a run has ended."""
+"""The comparison of a subject with a rival or twin, at the end of a run."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -12,17 +12,17 @@ from soakd.verdict.wording import figure_name, figure_words, ratio_words
 
 INDENT = "  "
 LEAST_NAME = 8
-"""So much of a name stays where room is dear."""
+"""Characters of a name that are kept on a narrow terminal."""
 
 
 class FigureWords(NamedTuple):
-    """One figure in words."""
+    """One figure as text."""
 
     name: str
     subject: str
     other: str
     ratio: str
-    """How many times as much the other one's is."""
+    """The other engine's figure as a multiple of the subject's."""
 
 
 class ComparisonRow(NamedTuple):
@@ -35,12 +35,12 @@ class ComparisonRow(NamedTuple):
 
     @property
     def title(self) -> str:
-        """What is compared, and where that is not fair, or not all."""
+        """What is compared, and why that may be unfair or incomplete."""
         return f"{self.other} beside {self.subject}" + (f": {self.note}" if self.note else "")
 
 
 def comparisons_of(verdict: Mapping[str, Any]) -> Iterator[ComparisonRow]:
-    """Yield what a verdict compares, in the file's order."""
+    """Yield the comparisons of a verdict, in the file's order."""
     for found in verdict.get("comparisons") or ():
         figures = [
             FigureWords(figure_name(f), figure_words(f, "subject"), figure_words(f, "other"), ratio_words(f))
@@ -57,7 +57,7 @@ def print_comparisons(console: Console, verdict: Mapping[str, Any]) -> None:
 
 
 def plain_comparisons(verdict: Mapping[str, Any]) -> Iterator[str]:
-    """Write one line a figure, each with both names, so that grep finds it."""
+    """Return one line per figure, with both names, so that grep finds it."""
     for comparison in comparisons_of(verdict):
         if comparison.note:
             yield comparison.title
@@ -67,7 +67,7 @@ def plain_comparisons(verdict: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _table(comparison: ComparisonRow, width: int) -> Table:
-    """Draw the figures of one comparison; names give way to a narrow terminal, numbers do not."""
+    """Draw the figures of one comparison; on a narrow terminal names are cut, numbers are not."""
     heads = FigureWords("", comparison.subject, comparison.other, "ratio")
     widths = [max(len(row[i]) for row in (heads, *comparison.figures)) for i in range(len(heads))]
     for i in (1, 2):

@@ -1,4 +1,4 @@
-"""What `soakd diff` says, as lines: two runs beside each other, or two moments of one."""
+"""The output of `soakd diff` as lines: two runs compared, or two moments of one run."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -9,18 +9,18 @@ from soakd.verdict.site_words import gain_words
 from soakd.verdict.wording import limit_words, value_words
 
 ANSWERS = {
-    "new": "new: the second run has what the first one has not",
-    "unknown": "cannot tell: nothing is new as far as could be seen",
+    "new": "new: something is only in the second run",
+    "unknown": "cannot tell: nothing new was found, but not all could be compared",
     "same": "nothing new",
 }
 STATES = {
     "new": "new leak", "same": "same leak", "gone": "gone", "unknown": "cannot tell", "suspected": "suspected only",
 }  # fmt: skip
 DIFFERENCES = {
-    "plan": "not asked for the same", "environment": "not in the same place", "packages": "not of the same releases",
+    "plan": "different plans", "environment": "different environments", "packages": "different releases",
 }  # fmt: skip
 SHOWN = 12
-"""Rows of types, and of containers, of one engine; --json has all."""
+"""Rows of types, and of containers, shown per engine; --json has all."""
 MOST_DIFFERENCES = 20
 
 

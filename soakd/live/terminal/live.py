@@ -1,4 +1,4 @@
-"""The live table of a run on a terminal, one row an engine; it takes the width that there is."""
+"""The live table of a run on a terminal, one row per engine, fitted to the terminal's width."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,15 +20,15 @@ from soakd.wire.spec import LOADED_PHASES
 LEAST_BETWEEN_S = 0.5
 UNKNOWN = "-"
 OFF_TERMINAL = 140
-"""Cells, where nobody says how many there are."""
+"""Width in cells if it is unknown."""
 SHORT_STATES = {"INCONCLUSIVE": "INCONC", "INVALID": "INVAL", "INCOMPLETE": UNKNOWN}
 
 
 class LiveDisplay:
-    """Shows a run while it goes on; a context manager. Where it is not enabled, or no terminal, it shows nothing."""
+    """Shows a live run; a context manager. It shows nothing if it is not enabled, or there is no terminal."""
 
     def __init__(self, *, enabled: bool = True, screen: bool = False, console: Console | None = None) -> None:
-        """Prepare to show; `screen` takes the whole terminal, and gives it back as it was."""
+        """Prepare the display; with `screen` it takes the whole terminal, and restores it at the end."""
         self._console = console or PlainConsole()
         self._enabled = enabled and self._console.is_terminal and not self._console.is_dumb_terminal
         self._live = Live(console=self._console, auto_refresh=False, screen=screen and self._enabled)
@@ -36,7 +36,7 @@ class LiveDisplay:
 
     @property
     def shows(self) -> bool:
-        """Whether there is a terminal to show anything on."""
+        """Whether there is a terminal to show it on."""
         return self._enabled
 
     def __enter__(self) -> Self:
@@ -51,7 +51,7 @@ class LiveDisplay:
             self._guarded(self._live.stop)
 
     def update(self, status: RunStatus, now_s: float) -> None:
-        """Show the present state, at most twice a second; `now_s` is CLOCK_MONOTONIC seconds."""
+        """Show the current state, at most twice a second; `now_s` is CLOCK_MONOTONIC seconds."""
         if not self._enabled or (self._shown_s is not None and now_s - self._shown_s < LEAST_BETWEEN_S):
             return
         self._shown_s = now_s
@@ -59,7 +59,7 @@ class LiveDisplay:
         self._guarded(lambda: self._live.update(view, refresh=True))
 
     def _guarded(self, write: Callable[[], None]) -> None:
-        """A terminal that has gone away ends the display, not the run."""
+        """End the display, not the run, if the terminal has gone away."""
         try:
             write()
         except OSError:
@@ -67,7 +67,7 @@ class LiveDisplay:
 
 
 def print_status(status: RunStatus, now_s: float, below: str | None = None) -> None:
-    """Print how a run stands, once, and a line below; off a terminal in the width of a wide one."""
+    """Print the state of a run once, and a line below; off a terminal, in the width of a wide one."""
     console = PlainConsole()
     if not console.is_terminal:
         console.width = max(console.width, OFF_TERMINAL)
@@ -75,7 +75,7 @@ def print_status(status: RunStatus, now_s: float, below: str | None = None) -> N
 
 
 def render(status: RunStatus, now_s: float, width: int) -> RenderableType:
-    """Draw the header, one row an engine, and what there is to tell below; `width` in terminal cells."""
+    """Draw the header, one row per engine, and messages below; `width` in terminal cells."""
     layout = _layout(width, max((len(name) for name in status.engines), default=0))
     table = Table(box=None, pad_edge=False, padding=(0, layout.gap, 0, 0), header_style="bold", show_edge=False)
     for name, cells in layout.widths.items():
@@ -111,7 +111,7 @@ class _Layout:
 
 
 def _layout(width: int, longest_name: int) -> _Layout:
-    """Choose columns by what fits: all, then without reachable bytes, then short ones, then fewer."""
+    """Choose the columns that fit: all, then without reachable bytes, then short ones, then fewer."""
     wide = WIDE | {"engine": max(12, min(WIDE["engine"], longest_name))}
     for dropped in ((), ("reachable",)):
         widths = {name: cells for name, cells in wide.items() if name not in dropped}
@@ -145,7 +145,7 @@ def _cells(engine: EngineStatus, *, narrow: bool) -> dict[str, Text | str]:
 
 
 def _server_cells(engine: EngineStatus, server: ServerStatus, *, narrow: bool) -> dict[str, Text | str]:
-    """Write the server that an engine talks to below it: its memory, and how it is where it does not answer."""
+    """Return the row of an engine's server: its memory, and its state if it does not answer."""
     latest = server.latest if server.up else {}
     check = next((engine.checks[name] for name in SERVER_CHECKS if name in engine.checks), None)
     return {
@@ -158,7 +158,7 @@ def _server_cells(engine: EngineStatus, server: ServerStatus, *, narrow: bool) -
 
 
 def _rate(engine: EngineStatus, *, narrow: bool) -> Text | str:
-    """Write achieved and planned operations per second; where there are none, what is going on instead."""
+    """Format achieved and planned operations per second; without operations, the state instead."""
     if not engine.up:
         broken = engine.ended_by not in (None, "completed")
         return Text(engine.ended_by or "starting", style="bold red" if broken else "dim")
@@ -186,7 +186,7 @@ def _state(engine: EngineStatus, *, narrow: bool) -> Text:
 
 
 def _header(status: RunStatus, now_s: float, width: int) -> RenderableType:
-    """Draw one line: run, phase, how far, a bar, what is left, the verdict so far."""
+    """Draw one line: run, phase, progress, a bar, time left, the verdict so far."""
     elapsed_s, remaining_s = status.elapsed_s(now_s), status.remaining_s(now_s)
     name = Text(status.plan.config.run.name, style="bold")
     name.truncate(max(8, width // 4), overflow="ellipsis")
@@ -223,7 +223,7 @@ def _below(status: RunStatus) -> list[Text]:
 
 
 def _clock(seconds: float) -> str:
-    """Write a duration that counts: "2min 5s", "1h 2min"."""
+    """Format a running duration: "2min 5s", "1h 2min"."""
     return format_duration(float(int(seconds)))
 
 
@@ -232,7 +232,7 @@ def _bytes(count: float | None, narrow: bool) -> str:
 
 
 def _fitting(words: str, narrow: bool) -> str:
-    """Leave a number of "41.2 MB" two digits where its column has six cells: "41 MB", "1.2 MB"."""
+    """Shorten the number of "41.2 MB" to two digits if its column has six cells: "41 MB", "1.2 MB"."""
     number, unit = words.split()
     if not narrow or "." not in number:
         return words

@@ -1,4 +1,4 @@
-"""Where engines grow, as lines: one a site, one a deep look that failed, one a waiver that was of no use."""
+"""Where engines grow, as lines: one per site, per deep look that failed, and per waiver that did not apply."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,7 +8,7 @@ from soakd.verdict.site_words import site_facts
 from soakd.wire.sites import decode_all
 
 SHOWN = 3
-"""Sites of one engine; the file has all."""
+"""Sites shown per engine; the file has all."""
 
 
 def site_lines(verdict: Mapping[str, Any]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What `soakd snapshot` says, as lines: the heap of an engine, or what a deep look has named."""
+"""The output of `soakd snapshot` as lines: the heap of an engine, or the sites that a deep look found."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -30,7 +30,11 @@ def _heap(name: str, body: Mapping[str, Any]) -> Iterator[str]:
 
 def _look(name: str, body: Mapping[str, Any]) -> Iterator[str]:
     operations = " and ".join(f"{count:,}" for count in body.get("operations") or ())
-    how = "containers only, for the memory of the load phase is judged" if body.get("light") else "lines and containers"
+    how = (
+        "containers only, because the memory of the load phase is judged"
+        if body.get("light")
+        else "lines and containers"
+    )
     yield f"{name}: a deep look over {operations or 'no'} operations ({how})"
     lines = list(site_lines({"engines": [{"name": name, "attribution": body.get("sites") or ()}]}))
     yield from (f"  {line}" for line in lines or [f"{name}: nothing grew in both windows"])

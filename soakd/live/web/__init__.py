@@ -1,1 +1,1 @@
-"""What a browser or a Prometheus sees of a run."""
+"""The HTTP server of a run: status page, JSON interface and metrics."""

@@ -1,4 +1,4 @@
-"""Who may change something, who may read, and under which name."""
+"""Access control: who may read, who may change something, and under which host name."""
 
 import asyncio
 import base64
@@ -15,22 +15,22 @@ from soakd.live.web.connections import Connections
 
 READING = frozenset({"GET", "HEAD"})
 OPEN = frozenset({"/metrics", "/healthz"})
-"""What everybody may read of a private run too."""
+"""Readable without the token in a private run too."""
 REFUSAL = "this needs the run's token: Authorization: Bearer TOKEN"
 PRIVATE = "this run is private: give its token as the password of any user, or as Authorization: Bearer TOKEN"
 MOST_COMPLAINTS = 20
-"""aiohttp logs what it cannot read; of a flood only the first are told."""
+"""aiohttp logs requests that it cannot parse; only the first ones of a flood are logged."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Gate:
-    """Lets reading requests in, and others with the token. Without a token nobody may change anything.
+    """Admits reading requests, and others with the token. Without a token nothing can be changed.
 
     Args:
         token: of the run.
-        allowed: the names under which it may be asked for.
-        private: reading needs the token too, but for `OPEN`.
+        allowed: the host names that requests may use.
+        private: reading needs the token too, except for `OPEN`.
     """
 
     def __init__(self, token: str | None, allowed: hosts.Hosts, *, private: bool = False) -> None:
@@ -41,14 +41,14 @@ class Gate:
         self._changing: set[asyncio.Future[web.StreamResponse]] = set()
 
     def allows(self, authorization: str | None) -> bool:
-        """Tell whether a header shows the token; it is compared in constant time."""
+        """Return whether a header has the token, compared in constant time."""
         scheme, _, given = (authorization or "").partition(" ")
         return scheme.lower() == "bearer" and self._is_token(given.strip().encode("utf-8", "surrogateescape"))
 
     def _may_read(self, authorization: str | None) -> bool:
-        """Take the token as a password too: a browser asks for one, and sends it again with everything it reads.
+        """Accept the token as a password too: a browser asks for it, and sends it with every request.
 
-        It may send it for a page of somebody else's as well, which may not see the answer: so nothing is changed by it.
+        It also sends it with requests of other sites' pages, which cannot read the answer: so it permits only reading.
         """
         scheme, _, given = (authorization or "").partition(" ")
         if scheme.lower() != "basic":
@@ -63,7 +63,7 @@ class Gate:
         return self._token is not None and hmac.compare_digest(given, self._token)
 
     def _refusal(self, request: web.Request) -> web.Response | None:
-        """Return why a request is not answered; None where it is."""
+        """Return why a request is refused; None if it is allowed."""
         authorization = request.headers.get("Authorization")
         if not self._allowed.allow(request.headers.getall("Host", [])):
             return web.json_response({"error": hosts.REFUSAL}, status=421)
@@ -77,7 +77,7 @@ class Gate:
         return web.json_response({"error": PRIVATE}, status=401, headers=basic)
 
     def middleware(self) -> Middleware:
-        """Return what aiohttp asks before each request; no body is read before the token."""
+        """Return the middleware that checks each request; no body is read before the token."""
 
         @web.middleware
         async def ask(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -91,7 +91,7 @@ class Gate:
         return ask
 
     async def _to_its_end(self, answering: Awaitable[web.StreamResponse]) -> web.StreamResponse:
-        """Do what was asked for, even where the one who asked has gone meanwhile."""
+        """Complete a request even if its client has disconnected."""
         changing = asyncio.ensure_future(answering)
         self._changing.add(changing)
         changing.add_done_callback(self._changing.discard)
@@ -103,8 +103,8 @@ def _reads(request: web.Request) -> bool:
 
 
 def quiet_logger() -> logging.Logger:
-    """Return a logger for aiohttp's complaints about what it was sent, of which a flood is cut."""
-    logger = logging.Logger("soakd.http", logging.WARNING)  # noqa: LOG001 - of this server alone
+    """Return a logger for aiohttp's errors about bad requests, which limits a flood."""
+    logger = logging.Logger("soakd.http", logging.WARNING)  # noqa: LOG001 - for this server only
     logger.parent = logging.getLogger()
     left = iter(range(MOST_COMPLAINTS))
     logger.addFilter(lambda _: next(left, None) is not None)

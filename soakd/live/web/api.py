@@ -1,4 +1,4 @@
-"""`/api/v1`: what is known of a run, as JSON. docs/api.md says what each answer holds; changes are additions only."""
+"""`/api/v1`: the state of a run as JSON. docs/api.md describes each answer; changes are additions only."""
 
 import asyncio
 import json
@@ -25,13 +25,13 @@ RESOURCES = {
 
 
 class Api:
-    """Answers what only reads. Everything but the verdict file is in memory, and bounded."""
+    """The reading part of the interface. Everything but the verdict file is in memory, and bounded."""
 
     def __init__(self, status: RunStatus, now: Callable[[], float], verdict: Path | None) -> None:
         self._status, self._now, self._verdict = status, now, verdict
 
     def add_to(self, router: web.UrlDispatcher) -> None:
-        """Add its addresses."""
+        """Add its routes."""
         router.add_get("/api/v1", self.index)
         router.add_get("/api/v1/run", self.run)
         router.add_get("/api/v1/engines", self.engines)
@@ -42,44 +42,44 @@ class Api:
         router.add_get("/api/v1/verdict", self.verdict)
 
     async def index(self, _: web.Request) -> web.Response:
-        """Say what there is."""
+        """List the addresses."""
         return answer({"version": VERSION, "run": self._status.run_id, "resources": RESOURCES})
 
     async def run(self, _: web.Request) -> web.Response:
-        """Say everything of the run itself."""
+        """Return the state of the run itself."""
         return answer(self._status.run_as_dict(self._now()))
 
     async def engines(self, _: web.Request) -> web.Response:
-        """Say everything of every engine, in the plan's order."""
+        """Return the state of every engine, in the plan's order."""
         return answer({"engines": [self._one(engine) for engine in self._status.engines.values()]})
 
     async def engine(self, request: web.Request) -> web.Response:
-        """Say everything of one engine."""
+        """Return the state of one engine."""
         return answer(self._one(self._named(request)))
 
     async def series(self, request: web.Request) -> web.Response:
-        """Give series of one engine, thinned."""
+        """Return thinned series of one engine."""
         engine = self._named(request)
         return _series(request, engine.history, {"engine": engine.name})
 
     async def own_series(self, request: web.Request) -> web.Response:
-        """Give series of the daemon and its host, thinned."""
+        """Return thinned series of the daemon and its host."""
         return _series(request, self._status.own_history, {})
 
     async def incidents(self, _: web.Request) -> web.Response:
-        """List the latest incidents of each kind, oldest first."""
+        """Return the latest incidents of each kind, oldest first."""
         timeline = self._status.timeline
         return answer({"total": timeline.total, "incidents": timeline.as_list()})
 
     async def verdict(self, _: web.Request) -> web.Response:
-        """Give verdict.json as it is."""
+        """Return verdict.json unchanged."""
         if self._verdict is None:
             raise refusal(404, "no verdict has been written yet")
         try:
             written = await asyncio.to_thread(verdict_file.read, RunDir(self._verdict.parent))
         except JournalError as error:
             raise refusal(
-                404, "no verdict can be read: there is no file, or it was changed after it was written"
+                404, "the verdict cannot be read: the file is missing, or was changed after it was written"
             ) from error
         return web.Response(body=written.text.encode(), content_type="application/json")
 
@@ -103,13 +103,13 @@ class Api:
 
 
 def answer(value: object) -> web.Response:
-    """Write an answer as JSON, compact and without secrets."""
+    """Return an answer as compact JSON, without secrets."""
     text = json.dumps(masked(value), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return web.Response(body=text.encode("utf-8", "backslashreplace"), content_type="application/json")
 
 
 def refusal(status: int, why: str) -> web.HTTPException:
-    """Make an error that says why, as JSON."""
+    """Return an error with its reason, as JSON."""
     kind = {400: web.HTTPBadRequest, 404: web.HTTPNotFound}[status]
     return kind(text=json.dumps({"error": why}), content_type="application/json")
 
@@ -117,7 +117,7 @@ def refusal(status: int, why: str) -> web.HTTPException:
 def _series(request: web.Request, history: History, head: dict[str, Any]) -> web.Response:
     points, span = _points(request.query.get("points")), request.query.get("span", SPANS[0])
     if span not in SPANS:
-        raise refusal(400, f"span must be of {', '.join(SPANS)}, got {span[:40]!r}")
+        raise refusal(400, f"span must be one of {', '.join(SPANS)}, got {span[:40]!r}")
     asked = [name for given in request.query.getall("signal", []) for name in given.split(",")]
     signals = [name for name in history.signals if name in asked] if asked else history.signals
     read = history.whole if span == "whole" else history.recent

@@ -1,7 +1,7 @@
-"""How many connections may be open at once, and which one has to go for the next.
+"""Limits the open connections, and chooses the one to close for a new one.
 
-A newcomer is always let in: beyond the limit it takes the place of the connection that has been quiet longest. So
-neither clients that ask for nothing nor those that keep a connection open can lock `/healthz` and `/metrics` out.
+A new connection is always accepted: above the limit it replaces the one that has been idle longest. So clients that
+keep connections open, with or without requests, cannot block `/healthz` and `/metrics`.
 """
 
 import asyncio
@@ -11,19 +11,19 @@ from collections.abc import Callable, Iterator
 from aiohttp import web
 
 MOST_CONNECTIONS = 100
-"""Each is a file descriptor of the daemon's."""
+"""Each connection is a file descriptor of the daemon."""
 FIRST_REQUEST_WITHIN_S = 10.0
-"""A connection that has not brought a whole request by then is closed."""
+"""A connection without a complete request by then is closed."""
 
 
 class Connections:
-    """The open connections of a server, the one that has been quiet longest first."""
+    """The open connections of a server, the one idle longest first."""
 
     def __init__(self) -> None:
         self._open: dict[asyncio.BaseProtocol, _Connection] = {}
 
     def maker(self, server: web.Server) -> Callable[[], asyncio.BaseProtocol]:
-        """Return what makes the protocol of each new connection."""
+        """Return the factory of protocols for new connections."""
 
         def connect() -> asyncio.BaseProtocol:
             if len(self._open) >= MOST_CONNECTIONS and not self._make_room():
@@ -36,8 +36,8 @@ class Connections:
 
     @contextlib.contextmanager
     def busy(self, protocol: asyncio.BaseProtocol) -> Iterator[None]:
-        """Keep the place of a connection while its request is worked on, or its events are sent."""
-        if (connection := self._open.pop(protocol, None)) is None:  # it has just lost its place
+        """Protect a connection while its request is handled, or its events are sent."""
+        if (connection := self._open.pop(protocol, None)) is None:  # it was just replaced
             yield
             return
         self._open[protocol] = connection
@@ -48,7 +48,7 @@ class Connections:
             connection.is_busy = False
 
     def _make_room(self) -> bool:
-        """Close the connection that has been quiet longest; False where every one is busy."""
+        """Close the connection that has been idle longest; return False if all are busy."""
         for protocol, connection in self._open.items():
             if connection.transport is not None and not connection.is_busy:
                 del self._open[protocol]
@@ -58,17 +58,17 @@ class Connections:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection: passes everything on to aiohttp, and tells when its client has gone."""
+    """One connection: passes everything on to aiohttp, and notices when its client has gone."""
 
     def __init__(self, protocol: web.RequestHandler, on_lost: Callable[[], object]) -> None:
         self._protocol, self._on_lost = protocol, on_lost
         self.transport: asyncio.Transport | None = None
-        """None: not connected yet."""
+        """None before it is connected."""
         self.is_busy = False
         self._awaited: asyncio.TimerHandle | None = None
 
     def asks(self) -> None:
-        """Take note of a request."""
+        """Record that a request has begun."""
         self.is_busy = True
         if self._awaited is not None:
             self._awaited.cancel()

@@ -1,4 +1,4 @@
-"""Server-sent events: how the run stands, said once for all who watch, as often as there is something new."""
+"""Server-sent events: the state of the run, rendered once for all watchers whenever something is new."""
 
 import asyncio
 import contextlib
@@ -12,32 +12,32 @@ from soakd.live.web.state import state_of_run
 from soakd.wire.masking import masked
 
 MOST_WATCHERS = 32
-"""Pages that may be open at once; each is a connection for as long as it is."""
+"""The most pages open at one time; each holds a connection."""
 LEAST_BETWEEN_S, MOST_BETWEEN_S = 1.0, 5.0
 WRITE_WITHIN_S = 20.0
-"""A watcher that takes nothing for so long is let go."""
+"""A watcher that reads nothing for this long is dropped."""
 RETRY_MS = 2000
 
 
 class Events:
-    """Tells every watcher the latest state. One that is slow misses what lay between, and keeps nobody waiting."""
+    """Sends the latest state to every watcher. A slow one misses states in between, and does not delay the others."""
 
     def __init__(self, status: RunStatus, now: Callable[[], float]) -> None:
         self._status, self._now = status, now
         every_s = status.plan.config.run.sample_every_s
         self.every_s = min(MOST_BETWEEN_S, max(LEAST_BETWEEN_S, every_s))
         self.watchers = 0
-        """How many are told now."""
+        """The number of watchers."""
         self._latest = b""
         self._number = 0
         self._changed = asyncio.Condition()
         self._ended = False
 
     async def watch(self, request: web.Request) -> web.StreamResponse:
-        """Answer a request with events until the watcher or the run leaves."""
+        """Answer a request with events until the watcher leaves or the run ends."""
         if self.watchers >= MOST_WATCHERS or self._ended:
             headers = {"Retry-After": "10"}
-            busy = web.json_response({"error": "too many watch this run: try again later"}, status=503, headers=headers)
+            busy = web.json_response({"error": "too many open pages: try again later"}, status=503, headers=headers)
             busy.force_close()
             return busy
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
@@ -53,17 +53,17 @@ class Events:
         return response
 
     async def run(self) -> None:
-        """Render the state now and then, while somebody watches."""
+        """Render the state regularly while there are watchers."""
         while True:
             await asyncio.sleep(self.every_s)
             if self.watchers:
                 await self._publish("state")
 
     async def end(self, why: str) -> None:
-        """Say the last state and why no more comes, and let go of every watcher."""
+        """Send the last state and the reason for the end, and drop every watcher."""
         self._ended = True
         await self._publish("state", more=self._line("end", {"why": why, "state": self._status.state}))
-        for _ in range(20):  # what they have not taken within a second, they never will
+        for _ in range(20):  # what they have not read within a second is lost
             if not self.watchers:
                 return
             await asyncio.sleep(0.05)

@@ -1,22 +1,22 @@
-"""Under which names a run may be asked for: not under one that somebody else's name server has made up.
+"""The host names that requests may use: a defence against DNS rebinding.
 
-A page that a browser has open may give its own name another address, 127.0.0.1 too, and read there what only this host
-may. The Host header still has that page's name, and tells it from a request that was meant.
+A page in a browser may point its own name at another address, such as 127.0.0.1, and read what only this host may read.
+The Host header still has that page's name, which shows that the request was not meant for this run.
 """
 
 import os
 from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-REFUSAL = "this run is not asked for under that name: use localhost, or name it in http.hosts"
+REFUSAL = "this host name is not allowed: use localhost, or add the name to http.hosts"
 
 
 class Hosts:
-    """The names and addresses that a request may be for.
+    """The names and addresses that requests may use.
 
     Args:
-        listening: the address that is listened on.
-        names: more of them, as `http.hosts` has them.
+        listening: the listening address.
+        names: further names, from `http.hosts`.
     """
 
     def __init__(self, listening: str, names: Iterable[str] = ()) -> None:
@@ -26,11 +26,11 @@ class Hosts:
         self._names = {_plain(name) for name in ("localhost", *own, *names)}
 
     def allow(self, headers: Sequence[str]) -> bool:
-        """Return whether a request with these Host headers is meant for this run; browsers send one, old tools none."""
+        """Return whether a request with these Host headers is for this run; browsers send one, old tools none."""
         return all(self._allows(_without_port(header)) for header in headers)
 
     def _allows(self, name: str) -> bool:
-        """Take an address where one can be listened on: no name server stands behind it."""
+        """Accept an address that can be listened on: no name server is involved."""
         if name in self._names:
             return True
         address = _address(name)
@@ -38,7 +38,7 @@ class Hosts:
 
 
 def _without_port(header: str) -> str:
-    """Return the name in a Host header; an IPv6 address stands in brackets."""
+    """Return the name in a Host header; an IPv6 address is in brackets."""
     text = header.strip()
     name = text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0]
     return _plain(name)

@@ -1,4 +1,4 @@
-"""The status page: files of the package, read once, and the rules under which a browser may use them."""
+"""The status page: files of the package, read once, and their security headers."""
 
 from dataclasses import dataclass
 from hashlib import sha256
@@ -19,7 +19,7 @@ RULES = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-"""Headers of every answer: nothing comes from elsewhere, nothing is embedded elsewhere."""
+"""Headers of every answer: nothing is loaded from elsewhere, or embedded elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +30,22 @@ class _File:
 
 
 class Page:
-    """Serves `index.html` at `/`, and what it needs below `/page/`."""
+    """Serves `index.html` at `/`, and its files below `/page/`."""
 
     def __init__(self) -> None:
         self._files: dict[str, _File] = {}
 
     def add_to(self, router: web.UrlDispatcher) -> None:
-        """Add its addresses."""
+        """Add its routes."""
         router.add_get("/", self.first)
         router.add_get("/page/{name}", self.file)
 
     async def first(self, request: web.Request) -> web.Response:
-        """Give the page."""
+        """Return the page."""
         return self._answer(request, "index.html")
 
     async def file(self, request: web.Request) -> web.Response:
-        """Give one of its files."""
+        """Return one of its files."""
         return self._answer(request, request.match_info["name"])
 
     def _answer(self, request: web.Request, name: str) -> web.Response:
@@ -59,14 +59,14 @@ class Page:
 
 
 async def obey(_: web.Request, response: web.StreamResponse) -> None:
-    """Add the rules to an answer that is about to be sent."""
+    """Add the headers to an answer that is about to be sent."""
     for name, value in RULES.items():
         response.headers.setdefault(name, value)
     response.headers.setdefault("Cache-Control", "no-store")
 
 
 def _read() -> dict[str, _File]:
-    """Read every file of a known kind: some hundred kilobytes, once somebody asks."""
+    """Read every file of a known type, some hundred kilobytes, at the first request."""
     found = {}
     for path in sorted(FOLDER.iterdir()):
         if path.suffix in KINDS:

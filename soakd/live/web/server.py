@@ -1,7 +1,6 @@
-"""The HTTP server of a run: status page, JSON interface, `/metrics`, `/healthz`, and what may be asked with its token.
+"""The HTTP server of a run: status page, JSON interface, `/metrics`, `/healthz`, and requests that need its token.
 
-What only reads is for everybody who reaches the port, which is this host alone unless the configuration says otherwise;
-of a private run it is for who has the token.
+Anyone who can reach the port may read, which is only this host by default; a private run needs the token for that too.
 """
 
 import asyncio
@@ -29,22 +28,22 @@ LONGEST_HEADER_BYTES = 4096
 LARGEST_BODY_BYTES = 1024
 IDLE_S = 30.0
 AT_ONCE = 16
-"""So many connections are taken in one round of the loop, before it is known that they are too many."""
+"""Connections accepted in one round of the event loop, before their number is checked."""
 LAST_ANSWER_S = 1.0
 UNREAD_BODY_S = 1.0
-"""For how long a body that nobody reads is taken after the answer, so that its sender can read that."""
+"""How long an unread body is received after the answer, so that its sender can read the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Controls:
-    """What may be asked of a run."""
+    """The requests that a run accepts."""
 
     token: str | None = None
-    """Who shows it may ask; None: nobody."""
+    """The token that permits them; None permits nobody."""
     http: Http = field(default_factory=Http)
-    """Under which names, and whether reading needs the token too."""
+    """The host names, and whether reading needs the token too."""
     stop: Callable[[], None] = lambda: None
-    """End the run in order; asked again it does nothing more."""
+    """End the run in order; a second call does nothing."""
     snapshot: snapshots.Take = snapshots.refuse
     """Take a heap snapshot of an engine, or a deep look at it."""
 
@@ -59,20 +58,20 @@ class Serving:
         self._telling = asyncio.get_running_loop().create_task(events.run())
         self.port = int(listener.sockets[0].getsockname()[1])
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}/"
-        """Where the page is; everything else is below it."""
+        """The address of the page; everything else is below it."""
 
     @property
     def connections(self) -> int:
-        """How many connections are open, or still being answered."""
+        """The number of connections that are open, or still being answered."""
         return len(self._runner.server.connections) if self._runner.server is not None else 0
 
     @property
     def watchers(self) -> int:
-        """How many are told of events now."""
+        """The number of watchers of events."""
         return self._events.watchers
 
     async def cleanup(self, why: str = "ended") -> None:
-        """Tell who watches why, and answer no more."""
+        """Send watchers the reason for the end, and stop the server."""
         self._telling.cancel()
         await self._events.end(why)
         self._listener.close()
@@ -86,15 +85,15 @@ async def serve(
     """Serve a run until `cleanup()`.
 
     Args:
-        status: what is shown.
+        status: the state to show.
         host: address to listen on.
         port: 0 for any free one.
         now: CLOCK_MONOTONIC in seconds.
-        controls: what may be asked; without it nothing may.
-        verdict: the verdict's file.
+        controls: the accepted requests; None for reading only.
+        verdict: the verdict file.
 
     Returns:
-        What serves, and the port that it listens on.
+        The server, which has the port that it listens on.
 
     Raises:
         PreflightError: the address cannot be listened on.

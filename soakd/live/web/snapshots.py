@@ -1,4 +1,4 @@
-"""`POST /api/v1/engines/NAME/snapshot {"deep": bool}`: a heap snapshot, or a deep look, because somebody asks."""
+"""`POST /api/v1/engines/NAME/snapshot {"deep": bool}`: a heap snapshot or a deep look on request."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -9,16 +9,16 @@ PATH = "/api/v1/engines/{name}/snapshot"
 RULE = 'the body must be {"deep": true}, {"deep": false} or empty'
 
 Take = Callable[[str, bool], Awaitable[tuple[int, Mapping[str, Any]]]]
-"""Engine, deep -> a status, and what is said."""
+"""Engine, deep -> a status and the answer."""
 
 
 async def refuse(_name: str, _deep: bool) -> tuple[int, Mapping[str, Any]]:
-    """Answer where no engine is under way."""
+    """Answer while no engine is running."""
     return 409, {"error": "the engines are not running"}
 
 
 def handler(take: Take) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Return what answers the request."""
+    """Return the handler of the request."""
 
     async def snapshot(request: web.Request) -> web.Response:
         try:

@@ -1,4 +1,4 @@
-"""What a page is told each time something may have changed: few numbers of each engine, so that it may be often."""
+"""The state that is sent to pages: few numbers per engine, so that it can be sent often."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ MOST_COUNTERS = 12
 
 
 def state_of_run(status: RunStatus, now_s: float) -> dict[str, Any]:
-    """Say how a run stands, in JSON's types; `now_s` is CLOCK_MONOTONIC seconds."""
+    """Return the state of a run as JSON types; `now_s` is CLOCK_MONOTONIC seconds."""
     elapsed_s = status.elapsed_s(now_s)
     return {
         "run": status.run_id, "phase": status.phase, "state": status.state, "state_so_far": status.state_so_far,

@@ -159,7 +159,7 @@ def test_packages_and_interpreters_that_changed_are_said_with_the_engines_that_h
         (["c"], "packages", "1 recorded", None),
     ]  # fmt: skip
     lines = list(run_lines(diff_runs(HEALTHY, HEALTHY, {"packages": found})))
-    assert lines[2:4] == ["not of the same releases:", "  a, b: interpreter: 3.11.7 -> 3.12.1"]
+    assert lines[2:4] == ["different releases:", "  a, b: interpreter: 3.11.7 -> 3.12.1"]
     assert "  a, b: gone: 1.0 -> -" in lines
     assert changed_packages(before, before) == []
 

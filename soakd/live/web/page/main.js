@@ -94,7 +94,7 @@ function progress() {
   const incidents = live?.incidents_total ?? run.incidents_total;
   const tiles = [
     ["Phase", live?.phase ?? run.phase ?? UNKNOWN, ""],
-    ["Samples that came", percent(live?.coverage_ratio ?? run.coverage_ratio), `every ${cadence(run.sample_every_s)}`],
+    ["Samples received", percent(live?.coverage_ratio ?? run.coverage_ratio), `every ${cadence(run.sample_every_s)}`],
     ["Last sample", last ? clock(last) : UNKNOWN, ""],
     ["Incidents", count(incidents), ""],
     ["Controls", controls(), ""],
@@ -169,12 +169,12 @@ function link(state) {
   const banner = byId("banner");
   banner.hidden = state === "live";
   banner.dataset.kind = state;
-  if (state === "lost") say(banner, `Connection lost: soakd does not answer. What is shown is of ${clock(Date.now() / 1000)}; it is tried again.`);
+  if (state === "lost") say(banner, `Connection lost: soakd does not answer. Last update: ${clock(Date.now() / 1000)}; reconnecting.`);
 }
 
 function ended(why) {
   const banner = byId("banner");
-  say(banner, why === "ended" ? `This run has ended, and soakd with it. Its report keeps what is shown here: report.html in its folder, or soakd report ${page.run?.run ?? "RUN"}.` : "soakd has left this run, to be resumed: this page goes on with it.");
+  say(banner, why === "ended" ? `This run has ended, and soakd with it. Its report has everything shown here: report.html in its folder, or soakd report ${page.run?.run ?? "RUN"}.` : "soakd has left this run to be resumed; this page will then continue.");
 }
 
 function choose(span) {
@@ -205,7 +205,7 @@ function theme() {
     try {
       localStorage.setItem("soakd-theme", next);
     } catch {
-      // chosen for this page only
+      // kept for this page only
     }
     tell();
     repaint();
