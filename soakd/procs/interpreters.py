@@ -7,7 +7,6 @@ nothing else: soakd's own packages are not on the way of the engine's, whatever 
 import asyncio
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import shutil
@@ -16,16 +15,15 @@ import site
 import subprocess
 import sysconfig
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from soakd.procs.scratch import held, held_folder, sweep
 from soakd.setup.plan import Plan
 
 OLDEST = (3, 11)
 ANSWER_WITHIN_S = 20.0
 TEMPORARY = "soakd-imports-"
-JUST_MADE_S = 10.0
 MOST_OUTPUT_BYTES = 1 << 16
 NOT_OURS = ("PYTHONHOME", "PYTHONSTARTUP", "PYTHONPATH")
 """What would take a worker to other modules than its interpreter has."""
@@ -50,43 +48,21 @@ def import_folder(place: Path | None = None) -> Iterator[Path]:
     Raises:
         OSError: it cannot be made.
     """
-    with contextlib.ExitStack() as stack:
-        folder = (
-            stack.enter_context(_own(place))
-            if place and os.pathsep not in str(place)
-            else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=TEMPORARY, ignore_cleanup_errors=True)))
-        )
+    own = None if place is None or os.pathsep in str(place) else place
+    with held_folder(TEMPORARY) if own is None else _own(own) as folder:
         (folder / "soakd").symlink_to(Path(__file__).resolve().parents[1], target_is_directory=True)
-        held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(held, fcntl.LOCK_SH)  # systemd-tmpfiles(8) leaves alone what is locked, however old it is
-            yield folder
-        finally:
-            os.close(held)
-            _sweep(Path(tempfile.gettempdir()))
-
-
-def _sweep(temporary: Path) -> None:
-    """Remove the folders of soakds that were killed: nobody holds them, and they are not just being made."""
-    for folder in temporary.glob(f"{TEMPORARY}*"):
-        with contextlib.suppress(OSError):  # another user's, or held, or gone meanwhile
-            if folder.lstat().st_mtime > time.time() - JUST_MADE_S:
-                continue
-            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder)
-            finally:
-                os.close(held)
+        yield folder
 
 
 @contextlib.contextmanager
 def _own(place: Path) -> Iterator[Path]:
     place.mkdir(mode=0o700)
     try:
-        yield place
+        with held(place):
+            yield place
     finally:
         shutil.rmtree(place, ignore_errors=True)
+        sweep(Path(tempfile.gettempdir()), TEMPORARY)
 
 
 def site_packages() -> tuple[str, ...]:
@@ -94,18 +70,20 @@ def site_packages() -> tuple[str, ...]:
     return tuple(dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]))
 
 
-def worker_environment(python: str | None, imports: Path) -> Mapping[str, str]:
+def worker_environment(python: str | None, imports: Path, scratch: Path | None = None) -> Mapping[str, str]:
     """Return the environment of a worker: ours, less what would change where its interpreter finds modules.
 
     Args:
         python: the interpreter that the engine names; None for soakd's own, which keeps the user's PYTHONPATH.
         imports: what `import_folder` gave.
+        scratch: its temporary folder; None for that of everybody.
     """
     kept = {key: value for key, value in os.environ.items() if key not in NOT_OURS}
     users = os.environ.get("PYTHONPATH") if python is None else None
     return kept | {
         "PYTHONPATH": os.pathsep.join([str(imports), *([users] if users else [])]),
         "PYTHONUNBUFFERED": "1",
+        **({} if scratch is None else {"TMPDIR": str(scratch)}),
     }
 
 

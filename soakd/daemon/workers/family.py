@@ -66,6 +66,11 @@ class Family:
                     values[f"{name}.{child.name}"] = values.get(f"{name}.{child.name}", 0) + more
         return values
 
+    @property
+    def pids(self) -> list[int]:
+        """The worker, and the children that were seen at the last reading."""
+        return [self._pid, *(pid for pid, _ in self._names)]
+
     def losses(self, now_s: float, *, counts: bool, is_looked_at: bool) -> Iterator[tuple[str, str, int]]:
         """Yield who is lost since the last reading: the incident's kind, a sentence, how many.
 

@@ -23,6 +23,7 @@ from soakd.procs import proc
 from soakd.procs.exits import KernelKills
 from soakd.procs.interpreters import import_folder, worker_environment
 from soakd.procs.proc import now
+from soakd.procs.scratch import TEMPORARY, held_folder, scratch_of
 from soakd.procs.tree import Table, Tree
 from soakd.record.resume import Past
 from soakd.setup.plan import EnginePlan, Plan, worker_spec
@@ -70,6 +71,8 @@ class Supervisor:
         self._site_packages = site_packages
         self._place_of_imports = imports
         self._imports: Path | None = None
+        self._scratch: Path | None = None
+        """Where the temporary folders of engines are."""
         self._addresses = addresses
         self._workers: dict[str, Worker] = {}
         self._progress: dict[str, Liveness] = {}
@@ -92,7 +95,7 @@ class Supervisor:
 
     async def run(self) -> None:
         """Take every engine through the plan; returns when the last worker has ended."""
-        with import_folder(self._place_of_imports) as self._imports:
+        with import_folder(self._place_of_imports) as self._imports, held_folder(TEMPORARY) as self._scratch:
             await self._run()
 
     async def _run(self) -> None:
@@ -154,8 +157,8 @@ class Supervisor:
         """Kill every worker with all that it started, and wait for none: the daemon ends now."""
         for worker in self._workers.values():
             worker.kill_group()
-        if self._imports is not None:
-            shutil.rmtree(self._imports, ignore_errors=True)
+        for folder in filter(None, (self._imports, self._scratch)):
+            shutil.rmtree(folder, ignore_errors=True)
 
     async def _tend(self, engine: EnginePlan) -> None:
         """Keep one engine alive to the end of its plan, within its restarts; those before a resume count."""
@@ -190,7 +193,9 @@ class Supervisor:
         worker = Worker(worker_spec(self.plan, engine, segment, self._site_packages, self._addresses), on_record)
         try:
             assert self._imports is not None
-            worker.start(python=python, environment=worker_environment(python, self._imports))
+            assert self._scratch is not None
+            scratch = scratch_of(self._scratch, self.plan.engines.index(engine))
+            worker.start(python=python, environment=worker_environment(python, self._imports, scratch), scratch=scratch)
         except OSError as error:
             self._incident(engine, segment, "start_failed", f"{name}: {error.strerror}: {error.filename}")
             self._is_ready(name)
@@ -356,7 +361,7 @@ class Supervisor:
             await asyncio.sleep(READ_EVERY_S)
 
     def _read_family(self, worker: Worker, table: Table) -> dict[str, float]:
-        """Read the threads and children of a worker, and tell of those that are lost."""
+        """Read the threads and children of a worker and what they hold, and tell of those that are lost."""
         spec, progress = worker.spec, self._progress[worker.spec.engine]
         begun_s = time.perf_counter()
         values = worker.family.read(table)
@@ -365,7 +370,9 @@ class Supervisor:
         for what, sentence, count in losses:
             body = {"what": what, "detail": f"{spec.engine}: {sentence}", "count": count}
             self._sink(_record("incident", spec.engine, spec.segment, body))
-        return {**values, "probe.tree.duration_s": round(time.perf_counter() - begun_s + self._tree.duration_s, 6)}
+        spent_s = time.perf_counter() - begun_s + self._tree.duration_s
+        held = worker.holdings.read(worker.family.pids, time.monotonic())
+        return {**values, "probe.tree.duration_s": round(spent_s, 6), **held}
 
     def _read_outside(
         self, engine: str, segment: int, process: Any, more: Mapping[str, float] = MappingProxyType({}),

@@ -13,11 +13,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import psutil
 
 from soakd.daemon.workers.family import Family
+from soakd.daemon.workers.holdings import Holdings
 from soakd.daemon.workers.intake import Intake
 from soakd.daemon.workers.restarts import Harm
 from soakd.procs import guardian
@@ -55,8 +57,8 @@ class Worker:
         self._records_fd = -1
         self._control_fd = -1
 
-    def start(self, *, python: str | None, environment: Mapping[str, str]) -> None:
-        """Start the process and tell it what to do.
+    def start(self, *, python: str | None, environment: Mapping[str, str], scratch: Path | None = None) -> None:
+        """Start the process and tell it what to do; `scratch` is its temporary folder, where it has one of its own.
 
         Raises:
             OSError: it cannot be started.
@@ -82,6 +84,7 @@ class Worker:
                 os.close(end)
         self.outside = psutil.Process(self.process.pid)
         self.family = Family(self.process.pid, OLD_SHARE * _load_s(self.spec))
+        self.holdings = Holdings(scratch, _load_s(self.spec))
         self.intake.pid = self.process.pid
         self._begin_reading()
         self.order({"spec": self.spec.to_json(), "key": self.intake.key})

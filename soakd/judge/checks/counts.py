@@ -40,12 +40,16 @@ def check_counts(data: EngineData) -> Iterator[Check]:
 
 
 def _count_check(signal: str, series: Series, limit: float, *, decides: bool) -> Check:
-    """Judge the growth of a count in each life of the process; the worst one decides.
+    return level_check(signal, series, limit, unit="count", decides=decides)
+
+
+def level_check(signal: str, series: Series, limit: float, *, unit: str, decides: bool) -> Check:
+    """Judge the growth of a level in each life of the process; the worst one decides.
 
     A restart gives back what a life gained, so that levels of different lives cannot be compared.
     """
     lives = [(life, grown) for life in series.judged_lives() if (grown := _level_difference(life)) is not None]
-    check_id, unit = f"growth.{signal}", "count"
+    check_id = f"growth.{signal}"
     if not lives:
         return Check(
             id=check_id, verdict="INCONCLUSIVE", decides=decides, limit=limit, unit=unit, reason="too few samples"
@@ -91,10 +95,13 @@ def _level_difference(series: Series) -> float | None:
 
 def _most_blocks(data: EngineData) -> float:
     """Blocks that growth at the limit would add over the load phase."""
+    return max(LEAST_BLOCKS, round_number(allowed_bytes(data) / BLOCK_BYTES, 3) or 0.0)
+
+
+def allowed_bytes(data: EngineData) -> float:
+    """Return the bytes that growth at the limit would add over the load phase."""
     limits, load = data.plan.config.limits, data.plan.load
     per_operation = limits.growth_per_operation_bytes
     if per_operation is not None:
-        allowed = per_operation * data.plan.rate_per_s * load.duration_s
-    else:
-        allowed = (limits.growth_rate_bytes_per_h or 1e6) * load.duration_s / 3600.0
-    return max(LEAST_BLOCKS, round_number(allowed / BLOCK_BYTES, 3) or 0.0)
+        return per_operation * data.plan.rate_per_s * load.duration_s
+    return (limits.growth_rate_bytes_per_h or 1e6) * load.duration_s / 3600.0

@@ -6,6 +6,7 @@ off, live bytes stand in for reachable ones. The others tell where a difference 
 
 import dataclasses
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from soakd.judge.checks.axes import STOOD_STILL, Axes, axes_of, explained_by, lo
 from soakd.judge.checks.cache_growth import judge_beside_cache
 from soakd.judge.checks.counts import check_counts
 from soakd.judge.checks.growth_answer import GrowthAnswer
+from soakd.judge.checks.holdings import check_holdings
 from soakd.judge.checks.outlook import Outlook, growth_as_of
 from soakd.judge.growth.method import judge_growth
 from soakd.judge.growth.series import MIN_SAMPLES, extent
@@ -57,7 +59,7 @@ def check_growth(
             for check in _byte_checks(data, signal, series):
                 yield _with_time_left(growth_as_of(outlook, check), signal, room)
     if every_signal:
-        for check in check_counts(data):
+        for check in chain(check_counts(data), check_holdings(data)):
             yield growth_as_of(outlook, check)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from soakd.judge.story.rundata import EngineData, Series
 from soakd.units import format_bytes, format_rate
 from soakd.verdict.check import Check, growth_check, is_failing
+from soakd.verdict.wording import quantity_words
 
 MOSTLY = 0.8
 """A part that makes up so much of the growth is what grows."""
@@ -32,6 +33,9 @@ SIGNAL_WORDS = {
     "children": "the number of child processes",
     "zombies": "the number of zombies",
     "children_bytes": "the memory of child processes",
+    "held_file_bytes": "what memfds and deleted files that it holds open take",
+    "queued_bytes": "what is unread in its pipes and sockets",
+    "scratch_bytes": "the disk that its temporary folder takes",
 }
 LEAK_WORDS = {
     "python_leak": "native memory is flat: a leak in Python objects",
@@ -44,6 +48,9 @@ THINGS = {
     "tasks": ("task_leak", "a leak of asyncio tasks: something is started and never finishes"),
     "children": ("child_leak", "a leak of child processes: something is started and does not end"),
     "zombies": ("zombie_leak", "children end and nobody asks how: their parent does not wait for them"),
+    "held_file_bytes": ("held_files", "a leak of files without a name: they are written to, or opened, and not closed"),
+    "queued_bytes": ("queues", "a leak in the kernel: something is sent that nobody reads"),
+    "scratch_bytes": ("files_left", "a leak of disk: files are written and not removed"),
 }
 CHILD_BYTES = "child_bytes."
 """What the bytes of one kind of children are called, by what they execute."""
@@ -165,7 +172,8 @@ def _phase(data: EngineData, name: str) -> Series:
 
 def _things(signal: str, check: Check) -> Class:
     name, words = THINGS[signal]
-    return Class(name, f"{SIGNAL_WORDS[signal]} grew by {check.estimate:.0f} over the load phase: {words}")
+    grown = f"{check.estimate:.0f}" if check.unit == "count" else quantity_words(check.estimate or 0.0, check.unit)
+    return Class(name, f"{SIGNAL_WORDS[signal]} grew by {grown} over the load phase: {words}")
 
 
 def _unread(rss: Check, live: Check) -> Class:

@@ -89,7 +89,7 @@ def _finding(data: EngineData, check: Check, classes: Mapping[str, Class], *, so
     if so_far and check.more.get("so_far") != "FAIL":
         return None
     family, _, signal = check.id.partition(".")
-    if family == "growth" and check.unit.startswith("bytes") and check.estimate is not None:
+    if family == "growth" and check.unit.startswith("bytes/") and check.estimate is not None:
         words = growth_words(signal.removesuffix(".per_operation"), check)
         kind = _kind(signal, classes[data.name]) if check.verdict == "FAIL" else check.reason
         site = "" if signal.startswith("server_") else site_words(data, check)

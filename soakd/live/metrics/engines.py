@@ -7,7 +7,7 @@ from soakd.live.status import OWN_COUNTERS, EngineStatus, RunStatus
 
 PROBES = (
     "outside", "live_python", "live_native", "python_blocks", "gc", "tasks", "counters", "rust", "fork", "reachable",
-    "snapshot", "server", "tree",
+    "snapshot", "server", "tree", "holdings",
 )  # fmt: skip
 """Probes that are exported by name: a fixed set, whatever a sample contains."""
 NOT_ALIVE = "while the process is not alive, or before its first reading"

@@ -6,7 +6,7 @@ They test whether a tool that looks for leaks can be believed.
 
 from functools import partial
 
-from soakd.worker.engines.planted import handles, healthy, native, objects, processes
+from soakd.worker.engines.planted import handles, healthy, kept_by_kernel, native, objects, processes
 
 python_list_leak = partial(objects.python_list, keep=True)
 python_list_twin = partial(objects.python_list, keep=False)
@@ -43,6 +43,17 @@ dying_child_leak = partial(processes.dying_child, dies=True)
 dying_child_twin = partial(processes.dying_child, dies=False)
 dying_thread_leak = partial(processes.dying_thread, dies=True)
 dying_thread_twin = partial(processes.dying_thread, dies=False)
+
+memfd_leak = partial(kept_by_kernel.memfd, keep=True)
+memfd_twin = partial(kept_by_kernel.memfd, keep=False)
+deleted_file_leak = partial(kept_by_kernel.deleted_file, keep=True)
+deleted_file_twin = partial(kept_by_kernel.deleted_file, keep=False)
+temporary_files_leak = partial(kept_by_kernel.temporary_files, keep=True)
+temporary_files_twin = partial(kept_by_kernel.temporary_files, keep=False)
+pipes_leak = partial(kept_by_kernel.pipes, keep=True)
+pipes_twin = partial(kept_by_kernel.pipes, keep=False)
+sockets_leak = partial(kept_by_kernel.sockets, keep=True)
+sockets_twin = partial(kept_by_kernel.sockets, keep=False)
 
 filling_cache = healthy.FillingCache
 warm_up = healthy.warm_up
