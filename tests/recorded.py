@@ -176,7 +176,7 @@ def made_up(
 
 def verdict_of(plan: Plan, changed: list[Record], *, running: bool = False) -> dict[str, Any]:
     with mock.patch.object(method, "_rate", _rate_once):
-        return make_verdict(assemble(plan, changed), {"run_id": "made-up"}, running=running)
+        return make_verdict(assemble(plan, changed), {"run_id": "made-up"}, running=running).as_dict()
 
 
 _rates: dict[tuple[bytes, bytes, float], Mixture | None] = {}

@@ -15,6 +15,7 @@ from soakd.judge.story.rundata import RunData
 from soakd.record import journal, run_folder, verdict_file
 from soakd.record.clocks import clock_shifts, on_one_clock
 from soakd.setup.plan_json import plan_from_dict
+from soakd.verdict.types import Artifact
 from soakd.wire.masking import masked
 
 PR_SET_PDEATHSIG = 1
@@ -37,7 +38,7 @@ def judge(run: run_folder.RunDir, *, live: bool) -> dict[str, Any]:
     """
     meta = journal.read_meta(run.journal)
     data = load(run, meta)
-    verdict = masked(make_verdict(data, meta, running=live, artifacts=[] if live else _artifacts(run)))
+    verdict = masked(make_verdict(data, meta, running=live, artifacts=() if live else _artifacts(run)).as_dict())
     return verdict_file.write(run, verdict)
 
 
@@ -66,6 +67,6 @@ def be_nice() -> None:
     os.nice(10)
 
 
-def _artifacts(run: run_folder.RunDir) -> list[dict[str, Any]]:
+def _artifacts(run: run_folder.RunDir) -> list[Artifact]:
     """Describe the files of the run. The journal counts without its bookkeeping, which readers may change."""
-    return [run_folder.file_record(run.path / name) for name in ARTIFACTS if (run.path / name).is_file()]
+    return [Artifact(**run_folder.file_record(run.path / name)) for name in ARTIFACTS if (run.path / name).is_file()]

@@ -7,6 +7,7 @@ from soakd.judge.story.readings import text
 from soakd.judge.story.rundata import EngineData, Series
 from soakd.units import format_count
 from soakd.verdict.check import Check, round_number
+from soakd.verdict.details import LoadDetail
 from soakd.verdict.severity import State
 
 COMPARED, DISAGREED = "counter.compared_total", "counter.disagreements_total"
@@ -35,7 +36,7 @@ def check_agreement(data: EngineData) -> Check | None:
     return Check(
         id="decisions.agreement", verdict=state, estimate=disagreed if compared or disagreed else None, limit=0.0,
         unit="count", reason=reason,
-        more={"compared": compared, "disagreement_ratio": round_number(share), "unanswered": unanswered or None},
+        load=LoadDetail(compared=compared, disagreement_ratio=round_number(share), unanswered=unanswered or None),
     )  # fmt: skip
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from soakd.judge.growth.method import Growth, judge_growth
 from soakd.judge.growth.series import FloatArray, IntArray, extent
 from soakd.judge.story.rundata import EngineData, Series
+from soakd.verdict.check import round_number
+from soakd.verdict.details import GrowthDetail
 
 Explained = Literal["operations", "time", "either"]
 
@@ -78,7 +80,7 @@ def explained_by(axes: Axes, growth: Growth) -> Explained | None:
     return "time" if time * BETTER < operations else "either"
 
 
-def over_the_other(axes: Axes, growth: Growth, *, hourly: bool, limit: float) -> dict[str, float]:
+def over_the_other(axes: Axes, growth: Growth, *, hourly: bool, limit: float) -> GrowthDetail:
     """Say a rate per hour per operation, or the other way round: its estimate, bounds and minimum detectable rate.
 
     Where operations kept pace with time that is a matter of units; otherwise the other axis is judged by itself.
@@ -90,21 +92,22 @@ def over_the_other(axes: Axes, growth: Growth, *, hourly: bool, limit: float) ->
         limit: in the unit of `growth`.
 
     Returns:
-        By the names of the verdict file: per_operation or per_hour, and the same with _low and so on.
+        `per_operation` or `per_hour`, and the same with `_low` and so on; rounded.
     """
     per_hour = axes.operations_per_hour
     if growth.estimate is None or not per_hour > 0.0:
-        return {}
+        return GrowthDetail()
     unit = 1.0 / per_hour if hourly else per_hour
     if not axes.proportional:
         x = axes.operations if hourly else axes.hours
         growth, unit = judge_growth(x, axes.y, axes.segment, limit=limit * unit), 1.0
-    name = "per_operation" if hourly else "per_hour"
-    found = {
-        name: growth.estimate, f"{name}_low": growth.low, f"{name}_high": growth.high,
-        f"{name}_minimum_detectable": growth.minimum_detectable,
-    }  # fmt: skip
-    return {key: value * unit for key, value in found.items() if value is not None}
+    rates = (growth.estimate, growth.low, growth.high, growth.minimum_detectable)
+    rate, low, high, least = (None if value is None else round_number(value * unit) for value in rates)
+    if hourly:
+        return GrowthDetail(
+            per_operation=rate, per_operation_low=low, per_operation_high=high, per_operation_minimum_detectable=least
+        )
+    return GrowthDetail(per_hour=rate, per_hour_low=low, per_hour_high=high, per_hour_minimum_detectable=least)
 
 
 def _left_over(axes: Axes, x: FloatArray) -> float:

@@ -1,8 +1,7 @@
 """What a bounded cache changes in the answer about growth: a leak beside it, a fill that goes on, or is done."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from soakd.judge.story.cache_fill import CREDIBLE, Fill, fill_of
 from soakd.judge.story.rundata import EngineData, Series
 from soakd.units import format_count
 from soakd.verdict.check import Check, round_number
+from soakd.verdict.details import CacheDetail
 
 Judge = Callable[[Series], Check]
 
@@ -47,13 +47,13 @@ def _combined(raw: Check, adjusted: Check, fill: Fill, grown: float) -> Check:
         reason = "; ".join(
             filter(None, (f"beside {_entries(fill)}{_enough(raw, adjusted, fill, grown)}", adjusted.reason))
         )
-        return dataclasses.replace(adjusted, reason=reason, more={**adjusted.more, **_facts(raw, fill)})
+        return dataclasses.replace(adjusted, reason=reason, cache=_facts(raw, fill))
     if _explains_too_much(adjusted):
         reason = f"{_entries(fill)} would explain more than has grown: is bytes_per_entry declared too large?"
-        return dataclasses.replace(raw, verdict="INCONCLUSIVE", reason=reason, more={**raw.more, **_facts(raw, fill)})
+        return dataclasses.replace(raw, verdict="INCONCLUSIVE", reason=reason, cache=_facts(raw, fill))
     if fill.is_full(grown):
         reason = f"grew with {_entries(fill)}, which is full now"
-        return dataclasses.replace(adjusted, reason=reason, more={**adjusted.more, **_facts(raw, fill)})
+        return dataclasses.replace(adjusted, reason=reason, cache=_facts(raw, fill))
     return _still_filling(raw, fill, grown, f"{_entries(fill)} explains the growth")
 
 
@@ -73,8 +73,8 @@ def _still_filling(raw: Check, fill: Fill, grown: float, why: str) -> Check:
     when = (
         "it has stopped filling below its capacity" if hours is None else f"full at about hour {hours:.3g} of the run"
     )
-    more = {**raw.more, **_facts(raw, fill), "cache_filling": True, "full_after_hours": round_number(hours, 3)}
-    return dataclasses.replace(raw, verdict="INCONCLUSIVE", reason=f"{why}: {capacity}, {when}", more=more)
+    facts = dataclasses.replace(_facts(raw, fill), cache_filling=True, full_after_hours=round_number(hours, 3))
+    return dataclasses.replace(raw, verdict="INCONCLUSIVE", reason=f"{why}: {capacity}, {when}", cache=facts)
 
 
 def _breaks_its_bound(fill: Fill) -> bool:
@@ -102,14 +102,12 @@ def _enough(raw: Check, adjusted: Check, fill: Fill, grown: float) -> str:
     return f", which at {needed:.3g} B each would explain all of it" if needed <= CREDIBLE * declared and holds else ""
 
 
-def _facts(raw: Check, fill: Fill) -> Mapping[str, Any]:
-    facts = {
-        "unadjusted_estimate": raw.estimate, "unadjusted_low": raw.low, "unadjusted_high": raw.high,
-        "entries": round_number(fill.last), "capacity_entries": fill.capacity_entries,
-        "capacity_bytes": fill.capacity_bytes, "bytes_per_entry": round_number(fill.bytes_per_entry),
-        "bytes_per_entry_source": fill.source,
-    }  # fmt: skip
-    return {name: value for name, value in facts.items() if value is not None}
+def _facts(raw: Check, fill: Fill) -> CacheDetail:
+    return CacheDetail(
+        unadjusted_estimate=raw.estimate, unadjusted_low=raw.low, unadjusted_high=raw.high,
+        entries=round_number(fill.last), capacity_entries=fill.capacity_entries, capacity_bytes=fill.capacity_bytes,
+        bytes_per_entry=round_number(fill.bytes_per_entry), bytes_per_entry_source=fill.source,
+    )  # fmt: skip
 
 
 def _grown(series: Series) -> float:

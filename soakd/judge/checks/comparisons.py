@@ -4,7 +4,7 @@ Shown, never judged. A figure that was not measured on a side is absent there, a
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from soakd.judge.checks.service import latency_summary, latency_windows
 from soakd.judge.story.cache_fill import ENTRIES, FULL
 from soakd.judge.story.rundata import EngineData, RunData, Series, running_total
 from soakd.verdict.check import Check, round_number
+from soakd.verdict.types import Comparison, Figure
 
 FAMILIES = ("policy", "cache", "authorize")
 """Kinds whose engines do the same work, and are compared where nobody names a twin."""
@@ -33,7 +34,7 @@ ORDER = (
 Checks = Mapping[str, Sequence[Check]]
 
 
-class Figure(NamedTuple):
+class Measured(NamedTuple):
     """One measured number of one engine."""
 
     value: float
@@ -42,22 +43,22 @@ class Figure(NamedTuple):
     """False where it may as well be 0, so that a ratio would say nothing."""
 
 
-def comparisons(run: RunData, checks: Checks) -> list[dict[str, Any]]:
+def comparisons(run: RunData, checks: Checks) -> list[Comparison]:
     """Compare every rival and twin with its subjects, in the order of the configuration.
 
     Args:
         run: the run.
         checks: the checks of each engine, by its name.
     """
-    measured: dict[str, dict[str, Figure]] = {}
+    measured: dict[str, dict[str, Measured]] = {}
     found = []
     for subject, other in _pairs(run):
         for engine in (subject, other):
             if engine.name not in measured:
                 measured[engine.name] = dict(_figures(engine, checks[engine.name]))
-        compared = _compare(subject, other, measured[subject.name], measured[other.name])
         untimed = [_untimed(e.name, checks[e.name]) for e in (subject, other) if TIMED not in measured[e.name]]
-        found.append(compared | ({"missing": "; ".join(untimed)} if untimed else {}))
+        missing = "; ".join(untimed) or None
+        found.append(_compare(subject, other, measured[subject.name], measured[other.name], missing))
     return found
 
 
@@ -86,20 +87,21 @@ def _family(kind: str) -> str:
 
 
 def _compare(
-    subject: EngineData, other: EngineData, mine: Mapping[str, Figure], theirs: Mapping[str, Figure]
-) -> dict[str, Any]:
+    subject: EngineData, other: EngineData, mine: Mapping[str, Measured], theirs: Mapping[str, Measured],
+    missing: str | None,
+) -> Comparison:  # fmt: skip
     note = _tapes(subject, other)
     names = dict.fromkeys([*mine, *theirs])
     if subject.server is None and other.server is None:
         names.pop(WITH_SERVER, None)
-    return {
-        "subject": subject.name, "other": other.name, "role": other.plan.config.role, "same_tape": note is None,
-        **({} if note is None else {"note": note}),
-        "figures": [_figure(name, mine.get(name), theirs.get(name)) for name in sorted(names, key=_place)],
-    }  # fmt: skip
+    return Comparison(
+        subject=subject.name, other=other.name, role=other.plan.config.role, same_tape=note is None, note=note,
+        figures=tuple(_figure(name, mine.get(name), theirs.get(name)) for name in sorted(names, key=_place)),
+        missing=missing,
+    )  # fmt: skip
 
 
-def _figure(name: str, mine: Figure | None, theirs: Figure | None) -> dict[str, Any]:
+def _figure(name: str, mine: Measured | None, theirs: Measured | None) -> Figure:
     known = mine or theirs
     assert known is not None
     if mine is not None and theirs is not None and mine.unit != theirs.unit:
@@ -107,11 +109,10 @@ def _figure(name: str, mine: Figure | None, theirs: Figure | None) -> dict[str, 
     ratio = None
     if mine is not None and theirs is not None and mine.comparable and theirs.comparable and mine.value > 0:
         ratio = theirs.value / mine.value
-    fields = {
-        "id": name, "unit": known.unit, "subject": round_number(mine.value, 4) if mine else None,
-        "other": round_number(theirs.value, 4) if theirs else None, "ratio": round_number(ratio, 3),
-    }  # fmt: skip
-    return {key: value for key, value in fields.items() if value is not None}
+    return Figure(
+        id=name, unit=known.unit, subject=round_number(mine.value, 4) if mine else None,
+        other=round_number(theirs.value, 4) if theirs else None, ratio=round_number(ratio, 3),
+    )  # fmt: skip
 
 
 def _place(name: str) -> int:
@@ -128,38 +129,38 @@ def _tapes(subject: EngineData, other: EngineData) -> str | None:
     return None if one == two and len(one) == 1 else "they were not driven by the same operations"
 
 
-def _figures(data: EngineData, checks: Sequence[Check]) -> Iterator[tuple[str, Figure]]:
+def _figures(data: EngineData, checks: Sequence[Check]) -> Iterator[tuple[str, Measured]]:
     yield from _service(data, checks)
     yield from _processor(data)
     if (bytes_per_entry := memory_per_entry(data)) is not None:
-        yield "memory_per_entry", Figure(bytes_per_entry, "bytes/entry")
+        yield "memory_per_entry", Measured(bytes_per_entry, "bytes/entry")
     yield from _growth(checks, f"growth.{data.leak_signal}", "growth")
     server = "live_bytes" if data.server is not None and len(data.server.signal("live_bytes")) else "rss_anon_bytes"
     yield from _growth(checks, f"growth.server_{server}", "server_growth")
 
 
-def _service(data: EngineData, checks: Sequence[Check]) -> Iterator[tuple[str, Figure]]:
+def _service(data: EngineData, checks: Sequence[Check]) -> Iterator[tuple[str, Measured]]:
     counter = data.in_load("operations_total")
     if len(counter) >= 2:
         done = running_total(counter)
-        yield "operations_per_second", Figure(float((done[-1] - done[0]) / np.ptp(counter.t_s)), "operations/second")
-    judged = next((check.more for check in checks if check.id == "latency.p95"), None)
-    summary = latency_summary(latency_windows(data)[0]) if judged is None else judged
+        yield "operations_per_second", Measured(float((done[-1] - done[0]) / np.ptp(counter.t_s)), "operations/second")
+    judged = next((check for check in checks if check.id == "latency.p95"), None)
+    summary = latency_summary(latency_windows(data)[0]) if judged is None else judged.latency
     for percentile in PERCENTILES:
-        if (seconds := summary.get(f"service_{percentile}_s")) is not None:
-            yield f"service_{percentile}", Figure(seconds, "seconds")
+        if (seconds := getattr(summary, f"service_{percentile}_s", None)) is not None:
+            yield f"service_{percentile}", Measured(seconds, "seconds")
 
 
-def _processor(data: EngineData) -> Iterator[tuple[str, Figure]]:
+def _processor(data: EngineData) -> Iterator[tuple[str, Measured]]:
     """Operations for a second of processor time: of the engine's process, and with its server's where it has one."""
     own = _per_cpu_s(data, data.in_load("cpu_s_total"))
     if own is None:
         return
-    yield "operations_per_cpu_second", Figure(own, "operations/second")
+    yield "operations_per_cpu_second", Measured(own, "operations/second")
     server = None if data.server is None else _per_cpu_s(data, data.server_in_load("cpu_s_total"))
     if data.server is None or server is not None:
         both = own if server is None else 1.0 / (1.0 / own + 1.0 / server)
-        yield WITH_SERVER, Figure(both, "operations/second")
+        yield WITH_SERVER, Measured(both, "operations/second")
 
 
 def _per_cpu_s(data: EngineData, seconds: Series) -> float | None:
@@ -221,9 +222,9 @@ def _gained(data: EngineData, series: Series) -> float | None:
     return float(np.median(after.y) - np.median(before.y)) if len(before) and len(after) else None
 
 
-def _growth(checks: Sequence[Check], check_id: str, name: str) -> Iterator[tuple[str, Figure]]:
+def _growth(checks: Sequence[Check], check_id: str, name: str) -> Iterator[tuple[str, Measured]]:
     for check in checks:
         if check.id.removesuffix(".per_operation") == check_id and check.estimate is not None:
             certain = check.low is not None and check.low > 0
             suffix = "" if check.unit == "bytes/hour" else "_per_operation"
-            yield f"{name}{suffix}", Figure(check.estimate, check.unit, certain)
+            yield f"{name}{suffix}", Measured(check.estimate, check.unit, certain)

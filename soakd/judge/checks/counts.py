@@ -52,15 +52,20 @@ def level_check(signal: str, series: Series, limit: float, *, unit: str, decides
     check_id = f"growth.{signal}"
     if not lives:
         return Check(
-            id=check_id, verdict="INCONCLUSIVE", decides=decides, limit=limit, unit=unit, reason="too few samples"
+            id=check_id,
+            verdict="INCONCLUSIVE",
+            informational=not decides,
+            limit=limit,
+            unit=unit,
+            reason="too few samples",
         )
     answers = [(*_answer(life, grown, limit), grown, life) for life, grown in lives]
     state, reason, grown, worst = max(answers, key=lambda answer: (SEVERITY[answer[0]], answer[2]))
     if len(lives) > 1 and grown > limit:
         reason = f"in segment {worst.segment[0]}" + (f": {reason}" if reason else "")
     return Check(
-        id=check_id, verdict=state, decides=decides, estimate=round_number(grown), limit=limit, unit=unit,
-        reason=reason, more={"samples": sum(len(life) for life, _ in lives), "method": METHOD},
+        id=check_id, verdict=state, informational=not decides, estimate=round_number(grown), limit=limit, unit=unit,
+        reason=reason, samples=sum(len(life) for life, _ in lives), method=METHOD,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from soakd.judge.growth.series import FloatArray, longest_gap_s
 from soakd.judge.story.readings import text
 from soakd.judge.story.rundata import EngineData
 from soakd.verdict.check import Check, round_number
+from soakd.verdict.details import EvidenceDetail
 from soakd.wire.records import PROBE_DIED
 
 LEAST_COVERAGE = 0.95
@@ -46,7 +47,7 @@ def _coverage(data: EngineData, outlook: Outlook) -> Check:
     return Check(
         id="evidence.coverage", verdict="INVALID" if ratio < LEAST_COVERAGE or too_many else "PASS",
         estimate=round_number(ratio, 4), limit=LEAST_COVERAGE, unit="ratio", reason="; ".join(reasons),
-        more={"longest_gap_seconds": round_number(gap_s, 4), "dropped_records": dropped or None},
+        evidence=EvidenceDetail(longest_gap_seconds=round_number(gap_s, 4), dropped_records=dropped or None),
     )  # fmt: skip
 
 
@@ -77,7 +78,8 @@ def _probe(data: EngineData, outlook: Outlook) -> Check:
         id="evidence.probe", verdict="INVALID" if dead and outlook.seen_s > load.start_s else "PASS",
         estimate=round_number(max(gaps.values()), 4), limit=round_number(allowed, 4), unit="ratio",
         reason="; ".join(reasons),
-        more={"samples": len(data.in_load(data.leak_signal)), "failed_readings": failures or None},
+        samples=len(data.in_load(data.leak_signal)),
+        evidence=EvidenceDetail(failed_readings=failures) if failures else None,
     )  # fmt: skip
 
 

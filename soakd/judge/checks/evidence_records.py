@@ -12,6 +12,7 @@ import numpy as np
 from soakd.judge.story.readings import count_of
 from soakd.judge.story.rundata import EngineData, RunData
 from soakd.verdict.check import Check
+from soakd.verdict.details import EvidenceDetail
 
 MOST_READINGS_LOST = 0.05
 """Share of the readings of the run; the same that `evidence.coverage` allows to be missing."""
@@ -37,7 +38,7 @@ def check_records(run: RunData) -> Check:
     return Check(
         id="evidence.records", verdict="INVALID" if bad or too_many else "PASS",
         estimate=float(max(wrong, len(bad))), limit=0.0, unit="count", reason="; ".join(said),
-        more={"lost_records": (sum(strays.values()) + dropped) or None},
+        evidence=EvidenceDetail(lost_records=(sum(strays.values()) + dropped) or None),
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from soakd.judge.story.interruptions import check_gaps
 from soakd.judge.story.rundata import RunData
 from soakd.record.clocks import reboots
 from soakd.verdict.check import Check
+from soakd.verdict.types import Incident
 
 CLOCK_STEP_S = 5.0
 SLEEP_S = 1.0
@@ -26,7 +27,7 @@ def check_run_evidence(run: RunData, outlook: Outlook) -> Iterator[Check]:
     yield from check_gaps(run)
 
 
-def clock_incidents(clocks: np.ndarray[Any, Any]) -> Iterator[dict[str, Any]]:
+def clock_incidents(clocks: np.ndarray[Any, Any]) -> Iterator[Incident]:
     """Find the moments at which the clocks disagree.
 
     Args:
@@ -38,16 +39,16 @@ def clock_incidents(clocks: np.ndarray[Any, Any]) -> Iterator[dict[str, Any]]:
         if abs(boot_s - mono_s) > SLEEP_S:
             slept = boot_s > mono_s
             detail = f"the host slept {boot_s - mono_s:.0f}s" if slept else "CLOCK_BOOTTIME went back: another boot?"
-            yield {"what": "sleep" if slept else "clock_step", "at_wall_s": at_wall_s, "detail": detail}
+            yield Incident({"what": "sleep" if slept else "clock_step", "at_wall_s": at_wall_s, "detail": detail})
         elif abs(wall_s - boot_s) > CLOCK_STEP_S:
             detail = f"the wall clock stepped by {wall_s - boot_s:+.0f}s"
-            yield {"what": "clock_step", "at_wall_s": at_wall_s, "detail": detail}
+            yield Incident({"what": "clock_step", "at_wall_s": at_wall_s, "detail": detail})
 
 
 def _clocks(run: RunData, outlook: Outlook) -> Check:
     """Wall-clock steps and host sleep: between any two of the daemon's readings all clocks advance alike."""
     steps = list(clock_incidents(run.clocks))
-    reasons = list(dict.fromkeys(step["detail"] for step in steps[:3]))
+    reasons = list(dict.fromkeys(step.detail for step in steps[:3]))
     boots = {life.boot_id for engine in run.engines for life in engine.lives if life.boot_id}
     if len(boots) > 1 + reboots(run.handovers):
         reasons.append(f"the workers tell of {len(boots)} boots of the host")

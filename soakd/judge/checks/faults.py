@@ -12,7 +12,9 @@ from soakd.judge.story.readings import is_number
 from soakd.judge.story.rundata import EngineData, Fault, RunData
 from soakd.units import format_duration
 from soakd.verdict.check import Check, round_number
+from soakd.verdict.details import FaultDetail
 from soakd.verdict.severity import State, worst
+from soakd.verdict.types import FaultEntry
 
 LEAST_OPERATIONS = 100
 """With fewer operations a 95th percentile says nothing."""
@@ -39,7 +41,7 @@ def check_faults(data: EngineData, run: RunData) -> Iterator[Check]:
         yield from _cascade(data, [fault for fault in run.faults if data.name not in fault.touches])
 
 
-def describe_faults(run: RunData) -> list[dict[str, Any]]:
+def describe_faults(run: RunData) -> list[FaultEntry]:
     """Write every fault for the verdict file; what is not known stays away."""
     return [_described(run, fault) for fault in run.faults]
 
@@ -51,16 +53,16 @@ def _recovery(data: EngineData, run: RunData, name: str, faults: Sequence[Fault]
     known = [seconds for _, seconds, _ in found if seconds is not None]
     reasons = dict.fromkeys(why for one, _, why in found if one == state and why)
     left = [kept for fault in faults if (kept := bytes_not_returned(data, run, fault)) is not None]
-    more = {
-        "faults": len(faults), "took_place": sum(fault.took_place for fault in faults),
-        "median_seconds": round_number(float(np.median(known)), 4) if known else None,
-        "failed_operations": sum(int(_number(fault.outcome(data.name), "failed_operations")) for fault in faults),
-        "retried_operations": sum(int(_number(fault.outcome(data.name), "retried_operations")) for fault in faults),
-        "bytes_not_returned": round_number(float(np.median(left))) if left else None,
-    }  # fmt: skip
+    detail = FaultDetail(
+        faults=len(faults), took_place=sum(fault.took_place for fault in faults),
+        median_seconds=round_number(float(np.median(known)), 4) if known else None,
+        failed_operations=sum(int(_number(fault.outcome(data.name), "failed_operations")) for fault in faults),
+        retried_operations=sum(int(_number(fault.outcome(data.name), "retried_operations")) for fault in faults),
+        bytes_not_returned=round_number(float(np.median(left))) if left else None,
+    )  # fmt: skip
     return Check(
         id=f"recovery.{name}", verdict=state, estimate=round_number(max(known, default=None), 4), limit=limit_s,
-        unit="seconds", reason="; ".join([*reasons][:3]), more=more,
+        unit="seconds", reason="; ".join([*reasons][:3]), faults=detail,
     )  # fmt: skip
 
 
@@ -115,20 +117,19 @@ def _cascade(data: EngineData, others: Sequence[Fault]) -> Iterator[Check]:
     enough = p95_s is not None and operations >= LEAST_OPERATIONS
     late = enough and limit_s is not None and (p95_s or 0.0) > max(limit_s, SLOWED * (usual_s or 0.0))
     state: State = "INCONCLUSIVE" if not enough else "FAIL" if late else "PASS"
-    more = {
-        "operations": operations, "faults": sum(fault.took_place for fault in others),
-        "usual_seconds": round_number(usual_s),
-        "ratio": round_number(p95_s / usual_s, 3) if p95_s and usual_s else None,
-    }  # fmt: skip
+    detail = FaultDetail(
+        operations=operations, faults=sum(fault.took_place for fault in others), usual_seconds=round_number(usual_s),
+        ratio=round_number(p95_s / usual_s, 3) if p95_s and usual_s else None,
+    )  # fmt: skip
     yield Check(
-        id="cascade.latency", verdict=state, decides=enough and limit_s is not None, estimate=round_number(p95_s),
-        limit=limit_s, unit="seconds", more=more,
+        id="cascade.latency", verdict=state, informational=not enough or limit_s is None, estimate=round_number(p95_s),
+        limit=limit_s, unit="seconds", faults=detail,
         reason="" if enough else f"{operations} operations while others were broken, {LEAST_OPERATIONS} needed, "
         "windows that are driver-bound or with a forked child left out",
     )  # fmt: skip
 
 
-def _described(run: RunData, fault: Fault) -> dict[str, Any]:
+def _described(run: RunData, fault: Fault) -> FaultEntry:
     target = next(engine for engine in run.engines if engine.name == fault.target)
     kept = bytes_not_returned(target, run, fault)
     state, _, why = _finding(target, run, fault, target.plan.config.limits.recovery_s)
@@ -136,16 +137,12 @@ def _described(run: RunData, fault: Fault) -> dict[str, Any]:
     numbers = ("detected_s", "recovered_s", "operations", "failed_operations", "retried_operations")
     told = {name: fault.told[name] for name in numbers if is_number(fault.told.get(name))}
     others = {name: dict(fault.outcome(name)) for name in fault.touches if name != fault.target}
-    fields = {
-        "number": fault.number, "name": fault.name, "kind": fault.kind, "target": fault.target, "on": fault.on,
-        "at_s": fault.at_s,
-        "verdict": "INCOMPLETE" if pending else state, "took_place": fault.took_place,
-        "from_s": round_number(fault.from_s), "until_s": round_number(fault.until_s),
-        "lasted_s": fault.lasted_s or None,
-        **told, "bytes_not_returned": round_number(kept), "others": others or None,
-        "reason": (why or None) if not pending else None,
-    }  # fmt: skip
-    return {name: value for name, value in fields.items() if value is not None}
+    return FaultEntry(
+        number=fault.number, name=fault.name, kind=fault.kind, target=fault.target, on=fault.on, at_s=fault.at_s,
+        verdict="INCOMPLETE" if pending else state, took_place=fault.took_place, from_s=round_number(fault.from_s),
+        until_s=round_number(fault.until_s), lasted_s=fault.lasted_s or None, **told,
+        bytes_not_returned=round_number(kept), others=others or None, reason=(why or None) if not pending else None,
+    )  # fmt: skip
 
 
 def _number(values: Mapping[str, Any], name: str) -> float:

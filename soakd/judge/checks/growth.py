@@ -145,11 +145,11 @@ def _in_faults(data: EngineData, *, hourly: bool) -> str:
 
 def _with_time_left(check: Check, signal: str, room: Room | None) -> Check:
     """Say of a run that goes on when its growth reaches a limit, if it goes on as it does."""
-    if room is None or not check.decides:
+    if room is None or check.informational:
         return check
     left = room.memory if signal == "rss_anon_bytes" else room.total_growth
-    per_hour = check.estimate if check.unit == "bytes/hour" else check.more.get("per_hour")
+    per_hour = check.per_hour
     if left is None or per_hour is None or per_hour <= 0.0:
         return check
     seconds = round_number(max(0.0, left) / per_hour * 3600.0, 4)
-    return dataclasses.replace(check, more={**check.more, "time_to_limit_seconds": seconds})
+    return dataclasses.replace(check, time_to_limit_seconds=seconds)

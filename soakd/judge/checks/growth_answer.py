@@ -1,12 +1,11 @@
 """A growth answer becomes a check: what a short run may say, and what a signal can resolve."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from soakd.judge.growth.method import Growth
 from soakd.units import format_bytes
 from soakd.verdict.check import Check, round_number
+from soakd.verdict.details import GrowthDetail
 from soakd.verdict.severity import State
 
 
@@ -25,8 +24,8 @@ class GrowthAnswer:
     """Why a series of this length cannot pass."""
     slowing: bool = False
     """The series slows down as a warm-up does: in a series too short to pass, that cannot fail either."""
-    other: Mapping[str, float] = field(default_factory=dict)
-    """The same over the other axis, by the names of the verdict file."""
+    other: GrowthDetail = field(default_factory=GrowthDetail)
+    """The same over the other axis."""
     explained_by: str | None = None
 
     @property
@@ -40,16 +39,13 @@ class GrowthAnswer:
         """Answer, as if the whole plan had been seen."""
         growth = self.growth
         state, reason = self.state()
-        more: dict[str, Any] = {
-            **{name: round_number(value) for name, value in self.other.items()},
-            "explained_by": self.explained_by,
-            "minimum_detectable": round_number(self.minimum_detectable), "samples": growth.samples,
-            "method": growth.method,
-        }  # fmt: skip
+        detail = replace(
+            self.other, explained_by=self.explained_by, minimum_detectable=round_number(self.minimum_detectable)
+        )
         return Check(
-            id=check_id, verdict=state, decides=decides, unit=self.unit, reason=reason,
+            id=check_id, verdict=state, informational=not decides, unit=self.unit, reason=reason,
             estimate=round_number(growth.estimate), low=round_number(growth.low), high=round_number(growth.high),
-            limit=self.limit, more=more,
+            limit=self.limit, growth=detail, samples=growth.samples, method=growth.method,
         )  # fmt: skip
 
     def state(self) -> tuple[State, str]:

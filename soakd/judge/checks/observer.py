@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from soakd.judge.checks.growth import hourly_answer
 from soakd.judge.checks.outlook import Outlook, growth_as_of
@@ -10,7 +9,9 @@ from soakd.judge.growth.series import MIN_SAMPLES, extent
 from soakd.judge.story.rundata import EngineData, RunData, Series, running_total
 from soakd.units import format_rate
 from soakd.verdict.check import Check, round_number
+from soakd.verdict.details import GrowthDetail
 from soakd.verdict.resolution import LEAST_HOURS, RESOLUTION_BYTES
+from soakd.verdict.types import Observer
 
 OWN_LIMIT_BYTES_PER_H = 1e6
 """A tool that grows faster would be refused by itself."""
@@ -29,24 +30,26 @@ def check_observer(run: RunData, outlook: Outlook) -> Check:
     long = load_s >= LEAST_HOURS * 3600.0
     answers = [_answer(run.own, signal, series, decides=long) for signal, series in _own_memory(run) if run.own]
     if not answers:
-        unread = Check(id="observer.growth", verdict="INCONCLUSIVE", decides=long, reason="soakd was not read")
+        unread = Check(
+            id="observer.growth", verdict="INCONCLUSIVE", informational=not long, reason="soakd was not read"
+        )
         return growth_as_of(outlook, unread)
     # reachable bytes stand first: they resolve what pages hide. Pages may fail beside them; their noise decides nothing
     check = next((one for one in answers if one.verdict == "FAIL"), answers[0])
     if check.verdict == "FAIL":
         check = dataclasses.replace(check, verdict="INVALID", reason="soakd itself grows: what it reads is in doubt")
     elif check.verdict == "INCONCLUSIVE":  # its noise must not decide for others
-        check = dataclasses.replace(check, decides=False)
+        check = dataclasses.replace(check, informational=True)
     return growth_as_of(outlook, check)
 
 
 def _answer(own: EngineData, signal: str, series: Series, *, decides: bool) -> Check:
     answer = hourly_answer(own, series, OWN_LIMIT_BYTES_PER_H, RESOLUTION_BYTES[signal])
     check = dataclasses.replace(answer, explained_by=None).check("observer.growth", decides=decides)
-    return dataclasses.replace(check, more={**check.more, "signal": signal})
+    return dataclasses.replace(check, signal=signal)
 
 
-def observer(run: RunData, growth: Check, checks: Mapping[str, Sequence[Check]]) -> dict[str, Any]:
+def observer(run: RunData, growth: Check, checks: Mapping[str, Sequence[Check]]) -> Observer:
     """Say what soakd took: processor share, memory, its own growth, and the growth of its empty control.
 
     Args:
@@ -54,7 +57,7 @@ def observer(run: RunData, growth: Check, checks: Mapping[str, Sequence[Check]])
         growth: the answer of `check_observer`.
         checks: the checks of each engine, by its name.
     """
-    found: dict[str, Any] = {}
+    found: dict[str, float | None] = {}
     if run.own is not None:
         cpu, resident = run.own.signal("cpu_s_total"), run.own.signal("rss_bytes")
         if whole_s := extent(cpu.t_s):
@@ -66,7 +69,7 @@ def observer(run: RunData, growth: Check, checks: Mapping[str, Sequence[Check]])
                 found[signal] = float(series.y[-1])
     rates = (growth.estimate, growth.low, growth.high)
     found |= {f"growth_bytes_per_hour{bound}": rate for bound, rate in zip(BOUNDS, rates, strict=True)}
-    return {name: value for name, value in (found | harness_growth(run, checks)).items() if value is not None}
+    return Observer(**found, **harness_growth(run, checks))
 
 
 def harness_growth(run: RunData, checks: Mapping[str, Sequence[Check]]) -> dict[str, float | None]:
@@ -74,21 +77,22 @@ def harness_growth(run: RunData, checks: Mapping[str, Sequence[Check]]) -> dict[
     check = _null_check(run, checks)
     if check is None or check.estimate is None:
         return {}
-    own = {"": check.estimate, "_low": check.low, "_high": check.high}
     mine, other = ("hour", "operation") if check.unit == "bytes/hour" else ("operation", "hour")
+    own = zip(BOUNDS, (check.estimate, check.low, check.high), strict=True)
+    beside = check.growth or GrowthDetail()
     return {
-        f"harness_growth_bytes_per_{unit}{bound}": own[bound] if unit == mine else check.more.get(f"per_{other}{bound}")
-        for unit in ("operation", "hour")
-        for bound in BOUNDS
+        **{f"harness_growth_bytes_per_{mine}{bound}": rate for bound, rate in own},
+        **{f"harness_growth_bytes_per_{other}{bound}": getattr(beside, f"per_{other}{bound}") for bound in BOUNDS},
     }
 
 
-def harness_words(found: Mapping[str, Any]) -> str | None:
+def harness_words(found: Observer) -> str | None:
     """Write soakd's own share as one sentence; None where it is not known."""
     names = [f"harness_growth_bytes_per_{unit}{bound}" for unit in ("operation", "hour") for bound in BOUNDS]
-    if any(found.get(name) is None for name in names):
+    figures = [value for name in names if (value := getattr(found, name)) is not None]
+    if len(figures) < len(names):
         return None
-    operation, operation_low, operation_high, hour, hour_low, hour_high = (found[name] for name in names)
+    operation, operation_low, operation_high, hour, hour_low, hour_high = figures
     return (
         f"soakd's own share of these figures, from its empty control: {operation:.2g} B per operation "
         f"[{operation_low:.2g}, {operation_high:.2g}], "

@@ -36,9 +36,8 @@ def as_of(outlook: Outlook, check: Check) -> Check:
     if outlook.final:
         return check
     if check.verdict == "INCONCLUSIVE" and outlook.seen_s < check.due_s:
-        more = {**check.more, "due_seconds": round(check.due_s, 3)}
-        return dataclasses.replace(check, verdict="INCOMPLETE", more=more)
-    return dataclasses.replace(check, verdict="INCOMPLETE", more={**check.more, "so_far": check.verdict})
+        return dataclasses.replace(check, verdict="INCOMPLETE", due_seconds=round(check.due_s, 3))
+    return dataclasses.replace(check, verdict="INCOMPLETE", so_far=check.verdict)
 
 
 def growth_as_of(outlook: Outlook, check: Check) -> Check:
@@ -46,7 +45,7 @@ def growth_as_of(outlook: Outlook, check: Check) -> Check:
     if outlook.may_judge:
         return check
     state, reason = _early(outlook, check.reason)
-    return dataclasses.replace(check, verdict=state, reason=reason, more={**check.more, "so_far": check.verdict})
+    return dataclasses.replace(check, verdict=state, reason=reason, so_far=check.verdict)
 
 
 def _early(outlook: Outlook, reason: str) -> tuple[State, str]:

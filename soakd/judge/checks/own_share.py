@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from soakd.judge.story.rundata import RunData
 from soakd.setup.settings import CONTROLS
 from soakd.verdict.check import Check
+from soakd.verdict.details import HarnessDetail
 from soakd.verdict.severity import State
 from soakd.verdict.wording import value_words
 
@@ -50,27 +51,26 @@ class Harness:
         """Read the checks of the null control."""
         by_id = {check.id: check for check in checks}
         leak = [c for c in checks if c.id.removesuffix(".per_operation") == f"growth.{leak_signal}"]
-        unseen = any(_answer(by_id[name]) in ("INVALID", "INCONCLUSIVE") for name in EVIDENCE if name in by_id)
+        unseen = any(by_id[name].answer in ("INVALID", "INCONCLUSIVE") for name in EVIDENCE if name in by_id)
         measured = any(check.estimate is not None for check in leak)
-        sound = measured and not unseen and all(_answer(check) == "PASS" for check in leak)
+        sound = measured and not unseen and all(check.answer == "PASS" for check in leak)
         return cls(checks=by_id, is_sound=sound, is_dead=unseen and not measured)
 
     def judge(self, check: Check) -> Check:
         """Answer a check again, knowing what the harness grew."""
-        if _answer(check) != "FAIL" or not check.id.startswith(SHARED) or check.id.startswith(NOT_SHARED):
+        if not check.is_failing or not check.id.startswith(SHARED) or check.id.startswith(NOT_SHARED):
             return check
         if self.is_dead:
             return _answered(check, "INVALID", "the null control was not seen: what of it is soakd's own is not known")
         same = self.checks.get(check.id)
-        if same is None or (self.is_sound and _answer(same) == "PASS"):
+        if same is None or (self.is_sound and same.answer == "PASS"):
             return check
         share = _share(same, check.unit)
         if share is None:
             return _answered(
                 check, _taken_back(same), f"of the null control: {same.reason or 'no such growth was read'}"
             )
-        told = {f"harness_{name}": value for name, value in share.items() if name != "unit" and value is not None}
-        check = dataclasses.replace(check, more={**check.more, **told})
+        check = dataclasses.replace(check, harness=share)
         if _at_least(check) - _at_most(share) > (check.limit or 0.0):
             return _answered(check, "FAIL", f"beyond what soakd itself grows: {own_share_words(check)}")
         return _answered(check, _taken_back(same), f"not shown to be the engine's: {own_share_words(check)}")
@@ -78,44 +78,48 @@ class Harness:
 
 def own_share_words(check: Check) -> str:
     """Write what the null control grew, where it was held against a check; "" where it was not."""
-    names = ("estimate", "low", "high")
-    words = value_words({**{name: check.more.get(f"harness_{name}") for name in names}, "unit": check.unit})
+    if (harness := check.harness) is None:
+        return ""
+    grown = {"estimate": harness.harness_estimate, "low": harness.harness_low, "high": harness.harness_high}
+    words = value_words({**grown, "unit": check.unit})
     return f"the null control, which does nothing, grows {words}" if words else ""
 
 
 def _taken_back(same: Check) -> State:
     """A harness that grows is broken; of one that may grow nobody knows."""
-    return "INCONCLUSIVE" if _answer(same) == "INCONCLUSIVE" else "INVALID"
+    return "INCONCLUSIVE" if same.answer == "INCONCLUSIVE" else "INVALID"
 
 
-def _share(same: Check, unit: str) -> dict[str, float | str | None] | None:
-    """Return what the null control grew, in a unit, as a check of a verdict file has it; None where it is not known."""
+def _share(same: Check, unit: str) -> HarnessDetail | None:
+    """Return what the null control grew, in a unit; None where it is not known."""
     if same.unit == unit:
-        found = {"estimate": same.estimate, "low": same.low, "high": same.high}
+        found = HarnessDetail(harness_estimate=same.estimate, harness_low=same.low, harness_high=same.high)
+    elif (other := same.growth) is None:
+        return None
+    elif unit == "bytes/hour":
+        found = HarnessDetail(
+            harness_estimate=other.per_hour, harness_low=other.per_hour_low, harness_high=other.per_hour_high
+        )
     else:
-        name = f"per_{unit.rpartition('/')[2]}"
-        found = {key: same.more.get(name + end) for key, end in (("estimate", ""), ("low", "_low"), ("high", "_high"))}
-    return None if found["estimate"] is None else {**found, "unit": unit}
+        found = HarnessDetail(
+            harness_estimate=other.per_operation, harness_low=other.per_operation_low,
+            harness_high=other.per_operation_high,
+        )  # fmt: skip
+    return None if found.harness_estimate is None else found
 
 
 def _at_least(check: Check) -> float:
     return (check.low if check.low is not None else check.estimate) or 0.0
 
 
-def _at_most(share: Mapping[str, float | str | None]) -> float:
-    most = share["estimate"] if share["high"] is None else share["high"]
-    return max(0.0, float(most or 0.0))
-
-
-def _answer(check: Check) -> State:
-    """Return the answer, or the answer so far."""
-    state: State = check.more.get("so_far", check.verdict)
-    return state
+def _at_most(share: HarnessDetail) -> float:
+    most = share.harness_estimate if share.harness_high is None else share.harness_high
+    return max(0.0, most or 0.0)
 
 
 def _answered(check: Check, state: State, reason: str) -> Check:
     """Return the check with another answer, or answer so far."""
     said = "; ".join(filter(None, (check.reason, reason)))
-    if "so_far" in check.more:
-        return dataclasses.replace(check, reason=said, more={**check.more, "so_far": state})
+    if check.so_far is not None:
+        return dataclasses.replace(check, reason=said, so_far=state)
     return dataclasses.replace(check, verdict=state, reason=said)

@@ -13,6 +13,7 @@ from soakd.judge.checks.outlook import Outlook
 from soakd.judge.story.rundata import EngineData, Outage
 from soakd.units import format_duration
 from soakd.verdict.check import Check, round_number
+from soakd.verdict.details import FaultDetail
 from soakd.verdict.severity import State, worst
 from soakd.wire.spec import LOADED_PHASES
 
@@ -48,8 +49,8 @@ def _folded(check_id: str, found: list[Finding], limit_s: float, *, decides: boo
     known = [seconds for _, seconds, _ in found if seconds is not None]
     reasons = dict.fromkeys(why for one, _, why in found if one == state and why)
     return Check(
-        id=check_id, verdict=state, decides=decides, estimate=round_number(max(known, default=None), 4),
-        limit=limit_s, unit="seconds", reason="; ".join([*reasons][:3]), more={"outages": len(found)},
+        id=check_id, verdict=state, informational=not decides, estimate=round_number(max(known, default=None), 4),
+        limit=limit_s, unit="seconds", reason="; ".join([*reasons][:3]), faults=FaultDetail(outages=len(found)),
     )  # fmt: skip
 
 

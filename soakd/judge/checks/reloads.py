@@ -21,6 +21,7 @@ import numpy as np
 from soakd.judge.growth.series import FloatArray
 from soakd.judge.story.rundata import EngineData, Series
 from soakd.verdict.check import Check, round_number
+from soakd.verdict.details import GrowthDetail, ReloadDetail
 
 COUNTER = "counter.reloads_total"
 SERVER = "server_"
@@ -170,10 +171,11 @@ def _stretches(series: Series, counter: Series) -> Iterator[_Stretch]:
 def _with(check: Check, found: AtReloads | None) -> Check:
     if found is None or found.explains is None:
         return check
-    more = {**check.more, "reloads": found.reloads}
-    if found.explains:
-        bounds = {"": found.estimate, "_low": found.low, "_high": found.high}
-        more |= {"explained_by": "reloads"} | {f"per_reload{k}": round_number(v) for k, v in bounds.items()}
-    else:
-        more["between_reloads"] = True
-    return dataclasses.replace(check, more=more)
+    if not found.explains:
+        return dataclasses.replace(check, reloads=ReloadDetail(reloads=found.reloads, between_reloads=True))
+    detail = ReloadDetail(
+        reloads=found.reloads, per_reload=round_number(found.estimate), per_reload_low=round_number(found.low),
+        per_reload_high=round_number(found.high),
+    )  # fmt: skip
+    growth = dataclasses.replace(check.growth or GrowthDetail(), explained_by="reloads")
+    return dataclasses.replace(check, growth=growth, reloads=detail)

@@ -14,6 +14,7 @@ from soakd.judge.checks.outlook import Outlook, as_of, growth_as_of
 from soakd.judge.story.rundata import EngineData, Series, ServerData
 from soakd.judge.story.servers import BROKEN, UNTOLD
 from soakd.verdict.check import Check, round_number
+from soakd.verdict.details import EvidenceDetail
 
 RESOLUTION_BYTES: Mapping[str, float] = {"rss_anon_bytes": 4e6, "live_bytes": 256e3}
 """Growth over the load phase below which a FAIL is not believed."""
@@ -79,7 +80,7 @@ def _stability(data: EngineData, server: ServerData, *, decides: bool) -> Check:
     said = [str(i.body.get("detail") or i.body["what"]) for i in ends[:3]]
     reasons = [*dict.fromkeys(said), *(["soakd gave the server up"] if gave_up else [])]
     return Check(
-        id="stability.server", verdict="FAIL" if gave_up or len(ends) > limit else "PASS", decides=decides,
+        id="stability.server", verdict="FAIL" if gave_up or len(ends) > limit else "PASS", informational=not decides,
         estimate=float(len(ends)), limit=float(limit), unit="count", reason="; ".join(reasons),
     )  # fmt: skip
 
@@ -99,8 +100,8 @@ def _evidence(data: EngineData, server: ServerData, outlook: Outlook, *, decides
     reasons += _untold(server)
     return Check(
         id="evidence.server", verdict="INVALID" if reasons and outlook.seen_s > load.start_s else "PASS",
-        decides=decides, estimate=round_number(min(ratios.values()), 4), limit=LEAST_COVERAGE, unit="ratio",
-        reason="; ".join(reasons), more={"longest_gap_seconds": round_number(max(gaps_s.values()), 4)},
+        informational=not decides, estimate=round_number(min(ratios.values()), 4), limit=LEAST_COVERAGE, unit="ratio",
+        reason="; ".join(reasons), evidence=EvidenceDetail(longest_gap_seconds=round_number(max(gaps_s.values()), 4)),
     )  # fmt: skip
 
 

@@ -1,7 +1,8 @@
 """The checks of an engine beside growth: errors, latency, rate, processor, crashes, what comes back."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -14,6 +15,7 @@ from soakd.judge.story.looks import left_by_tools
 from soakd.judge.story.readings import count_of
 from soakd.judge.story.rundata import ENDINGS, EngineData, Series
 from soakd.verdict.check import Check, below, round_number
+from soakd.verdict.details import LatencyDetail, LoadDetail
 from soakd.verdict.severity import State
 
 LEAST_WINDOWS = 0.5
@@ -61,17 +63,17 @@ def is_driver_bound(window: LatencyWindow) -> bool:
     return (window.lateness_p99_s or 0.0) > DRIVER_BOUND_S
 
 
-def latency_summary(windows: Sequence[LatencyWindow]) -> Mapping[str, float | None]:
+def latency_summary(windows: Sequence[LatencyWindow]) -> LatencyDetail:
     """Return service and response quantiles over some windows, in seconds."""
     service = merge(window.service() for window in windows)
     response = merge(window.response() for window in windows)
-    return {
-        "service_p50_s": round_number(service.quantile_s(0.50)),
-        "service_p95_s": round_number(service.quantile_s(0.95)),
-        "service_p99_s": round_number(service.quantile_s(0.99)),
-        "response_p50_s": round_number(response.quantile_s(0.50)),
-        "response_p99_s": round_number(response.quantile_s(0.99)),
-    }
+    return LatencyDetail(
+        service_p50_s=round_number(service.quantile_s(0.50)),
+        service_p95_s=round_number(service.quantile_s(0.95)),
+        service_p99_s=round_number(service.quantile_s(0.99)),
+        response_p50_s=round_number(response.quantile_s(0.50)),
+        response_p99_s=round_number(response.quantile_s(0.99)),
+    )
 
 
 def _total_growth(data: EngineData) -> Check:
@@ -79,7 +81,7 @@ def _total_growth(data: EngineData) -> Check:
     series, limit = data.in_load(data.leak_signal), data.plan.config.limits.total_growth_bytes
     check_id = f"total_growth.{data.leak_signal}"
     if limit is None:
-        return Check(id=check_id, verdict="PASS", decides=False, reason="switched off")
+        return Check(id=check_id, verdict="PASS", informational=True, reason="switched off")
 
     def judge(part: Series) -> Check:
         gain = level_difference(part)
@@ -134,10 +136,9 @@ def _errors(data: EngineData) -> Check:
     operations, errors = _in_load(data, "operations_total"), _in_load(data, "errors_total")
     limit = data.plan.config.limits.error_ratio
     ratio = None if not operations else round_number((errors or 0.0) / operations)
-    more: dict[str, Any] = (
-        {} if not data.faults else {"errors_in_faults": _increase(data.in_load("errors_total")) - (errors or 0.0)}
-    )
-    return below("errors.ratio", ratio, limit, "ratio", missing="no operation completed", errors=errors, **more)
+    in_faults = _increase(data.in_load("errors_total")) - (errors or 0.0) if data.faults else None
+    detail = LoadDetail(errors=errors, errors_in_faults=in_faults)
+    return below("errors.ratio", ratio, limit, "ratio", missing="no operation completed", load=detail)
 
 
 def _latency(data: EngineData) -> Iterator[Check]:
@@ -147,12 +148,12 @@ def _latency(data: EngineData) -> Iterator[Check]:
     whole = len(counted) + len(bound)
     missing = f"{len(bound)} of {whole} windows were driver-bound" if bound else "no latency was recorded"
     is_enough = len(counted) >= LEAST_WINDOWS * whole
-    more: dict[str, Any] = {"windows": len(counted), "driver_bound_windows": len(bound), **summary}
+    detail = dataclasses.replace(summary, windows=len(counted), driver_bound_windows=len(bound))
     if limits.latency_p95_s is not None:
-        p95 = summary["service_p95_s"] if is_enough else None
-        yield below("latency.p95", p95, limits.latency_p95_s, "seconds", missing=missing, **more)
+        p95 = summary.service_p95_s if is_enough else None
+        yield below("latency.p95", p95, limits.latency_p95_s, "seconds", missing=missing, latency=detail)
     if limits.response_p99_s is not None:
-        p99 = summary["response_p99_s"] if is_enough else None
+        p99 = summary.response_p99_s if is_enough else None
         yield below("latency.response_p99", p99, limits.response_p99_s, "seconds", missing=missing)
     yield _drift(data, counted, limits.latency_drift_ratio)
 
@@ -170,16 +171,17 @@ def _drift(data: EngineData, windows: Sequence[LatencyWindow], limit: float) -> 
         reason = f"{len(points)} windows, {LEAST_DRIFT_WINDOWS} needed" if few else "of no time, or all of one moment"
         due_s = min(data.plan.load.end_s, data.plan.load.start_s + LEAST_DRIFT_WINDOWS * WINDOW_S)
         return Check(
-            id="latency.drift", verdict="INCONCLUSIVE", decides=decides, limit=limit, unit="ratio/run", reason=reason,
-            due_s=due_s,
+            id="latency.drift", verdict="INCONCLUSIVE", informational=not decides, limit=limit, unit="ratio/run",
+            reason=reason, due_s=due_s,
         )  # fmt: skip
     slope, _, low, high = stats.theilslopes(p95_s, t_s)
     per_run = data.plan.load.duration_s / float(np.median(p95_s))
     estimate, low, high = slope * per_run, low * per_run, high * per_run
     state: State = "FAIL" if low > limit else "PASS" if high < limit else "INCONCLUSIVE"
     return Check(
-        id="latency.drift", verdict=state, decides=decides, estimate=round_number(estimate), low=round_number(low),
-        high=round_number(high), limit=limit, unit="ratio/run", more={"windows": len(points), "method": "theil-sen/1"},
+        id="latency.drift", verdict=state, informational=not decides, estimate=round_number(estimate),
+        low=round_number(low), high=round_number(high), limit=limit, unit="ratio/run",
+        latency=LatencyDetail(windows=len(points)), method="theil-sen/1",
     )  # fmt: skip
 
 
@@ -213,10 +215,10 @@ def _achieved(data: EngineData) -> Check:
         reason = f"short by {short_s:.2g} s, within a fifth of the time: the host may have stood still; soak longer"
     return Check(
         id="rate.achieved", verdict=state, estimate=round_number(ratio), limit=limit, unit="ratio", reason=reason,
-        more={
-            "achieved_per_second": round_number(done / span_s),
-            "dropped": _in_load(data, "dropped_total") or 0.0, "skipped": _in_load(data, "skipped_total") or 0.0,
-        },
+        load=LoadDetail(
+            achieved_per_second=round_number(done / span_s), dropped=_in_load(data, "dropped_total") or 0.0,
+            skipped=_in_load(data, "skipped_total") or 0.0,
+        ),
     )  # fmt: skip
 
 

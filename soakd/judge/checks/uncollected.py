@@ -36,7 +36,7 @@ def _spans(data: EngineData, signal: str) -> bool:
 def _excused(rss: Check, by_id: Mapping[str, Check]) -> Check:
     suffix = rss.id.removeprefix("growth.rss_anon_bytes")
     reachable, live = (by_id.get(f"growth.{signal}{suffix}") for signal in ("reachable_bytes", "live_bytes"))
-    if reachable is None or live is None or _state(rss) != "FAIL" or _state(reachable) != "PASS":
+    if reachable is None or live is None or not rss.is_failing or reachable.answer != "PASS":
         return rss
     garbage = (live.estimate or 0.0) - (reachable.estimate or 0.0)
     unexplained = (rss.estimate or 0.0) - garbage
@@ -44,9 +44,4 @@ def _excused(rss: Check, by_id: Mapping[str, Check]) -> Check:
         return rss
     if rss.verdict == "FAIL":
         return dataclasses.replace(rss, verdict="INCONCLUSIVE", reason=REASON)
-    return dataclasses.replace(rss, reason=REASON, more={**rss.more, "so_far": "INCONCLUSIVE"})
-
-
-def _state(check: Check) -> str:
-    """Return the answer, or the answer so far."""
-    return str(check.more.get("so_far") or check.verdict)
+    return dataclasses.replace(rss, reason=REASON, so_far="INCONCLUSIVE")

@@ -7,7 +7,7 @@ import numpy as np
 
 from soakd.judge.story.rundata import EngineData, Series
 from soakd.units import format_bytes, format_rate
-from soakd.verdict.check import Check, growth_check, is_failing
+from soakd.verdict.check import Check, growth_check
 from soakd.verdict.wording import quantity_words
 
 MOSTLY = 0.8
@@ -68,24 +68,24 @@ def classify(data: EngineData, checks: Sequence[Check]) -> Class:
     """Name what grows in one engine, the worst thing first; "flat" where nothing does."""
     by_id = {check.id: check for check in checks}
     leak = growth_check(by_id, data.leak_signal)
-    if leak is not None and is_failing(leak):
+    if leak is not None and leak.is_failing:
         return _backlog(data, leak) or _leak(data, leak, by_id)
     if leak is not None and leak.verdict == "INVALID":
         return Class("undecided", f"{growth_words(data.leak_signal, leak)}: {leak.reason}")
     for signal in THINGS:
-        if (check := by_id.get(f"growth.{signal}")) is not None and is_failing(check):
+        if (check := by_id.get(f"growth.{signal}")) is not None and check.is_failing:
             return _things(signal, check)
-    if (rss := growth_check(by_id, "rss_anon_bytes")) is not None and is_failing(rss):
+    if (rss := growth_check(by_id, "rss_anon_bytes")) is not None and rss.is_failing:
         live = growth_check(by_id, "live_bytes")
-        if live is not None and is_failing(live) and not _passes(leak):
+        if live is not None and live.is_failing and not _passes(leak):
             return _unread(rss, live)
         return _resident_only(rss, by_id, backlog=_passes(leak))
-    if (below := growth_check(by_id, "children_bytes")) is not None and is_failing(below):
+    if (below := growth_check(by_id, "children_bytes")) is not None and below.is_failing:
         return Class("child_growth", f"{growth_words('children_bytes', below)}: {_grown_child(data)}")
     if (filling := _filling(checks)) is not None:
         return filling
     live = growth_check(by_id, "live_bytes")
-    if live is not None and is_failing(live) and _passes(leak):
+    if live is not None and live.is_failing and _passes(leak):
         grown = f"{growth_words('live_bytes', live)}, but what is reachable is flat"
         return Class("collector_backlog", f"{grown}: garbage that the collector has not met yet, not a leak")
     return _flat(data.in_load(data.leak_signal), data.leak_signal, leak)
@@ -98,20 +98,22 @@ def growth_words(signal: str, check: Check | None) -> str:
         return f"{words}: {check.reason if check else 'not measured'}"
     if check.unit == "bytes/hour":
         interval = f"{format_rate(check.estimate)} [{check.low / 1e6:.3g}, {check.high / 1e6:.3g}]"
-        other = check.more.get("per_operation")
+        other = check.per_operation
         also = f" = {format_bytes(other)} per operation" if other is not None else ""
     else:
         interval = f"{check.estimate:.3g} B per operation [{check.low:.3g}, {check.high:.3g}]"
-        other = check.more.get("per_hour")
+        other = check.per_hour
         also = f" = {format_rate(other)} at this rate" if other is not None else ""
     return f"{words} grows {interval}{also}{_reload_words(check)}"
 
 
 def _reload_words(check: Check) -> str:
     """Say whether it grows where a policy is loaded again; nothing where that cannot be told."""
-    if (each := check.more.get("per_reload")) is not None:
+    if check.reloads is None:
+        return ""
+    if (each := check.reloads.per_reload) is not None:
         return f", at reloads: {format_bytes(each)} per reload"
-    return ", between reloads and not at them" if check.more.get("between_reloads") else ""
+    return ", between reloads and not at them" if check.reloads.between_reloads else ""
 
 
 def limit_words(check: Check) -> str:
@@ -188,7 +190,7 @@ def _resident_only(rss: Check, by_id: Mapping[str, Check], *, backlog: bool) -> 
     if sum(free.values()) > FREED * _estimate(rss):
         part = "the Python heap's" if free["python"] > free["native"] else "malloc's"
         return Class("fragmentation", f"{grown}; live memory is flat and {part} free lists grow: fragmentation")
-    if (live := growth_check(by_id, "live_bytes")) is not None and is_failing(live) and backlog:
+    if (live := growth_check(by_id, "live_bytes")) is not None and live.is_failing and backlog:
         words = "so does live memory, but what is reachable is flat: garbage that the collector has not met yet"
         return Class("collector_backlog", f"{grown}; {words}")
     return Class(
@@ -205,7 +207,7 @@ def _grown_child(data: EngineData) -> str:
 
 def _filling(checks: Sequence[Check]) -> Class | None:
     """A bounded cache explains what grew, and was not full at the end."""
-    check = next((c for c in checks if c.decides and c.more.get("cache_filling")), None)
+    check = next((c for c in checks if not c.informational and c.is_cache_filling), None)
     if check is None:
         return None
     signal = check.id.removeprefix("total_").removeprefix("growth.").removesuffix(".per_operation")
@@ -238,7 +240,7 @@ def _warmed_up(series: Series, check: Check) -> bool:
 
 
 def _passes(check: Check | None) -> bool:
-    return check is not None and check.more.get("so_far", check.verdict) == "PASS"
+    return check is not None and check.answer == "PASS"
 
 
 def _estimate(check: Check | None) -> float:

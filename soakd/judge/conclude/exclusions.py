@@ -1,7 +1,6 @@
 """What was left out of the judgement, why, and how much it was: windows, seconds, operations."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -9,9 +8,10 @@ from soakd.judge.checks.service import WARM_UP_SHARE, latency_windows
 from soakd.judge.growth.series import MIN_SAMPLES, MIN_SHARE
 from soakd.judge.story.latency import LatencyWindow
 from soakd.judge.story.rundata import EngineData, RunData, running_total
+from soakd.verdict.types import Exclusion
 
 
-def exclusions(run: RunData) -> list[dict[str, Any]]:
+def exclusions(run: RunData) -> list[Exclusion]:
     """List everything that was recorded of the load phases and not judged."""
     judged = [engine for engine in run.engines if engine.plan.config.role != "control"]
     return [
@@ -21,7 +21,7 @@ def exclusions(run: RunData) -> list[dict[str, Any]]:
     ]
 
 
-def _windows(data: EngineData) -> Iterator[dict[str, Any]]:
+def _windows(data: EngineData) -> Iterator[Exclusion]:
     """Latency windows that say more of soakd than of the engine."""
     observed = [w for w in data.latency if w.phase == "load" and w.observed and w.operations]
     _, bound = latency_windows(data)
@@ -37,7 +37,7 @@ def _windows(data: EngineData) -> Iterator[dict[str, Any]]:
         yield _entry(data, "latency", "driver-bound", len(bound), seconds, _operations(bound))
 
 
-def _short_lives(data: EngineData) -> Iterator[dict[str, Any]]:
+def _short_lives(data: EngineData) -> Iterator[Exclusion]:
     """Lives of the process that are too short to say anything about a rate."""
     series = data.in_load(data.leak_signal)
     if not len(series):
@@ -52,7 +52,7 @@ def _short_lives(data: EngineData) -> Iterator[dict[str, Any]]:
             yield _entry(data, "growth", f"segment {life} is too short for a rate", 1, seconds, count)
 
 
-def _warm_up(data: EngineData) -> Iterator[dict[str, Any]]:
+def _warm_up(data: EngineData) -> Iterator[Exclusion]:
     """The first quarter of the load phase, which total growth does not count."""
     series = data.in_load(data.leak_signal)
     if data.plan.config.limits.total_growth_bytes is None or len(series) < MIN_SAMPLES:
@@ -64,7 +64,7 @@ def _warm_up(data: EngineData) -> Iterator[dict[str, Any]]:
     yield _entry(data, "total_growth", "warm-up", 1, seconds, float(np.ptp(known)) if len(known) else 0.0)
 
 
-def _faults(data: EngineData) -> Iterator[dict[str, Any]]:
+def _faults(data: EngineData) -> Iterator[Exclusion]:
     """Faults on purpose, from when each began to when it was recovered from: trends, latency, errors, rate."""
     for name in dict.fromkeys(fault.name for fault in data.faults):
         windows = [(f.from_s, f.until_s) for f in data.faults if f.name == name and f.from_s is not None]
@@ -72,7 +72,7 @@ def _faults(data: EngineData) -> Iterator[dict[str, Any]]:
         yield _entry(data, "trends", f"fault {name}", len(windows), seconds, _done_in(data, windows))
 
 
-def _looks(data: EngineData) -> Iterator[dict[str, Any]]:
+def _looks(data: EngineData) -> Iterator[Exclusion]:
     """Deep looks, on suspicion or on demand: the achieved rate is judged without them."""
     if windows := data.looks_in(data.in_load("operations_total")):
         seconds = sum(until_s - from_s for from_s, until_s in windows)
@@ -95,8 +95,7 @@ def _operations(windows: Sequence[LatencyWindow]) -> float:
 
 def _entry(
     data: EngineData, what: str, why: str, windows: int, seconds: float, operations: float
-) -> dict[str, Any]:  # fmt: skip
-    return {
-        "engine": data.name, "what": what, "why": why, "windows": windows, "seconds": round(seconds, 3),
-        "operations": round(operations),
-    }  # fmt: skip
+) -> Exclusion:  # fmt: skip
+    return Exclusion(
+        engine=data.name, what=what, why=why, windows=windows, seconds=round(seconds, 3), operations=round(operations)
+    )

@@ -1,12 +1,12 @@
 """What grows in a server, told apart from what grows in its client."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from soakd.judge.conclude.classes import Class, growth_words
 from soakd.judge.story.rundata import EngineData
-from soakd.verdict.check import Check, growth_check, is_failing
+from soakd.verdict.check import Check, growth_check
 from soakd.verdict.severity import is_of_the_server, worst
+from soakd.verdict.types import ServerVerdict
 
 LEAK = "server_leak"
 CALM = ("flat", "warm_up")
@@ -30,22 +30,22 @@ def classify_server(data: EngineData, client: Class, checks: Sequence[Check]) ->
     beside = "its client is flat" if client.name in CALM else f"its client is {client.name.replace('_', ' ')}"
     name = f"the server {server.kind}" + (f" {server.version}" if server.version else "")
     for check, signal in ((live, "server_live_bytes"), (resident, "server_rss_anon_bytes")):
-        if check is not None and is_failing(check):
+        if check is not None and check.is_failing:
             what = "a leak in the server"
             if signal == "server_rss_anon_bytes":
                 what = "a leak in the server, or memory that it does not give back"
-                if live is not None and _state(live) == "PASS":
+                if live is not None and live.answer == "PASS":
                     what = "its live memory is flat: fragmentation, or memory that the server does not give back"
-            follows = FOLLOWS.get(str(check.more.get("explained_by")))
+            follows = FOLLOWS.get(str(check.growth and check.growth.explained_by))
             words = growth_words(signal, check) + (f", {follows}" if follows else "")
             return Class(LEAK, f"{name} grows; {words}; {beside}: {what}")
-    filling = next((c for c in (live, resident) if c is not None and c.more.get("cache_filling")), None)
+    filling = next((c for c in (live, resident) if c is not None and c.is_cache_filling), None)
     if filling is not None:
         return Class("cache_filling", f"{name} grows; {filling.reason}: a cache that is still filling")
     return _quiet(name, live or resident)
 
 
-def describe_server(data: EngineData, found: Class | None, checks: Sequence[Check]) -> dict[str, Any] | None:
+def describe_server(data: EngineData, found: Class | None, checks: Sequence[Check]) -> ServerVerdict | None:
     """Describe the server of an engine for the verdict file; None where nothing was recorded of one.
 
     Args:
@@ -57,22 +57,17 @@ def describe_server(data: EngineData, found: Class | None, checks: Sequence[Chec
     if server is None or found is None:
         return None
     own = [check for check in checks if is_of_the_server(check.id)]
-    fields = {
-        "server": server.kind, "version": server.version, "address": server.address, "backend": server.backend,
-        "read_from": server.read_from, "verdict": worst([check.verdict for check in own]),
-        "informational": None if any(check.decides for check in own) else True,
-        "class": found.name, "reason": found.sentence, "segments": [life.as_dict() for life in server.lives],
-    }  # fmt: skip
-    return {name: value for name, value in fields.items() if value is not None}
+    return ServerVerdict(
+        server=server.kind, version=server.version, address=server.address, backend=server.backend,
+        read_from=server.read_from, verdict=worst([check.verdict for check in own]),
+        informational=all(check.informational for check in own), growth_class=found.name, reason=found.sentence,
+        segments=tuple(life.entry() for life in server.lives),
+    )  # fmt: skip
 
 
 def _quiet(name: str, check: Check | None) -> Class:
     if check is None or check.estimate is None:
         return Class("unknown", f"{name}: {check.reason if check and check.reason else 'too little was measured'}")
-    if _state(check) == "PASS":
+    if check.answer == "PASS":
         return Class("flat", f"{name} is flat within the limit")
     return Class("undecided", f"{name}: {check.reason}")
-
-
-def _state(check: Check) -> str:
-    return str(check.more.get("so_far", check.verdict))

@@ -1,14 +1,14 @@
 """What deep looks have found in one engine: sites ranked by what they keep, with their share of the measured growth."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from soakd.judge.story.looks import stretches
 from soakd.judge.story.readings import is_number
 from soakd.judge.story.rundata import EngineData
-from soakd.verdict.check import Check, is_failing, round_number
+from soakd.verdict.check import Check, round_number
 from soakd.verdict.site_words import place_words
+from soakd.verdict.types import LookEntry, TypeEntry
 from soakd.wire.records import Record
 from soakd.wire.sites import MOST_TEXT, Site, decode_all, distinct
 
@@ -24,7 +24,7 @@ def attribution(data: EngineData, checks: Sequence[Check]) -> list[Site]:
 
     What a suspicion has seen is told only where the growth failed: a warm-up that has ended since has no site.
     """
-    grows = any(c.id.startswith(GROWTH) and is_failing(c) for c in checks)
+    grows = any(c.id.startswith(GROWTH) and c.is_failing for c in checks)
     growth = next(
         (g for c in checks if c.id.startswith(f"growth.{data.leak_signal}") and (g := _per_operation(c))), None
     )
@@ -35,16 +35,14 @@ def attribution(data: EngineData, checks: Sequence[Check]) -> list[Site]:
     return sorted((site for site in sites if site.share is None or site.share >= LEAST_SHARE), key=_weight)[:MOST_SITES]
 
 
-def looks(data: EngineData) -> list[dict[str, Any]]:
+def looks(data: EngineData) -> list[LookEntry]:
     """List the looks that ended, each once, for the verdict file: one that failed says why."""
     ended = [look for look in data.looks if look.body["state"] != "begun"]
     # What its captures say comes in a second record of the same look; where none could be taken, the number is 0.
     last = {
         (look.segment, str(look.body.get("id") or f"at {look.at.mono_s} {n}")): look for n, look in enumerate(ended)
     }
-    return [
-        {"route": look.body["route"], "state": look.body["state"], **dict(_optional(look))} for look in last.values()
-    ]  # fmt: skip
+    return [_look(look) for look in last.values()]
 
 
 def site_words(data: EngineData, check: Check) -> str:
@@ -76,23 +74,22 @@ def _weight(site: Site) -> tuple[float, float]:
 
 def _per_operation(check: Check) -> float | None:
     """Return the growth that a check found, in bytes per operation."""
-    each = check.estimate if check.unit == "bytes/operation" else check.more.get("per_operation")
+    each = check.per_operation
     return float(each) if each is not None and is_number(each) and each > 0 else None
 
 
-def _optional(look: Record) -> Iterator[tuple[str, Any]]:
-    """Give what a look tells besides, as pairs."""
+def _look(look: Record) -> LookEntry:
+    """Write a look for the verdict file."""
     body = look.body
-    if isinstance(why := body.get("why"), str):
-        yield "why", why[:MOST_TEXT]
-    if isinstance(note := body.get("note"), str):
-        yield "note", note[:MOST_TEXT]
-    if isinstance(operations := body.get("operations"), list):
-        yield "operations", [n for n in operations if is_number(n)]
-    if types := [entry for entry in body.get("types") or () if _is_type(entry)]:
-        yield "types", types[:MOST_SITES]
-    for from_s, until_s in stretches([look], 0.0):
-        yield "seconds", round(max(0.0, until_s - from_s), 3)
+    why, note, operations = body.get("why"), body.get("note"), body.get("operations")
+    lasted_s = [round(max(0.0, until_s - from_s), 3) for from_s, until_s in stretches([look], 0.0)]
+    return LookEntry(
+        route=body["route"], state=body["state"], why=why[:MOST_TEXT] if isinstance(why, str) else None,
+        note=note[:MOST_TEXT] if isinstance(note, str) else None,
+        operations=tuple(n for n in operations if is_number(n)) if isinstance(operations, list) else None,
+        types=tuple(TypeEntry(**entry) for entry in body.get("types") or () if _is_type(entry))[:MOST_SITES],
+        seconds=lasted_s[-1] if lasted_s else None,
+    )  # fmt: skip
 
 
 def _is_type(entry: object) -> bool:

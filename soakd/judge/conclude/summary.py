@@ -46,7 +46,8 @@ def _sentence(
         return "; ".join([f"{outlook.share:.0%} of the plan seen", *so_far[:2]])
     causes_first = [(e, c) for e in judged for c in sorted(deciding_checks(e, checks), key=_is_consequence)]
     findings = [s for e, c in causes_first if c.verdict == state and (s := _finding(e, c, classes))]
-    findings += [f"{check.id}: {check.reason}" for check in run_checks if check.decides and check.verdict == state]
+    decisive = (check for check in run_checks if not check.informational and check.verdict == state)
+    findings += [f"{check.id}: {check.reason}" for check in decisive]
     more = f" (and {len(findings) - 1} more)" if len(findings) > 1 else ""
     return (findings[0] if findings else f"no check explains {state}") + more
 
@@ -61,9 +62,9 @@ def visibility(run: RunData, checks: Mapping[str, Sequence[Check]], harness: str
     judged = judged_engines(run)
     for data in judged:
         deciding = [c for c in deciding_checks(data, checks) if c.id.startswith("growth.")]
-        waived = any("waived" in c.more and c.id.startswith("growth.") for c in checks[data.name])
+        waived = any(c.waived and c.id.startswith("growth.") for c in checks[data.name])
         leak = next(iter(deciding), None) if not waived else None
-        least = leak.more.get("minimum_detectable") if leak else None
+        least = leak.minimum_detectable if leak else None
         if leak is not None and least is not None:
             beside = " outside of the faults" if data.faults else ""
             yield f"{_judged_part(data)}: a leak of {_rate_words(least, leak, data)} would have been seen{beside}"
@@ -86,7 +87,7 @@ def visibility(run: RunData, checks: Mapping[str, Sequence[Check]], harness: str
 
 def _finding(data: EngineData, check: Check, classes: Mapping[str, Class], *, so_far: bool = False) -> str | None:
     """Write one check that did not pass; None where it has not failed so far."""
-    if so_far and check.more.get("so_far") != "FAIL":
+    if so_far and check.so_far != "FAIL":
         return None
     family, _, signal = check.id.partition(".")
     if family == "growth" and check.unit.startswith("bytes/") and check.estimate is not None:

@@ -29,25 +29,21 @@ from soakd.judge.conclude.waivers import apply_waivers, waived_words
 from soakd.judge.story.rundata import EngineData, RunData, describe, rfc3339
 from soakd.verdict.check import Check, round_number
 from soakd.verdict.severity import State, worst
-from soakd.wire.sites import encode
+from soakd.verdict.types import Artifact, EngineVerdict, Incident, RunFacts, Verdict
 
-SCHEMA = "soakd.verdict/1"
 SAME_LOOK_S = 30.0
 
 
 def make_verdict(
-    run: RunData, meta: Mapping[str, Any], *, running: bool, artifacts: Sequence[Mapping[str, Any]] = ()
-) -> dict[str, Any]:
+    run: RunData, meta: Mapping[str, Any], *, running: bool, artifacts: Sequence[Artifact] = ()
+) -> Verdict:
     """Judge a run.
 
     Args:
         run: what was recorded.
         meta: the journal's facts: run_id, environment, config_sha256.
         running: the run goes on; only what decides is judged, and nothing is final.
-        artifacts: the files of the run, as `run_folder.file_record` gives them.
-
-    Returns:
-        The content of `verdict.json`, schema `soakd.verdict/1`.
+        artifacts: the files of the run.
     """
     outlook = _outlook(run, running)
     memory = memory_available(run)
@@ -60,29 +56,28 @@ def make_verdict(
     own = check_observer(run, outlook)
     run_checks = [*check_judged(run), check_controls(controls, outlook), *check_run_evidence(run, outlook), own]
     decided = [c.verdict for engine in run.engines for c in deciding_checks(engine, checks)]
-    state = worst([*decided, *(c.verdict for c in run_checks if c.decides), *_ending(run, running)])
+    state = worst([*decided, *(c.verdict for c in run_checks if not c.informational), *_ending(run, running)])
     clients = {e.name: classify(e, unwaived[e.name]) for e in run.engines}
     servers = {e.name: classify_server(e, clients[e.name], unwaived[e.name]) for e in run.engines}
     classes = {name: _of_both(client, servers[name]) for name, client in clients.items()}
     taken = observer(run, own, checks)
-    return {
-        "schema": SCHEMA,
-        "run_id": meta["run_id"],
-        "verdict": state,
-        "summary": summary(state, run, checks, run_checks, classes, outlook, waived=waived_words(fates)),
-        "visibility": list(visibility(run, checks, harness_words(taken))),
-        "run": _run(run, meta, outlook),
-        "engines": [_engine(e, checks[e.name], classes[e.name], servers[e.name], known) for e in run.engines],
-        "checks": [check.as_dict(None) for check in run_checks],
-        **({} if running else _compared(run, checks)),
-        "controls": controls,
-        "observer": taken,
-        "incidents": _incidents(run),
-        "faults": describe_faults(run),
-        "exclusions": exclusions(run),
-        "waivers": fates,
-        "artifacts": list(artifacts),
-    }
+    return Verdict(
+        run_id=meta["run_id"],
+        verdict=state,
+        summary=summary(state, run, checks, run_checks, classes, outlook, waived=waived_words(fates)),
+        visibility=tuple(visibility(run, checks, harness_words(taken))),
+        run=_run(run, meta, outlook),
+        engines=tuple(_engine(e, checks[e.name], classes[e.name], servers[e.name], known) for e in run.engines),
+        checks=tuple(check.of_role(None) for check in run_checks),
+        comparisons=() if running else tuple(comparisons(run, checks)),
+        controls=controls,
+        observer=taken,
+        incidents=tuple(_incidents(run)),
+        faults=tuple(describe_faults(run)),
+        exclusions=tuple(exclusions(run)),
+        waivers=tuple(fates),
+        artifacts=tuple(artifacts),
+    )
 
 
 def _outlook(run: RunData, running: bool) -> Outlook:
@@ -115,12 +110,6 @@ def _room(data: EngineData, memory: float | None) -> Room:
     return Room(total_growth=None if limit is None else limit - max(0.0, gain.gained if gain else 0.0), memory=memory)
 
 
-def _compared(run: RunData, checks: Mapping[str, Sequence[Check]]) -> dict[str, Any]:
-    """Compare where there is something to compare."""
-    found = comparisons(run, checks)
-    return {"comparisons": found} if found else {}
-
-
 def _ending(run: RunData, running: bool) -> list[State]:
     """A run without a sealing record was killed, or goes on: incomplete either way."""
     return ["INCOMPLETE"] if running or run.end is None else []
@@ -134,46 +123,44 @@ def _of_both(client: Class, server: Class | None) -> Class:
 def _engine(
     data: EngineData, checks: Sequence[Check], found: Class, server: Class | None,
     known: Mapping[tuple[str, str], str],
-) -> dict[str, Any]:  # fmt: skip
+) -> EngineVerdict:  # fmt: skip
     config = data.plan.config
-    servers = describe_server(data, server, checks)
-    return {
-        "name": config.name,
-        "kind": config.kind,
-        "role": config.role,
-        "verdict": worst([check.verdict for check in checks if check.decides]),
-        "class": found.name,
-        "reason": found.sentence,
-        "rate_per_second": round_number(data.plan.rate_per_s),
-        "segments": [life.as_dict() for life in data.lives],
-        **({"servers": [servers]} if servers else {}),
-        "checks": [check.as_dict(config.role) for check in checks],
-        "attribution": [
-            encode(dataclasses.replace(site, known=known.get((data.name, site.fingerprint))))
+    described = describe_server(data, server, checks)
+    return EngineVerdict(
+        name=config.name,
+        kind=config.kind,
+        role=config.role,
+        verdict=worst([check.verdict for check in checks if not check.informational]),
+        growth_class=found.name,
+        reason=found.sentence,
+        rate_per_second=round_number(data.plan.rate_per_s),
+        segments=tuple(life.entry() for life in data.lives),
+        servers=() if described is None else (described,),
+        checks=tuple(check.of_role(config.role) for check in checks),
+        attribution=tuple(
+            dataclasses.replace(site, known=known.get((data.name, site.fingerprint)))
             for site in attribution(data, checks)
-        ],
-        **({"looks": ended} if (ended := looks(data)) else {}),
-    }  # fmt: skip
+        ),
+        looks=tuple(looks(data)),
+    )
 
 
-def _run(run: RunData, meta: Mapping[str, Any], outlook: Outlook) -> dict[str, Any]:
+def _run(run: RunData, meta: Mapping[str, Any], outlook: Outlook) -> RunFacts:
     environment = meta.get("environment", {})
-    start_s = run.origin.at.wall_s if run.origin else None
-    end_s = run.end.at.wall_s if run.end else None
     coverages = [_coverage_ratio(engine) for engine in run.engines]
-    return {
-        "name": run.plan.config.run.name,
-        "started_at": rfc3339(start_s),
-        "ended_at": rfc3339(end_s),
-        "ended_by": run.end.body.get("reason") if run.end else None,
-        "planned_seconds": round(run.plan.duration_s, 3),
-        "observed_seconds": round(outlook.seen_s, 3),
-        "coverage_ratio": round_number(min(coverages), 4) if coverages else 0.0,
-        "host": environment.get("host", {}),
-        "versions": environment.get("versions", {}),
-        "git_commit": environment.get("git_commit"),
-        "config_sha256": meta.get("config_sha256"),
-    }
+    return RunFacts(
+        name=run.plan.config.run.name,
+        started_at=rfc3339(run.origin.at.wall_s if run.origin else None),
+        ended_at=rfc3339(run.end.at.wall_s if run.end else None),
+        ended_by=run.end.body.get("reason") if run.end else None,
+        planned_seconds=round(run.plan.duration_s, 3),
+        observed_seconds=round(outlook.seen_s, 3),
+        coverage_ratio=round_number(min(coverages), 4) if coverages else 0.0,
+        host=environment.get("host", {}),
+        versions=environment.get("versions", {}),
+        git_commit=environment.get("git_commit"),
+        config_sha256=meta.get("config_sha256"),
+    )
 
 
 def _coverage_ratio(data: EngineData) -> float:
@@ -181,16 +168,16 @@ def _coverage_ratio(data: EngineData) -> float:
     return min(1.0, len(data.in_load("operations_total")) / expected)
 
 
-def _incidents(run: RunData) -> list[dict[str, Any]]:
+def _incidents(run: RunData) -> list[Incident]:
     records = [record for engine in run.engines for record in engine.incidents] + run.incidents
     told = describe(records)
     return told + [found for found in clock_incidents(run.clocks) if not _is_told(found, told)]
 
 
-def _is_told(found: Mapping[str, Any], told: Sequence[Mapping[str, Any]]) -> bool:
+def _is_told(found: Incident, told: Sequence[Incident]) -> bool:
     """Tell whether the daemon has noticed a step of the clocks itself, at the same look or the next."""
     return any(
-        incident["what"] == found["what"] and abs(incident["at_wall_s"] - found["at_wall_s"]) <= SAME_LOOK_S
+        incident.what == found.what and abs(incident.at_wall_s - found.at_wall_s) <= SAME_LOOK_S
         for incident in told
-        if not incident["engine"]
+        if incident.engine is None
     )

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from packaging.specifiers import SpecifierSet
@@ -21,7 +21,8 @@ from soakd.judge.conclude.sites import attribution
 from soakd.judge.story.rundata import EngineData, RunData, Series, running_total
 from soakd.setup.settings import Waiver
 from soakd.setup.waivers import WAIVABLE
-from soakd.verdict.check import Check, is_failing, round_number
+from soakd.verdict.check import Check, round_number
+from soakd.verdict.types import WaivedCheck, WaiverFate
 from soakd.verdict.wording import quantity_words
 from soakd.wire.sites import Site
 
@@ -33,33 +34,29 @@ class Fate:
     """What became of one waiver."""
 
     waiver: Waiver
-    covers: list[dict[str, Any]] = field(default_factory=list)
-    beyond: list[dict[str, Any]] = field(default_factory=list)
+    covers: list[WaivedCheck] = field(default_factory=list)
+    beyond: list[WaivedCheck] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
     """Why it did not hold where it would have been of use."""
 
-    def as_dict(self, expired: bool) -> dict[str, Any]:
+    def entry(self, expired: bool) -> WaiverFate:
         """Write it for the verdict file."""
         waiver = self.waiver
         state = "expired" if expired else "exceeded" if self.beyond else "used" if self.covers else "unused"
-        given = {
-            "fingerprint": waiver.fingerprint, "engine": waiver.engine, "checks": list(waiver.checks) or None,
-            "package": waiver.package, "versions": waiver.versions, "at_most": waiver.at_most,
-            "at_most_unit": waiver.at_most_unit,
-        }  # fmt: skip
-        return {
-            "name": waiver.name, "state": state, "reason": waiver.reason, "expires": waiver.expires,
-            **{name: value for name, value in given.items() if value is not None},
-            **({"covers": self.covers} if self.covers else {}), **({"beyond": self.beyond} if self.beyond else {}),
-            **({"why": "; ".join(dict.fromkeys(self.reasons))} if self.reasons else {}),
-        }  # fmt: skip
+        return WaiverFate(
+            name=waiver.name, state=state, reason=waiver.reason, expires=waiver.expires,
+            fingerprint=waiver.fingerprint, engine=waiver.engine, checks=tuple(waiver.checks), package=waiver.package,
+            versions=waiver.versions, at_most=waiver.at_most, at_most_unit=waiver.at_most_unit,
+            covers=tuple(self.covers), beyond=tuple(self.beyond),
+            why="; ".join(dict.fromkeys(self.reasons)) or None,
+        )  # fmt: skip
 
 
 class Waived(NamedTuple):
     """Checks with what is waived, and what is said of it."""
 
     checks: Checks
-    fates: list[dict[str, Any]]
+    fates: list[WaiverFate]
     """For the verdict file, in the order of the waivers."""
     known: Mapping[tuple[str, str], str]
     """(engine, fingerprint) -> the waiver that lists it and holds."""
@@ -90,25 +87,25 @@ def apply_waivers(run: RunData, checks: Mapping[str, Sequence[Check]]) -> Waived
     for fate in fates:
         _say_why_unused(fate, run)
     expired = [day is None or date.fromisoformat(fate.waiver.expires) < day for fate in fates]
-    return Waived(applied, [fate.as_dict(over) for fate, over in zip(fates, expired, strict=True)], known)
+    return Waived(applied, [fate.entry(over) for fate, over in zip(fates, expired, strict=True)], known)
 
 
-def waived_words(fates: Sequence[Mapping[str, Any]]) -> str:
+def waived_words(fates: Sequence[WaiverFate]) -> str:
     """Write what is waived for the sentence of a verdict; "" where nothing is."""
     told = []
     for fate in fates:
-        if covers := fate.get("covers"):
-            engines = ", ".join(dict.fromkeys(each["engine"] for each in covers))
-            checks = ", ".join(dict.fromkeys(each["check"] for each in covers))
-            told.append(f"{engines}: {checks} ({fate['reason']}, until {fate['expires']})")
+        if fate.covers:
+            engines = ", ".join(dict.fromkeys(each.engine for each in fate.covers))
+            checks = ", ".join(dict.fromkeys(each.check for each in fate.covers))
+            told.append(f"{engines}: {checks} ({fate.reason}, until {fate.expires})")
     return "; ".join(told)
 
 
 def hidden_words(data: EngineData, checks: Sequence[Check]) -> Iterator[str]:
     """Say what a waiver may hide: growth beside the known leak that keeps below what is listed."""
     for check in checks:
-        if "waived" in check.more and check.id.startswith("growth."):
-            up_to = quantity_words(check.more["waived_up_to"], check.unit)
+        if check.waived and check.id.startswith("growth."):
+            up_to = quantity_words(check.waived_up_to or 0.0, check.unit)
             yield (
                 f"{data.name}: {check.id} is waived up to {up_to}: "
                 "another leak that keeps below that together with the known one would not have been seen"
@@ -165,7 +162,7 @@ def _is_in(version: str, versions: str) -> bool:
 def _judge(
     check: Check, data: EngineData, sites: Sequence[Site], fit: Sequence[Fate], holding: Sequence[Fate]
 ) -> Check:  # fmt: skip
-    if not (check.decides and check.id.startswith(WAIVABLE) and is_failing(check)):
+    if check.informational or not check.is_failing or not check.id.startswith(WAIVABLE):
         return check
     mine = [fate for fate in holding if _is_about(fate.waiver, check)]
     if not mine:
@@ -173,16 +170,17 @@ def _judge(
         told = "; ".join(f"waiver {fate.waiver.name}: {fate.reasons[-1]}" for fate in lapsed)
         return _with_reason(check, told)
     up_to, why = _listed(check, data, sites, [fate.waiver for fate in mine])
-    place = {"engine": data.name, "check": check.id}
     if why is not None:
         for fate in mine:
-            fate.beyond.append({**place, "why": why})
+            fate.beyond.append(WaivedCheck(engine=data.name, check=check.id, why=why))
         return _with_reason(check, f"not waived: {why}")
     for fate in mine:
-        fate.covers.append(place)
+        fate.covers.append(WaivedCheck(engine=data.name, check=check.id))
     told = "; ".join(f"waived until {f.waiver.expires}: {f.waiver.reason} ({f.waiver.name})" for f in mine)
-    more = {**check.more, "waived": [fate.waiver.name for fate in mine], "waived_up_to": round_number(up_to)}
-    return dataclasses.replace(_with_reason(check, told), decides=False, more=more)
+    return dataclasses.replace(
+        _with_reason(check, told), informational=True, waived=tuple(fate.waiver.name for fate in mine),
+        waived_up_to=round_number(up_to),
+    )  # fmt: skip
 
 
 def _is_about(waiver: Waiver, check: Check) -> bool:

@@ -12,6 +12,7 @@ from soakd.judge.story.rundata import EngineData, RunData, Series
 from soakd.record.clocks import ClockShift
 from soakd.setup.plan import longest_gap_s
 from soakd.verdict.check import Check, round_number
+from soakd.verdict.details import EvidenceDetail
 from soakd.wire.records import Record
 
 STANDSTILL = "standstill"
@@ -32,7 +33,7 @@ def check_gaps(run: RunData) -> list[Check]:
     check = Check(
         id="evidence.gap", verdict="PASS" if max(gaps) <= limit_s else "INVALID",
         estimate=round_number(max(gaps), 4), limit=limit_s, unit="seconds",
-        reason=f"soakd was gone {times}, for {sum(gaps):.0f}s in all", more={"gaps": len(gaps)},
+        reason=f"soakd was gone {times}, for {sum(gaps):.0f}s in all", evidence=EvidenceDetail(gaps=len(gaps)),
     )  # fmt: skip
     return [check]
 

@@ -16,6 +16,7 @@ from soakd.judge.story.latency import LatencyWindow
 from soakd.record.clocks import ClockShift
 from soakd.setup.plan import EnginePlan, Plan
 from soakd.verdict.resolution import leak_signal
+from soakd.verdict.types import Incident, LifeEntry
 from soakd.wire.records import Record
 
 ENDINGS = ("crash", "exit", "hang", "start_failed")
@@ -92,14 +93,12 @@ class ProcessLife:
     events_dropped: int = 0
     """Those of them that were no readings."""
 
-    def as_dict(self) -> dict[str, Any]:
+    def entry(self) -> LifeEntry:
         """Write the life for the verdict file; its interpreter where it is known."""
-        interpreter = {"python": self.python, "executable": self.executable}
-        return {
-            "segment": self.segment, "pid": self.pid, "started_at": rfc3339(self.start_wall_s),
-            "ended_at": rfc3339(self.end_wall_s), "ended_by": self.ended_by,
-            **{name: value for name, value in interpreter.items() if value is not None},
-        }  # fmt: skip
+        return LifeEntry(
+            segment=self.segment, pid=self.pid, started_at=rfc3339(self.start_wall_s),
+            ended_at=rfc3339(self.end_wall_s), ended_by=self.ended_by, python=self.python, executable=self.executable,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -338,11 +337,13 @@ def rfc3339(wall_s: float | None) -> str | None:
     return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def describe(records: Sequence[Record]) -> list[dict[str, Any]]:
+def describe(records: Sequence[Record]) -> list[Incident]:
     """Write incidents for the verdict file, in the order in which they happened."""
     return [
-        {"at_wall_s": round(r.at.wall_s, 3), "engine": r.engine or None, "segment": r.segment}
-        | {name: value for name, value in r.body.items() if name not in ("at_wall_s", "engine", "segment")}
+        Incident(
+            {"at_wall_s": round(r.at.wall_s, 3), "engine": r.engine or None, "segment": r.segment}
+            | {name: value for name, value in r.body.items() if name not in ("at_wall_s", "engine", "segment")}
+        )
         for r in sorted(records, key=in_order)
     ]
 

@@ -62,7 +62,7 @@ def judged(
     plan = with_waivers(plan, *waivers)
     story = {"mine": Story(python=grows)}
     made = [*made_up(plan, story, **how), *([look(*sites)] if sites else []), *(records or [])]
-    return make_verdict(assemble(plan, made), {"run_id": "r"}, running=False)
+    return make_verdict(assemble(plan, made), {"run_id": "r"}, running=False).as_dict()
 
 
 LEAK = per_operation(100)

@@ -110,7 +110,7 @@ def test_the_order_of_records_does_not_matter_across_a_reboot(tmp_path: Path) ->
     records = first + after(resumed, rebooted)
     shuffled = random.Random(1).sample(records, len(records))
     judged = [
-        make_verdict(assemble(PLAN, on_one_clock(r, clock_shifts(r))), {"run_id": "r"}, running=False)
+        make_verdict(assemble(PLAN, on_one_clock(r, clock_shifts(r))), {"run_id": "r"}, running=False).as_dict()
         for r in (records, shuffled)
     ]
     assert json.dumps(judged[0]) == json.dumps(judged[1])

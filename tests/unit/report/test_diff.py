@@ -39,7 +39,7 @@ def run_of(
     grows: Level = flat, *looks: Record, plan: Plan = PLAN, name: str = "r", until_s: float | None = None
 ) -> Any:
     records = [*made_up(plan, {"mine": Story(python=grows)}, until_s=until_s), *looks]
-    return make_verdict(assemble(plan, records), {"run_id": name}, running=False)
+    return make_verdict(assemble(plan, records), {"run_id": name}, running=False).as_dict()
 
 
 HEALTHY = run_of(name="healthy")

@@ -22,6 +22,8 @@ from soakd.live.terminal.sites import site_lines
 from soakd.procs import capture_reader
 from soakd.report.markdown import sites
 from soakd.verdict.check import Check
+from soakd.verdict.codec import to_json
+from soakd.verdict.types import LookEntry, TypeEntry
 from soakd.wire.records import Record
 from soakd.wire.sites import Site, encode
 from soakd.worker.attribution import allocations, handles, mappings, typecounts
@@ -547,9 +549,9 @@ def test_what_a_suspicion_saw_is_no_site_of_an_engine_that_has_stopped_growing()
 def test_a_look_that_failed_is_said_and_names_nothing() -> None:
     data = looked_at({"state": "failed", "route": "native", "why": "No module named 'memray'"})
     assert attribution(data, [GROWS]) == []
-    assert looks(data) == [{"route": "native", "state": "failed", "why": "No module named 'memray'"}]
+    assert looks(data) == [LookEntry(route="native", state="failed", why="No module named 'memray'")]
     assert site_words(data, GROWS) == ""
-    (line,) = site_lines({"engines": [{"name": "e", "looks": looks(data)}]})
+    (line,) = site_lines({"engines": [{"name": "e", "looks": [to_json(look) for look in looks(data)]}]})
     assert line == "e: a deep look (native) failed: No module named 'memray'"
 
 
@@ -566,7 +568,7 @@ def test_a_container_that_another_look_names_by_its_line_is_one_leak_and_a_look_
     by_line = done(("a", 300.0), ("b", 92.0)) | {"id": 2}
     data = looked_at(by_container, {**by_container, "types": []}, by_line)
     assert [site.fingerprint for site in attribution(data, [GROWS])] == ["a", "b"]
-    assert [look["route"] for look in looks(data)] == ["native", "python"]
+    assert [look.route for look in looks(data)] == ["native", "python"]
     assert [site.fingerprint for site in attribution(looked_at(by_container), [GROWS])] == ["held"]
 
 
@@ -585,7 +587,7 @@ def test_types_that_keep_growing_are_told_with_the_look_and_what_is_no_type_is_l
     good = {"type": "bytes", "per_operation": 1.0, "bytes_per_operation": 92.0}
     body = done(("a", 90.0), types=[good, {"type": "x"}, "y", {**good, "per_operation": "1"}])
     (look,) = looks(looked_at(body))
-    assert look["types"] == [good]
+    assert look.types == (TypeEntry(type="bytes", per_operation=1.0, bytes_per_operation=92.0),)
 
 
 def test_a_type_is_counted_where_only_a_container_knows_it() -> None:
