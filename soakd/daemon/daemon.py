@@ -197,12 +197,13 @@ class Daemon:
         )
         addresses = {**servers.addresses, **faults.addresses}
         supervisor = Supervisor(
-            self.plan, put, site_packages=site_packages(), addresses=addresses, past=past,
+            self.plan, put, site_packages=site_packages(), past=past,
             origin_s=resumed.origin_s if resumed else None, imports=self.run.path.resolve() / run_folder.IMPORTS,
+            ends_for=self._end_for,
         )  # fmt: skip
-        supervisor.on_round = self._service.watched(journal.written)
+        on_round = self._service.watched(journal.written)
         looks = self._looks = LookScheduler(
-            self.plan, order=supervisor.tell, sink=put, judge=self._judge_so_far,
+            self.plan, order=supervisor.send_order, sink=put, judge=self._judge_so_far,
             folder=self.run.path.resolve() / run_folder.CAPTURES,
         )  # fmt: skip
         self._asked.connect(supervisor, looks)
@@ -226,8 +227,8 @@ class Daemon:
             try:
                 await servers.settled()
                 await faults.open()
-                if not supervisor.stopping:
-                    await supervisor.run()
+                if not supervisor.stop_asked.is_set():
+                    await supervisor.run(addresses, on_round)
             finally:
                 looks.close()
                 self._service.stopping("the engines have ended")
@@ -248,7 +249,7 @@ class Daemon:
         await supervisor.started.wait()
         assert supervisor.origin_s is not None
         running = asyncio.ensure_future(faults.run(supervisor, supervisor.origin_s))
-        stopping = asyncio.ensure_future(supervisor.asked_to_stop.wait())
+        stopping = asyncio.ensure_future(supervisor.stop_asked.wait())
         try:
             await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -291,6 +292,10 @@ class Daemon:
             return
         self._failure = why
         self._end_early()
+
+    def _end_for(self, reason: str) -> None:
+        """Take note of why the supervisor ends the run early."""
+        self._ended_for = reason
 
     def _end_early(self) -> None:
         self._service.stopping("leaving the run" if self._left else "ending the run early")
@@ -371,8 +376,9 @@ class Daemon:
         """Seal the run, or say why it is left."""
         body: dict[str, Any] = {"name": "left", "reason": self._left, **lost}
         if self._left is None:
-            ended_for = self._supervisor.ended_for if self._supervisor else self._ended_for
-            reason = "failed" if self._failure else "interrupted" if self._signal or self._told_to_stop else ended_for
+            reason = (
+                "failed" if self._failure else "interrupted" if self._signal or self._told_to_stop else self._ended_for
+            )
             name = self._signal.name if self._signal else None
             body = {"name": "end", "reason": reason or "completed", "signal": name, **lost}
         return Record(kind="phase", engine="", segment=self._life, at=now(), body=body)

@@ -47,7 +47,7 @@ async def lives(told: WorkerSpec, meanwhile: Callable[[], None] | None = None) -
         async with asyncio.timeout(90):
             ended = asyncio.create_task(worker.ended())
             await asyncio.wait((ended, worker.hello), return_when=asyncio.FIRST_COMPLETED)
-            worker.order({"go": time.monotonic()})
+            worker.send_order({"go": time.monotonic()})
             if meanwhile is not None:
                 await asyncio.to_thread(meanwhile)
             return records, list(worker.output.lines), await ended

@@ -100,7 +100,7 @@ async def test_what_an_engine_writes_to_the_record_pipe_is_counted_and_believed_
     try:
         async with asyncio.timeout(60):
             await worker.hello
-            worker.order({"go": asyncio.get_running_loop().time()})
+            worker.send_order({"go": asyncio.get_running_loop().time()})
             assert await worker.ended() == 0
     finally:
         worker.kill_group()

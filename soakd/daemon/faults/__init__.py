@@ -83,7 +83,7 @@ class Faults:
                 continue  # before a resume: it took place and is recorded, or nobody was there
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
             if time.monotonic() + fault.duration_s > self._last_s(fault, origin_s):
-                self._scene.tell_none(fault, "the faults before it took too long")
+                self._scene.record_missed(fault, "the faults before it took too long")
                 continue
             await Execution(self._scene, fault, workers, origin_s).run()
 

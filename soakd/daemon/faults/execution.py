@@ -44,9 +44,9 @@ class Execution:
         try:
             what = await self._break()
             if what is None or isinstance(what, str):
-                scene.tell_none(fault, what or "its target was not there")
+                scene.record_missed(fault, what or "its target was not there")
                 return
-            scene.tell(fault, "fault_begin", {"detail": self._words(), **what})
+            scene.record(fault, "fault_begin", {"detail": self._words(), **what})
             if fault.duration_s:
                 await asyncio.sleep(max(0.0, begun_s + fault.duration_s - time.monotonic()))
             if fault.duration_s or fault.on == "network":
@@ -79,13 +79,13 @@ class Execution:
 
     def _order(self, name: str, state: str) -> bool:
         order = {"id": self._watch.number, "name": self._fault.name, "state": state}
-        return self._workers.tell(name, {"fault": order | {"touched": name in self._watch.touched}})
+        return self._workers.send_order(name, {"fault": order | {"touched": name in self._watch.touched}})
 
     async def _break(self) -> dict[str, Any] | str | None:
         """Do it; return what is to be told of it, or why it could not be done."""
         fault = self._fault
         if fault.kind == "reload-policy":
-            return {} if self._workers.tell(fault.target, {"reload_policy": True}) else None
+            return {} if self._workers.send_order(fault.target, {"reload_policy": True}) else None
         if fault.on == "network":
             try:
                 met = await self._scene.proxies[fault.target].order(fault.kind, fault.latency_s)
@@ -159,7 +159,7 @@ class Execution:
         first = min((moment for moment in watch.detected_s.values()), default=None)
         detected = {} if first is None else {"detected_s": round(max(0.0, first - begun_s), 3)}
         if fault.kind == "reload-policy" and first is None:
-            self._scene.tell_none(fault, "no policy was loaded")
+            self._scene.record_missed(fault, "no policy was loaded")
             return
         until_s = max([healed_s, *watch.recovered_s.values()]) if well else time.monotonic()
         in_time = f"operations succeed again after {own.get('recovered_s')}s" if well else "not recovered from"
@@ -167,7 +167,7 @@ class Execution:
             "took_place": True, "from_mono_s": begun_s, "until_mono_s": until_s, "healed_after_s": healed_s - begun_s,
             **own, **detected, "engines": engines, "detail": f"{fault.name}: {in_time}",
         }  # fmt: skip
-        self._scene.tell(fault, "fault_end", body)
+        self._scene.record(fault, "fault_end", body)
 
     def _outcome(self, name: str, begun_s: float, healed_s: float) -> dict[str, Any]:
         """Say what the fault did to one engine; what is not known is absent."""

@@ -36,7 +36,7 @@ class Server(Protocol):
 class FaultOrders(Protocol):
     """The workers of the run."""
 
-    def tell(self, name: str, order: Mapping[str, Any]) -> bool:
+    def send_order(self, name: str, order: Mapping[str, Any]) -> bool:
         """Send an order to a worker; False where there is none."""
 
     def harm(self, name: str, number: signal.Signals, harm: Harm) -> int | None:
@@ -84,7 +84,7 @@ class Scene:
         """Return the present life of an engine's process."""
         return self.segments.get(name, 0)
 
-    def tell(self, fault: FaultPlan, what: str, body: Mapping[str, Any]) -> None:
+    def record(self, fault: FaultPlan, what: str, body: Mapping[str, Any]) -> None:
         """Write a record of a fault."""
         about = {
             "fault": fault.name, "number": fault.number, "kind": fault.kind, "target": fault.target, "on": fault.on,
@@ -92,10 +92,10 @@ class Scene:
         }  # fmt: skip
         self.incident(fault.target, {"what": what, **about, **body})
 
-    def tell_none(self, fault: FaultPlan, why: str) -> None:
+    def record_missed(self, fault: FaultPlan, why: str) -> None:
         """Say that a fault did not take place."""
         body = {"took_place": False, "detail": f"{fault.name} did not take place: {why}"}
-        self.tell(fault, "fault_end", body)
+        self.record(fault, "fault_end", body)
 
     def incident(self, engine: str, body: Mapping[str, Any]) -> None:
         """Write an incident of an engine."""

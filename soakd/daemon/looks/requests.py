@@ -19,10 +19,11 @@ Answer = tuple[int, Mapping[str, Any]]
 class LookOrders(Protocol):
     """Sends orders to workers."""
 
-    origin_s: float | None
-    """When the run began, on CLOCK_MONOTONIC; None before."""
+    @property
+    def origin_s(self) -> float | None:
+        """When the run began, on CLOCK_MONOTONIC; None before."""
 
-    def tell(self, name: str, order: Mapping[str, Any]) -> bool:
+    def send_order(self, name: str, order: Mapping[str, Any]) -> bool:
         """Send an order to the worker of an engine; False where there is none."""
 
 
@@ -108,7 +109,7 @@ class LookRequests:
         number, answer = next(self._numbers), asyncio.get_running_loop().create_future()
         self._waiting[name] = number, answer
         try:
-            if not workers.tell(name, {"snapshot": number}):
+            if not workers.send_order(name, {"snapshot": number}):
                 return 409, {"error": f"{name}: its process is not running"}
             body = await asyncio.wait_for(answer, WITHIN_S)
         except TimeoutError:

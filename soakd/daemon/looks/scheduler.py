@@ -48,10 +48,15 @@ Read = Callable[[str | None, Sequence[Mapping[str, Any]]], Awaitable[dict[str, A
 
 
 class Origin(Protocol):
-    """Tells when the run began."""
+    """The origin of a run: the moment when every engine stood ready."""
 
-    started: asyncio.Event
-    origin_s: float | None
+    @property
+    def started(self) -> asyncio.Event:
+        """Set at the origin."""
+
+    @property
+    def origin_s(self) -> float | None:
+        """The moment on CLOCK_MONOTONIC; None before it."""
 
 
 class LookScheduler:

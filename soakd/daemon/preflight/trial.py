@@ -136,7 +136,7 @@ class _Trial:
 
     async def _why_not_performed(self, ended: "asyncio.Task[int]") -> str | None:
         within_s = self._plan.config.supervision.hang_after_s
-        self._worker.order({"try": True})
+        self._worker.send_order({"try": True})
         first: set[asyncio.Future[Any]] = {ended, self._outcome}
         await asyncio.wait(first, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
         if self._outcome.done():

@@ -5,7 +5,7 @@ from typing import Any
 
 from soakd.daemon.workers.worker import Worker, last_line
 from soakd.procs import proc
-from soakd.procs.exits import KernelKills, describe_status, out_of_memory
+from soakd.procs.exits import describe_status, out_of_memory
 from soakd.procs.output import printable
 
 AFTER_BYE = " after its work was done, while the interpreter shut down"
@@ -26,7 +26,7 @@ def is_in_order(worker: Worker, status: int, *, stopping: bool) -> bool:
     return stopping and (status in (0, -signal.SIGTERM) or worker.start_failure is not None)
 
 
-def describe_end(worker: Worker, status: int, kills: KernelKills | None) -> tuple[str, str, dict[str, str]]:
+def describe_end(worker: Worker, status: int) -> tuple[str, str, dict[str, str]]:
     """Say how a life ended that did not end in order.
 
     Returns:
@@ -38,7 +38,7 @@ def describe_end(worker: Worker, status: int, kills: KernelKills | None) -> tupl
         return "hang", worker.killed_for, {}
     late = "" if worker.bye is None else AFTER_BYE
     if status < 0:
-        said = out_of_memory(status, kills)
+        said = out_of_memory(status, worker.kills)
         words = said.pop("words", None)
         return "crash", describe_status(status) + late + (f", {words}" if words else ""), said
     return "exit", f"exited with status {status}{late or ' before its time'}{last_line(worker)}", {}

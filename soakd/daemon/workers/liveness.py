@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from soakd.wire.records import Record
 from soakd.wire.spec import LOADED_PHASES
 
+WATCH_EVERY_S = 0.5
 STANDSTILL_S = 2.0
 """So late a round of the work loop says that soakd itself was stopped."""
 

@@ -23,6 +23,7 @@ from soakd.daemon.workers.holdings import Holdings
 from soakd.daemon.workers.intake import Intake
 from soakd.daemon.workers.restarts import Harm
 from soakd.procs import guardian
+from soakd.procs.exits import KernelKills
 from soakd.procs.output import Output
 from soakd.wire.records import Record
 from soakd.wire.spec import WorkerSpec
@@ -85,17 +86,18 @@ class Worker:
         self.outside = psutil.Process(self.process.pid)
         self.family = Family(self.process.pid, OLD_SHARE * _load_s(self.spec))
         self.holdings = Holdings(scratch, _load_s(self.spec))
+        self.kills = KernelKills(self.process.pid)
         self.intake.pid = self.process.pid
         self._begin_reading()
-        self.order({"spec": self.spec.to_json(), "key": self.intake.key})
+        self.send_order({"spec": self.spec.to_json(), "key": self.intake.key})
 
     @property
     def has_exited(self) -> asyncio.Event:
         """Set when the process has ended."""
         return self.process.has_exited
 
-    def order(self, order: Mapping[str, Any]) -> None:
-        """Send one order; a worker that is gone cannot be told anything, and needs not be."""
+    def send_order(self, order: Mapping[str, Any]) -> None:
+        """Send one order; do nothing where the worker is gone."""
         with contextlib.suppress(BrokenPipeError, BlockingIOError):
             os.write(self._control_fd, json.dumps(order).encode() + b"\n")
 

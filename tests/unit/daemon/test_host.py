@@ -157,19 +157,21 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_run_on_a_real_disk_that_fills_up_is_ended_once(
     small_disk: Path, in_virtual_time: InVirtualTime[Any]
 ) -> None:
-    records: list[Record] = []
+    records, ended_for = list[Record](), list[str]()
 
-    async def watch() -> Supervisor:
-        supervisor = Supervisor(plan_of(), records.append, site_packages=(), imports=small_disk / ".imports")
+    async def watch() -> None:
+        supervisor = Supervisor(
+            plan_of(), records.append, site_packages=(), imports=small_disk / ".imports", ends_for=ended_for.append
+        )
         supervisor.started.set()
-        task = asyncio.create_task(supervisor._guard_host())
+        task = asyncio.create_task(supervisor._watch_host())
         await asyncio.sleep(60)
-        assert not supervisor.stopping
+        assert not supervisor.stop_asked.is_set()
         (small_disk / "filler").write_bytes(b"x" * 6_000_000)
         await asyncio.sleep(60)
         task.cancel()
-        return supervisor
+        assert supervisor.stop_asked.is_set()
 
-    supervisor = in_virtual_time(watch())
-    assert (supervisor.stopping, supervisor.ended_for) == (True, "disk_full")
+    in_virtual_time(watch())
+    assert ended_for == ["disk_full"]
     assert [r.body["what"] for r in records if r.body["what"].startswith("disk")] == ["disk_full"]

@@ -39,7 +39,7 @@ class Desk:
         self.asked.connect(self, self)
         self._there, self._look = there, look or {}
 
-    def tell(self, name: str, order: Mapping[str, Any]) -> bool:
+    def send_order(self, name: str, order: Mapping[str, Any]) -> bool:
         self.orders.append((name, order))
         return self._there
 

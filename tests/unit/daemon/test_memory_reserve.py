@@ -2,50 +2,39 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
 
 import pytest
 
-from soakd.daemon.workers.supervisor import Supervisor
+from soakd.daemon.host.guard import HostGuard
 from soakd.errors import ConfigError
 from soakd.procs import proc
 from soakd.procs.proc import memory_reserve_bytes
 from soakd.setup import settings
 from soakd.wire.records import Record
-from tests.conftest import InVirtualTime
 from tests.recorded import plan_of
 
 
-def guarded(run: InVirtualTime[Any], readings: Iterable[float]) -> tuple[Supervisor, list[Record]]:
-    """Let the guard watch a host with these readings of available bytes; the last one stays."""
-    values = list(readings)
-    records: list[Record] = []
-
-    def available() -> float:
-        return values.pop(0) if len(values) > 1 else values[0]
-
-    async def watch() -> Supervisor:
-        plan = plan_of(run='memory_reserve = "500MB"')
-        guard = Supervisor(plan, records.append, site_packages=(), memory_available=available)
-        guard.started.set()
-        task = asyncio.create_task(guard._guard_memory())
-        await asyncio.wait([task], timeout=3600)
-        task.cancel()
-        return guard
-
-    return run(watch()), records
+def guarded(readings: Iterable[float]) -> tuple[list[str], list[Record]]:
+    """Let the guard check a host with these readings of available bytes; return why it ended the run, and how often."""
+    values, ended_for, records = iter(readings), list[str](), list[Record]()
+    guard = HostGuard(
+        plan_of(run='memory_reserve = "500MB"'), None, records.append, end=ended_for.append, stopping=asyncio.Event(),
+        memory_available=values.__next__,
+    )  # fmt: skip
+    for _ in readings:
+        guard.check_memory()
+    return ended_for, records
 
 
-def test_a_run_ends_in_order_before_the_host_has_no_memory_left(in_virtual_time: InVirtualTime[Any]) -> None:
-    ended, records = guarded(in_virtual_time, [2e9, 1e9, 499e6])
-    assert (ended.stopping, ended.ended_for) == (True, "memory_reserve")
+def test_a_run_ends_in_order_and_once_before_the_host_has_no_memory_left() -> None:
+    ended_for, records = guarded([2e9, 1e9, 499e6, 498e6])
+    assert ended_for == ["memory_reserve"]
     assert [record.body["what"] for record in records] == ["memory_reserve"]
     assert "499 MB of memory available, 500 MB are kept" in records[0].body["detail"]
 
 
-def test_a_host_with_enough_memory_is_left_alone(in_virtual_time: InVirtualTime[Any]) -> None:
-    running, records = guarded(in_virtual_time, [501e6])
-    assert (running.stopping, running.ended_for, records) == (False, None, [])
+def test_a_host_with_enough_memory_is_left_alone() -> None:
+    assert guarded([501e6]) == ([], [])
 
 
 @pytest.mark.parametrize(("total", "reserve"), [(2e9, 500e6), (64e9, 3.2e9)])
@@ -67,6 +56,6 @@ def test_a_reserve_without_a_unit_is_refused() -> None:
 
 
 def test_the_host_is_read_in_bytes() -> None:
-    available: Any = proc.memory_available_bytes()
+    available = proc.memory_available_bytes()
     assert 1e6 < available <= proc.memory_total_bytes()
     assert settings.Schedule(name="x").memory_reserve_bytes is None

@@ -11,6 +11,7 @@ import pytest
 from soakd.daemon.backends.private import PrivateServer
 from soakd.daemon.backends.server_address import ServerPlace
 from soakd.daemon.backends.watch import Voice
+from soakd.daemon.workers.engine_lives import EngineLives, Launch
 from soakd.daemon.workers.restarts import Harm, Restarts
 from soakd.daemon.workers.supervisor import Supervisor
 from soakd.setup.settings import Supervision
@@ -18,6 +19,7 @@ from tests.conftest import InVirtualTime
 from tests.recorded import plan_of
 
 SHORT_S, HEALTHY_S = 1.0, 3600.0
+LAUNCH = Launch(site_packages=(), imports=Path(), scratch=Path(), addresses={})
 SUPERVISION = Supervision(max_restarts=3, healthy_after_s=HEALTHY_S)
 
 
@@ -64,12 +66,12 @@ class Lives:
         self.begun_s: list[float] = []
         self._lives_s = list(lives_s)
 
-    async def live(self, *_: object) -> bool:
+    async def live(self, *_: object) -> tuple[bool, None]:
         self.begun_s.append(time.monotonic())
         if not self._lives_s:
             await asyncio.Event().wait()
         await asyncio.sleep(self._lives_s.pop(0))
-        return False
+        return False, None
 
 
 def server_begins(lives: Lives, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Awaitable[None]]:
@@ -82,10 +84,10 @@ def server_begins(lives: Lives, folder: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def worker_begins(lives: Lives, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Awaitable[None]]:
-    monkeypatch.setattr(Supervisor, "_live", lives.live)
+    monkeypatch.setattr(EngineLives, "_live", lives.live)
     plan = plan_of(run='[supervision]\nmax_restarts = 3\nhealthy_after = "1h"')
     supervisor = Supervisor(plan, lambda record: None, site_packages=())
-    return lambda: supervisor._tend(supervisor.plan.engines[0])
+    return lambda: supervisor._engines["mine"].run(LAUNCH)
 
 
 @pytest.mark.parametrize("kind", [server_begins, worker_begins])
@@ -102,3 +104,17 @@ def test_workers_and_servers_are_started_again_at_the_same_moments(
 
     in_virtual_time(run())
     assert lives.begun_s == [0.0, 11.0, 23.0, 3624.0, 3636.0, 3650.0]
+
+
+def test_no_life_begins_once_the_run_ends(monkeypatch: pytest.MonkeyPatch, in_virtual_time: InVirtualTime[Any]) -> None:
+    lives, plan = Lives(10.0, 10.0), plan_of(run='[supervision]\nrestart_backoff = "1min"')
+    monkeypatch.setattr(EngineLives, "_live", lives.live)
+    supervisor = Supervisor(plan, lambda record: None, site_packages=())
+
+    async def run() -> None:
+        monkeypatch.setattr(time, "monotonic", asyncio.get_running_loop().time)
+        asyncio.get_running_loop().call_later(20.0, supervisor.stop)
+        await supervisor._engines["mine"].run(LAUNCH)
+
+    in_virtual_time(run())
+    assert lives.begun_s == [0.0]

@@ -86,6 +86,7 @@ class Ended:
         self.killed_for = known.get("killed_for")
         self.start_failure = known.get("start_failure")
         self.output = Output()
+        self.kills = None
         self.outside = psutil.Process()
 
 
@@ -94,7 +95,7 @@ def in_order(worker: Ended, status: int, *, stopping: bool = False) -> bool:
 
 
 def told_of(worker: Ended, status: int) -> tuple[str, str]:
-    return describe_end(cast("Worker", worker), status, None)[:2]
+    return describe_end(cast("Worker", worker), status)[:2]
 
 
 BYE: dict[str, object] = {"stopped": False}
