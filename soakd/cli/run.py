@@ -7,12 +7,13 @@ import faulthandler
 import sys
 from pathlib import Path
 
-from soakd.cli.exit_codes import CODES, LEFT
+from soakd.cli.exit_codes import CODES
 from soakd.cli.old_runs import is_finished, make_room
 from soakd.cli.planning import plan_of, run_path, try_engines
 from soakd.cli.show_verdict import read_verdict, show_verdict
 from soakd.cli.stderr import complain
 from soakd.daemon import journald, preflight
+from soakd.daemon.ending import EXIT_LEFT
 from soakd.daemon.preflight import trial
 from soakd.daemon.sdnotify import Notifier
 from soakd.errors import ConfigError, JournalError, PreflightError
@@ -90,7 +91,7 @@ def _resume(run: RunDir, options: argparse.Namespace) -> int:
         complain(error)
         complain(escaped(f"{found.path}: left unfinished; fix the cause and resume it"))
         found.unlock()
-        return LEFT
+        return EXIT_LEFT
     return _soak(resumed.plan, found, options, resumed)
 
 
@@ -151,13 +152,13 @@ def _soak(plan: Plan, found: RunDir, options: argparse.Namespace, resumed: Resum
     with LiveDisplay(enabled=on_terminal) as display:
         daemon = Daemon(plan, found, on_progress=display.update, resumption=resumed)
         outcome = asyncio.run(daemon.soak())
-    if outcome.left is not None:
-        said = f"{found.path}: left unfinished ({outcome.left}); soakd run --resume {found.path} continues it"
+    ending = outcome.ending
+    if ending.is_resumable:
+        said = f"{found.path}: left unfinished ({ending.reason}); soakd run --resume {found.path} continues it"
         print(escaped(f"soakd: {said}"))
-        return LEFT
+        return EXIT_LEFT
     if not journald.is_stderr():  # the service's log has the verdict as one entry; a table would be a hundred
         show_verdict(outcome.verdict, found)
-    if outcome.failure:
-        complain(outcome.failure)
-        return 5
-    return 128 + outcome.signal if outcome.signal else CODES[outcome.verdict["verdict"]]
+    if ending.failure:
+        complain(ending.failure)
+    return CODES[outcome.verdict["verdict"]] if ending.exit_code is None else ending.exit_code

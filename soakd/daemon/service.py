@@ -36,7 +36,7 @@ class Service:
         """Return what to call at each round of the work loop; `written` tells what the journal did: `WatchdogFeed`."""
         return WatchdogFeed(self._notifier, written, self._now).round
 
-    async def tell(self, supervisor: Supervisor) -> None:
+    async def run(self, supervisor: Supervisor) -> None:
         """Say READY once every engine is under load, ask for time until then, and say how it goes; until cancelled."""
         asked_s = float("-inf")
         while self._notifier.enabled and not self._stopping:

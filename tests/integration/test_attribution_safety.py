@@ -229,7 +229,7 @@ async def killed_in_a_window(folder: Path) -> list[Record]:
 
     supervisor = Supervisor(plan, put, site_packages=())
     captures = folder / "captures"
-    looks = LookScheduler(plan, order=supervisor.send_order, sink=put, judge=judged, folder=captures)
+    looks = LookScheduler(plan, send_order=supervisor.send_order, put=put, judge=judged, folder=captures)
     running = asyncio.gather(supervisor.run(), looks.run(supervisor))
     try:
         await until(lambda: captures.is_dir() and any(captures.glob("*.json")))  # the first child is done: window 1

@@ -35,19 +35,19 @@ class Backends:
         sink: takes the records.
         folder: where private servers have their folders; made where one is needed, removed at the end.
         first_lives: engine -> the number of its server's next life, where a run is resumed.
+        sampling: set when servers are to be sampled.
 
     Raises:
         BackendError: a private server has no place, or its program is not there.
     """
 
     def __init__(
-        self, plan: Plan, sink: Sink, folder: Path, *, first_lives: Mapping[str, int] = MappingProxyType({})
+        self, plan: Plan, sink: Sink, folder: Path, *, first_lives: Mapping[str, int] = MappingProxyType({}),
+        sampling: asyncio.Event | None = None,
     ) -> None:  # fmt: skip
         self.stopping = asyncio.Event()
-        self.sampling = asyncio.Event()
-        """Set when servers shall be sampled."""
+        self.sampling = sampling or asyncio.Event()
         self.servers: dict[str, PrivateServer | ExistingServer] = {}
-        self._impatient = asyncio.Event()
         self._plan = plan
         self._first_lives = first_lives
         self._sink = sink
@@ -87,18 +87,14 @@ class Backends:
             if not tender.cancelled():
                 tender.result()  # one that has given up has none; one that raised made a mistake of ours
 
-    async def settled(self) -> None:
-        """Wait until every server answers or has been given up, or until nobody wants to wait any more."""
-        impatient = asyncio.create_task(self._impatient.wait())
+    async def settled(self, unless: asyncio.Event | None = None) -> None:
+        """Wait until every server answers or has been given up, or until `unless` is set: the run ends already."""
+        giving_up = asyncio.create_task((unless or asyncio.Event()).wait())
         for server in self.servers.values():
             settled = asyncio.create_task(server.settled.wait())
-            await asyncio.wait([settled, impatient], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([settled, giving_up], return_when=asyncio.FIRST_COMPLETED)
             settled.cancel()
-        impatient.cancel()
-
-    def stop_waiting(self) -> None:
-        """End `settled` as it is: the run ends before it began."""
-        self._impatient.set()
+        giving_up.cancel()
 
     def stop(self) -> None:
         """Stop every private server, in order."""

@@ -15,6 +15,7 @@ from typing import Any
 from soakd.daemon.faults.execution import Execution
 from soakd.daemon.faults.proxies import ProxyProcess
 from soakd.daemon.faults.scene import FaultOrders, Scene, Sink
+from soakd.daemon.workers.supervisor import Supervisor
 from soakd.errors import BackendError
 from soakd.setup.faults import FaultPlan, has_network_faults
 from soakd.setup.plan import Plan
@@ -74,7 +75,22 @@ class Faults:
         """Take a record on its way to the journal: by it faults are followed."""
         self._scene.note(record)
 
-    async def run(self, workers: FaultOrders, origin_s: float) -> None:
+    async def run(self, workers: Supervisor) -> None:
+        """Break and heal, from the start of the run until the last fault is over or the run ends early."""
+        await workers.started.wait()
+        assert workers.origin_s is not None
+        running = asyncio.ensure_future(self._run(workers, workers.origin_s))
+        stopping = asyncio.ensure_future(workers.stop_asked.wait())
+        try:
+            await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            running.cancel()
+            await asyncio.wait([running])
+        if not running.cancelled():
+            running.result()
+
+    async def _run(self, workers: FaultOrders, origin_s: float) -> None:
         """Let every fault happen at its moment; returns after the last one. Cancelled, it heals what it has broken."""
         taken_over_s = time.monotonic()
         for fault in self._scene.plan.faults:

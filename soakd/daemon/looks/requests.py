@@ -37,18 +37,13 @@ class Looks(Protocol):
 class LookRequests:
     """Passes requests on to the workers, one for each engine at a time, and waits for their answers."""
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._ways: tuple[LookOrders, Looks] | None = None
+    def __init__(self, plan: Plan, workers: LookOrders, looks: Looks) -> None:
+        self._plan, self._workers, self._looks = plan, workers, looks
         self._numbers = itertools.count(1)
         self._waiting: dict[str, tuple[int, asyncio.Future[Mapping[str, Any]]]] = {}
-        self._looked: dict[str, int] = {}
+        self._committed_looks: dict[str, int] = {}
         """Engine -> number of the last look at it whose end is in the journal; numbers grow."""
         self._committed = asyncio.Event()
-
-    def connect(self, workers: LookOrders, looks: Looks) -> None:
-        """Take who sends orders to the workers, and who takes deep looks."""
-        self._ways = workers, looks
 
     def fold(self, batch: Sequence[Record]) -> None:
         """Take note of what workers said, once it is in the journal: nothing is answered that could be lost."""
@@ -58,7 +53,7 @@ class LookRequests:
     def _note(self, record: Record) -> None:
         number = record.body.get("id")
         if record.kind == "attribution" and record.body.get("state") != "begun" and type(number) is int:
-            self._looked[record.engine] = max(number, self._looked.get(record.engine, 0))
+            self._committed_looks[record.engine] = max(number, self._committed_looks.get(record.engine, 0))
             self._committed.set()
         asked, answer = self._waiting.get(record.engine, (0, None))
         if answer is None or answer.done():
@@ -79,11 +74,10 @@ class LookRequests:
         if engine is None:
             names = ", ".join(each.config.name for each in self._plan.engines)
             return 404, {"error": f'no engine "{name}"; engines: {names}'}
-        if self._ways is None or (origin_s := self._ways[0].origin_s) is None:
+        if (origin_s := self._workers.origin_s) is None:
             return 409, {"error": "the engines do not run yet"}
-        workers, looks = self._ways
         if deep:
-            body = await looks.ask(name, origin_s)
+            body = await self._looks.ask(name, origin_s)
             if body.get("state") != "done":
                 return 503, {"error": f"{name}: {body.get('why')}"}
             if not await self._is_committed(name, body["id"]):
@@ -93,23 +87,23 @@ class LookRequests:
             return 409, {"error": f"{name}: no snapshots are taken of it (run.snapshot_every, or collect_every = off)"}
         if name in self._waiting:
             return 409, {"error": f"{name}: a snapshot is being taken"}
-        return await self._take(name, workers)
+        return await self._take(name)
 
     async def _is_committed(self, name: str, number: int) -> bool:
         """Wait until the end of a look is in the journal; False where it takes too long."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WITHIN_S):
-                while self._looked.get(name, 0) < number:
+                while self._committed_looks.get(name, 0) < number:
                     self._committed.clear()
                     await self._committed.wait()
                 return True
         return False
 
-    async def _take(self, name: str, workers: LookOrders) -> Answer:
+    async def _take(self, name: str) -> Answer:
         number, answer = next(self._numbers), asyncio.get_running_loop().create_future()
         self._waiting[name] = number, answer
         try:
-            if not workers.send_order(name, {"snapshot": number}):
+            if not self._workers.send_order(name, {"snapshot": number}):
                 return 409, {"error": f"{name}: its process is not running"}
             body = await asyncio.wait_for(answer, WITHIN_S)
         except TimeoutError:

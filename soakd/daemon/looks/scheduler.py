@@ -63,13 +63,13 @@ class LookScheduler:
     """Orders looks, one at a time, and keeps their answers."""
 
     def __init__(
-        self, plan: Plan, *, order: Callable[[str, Mapping[str, Any]], bool], sink: Callable[[Record], None],
+        self, plan: Plan, *, send_order: Callable[[str, Mapping[str, Any]], bool], put: Callable[[Record], None],
         judge: Callable[[], Awaitable[Verdict | None]], folder: Path, read: Read = read_captures,
     ) -> None:  # fmt: skip
         self._plan = plan
-        self._order, self._sink, self._judge = order, sink, judge
+        self._send_order, self._put, self._judge = send_order, put, judge
         self._folder, self._read = folder, read
-        self.judge_took_s = 0.0
+        self._judge_took_s = 0.0
         """Wall seconds of the last judgement."""
         self._one = asyncio.Lock()
         self._answers: dict[int, asyncio.Future[Record]] = {}
@@ -85,7 +85,7 @@ class LookScheduler:
         """What fails is about to be looked at, or being so: nobody else has a turn."""
 
     def _lead_s(self, end_s: float) -> float:
-        return min(max(LEAST_LEAD_S, LEAD * self.judge_took_s), MOST_LEAD * end_s)
+        return min(max(LEAST_LEAD_S, LEAD * self._judge_took_s), MOST_LEAD * end_s)
 
     def note(self, record: Record) -> None:
         """Take note of what a worker says."""
@@ -139,9 +139,9 @@ class LookScheduler:
             looked.add((engine.config.name, route))
             await self._look_in_reload(engine, route, origin_s, len(todo) - done)
 
-    def consider(self, verdict: Verdict, origin_s: float) -> None:
-        """Suspect engines by a judgement so far; one that grows twice running gets a light look."""
-        self._last = verdict
+    def consider(self, verdict: Verdict, origin_s: float, *, took_s: float = 0.0) -> None:
+        """Suspect engines by a judgement that took `took_s`; one that grows twice running gets a light look."""
+        self._last, self._judge_took_s = verdict, took_s
         if not self._plan.config.attribution.enabled or self._one.locked():
             return
         for engine in self._plan.engines:
@@ -224,7 +224,7 @@ class LookScheduler:
             answer = self._answers[number] = asyncio.get_running_loop().create_future()
             self._looked_at = engine.config.name
             try:
-                if not self._order(engine.config.name, {"deep": whole}):
+                if not self._send_order(engine.config.name, {"deep": whole}):
                     return self._failed(engine, order["route"], "the engine's process is not running")
                 return await self._take(
                     engine, order["route"], answer, begins_in_s + order["seconds"] + ANSWER_WITHIN_S
@@ -246,14 +246,14 @@ class LookScheduler:
         body = record.body
         if body.get("capture"):
             body = merged(body, await self._read(engine.config.python, body["capture"]))
-            self._sink(Record(kind="attribution", engine=record.engine, segment=record.segment, at=now(), body=body))
+            self._put(Record(kind="attribution", engine=record.engine, segment=record.segment, at=now(), body=body))
         return body
 
     def _failed(self, engine: EnginePlan, route: str, why: str) -> Mapping[str, Any]:
         at = now()
         body = {"id": 0, "route": route, "state": "failed", "why": why, "from_mono_s": at.mono_s,
                 "until_mono_s": at.mono_s, "operations": [], "sites": [], "capture": []}  # fmt: skip
-        self._sink(Record(kind="attribution", engine=engine.config.name, segment=0, at=at, body=body))
+        self._put(Record(kind="attribution", engine=engine.config.name, segment=0, at=at, body=body))
         return body
 
     def _within_budget(self) -> bool:

@@ -35,8 +35,7 @@ class Desk:
     def __init__(self, *, there: bool = True, look: Mapping[str, Any] | None = None) -> None:
         self.origin_s: float | None = 1.0
         self.orders: list[tuple[str, Mapping[str, Any]]] = []
-        self.asked = LookRequests(PLAN)
-        self.asked.connect(self, self)
+        self.asked = LookRequests(PLAN, self, self)
         self._there, self._look = there, look or {}
 
     def send_order(self, name: str, order: Mapping[str, Any]) -> bool:

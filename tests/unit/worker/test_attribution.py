@@ -199,10 +199,10 @@ class Desk:
         self.records: list[Record] = []
         self.there = True
         self.looks = LookScheduler(
-            plan("48h"), order=self.tell, sink=self.records.append, judge=self.judge, folder=FOLDER
+            plan("48h"), send_order=self.send_order, put=self.records.append, judge=self.judge, folder=FOLDER
         )
 
-    def tell(self, name: str, order: Mapping[str, Any]) -> bool:
+    def send_order(self, name: str, order: Mapping[str, Any]) -> bool:
         self.orders.append((name, order))
         return self.there
 
