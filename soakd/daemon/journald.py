@@ -1,4 +1,4 @@
-"""Speaks journald's native protocol: one datagram an entry, with fields that `journalctl SOAKD_ENGINE=cache` finds.
+"""Writes to journald by its native protocol: one datagram an entry, with fields for `journalctl SOAKD_ENGINE=cache`.
 
 Source: systemd, "Native Journal Protocol" (JOURNAL_NATIVE_PROTOCOL).
 """
@@ -20,7 +20,7 @@ _NOT_IN_A_NAME = re.compile(r"[^A-Z0-9_]")
 
 
 def is_stderr(environ: Mapping[str, str] = os.environ, fd: int = 2) -> bool:
-    """Tell whether stderr goes to the journal: then entries may go there themselves, with their fields."""
+    """Return whether stderr goes to the journal: then entries can be sent there directly, with their fields."""
     try:
         found = os.fstat(fd)
     except OSError:
@@ -39,7 +39,7 @@ class Journald:
         self._path = path
 
     def send(self, event: Mapping[str, Any]) -> bool:
-        """Write an event; False where it could not be, and must be said elsewhere.
+        """Send an event; return False if that failed, and it must be written elsewhere.
 
         Args:
             event: `event` and `level`, and what else is known; every key becomes a field SOAKD_KEY.

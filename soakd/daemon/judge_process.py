@@ -1,4 +1,4 @@
-"""Runs the judge, and at the end the report, beside the daemon: processes of their own, for arithmetic lives there."""
+"""Runs the judge, and at the end the report, as processes of their own: the daemon does no arithmetic."""
 
 import asyncio
 import contextlib
@@ -15,23 +15,23 @@ from soakd.wire.masking import tail
 
 VERDICT_CODES = (0, 1, 3, 4)
 REPORT_WITHIN_S = 900.0
-"""Of thirty days it takes minutes; nothing waits for it but the end of soakd."""
+"""A report on thirty days takes minutes; only the end of soakd waits for it."""
 LEAST_REPORTED_S = 60.0
-"""A run that was planned for less is somebody trying things out; `soakd report` still writes its report."""
+"""A run that was planned for less is a trial; `soakd report` still writes its report."""
 
 
-class Tell(Protocol):
-    """Where it is said what became of a report."""
+class ReportLog(Protocol):
+    """Logs what became of a report."""
 
     def problem(self, what: str, detail: str) -> None:
-        """Something went wrong."""
+        """Log that something went wrong."""
 
     def reported(self, path: Path) -> None:
-        """It is there."""
+        """Log that the report is there."""
 
 
 def _wait_without_threads() -> None:
-    """Let asyncio wait for children through the kernel, as from Python 3.12 on; before, it takes a thread for each."""
+    """Let asyncio wait for children without threads, as it does from Python 3.12 on."""
     if sys.version_info < (3, 12):
         with contextlib.suppress(OSError):  # an old kernel
             os.close(os.pidfd_open(os.getpid()))
@@ -47,28 +47,28 @@ async def run_judge(run: RunDir, *, live: bool) -> dict[str, Any]:
         JournalError: it failed.
     """
     before = _written(run)
-    code, said = await _run("judge", run, "--quiet", *(["--live"] if live else []))
+    code, stderr = await _run("judge", run, "--quiet", *(["--live"] if live else []))
     # A Python that fails before soakd's own code runs ends with 1 too: only a verdict that was written now is one.
     if code not in VERDICT_CODES or _written(run) == before:
-        raise JournalError(f"the judge failed: {said}")
+        raise JournalError(f"the judge failed: {stderr}")
     return verdict_file.read(run).content
 
 
 class LastReport:
-    """The report of a run that has ended. Its verdict stands: whatever becomes of the report is only told of.
+    """The report of a run that has ended. The verdict stands, whatever becomes of the report.
 
     Args:
         plan: of the run.
         run: its folder.
-        tell: is told of the report, or why there is none.
+        log: logs that the report is there, or why it is not.
     """
 
-    def __init__(self, plan: Plan, run: RunDir, tell: Tell) -> None:
-        self._plan, self._run, self._tell = plan, run, tell
+    def __init__(self, plan: Plan, run: RunDir, log: ReportLog) -> None:
+        self._plan, self._run, self._log = plan, run, log
         self._writing: asyncio.Future[None] | None = None
 
     async def write(self) -> None:
-        """Have it written, as a user would; until somebody gives it up, and not at all of a very short run."""
+        """Have it written, as a user would, unless it is given up; not of a very short run."""
         if self._plan.duration_s < LEAST_REPORTED_S:
             return
         self._writing = asyncio.ensure_future(_write_report(self._run))
@@ -77,15 +77,15 @@ class LastReport:
         await asyncio.wait([self._writing])
         if self._writing.cancelled():
             why = f"not ready within {REPORT_WITHIN_S / 60:.0f} min" if late else "given up"
-            self._tell.problem("report_failed", f"{why}: soakd report {self._run.path} writes it")
+            self._log.problem("report_failed", f"{why}: soakd report {self._run.path} writes it")
         elif (error := self._writing.exception()) is not None:
-            self._tell.problem("report_failed", str(error))
+            self._log.problem("report_failed", str(error))
         else:
-            self._tell.reported(self._run.path / REPORT)
+            self._log.reported(self._run.path / REPORT)
         self._writing = None
 
     def give_up(self) -> bool:
-        """Wait no longer for it; returns whether it was being written."""
+        """Wait no longer for it; return whether it was being written."""
         if self._writing is None:
             return False
         self._writing.cancel()
@@ -93,13 +93,13 @@ class LastReport:
 
 
 async def _write_report(run: RunDir) -> None:
-    code, said = await _run("report", run, "--quiet")
+    code, stderr = await _run("report", run, "--quiet")
     if code != 0:
-        raise JournalError(f"the report failed: {said}")
+        raise JournalError(f"the report failed: {stderr}")
 
 
 async def _run(command: str, run: RunDir, *options: str) -> tuple[int | None, str]:
-    """Run a command on a run; returns its exit code and the end of what it complained of.
+    """Run a command on a run; return its exit code and the end of its stderr.
 
     Raises:
         JournalError: it cannot be started.
@@ -125,7 +125,7 @@ async def _run(command: str, run: RunDir, *options: str) -> tuple[int | None, st
 
 
 def _written(run: RunDir) -> tuple[int, int] | None:
-    """Tell one verdict file from the next: it is replaced, never written over."""
+    """Return what identifies the present verdict file: it is replaced, never written over."""
     try:
         found = run.verdict.stat()
     except OSError:
@@ -134,7 +134,7 @@ def _written(run: RunDir) -> tuple[int, int] | None:
 
 
 def first_verdict(run_id: str) -> dict[str, Any]:
-    """Return what the verdict file says before anything was judged."""
+    """Return the verdict before anything was judged."""
     return {
         "schema": "soakd.verdict/1", "run_id": run_id, "verdict": "INCOMPLETE",
         "summary": "the run has just begun", "engines": [], "checks": [],

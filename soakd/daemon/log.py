@@ -28,9 +28,9 @@ LONG_RUN_S = 7200.0
 PROGRESS_EVERY_S = 3600.0
 SHORT_RUN_LINES = 12
 
-MOST_ALIKE = 20
-"""So many incidents of one kind and engine are told at once; of those after, one an hour, with how many were not."""
-TOLD_AGAIN_AFTER_S = 3600.0
+MOST_SIMILAR = 20
+"""So many incidents of one kind and engine are logged at once; then one an hour, with a count of the others."""
+AGAIN_AFTER_S = 3600.0
 MOST_KINDS = 256
 MORE_OF_INCIDENTS = ("server", "pid", "status", "recovery_s", "address", "fault", "recovered_s")
 LONGEST_TEXT = 2000
@@ -74,7 +74,7 @@ def safe(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 
 RUN_EVENTS = {"origin": "started", "resumed": "resumed", "left": "left", "end": "ended"}
-"""How the log calls the phases of the run as a whole; what else is recorded beside them is no event."""
+"""Phase of the run as a whole -> its event; other phases of the run are not logged."""
 
 
 class EventLog:
@@ -83,22 +83,22 @@ class EventLog:
     def __init__(self) -> None:
         self._log = structlog.get_logger("soakd")
         self._phases: set[str] = set()
-        self._alike = _Alike()
+        self._similar = _Similar()
         self._verdict: tuple[Any, ...] | None = None
         self._next_s: float | None = None
 
     def fold(self, records: Sequence[Record]) -> None:
-        """Tell of the phases and incidents in a committed batch."""
+        """Log the phases, incidents and servers in a committed batch."""
         for record in records:
             if record.kind == "incident":
-                self._tell_incident(record)
+                self._log_incident(record)
             elif record.kind == "phase":
-                self._tell_phase(record)
+                self._log_phase(record)
             elif record.kind == "server":
-                self._tell_server(record)
+                self._log_server(record)
 
     def verdict(self, verdict: Mapping[str, Any]) -> None:
-        """Tell of a verdict, so far or final, where it differs from the one before."""
+        """Log a verdict, so far or final, if it differs from the one before."""
         entries = verdict.get("engines") or ()
         engines = {str(entry.get("name")): answer_so_far(entry.get("checks") or ()) for entry in entries}
         present = (verdict.get("verdict"), engines)
@@ -106,26 +106,26 @@ class EventLog:
             return
         before, self._verdict = self._verdict, present
         judged = [answer_so_far(_deciding(entry)) for entry in entries]
-        tell = self._log.warning if {"FAIL", "INVALID"} & {present[0], *judged} else self._log.info
-        tell(
+        log = self._log.warning if {"FAIL", "INVALID"} & {present[0], *judged} else self._log.info
+        log(
             "verdict", state=present[0], before=before[0] if before else None, summary=verdict.get("summary"),
             engines=engines,
         )  # fmt: skip
 
     def serving(self, url: str, folder: Path) -> None:
-        """Tell where the page and the metrics are served, and where the run is written."""
+        """Log where the page and the metrics are served, and where the run is written."""
         self._log.info("serving", page=url, metrics=f"{url}metrics", run_dir=str(folder))
 
     def reported(self, path: Path) -> None:
-        """Tell where the report of the run is."""
+        """Log where the report of the run is."""
         self._log.info("report", path=str(path))
 
     def problem(self, what: str, detail: str) -> None:
-        """Tell of something that went wrong inside soakd and does not end the run."""
+        """Log something that went wrong inside soakd and does not end the run."""
         self._log.warning(what, detail=detail)
 
     def progress(self, status: RunStatus, now_s: float) -> None:
-        """Tell how far the run is, where that is due: hourly, or twelve times in a run of less than two hours.
+        """Log how far the run is, if that is due: hourly, or twelve times in a run of less than two hours.
 
         `now_s` is CLOCK_MONOTONIC seconds.
         """
@@ -141,19 +141,19 @@ class EventLog:
         self._next_s = every_s * (int(elapsed_s / every_s) + 1)
         self._log.info("progress", **_progress(status, now_s, elapsed_s))
 
-    def _tell_phase(self, record: Record) -> None:
-        """Tell of a phase when the first engine enters it; engines and lives that follow pass through it unsaid."""
+    def _log_phase(self, record: Record) -> None:
+        """Log a phase when the first engine enters it; not for the engines and lives that follow."""
         name = str(record.body.get("name"))
         if record.engine == "" and name in RUN_EVENTS:
-            self._tell_held_back()
+            self._log_held_back()
             self._log.info(RUN_EVENTS[name], **_reason(record))
         elif name in PHASES and name not in self._phases:
             self._phases.add(name)
             self._log.info("phase", phase=name)
 
-    def _tell_incident(self, record: Record) -> None:
+    def _log_incident(self, record: Record) -> None:
         body, what = record.body, str(record.body.get("what"))
-        counted = self._alike.count(record.engine, what, record.at.mono_s)
+        counted = self._similar.count(record.engine, what, record.at.mono_s)
         if counted is not None:
             more = {key: body[key] for key in MORE_OF_INCIDENTS if body.get(key) is not None}
             self._log.warning(
@@ -161,52 +161,52 @@ class EventLog:
                 detail=body.get("detail"), **more, **counted,
             )  # fmt: skip
 
-    def _tell_server(self, record: Record) -> None:
-        """Tell of a server that answers, once in each of its lives."""
-        counted = self._alike.count(record.engine, "server", record.at.mono_s)
+    def _log_server(self, record: Record) -> None:
+        """Log a server that answers, once in each of its lives."""
+        counted = self._similar.count(record.engine, "server", record.at.mono_s)
         if counted is not None:
             named = {key: record.body.get(key) for key in ("server", "version", "pid", "address", "backend")}
             self._log.info("server", engine=record.engine, life=record.segment, **named, **counted)
 
-    def _tell_held_back(self) -> None:
-        """Tell at the end what was not told."""
-        if held_back := self._alike.held_back:
-            kinds = {f"{engine} {what}".strip(): count for (engine, what), count in held_back.most_common(MOST_ALIKE)}
+    def _log_held_back(self) -> None:
+        """Log at the end how many events were held back."""
+        if held_back := self._similar.held_back:
+            kinds = {f"{engine} {what}".strip(): count for (engine, what), count in held_back.most_common(MOST_SIMILAR)}
             self._log.warning("held_back", total=held_back.total(), incidents=kinds)
 
 
-class _Alike:
-    """Decides which of many events that are alike are told. Bounded: it remembers kinds."""
+class _Similar:
+    """Decides which of many similar events are logged. Bounded: it remembers kinds."""
 
     def __init__(self) -> None:
         self.held_back: Counter[tuple[str, str]] = Counter()
-        """Engine and what -> how many were not told since one was."""
+        """Engine and kind -> how many were held back since the last that was logged."""
         self._counts: Counter[tuple[str, str]] = Counter()
-        self._told_s: dict[tuple[str, str], float] = {}
+        self._logged_s: dict[tuple[str, str], float] = {}
 
     def count(self, engine: str, what: str, now_s: float) -> dict[str, int] | None:
-        """Count an event; return what to say beside it of those before it, or None where it is not to be told."""
+        """Count an event; return the fields that tell of those held back, or None if it is held back itself."""
         key = (engine, what)
         if key not in self._counts and len(self._counts) >= MOST_KINDS:
             key = ("", "other")
         self._counts[key] += 1
-        few = self._counts[key] <= MOST_ALIKE
-        if not few and now_s - self._told_s[key] < TOLD_AGAIN_AFTER_S:
+        few = self._counts[key] <= MOST_SIMILAR
+        if not few and now_s - self._logged_s[key] < AGAIN_AFTER_S:
             self.held_back[key] += 1
             return None
-        self._told_s[key] = now_s
+        self._logged_s[key] = now_s
         return {} if few else {"count": self._counts[key], "held_back": self.held_back.pop(key, 0)}
 
 
 class _ToStructlog(logging.Handler):
-    """Passes on what libraries say through `logging`; of a flood only what an incident of the same kind would be."""
+    """Logs the messages of libraries; of a flood as few as of incidents of one kind."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._alike = _Alike()
+        self._similar = _Similar()
 
     def emit(self, record: logging.LogRecord) -> None:
-        counted = self._alike.count(record.name, str(record.msg).partition("\n")[0][:80], record.created)
+        counted = self._similar.count(record.name, str(record.msg).partition("\n")[0][:80], record.created)
         if counted is None:
             return
         level = max(name for name in LEVELS.values() if name <= max(record.levelno, logging.DEBUG))
@@ -220,7 +220,7 @@ def _console() -> list[Processor]:
 
 
 def _journal() -> list[Processor]:
-    """Send entries to journald itself; what it does not take goes to stderr as JSON, which it reads too."""
+    """Send entries to journald; what it does not accept goes to stderr as JSON, which it reads too."""
     writer = journald.Journald()
 
     def send(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -1,7 +1,7 @@
-"""What systemd is told, and asks: READY, STATUS, the watchdog, STOPPING, more time (sd_notify(3)).
+"""Messages to systemd: READY, STATUS, the watchdog, STOPPING, more time (sd_notify(3)).
 
-The watchdog is fed by what the daemon has done, never by a clock of its own: a round of the supervisor has passed, and
-the journal has committed what it was given. A loop that hangs, or a writer that does, feeds nothing.
+The watchdog is fed by work that is done, never by a timer: a round of the supervisor has passed, and the journal has
+committed what it was given. A loop or a writer that hangs does not feed it.
 """
 
 import contextlib
@@ -12,43 +12,43 @@ from collections.abc import Callable, Mapping
 
 LONGEST_STATUS = 200
 FEEDS_A_PERIOD = 4
-"""So many times within the period of the watchdog is it fed, at most."""
+"""The watchdog is fed so many times a period, at most."""
 MORE_TIME_S = 90.0
-"""What is asked for at once while the engines start, and while the verdict is sealed."""
+"""Asked for in one message while the engines start, and while the verdict is sealed."""
 
 
 class Notifier:
-    """Speaks to the service manager; says nothing where there is none.
+    """Sends messages to the service manager; does nothing without one.
 
     Args:
-        environ: NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, where systemd has set them.
-        pid: ours: another process's watchdog is none of our business.
+        environ: NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, as systemd sets them.
+        pid: ours; the watchdog of another process is left alone.
     """
 
     def __init__(self, environ: Mapping[str, str] = os.environ, pid: int | None = None) -> None:
         address = environ.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self.watchdog_s = _watchdog_s(environ, os.getpid() if pid is None else pid) if self.enabled else None
-        """Seconds within which the watchdog must be fed; None where there is none."""
+        """Seconds within which the watchdog must be fed; None without one."""
         self._status = ""
 
     @property
     def enabled(self) -> bool:
-        """Whether anybody listens."""
+        """Whether there is a service manager."""
         return bool(self._address)
 
     def ready(self, status: str) -> None:
-        """Say that the service does its work."""
+        """Send that the service is ready."""
         self._send("READY=1", _status_line(status))
 
     def status(self, status: str) -> None:
-        """Say in a line what goes on, where it is another one than before."""
+        """Send the status, if it is another one than before."""
         if status != self._status:
             self._status = status
             self._send(_status_line(status))
 
     def stopping(self, status: str) -> None:
-        """Say that the service ends."""
+        """Send that the service ends."""
         self._send("STOPPING=1", _status_line(status), _more_time())
 
     def more_time(self) -> None:
@@ -75,7 +75,7 @@ class WatchdogFeed:
 
     Args:
         notifier: whose watchdog it is.
-        written: tells how many records the journal has committed or given up, and how many it was given.
+        written: returns how many records the journal has committed or given up, and how many it was given.
         now: CLOCK_MONOTONIC, seconds.
     """
 
@@ -89,7 +89,7 @@ class WatchdogFeed:
         self._fed_s = float("-inf")
 
     def round(self) -> None:
-        """Say that the work loop has come round."""
+        """Feed the watchdog if it is time, and the journal keeps up: the work loop has come round."""
         watchdog_s = self._notifier.watchdog_s
         if watchdog_s is None or self._now() < self._fed_s + watchdog_s / FEEDS_A_PERIOD:
             return
@@ -100,7 +100,7 @@ class WatchdogFeed:
 
 
 def _watchdog_s(environ: Mapping[str, str], pid: int) -> float | None:
-    """Return the watchdog's period; None where there is none, or it is another process's."""
+    """Return the watchdog's period; None without one, or if it is another process's."""
     try:
         period_s = int(environ.get("WATCHDOG_USEC", "0")) / 1e6
         whose = int(environ.get("WATCHDOG_PID", pid))

@@ -1,7 +1,7 @@
-"""The daemon reads itself as its workers read themselves: live bytes here, reachable bytes in a forked child.
+"""The daemon reads itself as its workers do: live bytes in this process, reachable bytes in a forked child.
 
-The one place of the daemon's stack that imports the worker's probes. They are of the standard library, and the judge
-must not ask less of the instrument than of what it measures.
+The only module outside `worker` that imports its probes. They are of the standard library, and the instrument must be
+measured as what it measures.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ POLL_EVERY_S = 0.05
 
 
 class SelfProbe:
-    """What the daemon holds. Call it from the process's main thread; state of a fixed size.
+    """What the daemon holds. Called from the main thread; of a fixed size.
 
     Args:
         collect_every_s: seconds between two forks of the daemon; None for never.
@@ -35,9 +35,9 @@ class SelfProbe:
         self._now_s = now_s
 
     def sample(self) -> dict[str, float]:
-        """Return live bytes, and reachable ones where a child has ended since the last time, as of when it forked.
+        """Return live bytes, and reachable ones if a child has ended since the last time, as of its fork.
 
-        Forks the next child where one is due: a millisecond or two in which the event loop waits.
+        Forks the next child if one is due: a millisecond or two in which the event loop waits.
         """
         values: dict[str, float] = {}
         for probe in self._probes:
@@ -54,7 +54,7 @@ class SelfProbe:
         self._children.close()
 
     def _poll(self) -> None:
-        """Look after the child until it is gone, so that none is left a zombie until the next sample."""
+        """Poll the child until it is gone, so that it is no zombie until the next sample."""
         self._children.poll(self._now_s())
         if self._children.alive:
             self._call_later(POLL_EVERY_S, self._poll)

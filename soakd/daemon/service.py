@@ -1,4 +1,4 @@
-"""The daemon as a service: what it tells systemd of itself, and whether the host is going down."""
+"""The daemon as a service: what systemd learns of it, and whether the host is going down."""
 
 import asyncio
 import contextlib
@@ -10,14 +10,14 @@ from soakd.daemon.workers.supervisor import Supervisor
 from soakd.live.status import RunStatus
 from soakd.units import format_duration
 
-TELL_EVERY_S = 1.0
+STATUS_EVERY_S = 1.0
 MARK = "SOAKD_SHUTDOWN_MARK"
 """Of the environment: the file that is there when the host goes down."""
 LONGEST_SEALING_S = 1800.0
 
 
 class Service:
-    """Tells the service manager how the run is; does nothing where there is none.
+    """Reports the state of the run to the service manager; does nothing without one.
 
     Args:
         notifier: speaks to it.
@@ -33,11 +33,11 @@ class Service:
         self._stopping = False
 
     def watched(self, written: Callable[[], tuple[int, int]]) -> Callable[[], None]:
-        """Return what to call at each round of the work loop; `written` tells what the journal did: `WatchdogFeed`."""
+        """Return what to call at each round of the work loop; for `written` see `WatchdogFeed`."""
         return WatchdogFeed(self._notifier, written, self._now).round
 
     async def run(self, supervisor: Supervisor) -> None:
-        """Say READY once every engine is under load, ask for time until then, and say how it goes; until cancelled."""
+        """Send READY once every engine is under load, ask for time until then, and send the status; until cancelled."""
         asked_s = float("-inf")
         while self._notifier.enabled and not self._stopping:
             if not self._ready and supervisor.is_loaded:
@@ -47,10 +47,10 @@ class Service:
                 asked_s = self._now()
                 self._notifier.more_time()
             self._notifier.status(self._line())
-            await asyncio.sleep(TELL_EVERY_S)
+            await asyncio.sleep(STATUS_EVERY_S)
 
     def stopping(self, why: str) -> None:
-        """Say that the service ends, once; one that ends before it was ready was a service all the same."""
+        """Send STOPPING, once; before it READY, if that was not sent, for systemd wants it."""
         if not self._stopping:
             self._stopping = True
             if not self._ready:
@@ -59,7 +59,7 @@ class Service:
 
     @contextlib.asynccontextmanager
     async def sealing(self) -> AsyncIterator[None]:
-        """Ask for time as long as the verdict is being sealed, up to half an hour."""
+        """Ask for time while the verdict is sealed, up to half an hour."""
         self.stopping("sealing the verdict")
         self._notifier.status("sealing the verdict")
         asking = asyncio.create_task(self._ask_for_time())
@@ -69,7 +69,7 @@ class Service:
             asking.cancel()
 
     def sealed(self, verdict: str) -> None:
-        """Say how it ended: the last status line."""
+        """Send the verdict: the last status line."""
         self._notifier.status(verdict)
 
     async def _ask_for_time(self) -> None:
@@ -98,6 +98,6 @@ class Service:
 
 
 def host_goes_down(environ: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether the host is shutting down (soakd-shutdown@.service marks it): a run is left then, not sealed."""
+    """Return whether the host is shutting down (soakd-shutdown@.service marks it): a run is left then, not sealed."""
     mark = environ.get(MARK)
     return mark is not None and os.path.exists(mark)  # noqa: PTH110 - of a file system in memory

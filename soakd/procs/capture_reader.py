@@ -18,7 +18,7 @@ NICENESS = "10"
 
 
 def prune(folder: Path, most_bytes: int = MOST_BYTES) -> None:
-    """Delete the oldest captures until those of a run are no more than so many bytes together."""
+    """Delete the oldest captures until those of a run take at most so many bytes."""
     with contextlib.suppress(OSError):
         files = sorted(((path.stat().st_mtime, path.stat().st_size, path) for path in folder.iterdir()), reverse=True)
         total = 0
@@ -29,9 +29,9 @@ def prune(folder: Path, most_bytes: int = MOST_BYTES) -> None:
 
 
 def merged(body: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-    """Join what a look has found by itself with what its captures say, the heaviest site first.
+    """Join what a look has found by itself with the sites of its captures, the heaviest first.
 
-    A mapping without a name is left out where anything else was found.
+    A mapping without a name is left out if anything else was found.
     """
     both = (*decode_all(found.get("sites", [])), *decode_all(body["sites"]))
     sites = sorted(both, key=lambda site: -(site.bytes_per_operation or 0.0))

@@ -28,17 +28,17 @@ class KernelKills:
         self._before = self._last = self._read()
 
     def refresh(self) -> None:
-        """Forget what was counted until the last time: it killed somebody else.
+        """Forget what was counted until the call before: it killed other processes.
 
-        What came since may concern this process, of whose end nobody has heard yet.
+        What was counted since may concern this process, whose end may not be known yet.
         """
         self._before, self._last = self._last, self._read()
 
     def since(self) -> dict[str, str]:
-        """Say whether the kernel killed for want of memory since the last `refresh` but one.
+        """Return whether the kernel killed for want of memory since the last `refresh` but one.
 
         Returns:
-            `out_of_memory` ("cgroup" or "host") and `words`; nothing where it did not.
+            `out_of_memory` ("cgroup" or "host") and `words`; nothing if it did not.
         """
         gained = {name: count - self._before.get(name, count) for name, count in self._read().items()}
         if gained.get("cgroup", 0) > 0 and self._cgroup is not None:
@@ -57,7 +57,7 @@ class KernelKills:
 
 
 def out_of_memory(status: int, kills: KernelKills | None) -> dict[str, str]:
-    """Say whether a process that ended was killed for want of memory; see `KernelKills.since`."""
+    """Return whether a process that ended was killed for want of memory; see `KernelKills.since`."""
     return kills.since() if kills is not None and status == -signal.SIGKILL else {}
 
 
@@ -91,7 +91,7 @@ def _text(path: Path) -> str:
 
 
 def describe_status(status: int) -> str:
-    """Say how a process ended: "exit status 7", "killed by SIGKILL"."""
+    """Describe how a process ended: "exit status 7", "killed by SIGKILL"."""
     if status >= 0:
         return f"exit status {status}"
     with contextlib.suppress(ValueError):

@@ -1,4 +1,4 @@
-"""Other interpreters: what a worker under one may see of soakd, and whether it is one that soakd can work under.
+"""Other interpreters: what a worker under one sees of soakd, and whether soakd works under it.
 
 A worker's `PYTHONPATH` begins with a private folder that holds one link, `soakd`. Under a named interpreter it holds
 nothing else: soakd's own packages are not on the way of the engine's, whatever their versions.
@@ -26,7 +26,7 @@ ANSWER_WITHIN_S = 20.0
 TEMPORARY = "soakd-imports-"
 MOST_OUTPUT_BYTES = 1 << 16
 NOT_OURS = ("PYTHONHOME", "PYTHONSTARTUP", "PYTHONPATH")
-"""What would take a worker to other modules than its interpreter has."""
+"""Variables that would lead a worker to other modules than those of its interpreter."""
 
 # Nothing but `sys`, which no file can shadow, in words that Python 2 has too.
 _QUESTION = (
@@ -66,7 +66,7 @@ def _own(place: Path) -> Iterator[Path]:
 
 
 def site_packages() -> tuple[str, ...]:
-    """Where soakd's own dependencies are: what a snapshot child may add to its path."""
+    """Return where soakd's own dependencies are: what a snapshot child may add to its path."""
     return tuple(dict.fromkeys([sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()]))
 
 
@@ -88,7 +88,7 @@ def worker_environment(python: str | None, imports: Path, scratch: Path | None =
 
 
 async def refusals(plan: Plan) -> Mapping[str, str]:
-    """Ask every interpreter that a plan names, each once; engines that cannot run under theirs, with the reason."""
+    """Ask every interpreter of a plan, each once; return the engines that cannot run under theirs, with the reason."""
     named = dict.fromkeys(engine.config.python for engine in plan.engines if engine.config.python is not None)
     within_s = plan.config.supervision.start_within_s
     why = dict(zip(named, await asyncio.gather(*(refusal(python, within_s) for python in named)), strict=True))
@@ -107,20 +107,20 @@ async def refusal(python: str, within_s: float) -> str | None:
         One line on why no worker can run under it, None where one can. Nothing of it is left running.
     """
     try:
-        said, status = await _ask(python, min(within_s, ANSWER_WITHIN_S))
+        printed, status = await _ask(python, min(within_s, ANSWER_WITHIN_S))
     except TimeoutError:
         return f"{python}: did not answer within {min(within_s, ANSWER_WITHIN_S):g}s: it hangs at its start"
     except OSError as error:
         return f"{python}: {cannot_start(python, error)}"
-    answer = _ANSWER.search(said)
+    answer = _ANSWER.search(printed)
     if answer is None:
-        return f"{python}: does not answer as Python does ({_ended(status)}){_last_words(said)}"
+        return f"{python}: does not answer as Python does ({_ended(status)}){_last_words(printed)}"
     name, *version, flags = (part.decode() for part in answer.groups())
     return unfit(python, name, tuple(map(int, version)), flags)
 
 
 def unfit(python: str, implementation: str, version: tuple[int, ...], abiflags: str) -> str | None:
-    """Say why soakd does not work under such an interpreter; None where it does."""
+    """Return why soakd does not work under such an interpreter; None if it does."""
     text, oldest = ".".join(map(str, version)), ".".join(map(str, OLDEST))
     if implementation != "cpython":
         return f"{python}: is {implementation} {text}; CPython {oldest} or later is needed"
@@ -132,31 +132,31 @@ def unfit(python: str, implementation: str, version: tuple[int, ...], abiflags: 
 
 
 async def _ask(python: str, within_s: float) -> tuple[bytes, int | None]:
-    """Return what it printed, cut off, and its exit status; None where it was ended."""
+    """Return the first of what it printed, and its exit status; None if it was ended."""
     process = await asyncio.create_subprocess_exec(
         python, "-c", _QUESTION,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
         env={key: value for key, value in os.environ.items() if key not in NOT_OURS},
     )  # fmt: skip
-    said, status = b"", None
+    printed, status = b"", None
     try:
         async with asyncio.timeout(within_s):
             assert process.stdout is not None
-            while len(said) < MOST_OUTPUT_BYTES and not _ANSWER.search(said):
+            while len(printed) < MOST_OUTPUT_BYTES and not _ANSWER.search(printed):
                 part = await process.stdout.read(MOST_OUTPUT_BYTES)
                 if not part:
                     status = await process.wait()
                     break
-                said += part
+                printed += part
     finally:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
-    return said, status
+    return printed, status
 
 
 def cannot_start(python: str, error: OSError) -> str:
-    """Say why an interpreter cannot be started, in words about its file."""
+    """Return why an interpreter cannot be started, as seen from its file."""
     path = Path(python)
     if error.errno == errno.ENOENT and path.is_symlink():
         return f"leads to {_end_of(path)}, which is not there: its environment has lost its interpreter, make it anew"
@@ -172,7 +172,7 @@ def cannot_start(python: str, error: OSError) -> str:
 
 
 def _end_of(path: Path) -> Path:
-    """Follow links to the last name, which may be of nothing."""
+    """Follow links to the last name, which may not exist."""
     for _ in range(40):
         if not path.is_symlink():
             break
@@ -186,8 +186,8 @@ def _ended(status: int | None) -> str:
     return f"exit status {status}" if status >= 0 else f"killed by signal {-status}"
 
 
-def _last_words(said: bytes) -> str:
-    """Return the line that says most of why a program failed: the one that names an error, or else the last."""
-    lines = [line.strip() for line in said.decode("utf-8", "replace").splitlines() if line.strip()]
-    telling = [line for line in lines if "Error" in line or "error" in line] or lines[-1:]
-    return f": {telling[0][:200]}" if telling else ""
+def _last_words(printed: bytes) -> str:
+    """Return the line that best explains why a program failed: one that names an error, or else the last."""
+    lines = [line.strip() for line in printed.decode("utf-8", "replace").splitlines() if line.strip()]
+    naming = [line for line in lines if "Error" in line or "error" in line] or lines[-1:]
+    return f": {naming[0][:200]}" if naming else ""

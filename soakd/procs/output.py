@@ -1,4 +1,4 @@
-"""What a process prints: its last lines are kept."""
+"""Keeps the last lines of what a process prints."""
 
 import asyncio
 import contextlib
@@ -9,13 +9,13 @@ from soakd.wire.masking import MARGIN, cut, is_in_key
 
 LINES, LINE_BYTES = 20, 500
 READ_LINES = 200
-"""Of what came at once: a private key has a hundred lines, and must be known by its first."""
+"""Of one reading: a private key has a hundred lines, and is recognised by its first."""
 READ_BYTES = 1 << 16
 END_WITHIN_S = 0.5
 
 
 class Output:
-    """What a process prints, whatever it prints; the last lines are kept."""
+    """The output of a process; the last lines are kept."""
 
     def __init__(self) -> None:
         self.lines: deque[str] = deque(maxlen=LINES)
@@ -30,20 +30,20 @@ class Output:
         return next((line.strip() for line in reversed(self.lines) if line.strip()), "")
 
     def open(self) -> int:
-        """Make the pipe and listen. Returns the end that the process shall have; whoever starts it closes that."""
+        """Make the pipe and read from it; return the end for the process, which the caller closes."""
         self._fd, end = os.pipe()
         os.set_blocking(self._fd, False)
         asyncio.get_running_loop().add_reader(self._fd, self._read)
         return end
 
     async def ended(self) -> None:
-        """Wait until all of it is read, and let go; a moment only, for somebody else may hold the pipe open."""
+        """Wait until all of it is read, then close; only a moment, for another process may hold the pipe open."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ended.wait(), END_WITHIN_S)
         self.close()
 
     def close(self) -> None:
-        """Let go of the pipe."""
+        """Close the pipe."""
         if self._fd >= 0:
             asyncio.get_running_loop().remove_reader(self._fd)
             os.close(self._fd)
@@ -58,14 +58,14 @@ class Output:
         except BlockingIOError:
             return
         *lines, rest = (self._rest + data).split(b"\n")
-        # of a line that is drawn again and again the last state; of another one its begin, which says what it is about
+        # of a progress line, drawn again and again, the last state; of any other line the begin
         self._rest = (rest.rpartition(b"\r")[2] or rest)[: LINE_BYTES + MARGIN]
         self._keep(lines[-READ_LINES:])
         if not data:
             self.close()
 
     def _keep(self, lines: list[bytes]) -> None:
-        """Keep lines; of a private key, which lasts for many of them, the first and the last one."""
+        """Keep lines; of a private key, which has many, the first and the last."""
         kept = []
         for line in lines:
             was_in_key = self._in_key
@@ -76,6 +76,6 @@ class Output:
 
 
 def printable(line: bytes) -> str:
-    """Return a line of what a process has printed, cut, without secrets and control characters."""
+    """Return a line of output, cut, without secrets and control characters."""
     text = cut(line[: LINE_BYTES + MARGIN].decode("utf-8", "replace"), LINE_BYTES)
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text.rstrip())

@@ -1,6 +1,6 @@
-"""Which packages the environment of each engine has: read by its own interpreter, in a process beside the worker's.
+"""Which packages the environment of each engine has: read by its interpreter, in a process beside the worker.
 
-Recorded by every daemon that begins or goes on with a run, so that a verdict can say of which releases it is.
+Recorded by every daemon that begins or resumes a run, so that a verdict names the releases.
 """
 
 import asyncio
@@ -32,26 +32,26 @@ print("soakd:" + json.dumps(found))
 """
 
 
-async def record_packages(plan: Plan, life: int, sink: Callable[[Record], None]) -> None:
+async def record_packages(plan: Plan, life: int, put: Callable[[Record], None]) -> None:
     """Read the environments of all engines, each once, and record them.
 
     Args:
         plan: of the run.
         life: of the daemon.
-        sink: takes a `phase` record named "packages": `environments`, each {"engines", "packages": {name: version}}, or
-            with `why` where they could not be read.
+        put: takes a `phase` record named "packages": `environments`, each {"engines", "packages": {name: version}}, and
+            `why` if they could not be read.
     """
     engines: dict[tuple[str | None, tuple[str, ...]], list[str]] = {}
     for engine in plan.engines:
         engines.setdefault((engine.config.python, engine.config.path), []).append(engine.config.name)
     found = await asyncio.gather(*(_installed(*environment) for environment in engines))
-    environments = [{"engines": names, **said} for names, said in zip(engines.values(), found, strict=True)]
+    environments = [{"engines": names, **packages} for names, packages in zip(engines.values(), found, strict=True)]
     body = {"name": "packages", "environments": environments}
-    sink(Record(kind="phase", engine="", segment=life, at=now(), body=body))
+    put(Record(kind="phase", engine="", segment=life, at=now(), body=body))
 
 
 async def _installed(python: str | None, path: tuple[str, ...]) -> Mapping[str, Any]:
-    """Ask one interpreter; whatever goes wrong is the answer."""
+    """Ask one interpreter; an error is part of the answer."""
     try:
         with import_folder() as imports:
             return {"packages": await _ask(python, path, worker_environment(python, imports))}
@@ -70,6 +70,6 @@ async def _ask(python: str | None, path: tuple[str, ...], environment: Mapping[s
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-    said = json.loads(output.decode("utf-8", "replace").rpartition("soakd:")[2])
-    kept = sorted(said.items(), key=lambda item: item[0].lower())[:MOST_PACKAGES]
+    found = json.loads(output.decode("utf-8", "replace").rpartition("soakd:")[2])
+    kept = sorted(found.items(), key=lambda item: item[0].lower())[:MOST_PACKAGES]
     return {name[:LONGEST_NAME]: version[:LONGEST_NAME] for name, version in kept}

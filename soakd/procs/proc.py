@@ -1,4 +1,4 @@
-"""Read from outside: what `/proc` and psutil tell of a worker, a server, the daemon itself, and what the clocks say."""
+"""Readings from outside: a worker, a server or the daemon by `/proc` and psutil; the host's memory; the clocks."""
 
 import resource
 import time
@@ -81,7 +81,7 @@ def cpu_of_children_s() -> float:
 
 
 def is_stopped(process: psutil.Process) -> bool:
-    """Tell whether a signal has stopped the process."""
+    """Return whether a signal has stopped the process."""
     try:
         return bool(process.status() == psutil.STATUS_STOPPED)
     except psutil.Error:

@@ -20,7 +20,7 @@ import pytest
 from soakd.daemon.backends import redis
 from soakd.daemon.backends.private import PrivateServer
 from soakd.daemon.backends.server_address import ServerPlace
-from soakd.daemon.backends.watch import Voice
+from soakd.daemon.backends.server_records import ServerRecords
 from soakd.daemon.faults.proxies import ProxyProcess
 from soakd.daemon.workers.restarts import Harm
 from soakd.errors import BackendError
@@ -103,11 +103,11 @@ BOTH = pytest.mark.parametrize("kind", ["unix", "tcp"])
 async def test_a_proxy_passes_on_and_delays_on_order(tmp_path: Path, kind: str) -> None:
     async with proxy_before(tmp_path, kind) as proxy, Client(proxy) as client:
         assert await client.say(b"one") == b"one"
-        assert await proxy.order("latency", 0.3) == 1
+        assert await proxy.set_mode("latency", 0.3) == 1
         begun_s = time.monotonic()
         assert await client.say(b"two") == b"two"
         assert time.monotonic() - begun_s >= 0.3
-        await proxy.order("pass")
+        await proxy.set_mode("pass")
         assert await client.say(b"three") == b"three"
 
 
@@ -116,10 +116,10 @@ async def test_a_proxy_passes_on_and_delays_on_order(tmp_path: Path, kind: str) 
 async def test_what_is_said_in_a_blackhole_arrives_after_it(tmp_path: Path, kind: str) -> None:
     async with proxy_before(tmp_path, kind) as proxy, Client(proxy) as client:
         assert await client.say(b"one") == b"one"
-        await proxy.order("blackhole")
+        await proxy.set_mode("blackhole")
         with pytest.raises(TimeoutError):
             await client.say(b"two", within_s=0.5)
-        await proxy.order("pass")
+        await proxy.set_mode("pass")
         assert await client.say(b"three") in (b"two", b"twothree")
 
 
@@ -128,10 +128,10 @@ async def test_what_is_said_in_a_blackhole_arrives_after_it(tmp_path: Path, kind
 async def test_a_reset_ends_every_connection_and_lets_new_ones_in(tmp_path: Path, kind: str) -> None:
     async with proxy_before(tmp_path, kind) as proxy, Client(proxy) as client:
         assert await client.say(b"one") == b"one"
-        assert await proxy.order("reset") == 1
+        assert await proxy.set_mode("reset") == 1
         with contextlib.suppress(ConnectionError):
             assert await client.say(b"two") == b""
-        await proxy.order("pass")
+        await proxy.set_mode("pass")
         async with Client(proxy) as another:
             assert await another.say(b"three") == b"three"
 
@@ -142,10 +142,10 @@ async def test_while_it_refuses_nobody_listens_and_then_at_the_same_address(tmp_
     async with proxy_before(tmp_path, kind) as proxy:
         async with Client(proxy) as client:
             assert await client.say(b"one") == b"one"
-            await proxy.order("refuse")
+            await proxy.set_mode("refuse")
             with pytest.raises(OSError, match=r"refused|No such file|Connect call failed"):
                 await Client(proxy).__aenter__()
-        await proxy.order("pass")
+        await proxy.set_mode("pass")
         async with Client(proxy) as another:
             assert await another.say(b"two") == b"two"
 
@@ -160,7 +160,7 @@ async def test_a_proxy_keeps_user_and_database_of_an_address_and_is_gone_when_cl
     with pytest.raises(ConnectionRefusedError), socket.socket() as probe:
         probe.connect(("127.0.0.1", int(address.rpartition(":")[2].partition("/")[0])))
     with pytest.raises(BackendError, match="gone"):
-        await proxy.order("pass")
+        await proxy.set_mode("pass")
 
 
 @on_a_loop
@@ -175,7 +175,8 @@ async def test_a_server_that_cannot_start_again_after_a_fault_is_given_up_like_a
         return redis.command(program, place.socket, place.folder, capacity=10, connections=1, args=())
 
     server = PrivateServer(
-        Voice("redis", "redis", "private", told.append), place, command, lambda: redis.RedisQuestions(place.address),
+        ServerRecords("redis", "redis", "private", told.append), place, command,
+        lambda: redis.RedisQuestions(place.address),
         supervision=Supervision(max_restarts=2, restart_backoff_s=0.01), sample_every_s=1.0, sampling=asyncio.Event(),
     )  # fmt: skip
     tender = asyncio.create_task(server.run())

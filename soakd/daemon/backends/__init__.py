@@ -16,7 +16,7 @@ from soakd.daemon.backends.opa import OpaQuestions
 from soakd.daemon.backends.private import PrivateServer
 from soakd.daemon.backends.redis import RedisQuestions
 from soakd.daemon.backends.server_address import ServerPlace
-from soakd.daemon.backends.watch import Sink, Voice
+from soakd.daemon.backends.server_records import Put, ServerRecords
 from soakd.setup.engine_kinds import KINDS, ServerKind
 from soakd.setup.plan import EnginePlan, Plan
 from soakd.wire.addresses import without_credentials
@@ -32,17 +32,17 @@ class Backends:
 
     Args:
         plan: its engines.
-        sink: takes the records.
-        folder: where private servers have their folders; made where one is needed, removed at the end.
-        first_lives: engine -> the number of its server's next life, where a run is resumed.
+        put: takes the records.
+        folder: where private servers have their folders; made if one is needed, removed at the end.
+        first_lives: engine -> the number of its server's next life, of a run that is resumed.
         sampling: set when servers are to be sampled.
 
     Raises:
-        BackendError: a private server has no place, or its program is not there.
+        BackendError: a private server's folder cannot be made, or its program is not there.
     """
 
     def __init__(
-        self, plan: Plan, sink: Sink, folder: Path, *, first_lives: Mapping[str, int] = MappingProxyType({}),
+        self, plan: Plan, put: Put, folder: Path, *, first_lives: Mapping[str, int] = MappingProxyType({}),
         sampling: asyncio.Event | None = None,
     ) -> None:  # fmt: skip
         self.stopping = asyncio.Event()
@@ -50,7 +50,7 @@ class Backends:
         self.servers: dict[str, PrivateServer | ExistingServer] = {}
         self._plan = plan
         self._first_lives = first_lives
-        self._sink = sink
+        self._put = put
         try:
             for engine in plan.engines:
                 if (kind := server_of(engine)) is not None:
@@ -66,7 +66,7 @@ class Backends:
 
     @property
     def answering(self) -> dict[str, str]:
-        """Engine name -> where its server answers, private or not."""
+        """Engine name -> where its server answers, a private one or not."""
         engines = [engine for engine in self._plan.engines if engine.config.name in self.servers]
         return {e.config.name: str(e.options["url"]) for e in engines if "url" in e.options} | dict(self.addresses)
 
@@ -85,7 +85,7 @@ class Backends:
                 await asyncio.wait([tender])
         for tender in tenders:
             if not tender.cancelled():
-                tender.result()  # one that has given up has none; one that raised made a mistake of ours
+                tender.result()  # raises what went wrong inside soakd
 
     async def settled(self, unless: asyncio.Event | None = None) -> None:
         """Wait until every server answers or has been given up, or until `unless` is set: the run ends already."""
@@ -101,7 +101,7 @@ class Backends:
         self.stopping.set()
 
     def abandon(self) -> None:
-        """Kill every private server and remove what it had: the daemon ends now."""
+        """Kill every private server and remove its folder, without waiting: the daemon ends now."""
         for server in self.servers.values():
             server.abandon()
 
@@ -113,12 +113,12 @@ class Backends:
             "sampling": self.sampling,
         }  # fmt: skip
         if (url := options.get("url")) is not None:
-            voice = Voice(name, kind, "url", self._sink, first_life)
-            return ExistingServer(voice, url, without_credentials(url), lambda: client_of(kind, url), **common)
+            records = ServerRecords(name, kind, "url", self._put, first_life)
+            return ExistingServer(records, url, without_credentials(url), lambda: client_of(kind, url), **common)
         binary = programs.find(kind, options)
         place = ServerPlace(folder / name, port=kind == "opa")
         return PrivateServer(
-            Voice(name, kind, "private", self._sink, first_life), place,
+            ServerRecords(name, kind, "private", self._put, first_life), place,
             lambda: _command(kind, binary, place, options, _users(self._plan, name)),
             lambda: client_of(kind, place.address), **common,
         )  # fmt: skip
@@ -146,7 +146,7 @@ def _command(kind: ServerKind, binary: str, place: ServerPlace, options: Mapping
 
 
 def _users(plan: Plan, name: str) -> int:
-    """Count the workers that talk to the server of an engine: its own, and those of engines made of it."""
+    """Count the workers that talk to the server of an engine: its own, and those of engines that contain it."""
     return 1 + sum(
         any(info.type == "engine" and engine.options.get(option) == name for option, info in options.items())
         for engine in plan.engines

@@ -1,4 +1,4 @@
-"""What would keep the servers of a plan from working, found before the run: by looking, and by starting them once."""
+"""What would keep the servers of a plan from working: found before the run, by looking and by starting them once."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ from aiohttp import ClientSSLError
 
 from soakd.daemon.backends import Backends, client_of, opa, private, programs, server_of
 from soakd.daemon.backends.opa import OpaQuestions
-from soakd.daemon.backends.watch import answered
+from soakd.daemon.backends.server_records import answered
 from soakd.errors import BackendError
 from soakd.setup.plan import EnginePlan, Plan
 from soakd.wire.addresses import without_credentials
@@ -28,10 +28,10 @@ async def faults(plan: Plan) -> dict[str, str]:
 
 @contextlib.asynccontextmanager
 async def trial(plan: Plan) -> AsyncIterator[tuple[Mapping[str, str], dict[str, str]]]:
-    """Start the private servers of a plan once, apart from any run; nothing is left of them afterwards.
+    """Start the private servers of a plan once, outside of any run; leave nothing of them.
 
     Yields:
-        Addresses by engine name, for those that answer; and what is wrong, for the others.
+        Engine name -> address, of those that answer; and engine name -> what is wrong, of the others.
     """
     supervision = dataclasses.replace(plan.config.supervision, max_restarts=0)
     mine = dataclasses.replace(
@@ -62,7 +62,7 @@ async def missing_rules(engines: Iterable[EnginePlan], addresses: Mapping[str, s
         addresses: of private servers, by engine name.
 
     Returns:
-        Engine name -> what is missing. A server that does not tell what it has is believed.
+        Engine name -> what is missing. Of a server that does not list its policies nothing is reported.
     """
     missing = {}
     for engine in engines:
@@ -74,7 +74,7 @@ async def missing_rules(engines: Iterable[EnginePlan], addresses: Mapping[str, s
             if await answered(client.has_rule(rule)) is False:
                 missing[name] = f'rule "{rule}": neither a rule of the policy nor a document of its data'
         except BackendError:
-            continue  # too much to tell in time
+            continue  # its list is too long to arrive in time
         finally:
             await client.close()
     return missing
@@ -118,4 +118,4 @@ def _is_silence(error: BackendError) -> bool:
 
 
 def _ignore(record: Record) -> None:
-    """A trial keeps no records."""
+    """Keep no record: this is a trial."""

@@ -1,4 +1,4 @@
-"""What the daemon asks a server, whatever its kind: whether it answers, who it is, and what it says of itself."""
+"""What the daemon asks a server of any kind: whether it answers, who it is, and its own readings."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from soakd.wire.addresses import without_credentials
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class About:
-    """Who answers at an address; what a server does not tell is None."""
+    """Who answers at an address; what a server does not report is None."""
 
     version: str | None = None
     pid: int | None = None
-    """As the server sees itself: on another host, or in a namespace, it is a number of theirs."""
+    """As the server reports it: on another host, or in a pid namespace, the number is not one of this host."""
     life: str | None = None
-    """Another text after each start of the server."""
+    """Identifies the start of the server: another text after each start."""
 
 
 class Client(Protocol):
-    """The daemon's connection to one server. Every question raises BackendError where no answer comes."""
+    """The daemon's connection to one server. Every question raises BackendError if no answer comes."""
 
     async def ask(self) -> None:
         """Ask whether it answers."""
@@ -29,7 +29,7 @@ class Client(Protocol):
         """Ask who it is."""
 
     async def read(self) -> Mapping[str, float]:
-        """Ask for `live_bytes`, and for what `/proc` would tell where it is elsewhere; what is not told is absent."""
+        """Ask for `live_bytes`, and for what `/proc` shows of a local server; what it does not report is absent."""
 
     async def close(self) -> None:
         """Let go of the connection."""

@@ -1,4 +1,4 @@
-"""OPA: how a server is started with its policy, how a policy is checked, and what the daemon asks one."""
+"""OPA: how a server is started with its policy, how a policy is checked, and what the daemon asks a server."""
 
 import asyncio
 import json
@@ -55,10 +55,10 @@ def files_of(options: Mapping[str, Any]) -> list[str]:
 
 
 async def check_policy(binary: str, options: Mapping[str, Any]) -> None:
-    """Let OPA parse and compile the policy. A server that is not OPA and knows no `check` has nothing against it.
+    """Let OPA parse and compile the policy. A program without a `check` command accepts everything.
 
     Raises:
-        BackendError: it does not compile: file, line, column and OPA's words.
+        BackendError: it does not compile; the message has file, line, column and OPA's reason.
     """
     process = await asyncio.create_subprocess_exec(
         binary, "check", "--format=json", *map(_argument, files_of(options)),
@@ -93,7 +93,7 @@ class OpaQuestions:
         await self._get("/health")
 
     async def about(self) -> About:
-        """Ask for version and start; a server that is not OPA may tell neither.
+        """Ask for version and start; a server that is not OPA may report neither.
 
         Raises:
             BackendError: no answer at all.
@@ -114,7 +114,7 @@ class OpaQuestions:
         return values
 
     async def has_rule(self, rule: str) -> bool | None:
-        """Tell whether a rule, or a document of data, is there; None where the server does not tell its policies."""
+        """Return whether a rule, or a document of data, is there; None if the server does not list its policies."""
         path = rule.split(".")[1:]
         try:
             document = json.loads(await self._get("/v1/data/" + "/".join(quote(part, safe="") for part in path)))
@@ -155,7 +155,7 @@ class OpaQuestions:
 
 
 class _Refused(BackendError):
-    """The server answers, but not what was asked."""
+    """The server answers with another status than 200."""
 
 
 def _argument(file: str) -> str:
@@ -163,7 +163,7 @@ def _argument(file: str) -> str:
 
 
 def _first_error(output: bytes) -> str | None:
-    """Return the first error of `opa check` as file, line, column and words; None where it wrote none."""
+    """Return the first error of `opa check` as file, line, column and message; None if it wrote none."""
     text = output.decode("utf-8", "replace")
     try:
         error = json.loads(text[text.index("{") :])["errors"][0]
@@ -188,7 +188,7 @@ def _samples(text: str) -> list[tuple[str, float]]:
 
 
 def _heads_of(ast: Mapping[str, Any] | str) -> list[list[str]]:
-    """Read a module as the server tells it: JSON, or Rego again from an OPA that Go 1.27 or later has built."""
+    """Read a module as the server lists it: JSON, or Rego from an OPA that Go 1.27 or later has built."""
     return _written_heads(ast) if isinstance(ast, str) else _heads(ast)
 
 
@@ -211,7 +211,7 @@ def _constant(head: Mapping[str, Any]) -> list[str]:
 
 
 def _written_heads(text: str) -> list[list[str]]:
-    """Return what `_heads` does, of a module as OPA itself writes it: one rule a line, whatever its author wrote.
+    """Return what `_heads` does, of a module as OPA prints it: one rule a line, however it was written.
 
     Raises:
         ValueError: it is not written so.
@@ -248,6 +248,6 @@ def _written_path(text: str) -> tuple[list[str], str]:
 
 
 def _covers(head: Sequence[str], path: Sequence[str]) -> bool:
-    """A rule answers for what is below it, and a package for the rules in it."""
+    """Return whether a rule answers for a path: it does for all below it, and a package for the rules in it."""
     shared = min(len(head), len(path))
     return list(head[:shared]) == list(path[:shared])

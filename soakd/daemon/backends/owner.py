@@ -15,11 +15,11 @@ FORWARDERS = ("docker-proxy", "rootlessport", "slirp4netns", "conmon")
 
 
 def local_process(address: str, pid: int | None) -> psutil.Process | None:
-    """Return the process behind an address, where it is of this host and ours to read.
+    """Return the process behind an address; None if it is on another host or not ours to read.
 
     Args:
-        address: as clients are given it.
-        pid: what the server says of itself, where it does; believed only if that process holds the address.
+        address: as clients have it.
+        pid: as the server reports it, or None; believed only if that process holds the address.
     """
     url = urlsplit(address)
     try:
@@ -33,7 +33,7 @@ def local_process(address: str, pid: int | None) -> psutil.Process | None:
             return None
         proc.read(process)
     except (psutil.Error, OSError, ValueError, ProbeError):
-        return None  # another user's, or in a place of its own
+        return None  # another user's, or in a namespace of its own
     return process
 
 

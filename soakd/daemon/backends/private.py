@@ -10,7 +10,7 @@ from collections.abc import Callable
 from soakd.daemon.backends.client import Client
 from soakd.daemon.backends.process import ServerProcess
 from soakd.daemon.backends.server_address import ServerPlace
-from soakd.daemon.backends.watch import ANSWER_WITHIN_S, Voice, answered, on_grid
+from soakd.daemon.backends.server_records import ANSWER_WITHIN_S, ServerRecords, answered, on_grid
 from soakd.daemon.workers.liveness import STANDSTILL_S
 from soakd.daemon.workers.restarts import Harm, Restarts
 from soakd.errors import BackendError
@@ -25,25 +25,25 @@ class PrivateServer:
     """The lives of one server, at one address.
 
     Args:
-        voice: writes its records.
+        records: writes its records.
         place: where it answers.
-        command: makes its command line anew for each life, or raises BackendError.
+        command: makes the command line of each life, or raises BackendError.
         connect: makes a connection to it.
         supervision: restarts, pauses, how long it may take to start or to answer.
         sample_every_s: between two samples.
-        sampling: set when samples shall be taken.
+        sampling: set when samples are to be taken.
     """
 
     def __init__(
-        self, voice: Voice, place: ServerPlace, command: Callable[[], list[str]], connect: Callable[[], Client], *,
-        supervision: Supervision, sample_every_s: float, sampling: asyncio.Event,
+        self, records: ServerRecords, place: ServerPlace, command: Callable[[], list[str]],
+        connect: Callable[[], Client], *, supervision: Supervision, sample_every_s: float, sampling: asyncio.Event,
     ) -> None:  # fmt: skip
         self.settled = asyncio.Event()
-        """It answers for the first time, or has been given up."""
+        """Set when it answers for the first time, or has been given up."""
         self.failure: str | None = None
-        """Why it does not answer, where it has been given up."""
+        """Why it does not answer; None while it does."""
         self.address = place.address
-        self._voice = voice
+        self._records = records
         self._place = place
         self._command = command
         self._connect = connect
@@ -61,34 +61,34 @@ class PrivateServer:
     @property
     def life(self) -> int:
         """The number of its present process."""
-        return self._voice.life
+        return self._records.life
 
     def harm(self, number: signal.Signals, harm: Harm) -> int | None:
         """Signal it on purpose; what follows is the fault's doing, until `mend`.
 
         Returns:
-            Its pid; None where it is not there, or does not answer already.
+            Its pid; None if it does not run, or does not answer already.
         """
         process = self._process
         if process is None or process.has_exited.is_set() or self._silent_since_s is not None:
             return None
-        self._voice.fault, self._harm = harm.fault, harm
+        self._records.fault, self._harm = harm.fault, harm
         process.signal(number)
         return process.pid
 
     def go_on(self) -> None:
-        """Let it go on where a signal has stopped it."""
+        """Let it go on if a signal has stopped it."""
         if self._process is not None:
             self._process.signal(signal.SIGCONT)
 
     def mend(self) -> None:
-        """Let it go on, and count what happens to it as its own again."""
+        """Let it go on; what happens to it from now on is no doing of a fault."""
         self.go_on()
-        self._voice.fault = self._harm = None
+        self._records.fault = self._harm = None
 
     async def run(self) -> None:
         """Keep it alive until cancelled, within its restarts; then stop it and remove its place."""
-        restarts, server = Restarts(self._supervision), self._voice.server
+        restarts, server = Restarts(self._supervision), self._records.server
         try:
             while True:
                 begun_s = time.monotonic()
@@ -97,22 +97,24 @@ class PrivateServer:
                 if (pause_s := restarts.pause_s(time.monotonic() - begun_s, harm)) is None:
                     break
                 await asyncio.sleep(pause_s)
-                self._voice.life += 1
-                self._voice.incident("server_restart", f"life {self._voice.life + 1} of {server}")
-            self._voice.incident("server_gave_up", f"{server} ended {restarts.failures} times, is not started again")
+                self._records.life += 1
+                self._records.record_incident("server_restart", f"life {self._records.life + 1} of {server}")
+            self._records.record_incident(
+                "server_gave_up", f"{server} ended {restarts.failures} times, is not started again"
+            )
             self.settled.set()
         finally:
             await self._end()
             self._place.remove()
 
     def abandon(self) -> None:
-        """Kill it and remove its place, at once: the daemon ends now."""
+        """Kill it and remove its folder, without waiting: the daemon ends now."""
         if self._process is not None:
             self._process.abandon()
         self._place.remove()
 
     async def _live(self) -> None:
-        """Run one life to its end, whatever ends it."""
+        """Run one life to its end."""
         try:
             process = self._process = ServerProcess(self._command(), self._place.folder)
         except (BackendError, OSError) as error:
@@ -134,7 +136,7 @@ class PrivateServer:
             await client.close()
 
     async def _begin(self, process: ServerProcess, client: Client) -> str | None:
-        """Wait until it answers; return why it does not."""
+        """Wait until it answers; return why it does not, or None."""
         within_s = self._supervision.start_within_s
         until_s, why = time.monotonic() + within_s, ""
         while time.monotonic() < until_s:
@@ -147,13 +149,13 @@ class PrivateServer:
                 why = f": {error}"
                 await asyncio.sleep(READY_EVERY_S)
                 continue
-            self._voice.begins(about, pid=process.pid, address=self.address, read_from="proc")
+            self._records.record_begin(about, pid=process.pid, address=self.address, read_from="proc")
             self._answers(process)
             return None
         return f"did not answer within {within_s:g}s{why}"
 
     async def _until_it_ends(self, process: ServerProcess, client: Client) -> str | None:
-        """Watch and sample it; return why it was killed, where it was."""
+        """Watch and sample it; return why it was killed, or None."""
         async with asyncio.TaskGroup() as group:
             helpers = [group.create_task(self._sample(process, client))]
             watch = group.create_task(self._watch(process, client))
@@ -167,7 +169,7 @@ class PrivateServer:
         return hang
 
     async def _watch(self, process: ServerProcess, client: Client) -> str:
-        """Ask it again and again; return when it has not answered for too long."""
+        """Ask it again and again; return why it is to be killed once it has not answered for too long."""
         hang_s = self._supervision.hang_after_s
         while True:
             await asyncio.sleep(min(ASK_EVERY_S, hang_s / 4))
@@ -176,7 +178,7 @@ class PrivateServer:
                 await answered(client.ask())
             except BackendError as error:
                 if time.monotonic() - asked_s > ANSWER_WITHIN_S + STANDSTILL_S:
-                    continue  # nobody waited for it: soakd itself stood still
+                    continue  # soakd itself stood still, and did not wait for it
                 self._silent_since_s = self._silent_since_s or asked_s
                 if time.monotonic() - self._silent_since_s >= hang_s:
                     return str(error)
@@ -187,22 +189,22 @@ class PrivateServer:
 
     async def _sample(self, process: ServerProcess, client: Client) -> None:
         await self._sampling.wait()
-        await on_grid(self._sample_every_s, lambda: self._voice.sample(client, process.outside))
+        await on_grid(self._sample_every_s, lambda: self._records.sample(client, process.outside))
 
     def _answers(self, process: ServerProcess) -> None:
         self.last_answer_s = time.monotonic()
         if self._silent_since_s is not None:
-            self._voice.recovered(self._silent_since_s, process.pid)
+            self._records.record_recovery(self._silent_since_s, process.pid)
             self._silent_since_s = None
         self.failure = None
         self.settled.set()
 
     def _failed_to_start(self, why: str, process: ServerProcess | None = None, status: int | None = None) -> None:
         self.failure = why
-        self._voice.fault = None
+        self._records.fault = None
         stderr = list(process.output.lines) if process else None
         pid = process.pid if process else None
-        self._voice.incident("server_start_failed", why, pid=pid, status=status, stderr=stderr)
+        self._records.record_incident("server_start_failed", why, pid=pid, status=status, stderr=stderr)
 
     def _ended(self, process: ServerProcess, status: int, hang: str | None) -> None:
         self._silent_since_s = self._silent_since_s or time.monotonic()
@@ -210,11 +212,11 @@ class PrivateServer:
         more = {} if hang else out_of_memory(status, self._kills)
         if words := more.pop("words", None):
             how += f", {words}"
-        if status > 0:  # it ended by itself: it may have said why
+        if status > 0:  # it ended by itself, and may have printed why
             how += process.last_words
         self.failure = how
-        self._voice.incident(
-            what, f"{self._voice.server}: {how}", pid=process.pid, status=status, stderr=list(process.output.lines),
+        self._records.record_incident(
+            what, f"{self._records.server}: {how}", pid=process.pid, status=status, stderr=list(process.output.lines),
             **more,
         )  # fmt: skip
 

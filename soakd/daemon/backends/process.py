@@ -1,4 +1,4 @@
-"""One server process, as the daemon holds it: its last words, its end. It dies with the daemon, however that dies.
+"""One server process as the daemon holds it: its output, its end. It ends with the daemon, even at `kill -9`.
 
 A server leads a session of its own, so that Ctrl-C reaches only the daemon, and what it has started ends with it.
 """
@@ -43,17 +43,17 @@ class ServerProcess:
 
     @property
     def last_words(self) -> str:
-        """The last line that is not empty of what it has printed, ": " before it; "" where there is none."""
-        return f": {_message(said)}" if (said := self.output.last_line) else ""
+        """A colon and the last line that it has printed, empty ones left out; "" where there is none."""
+        return f": {_message(line)}" if (line := self.output.last_line) else ""
 
     async def ended(self) -> int:
-        """Wait for its end; kill what it leaves behind. Returns its exit status."""
+        """Wait for its end, and kill what outlives it; return its exit status."""
         await self.has_exited.wait()
         await self.output.ended()
         return await self._process.gone()
 
     async def stop(self) -> int:
-        """Ask it to end, and kill it where it does not. Returns its exit status."""
+        """Ask it to end, and kill it if it does not; return its exit status."""
         self.signal(signal.SIGTERM)
         self.signal(signal.SIGCONT)
         try:
@@ -64,16 +64,16 @@ class ServerProcess:
             return await self.ended()
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal, where it still is one."""
+        """Send it a signal, if it still exists."""
         self._process.signal(number)
 
     def abandon(self) -> None:
-        """Kill it with all that it has started, and do not wait: the daemon ends now."""
+        """Kill it with all that it has started, without waiting: the daemon ends now."""
         self._process.kill_all()
 
 
 def _message(line: str) -> str:
-    """Return the message of a line of a JSON log; another line as it is."""
+    """Return the message of a line of a JSON log; any other line as it is."""
     with contextlib.suppress(ValueError, KeyError, TypeError):
         return str(json.loads(line)["msg"])
     return line

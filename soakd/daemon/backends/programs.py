@@ -1,4 +1,4 @@
-"""Finding the program of a server, and that it is the release that was pinned."""
+"""Finds the program of a server, and checks that it is the pinned release."""
 
 import re
 import shutil
@@ -11,7 +11,7 @@ from soakd.errors import BackendError
 from soakd.setup.engine_kinds import OPA_VERSION, ServerKind
 
 PROJECT = Path(__file__).parents[3]
-"""The checkout that soakd runs from, where it does."""
+"""The checkout that soakd runs from, if it does."""
 ANSWERS_WITHIN_S = 20.0
 
 _VERSION = re.compile(rb"^Version: *(\S+)", re.MULTILINE)
@@ -21,7 +21,7 @@ def find(kind: ServerKind, options: Mapping[str, Any]) -> str:
     """Return the path of a server's program.
 
     Raises:
-        BackendError: there is none; the message has the command that mends it.
+        BackendError: there is none; the message has the command that installs it.
     """
     if "binary" in options:
         found = shutil.which(options["binary"])
@@ -40,7 +40,7 @@ def check_version(binary: str, wanted: str) -> None:
     """Ask OPA for its release. Some tens of milliseconds.
 
     Raises:
-        BackendError: another one than `wanted`, or a program that does not say.
+        BackendError: it is another one than `wanted`, or does not print its release.
     """
     if wanted == "any":
         return
@@ -49,8 +49,8 @@ def check_version(binary: str, wanted: str) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         why = getattr(error, "strerror", None) or f"no answer within {ANSWERS_WITHIN_S:g}s"
         raise BackendError(f"{binary} version: {why}") from error
-    said = _VERSION.search(done.stdout)
-    version = said[1].decode("utf-8", "replace") if said else None
+    printed = _VERSION.search(done.stdout)
+    version = printed[1].decode("utf-8", "replace") if printed else None
     if version != wanted.removeprefix("v"):
         what = f"is OPA {version}" if version else 'does not say which OPA it is ("opa version")'
         raise BackendError(

@@ -30,8 +30,8 @@ def command(
 ) -> list[str]:
     """Return the command line of a private server: on a socket only its user may use, nothing on disk, bounded.
 
-    It has room for about `capacity` entries of the mixes beside all `connections` to it, and evicts by itself when it
-    is full, as a cache in service does; `args` come last and win.
+    It has room for about `capacity` entries of the mixes beside all `connections` to it, and evicts when it is full, as
+    a cache in service does; `args` come last and win.
     """
     memory = EMPTY_BYTES + (connections + OWN_CONNECTIONS) * CLIENT_BYTES + capacity * ENTRY_BYTES
     return [
@@ -42,7 +42,7 @@ def command(
 
 
 class RedisQuestions:
-    """One connection, opened when something is asked and again after each failure."""
+    """One connection, opened at the first question and again after each failure."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -53,7 +53,7 @@ class RedisQuestions:
         """PING.
 
         Raises:
-            BackendError: no answer, or one that is none.
+            BackendError: no answer, or something else than an answer.
         """
         await self._command("PING")
 
@@ -102,7 +102,7 @@ class RedisQuestions:
             except (OSError, EOFError, ValueError) as error:
                 await self.close()
                 raise no_answer(self.address, error) from error
-            except BaseException:  # a question that was given up: its answer must not be taken for the next one's
+            except BaseException:  # a question was given up: its answer must not be taken for the next one's
                 await self.close()
                 raise
 
@@ -128,7 +128,7 @@ async def _connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWr
 
 
 def _tls(given: Mapping[str, str]) -> ssl.SSLContext:
-    """Read the parameters of an address as redis-py does, so that the daemon trusts whom the engine trusts."""
+    """Read the parameters of an address as redis-py does, so that daemon and engine trust the same server."""
     context = ssl.create_default_context(cafile=given.get("ssl_ca_certs"), capath=given.get("ssl_ca_path"))
     required = given.get("ssl_cert_reqs", "required")
     context.check_hostname = required != "none" and given.get("ssl_check_hostname", "true").lower() not in NO

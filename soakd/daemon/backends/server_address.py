@@ -1,4 +1,4 @@
-"""Where a private server answers: an address that is its own over all its lives, and short enough for a socket."""
+"""Where a private server answers: one address for all its lives, short enough for a socket."""
 
 import contextlib
 import os
@@ -13,10 +13,10 @@ SOCKET = "redis.sock"
 
 
 class ServerPlace:
-    """A private folder, and in it a Unix socket, or a loopback port that is held from the first to the last life.
+    """A private folder with a Unix socket, or with a loopback port that is held from the first life to the last.
 
     A path that is too long for a socket is reached through /proc and a descriptor of the daemon's: such a path ends
-    with the daemon, as a link in /tmp would not.
+    with the daemon; a link in /tmp would not.
     """
 
     def __init__(self, folder: Path, *, port: bool) -> None:
@@ -25,7 +25,7 @@ class ServerPlace:
         Raises:
             BackendError: it cannot be made, or no port is free.
         """
-        self.folder = folder = folder.absolute()  # a server works in it: what is relative to us is not to it
+        self.folder = folder = folder.absolute()  # the server works in it, so that relative paths differ there
         self.port = 0
         self._folder_fd = -1
         self._held: socket.socket | None = None
@@ -48,7 +48,7 @@ class ServerPlace:
         return f"http://127.0.0.1:{self.port}" if self.port else f"unix://{self.socket}"
 
     def remove(self) -> None:
-        """Give the port back and remove the folder, with the one above it where it is empty then."""
+        """Release the port and remove the folder, with the one above it if that is empty then."""
         if self._held is not None:
             self._held.close()
             self._held = None

@@ -1,20 +1,20 @@
 """Faults on purpose: each at its moment, one after the other, with how it was noticed and how it was recovered from.
 
-What follows from a fault is its own doing: the end of a server or worker bears its name, is started again without
-counting, and is no crash of anybody's. One fault is over before the next begins, so that each owns what it did.
+What follows from a fault is its own doing: the end of a server or worker bears the fault's name, does not count as a
+restart, and is not judged as a crash. One fault is over before the next begins, so that effects can be told apart.
 """
 
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from soakd.daemon.faults.execution import Execution
 from soakd.daemon.faults.proxies import ProxyProcess
-from soakd.daemon.faults.scene import FaultOrders, Scene, Sink
+from soakd.daemon.faults.targets import FaultOrders, FaultTargets
 from soakd.daemon.workers.supervisor import Supervisor
 from soakd.errors import BackendError
 from soakd.setup.faults import FaultPlan, has_network_faults
@@ -22,16 +22,16 @@ from soakd.setup.plan import Plan
 from soakd.wire.records import Record
 
 MISSED_S = 2.0
-"""A fault that was due so long before this daemon took over is not made up for."""
+"""A fault that was due so long before this daemon took over is skipped."""
 
 
 class Faults:
-    """All faults of a plan.
+    """The faults of a plan.
 
     Args:
         plan: what is broken, and when.
-        sink: takes the records.
-        folder: where proxies have their places.
+        put: takes the records.
+        folder: where proxies have their folders.
         servers: engine -> its server, as soakd watches it.
         addresses: engine -> where its server answers.
 
@@ -40,17 +40,18 @@ class Faults:
     """
 
     def __init__(
-        self, plan: Plan, sink: Sink, folder: Path, servers: Mapping[str, Any], addresses: Mapping[str, str]
+        self, plan: Plan, put: Callable[[Record], None], folder: Path, servers: Mapping[str, Any],
+        addresses: Mapping[str, str],
     ) -> None:  # fmt: skip
-        self._scene = Scene(plan, sink, servers)
+        self._targets = FaultTargets(plan, put, servers)
         for name, address in addresses.items():
             if has_network_faults(plan.faults, name):
-                self._scene.proxies[name] = ProxyProcess(address, folder / f"{name}-proxy", partial(self._lost, name))
+                self._targets.proxies[name] = ProxyProcess(address, folder / f"{name}-proxy", partial(self._lost, name))
 
     @property
     def addresses(self) -> Mapping[str, str]:
-        """Engine -> the address of the proxy before its server, where there is one."""
-        return {name: proxy.address for name, proxy in self._scene.proxies.items()}
+        """Engine -> the address of the proxy before its server; engines without network faults are absent."""
+        return {name: proxy.address for name, proxy in self._targets.proxies.items()}
 
     async def open(self) -> None:
         """Start the proxies.
@@ -58,22 +59,22 @@ class Faults:
         Raises:
             BackendError: one does not start.
         """
-        for proxy in self._scene.proxies.values():
+        for proxy in self._targets.proxies.values():
             await proxy.start()
 
     async def close(self) -> None:
         """End the proxies."""
-        for proxy in self._scene.proxies.values():
+        for proxy in self._targets.proxies.values():
             await proxy.close()
 
     def abandon(self) -> None:
         """Kill the proxies: the daemon ends now."""
-        for proxy in self._scene.proxies.values():
+        for proxy in self._targets.proxies.values():
             proxy.abandon()
 
     def note(self, record: Record) -> None:
-        """Take a record on its way to the journal: by it faults are followed."""
-        self._scene.note(record)
+        """Take in a record on its way to the journal: the effects of a fault show in records."""
+        self._targets.note(record)
 
     async def run(self, workers: Supervisor) -> None:
         """Break and heal, from the start of the run until the last fault is over or the run ends early."""
@@ -93,26 +94,26 @@ class Faults:
     async def _run(self, workers: FaultOrders, origin_s: float) -> None:
         """Let every fault happen at its moment; returns after the last one. Cancelled, it heals what it has broken."""
         taken_over_s = time.monotonic()
-        for fault in self._scene.plan.faults:
+        for fault in self._targets.plan.faults:
             due_s = origin_s + fault.at_s
             if due_s < taken_over_s - MISSED_S:
-                continue  # before a resume: it took place and is recorded, or nobody was there
+                continue  # before a resume: it took place and is recorded, or no daemon was there
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
             if time.monotonic() + fault.duration_s > self._last_s(fault, origin_s):
-                self._scene.record_missed(fault, "the faults before it took too long")
+                self._targets.record_missed(fault, "the faults before it took too long")
                 continue
-            await Execution(self._scene, fault, workers, origin_s).run()
+            await Execution(self._targets, fault, workers, origin_s).run()
 
     def _last_s(self, fault: FaultPlan, origin_s: float) -> float:
-        engine = self._scene.engine(fault.target)
+        engine = self._targets.engine(fault.target)
         return origin_s + engine.load.end_s - engine.config.limits.recovery_s
 
     def _lost(self, name: str) -> None:
-        """A proxy is gone: what happens to its engine from now on is soakd's own doing."""
+        """Record that a proxy is gone: what happens to its engine until it is back is soakd's own doing."""
         detail = f"{name}: soakd's own proxy before its server ended; it is started again"
-        self._scene.incident(name, {"what": "proxy_lost", "detail": detail})
+        self._targets.incident(name, {"what": "proxy_lost", "detail": detail})
         asyncio.get_running_loop().create_task(self._start_again(name))
 
     async def _start_again(self, name: str) -> None:
         with contextlib.suppress(BackendError, OSError):
-            await self._scene.proxies[name].start()
+            await self._targets.proxies[name].start()

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from typing import Any
 
 from soakd.daemon.faults.reports import FaultReports
-from soakd.daemon.faults.scene import FaultOrders, Scene, Server
+from soakd.daemon.faults.targets import FaultOrders, FaultTargets, Server
 from soakd.daemon.workers.restarts import Harm
 from soakd.errors import BackendError
 from soakd.setup.faults import FaultPlan, touched
@@ -16,27 +16,29 @@ from soakd.setup.faults import FaultPlan, touched
 ACKNOWLEDGE_WITHIN_S = 2.0
 LOOK_EVERY_S = 0.02
 PATIENCE_S = 60.0
-"""A fault that nobody has recovered from so long after the limit is left behind as not recovered from."""
+"""Without recovery so long after the limit, a fault is recorded as not recovered from."""
 SIGNALS = {"kill": signal.SIGKILL, "restart": signal.SIGTERM, "stop": signal.SIGSTOP}
 
 
 class Execution:
     """One fault, from its beginning to the last report."""
 
-    def __init__(self, scene: Scene, fault: FaultPlan, workers: FaultOrders, origin_s: float) -> None:
-        self._scene = scene
+    def __init__(self, targets: FaultTargets, fault: FaultPlan, workers: FaultOrders, origin_s: float) -> None:
+        self._targets = targets
         self._fault = fault
         self._workers = workers
-        configs = [engine.config for engine in scene.plan.engines]
-        self._watch = scene.watch = FaultReports(fault.number, fault.name, touched(configs, fault.target, fault.on))
-        engine = scene.engine(fault.target)
+        configs = [engine.config for engine in targets.plan.engines]
+        self._reports = targets.reports = FaultReports(
+            fault.number, fault.name, touched(configs, fault.target, fault.on)
+        )
+        engine = targets.engine(fault.target)
         self._limit_s = engine.config.limits.recovery_s
         self._load_end_s = origin_s + engine.load.end_s
-        self._server: Server | None = scene.servers.get(fault.target)
+        self._server: Server | None = targets.servers.get(fault.target)
 
     async def run(self) -> None:
-        """Break, heal, and wait until everybody touched is well again."""
-        fault, scene = self._fault, self._scene
+        """Break, heal, and wait until every engine that is touched works again."""
+        fault, targets = self._fault, self._targets
         present = await self._announce()
         life = self._life()
         begun_s = time.monotonic()
@@ -44,51 +46,51 @@ class Execution:
         try:
             what = await self._break()
             if what is None or isinstance(what, str):
-                scene.record_missed(fault, what or "its target was not there")
+                targets.record_missed(fault, what or "its target was not there")
                 return
-            scene.record(fault, "fault_begin", {"detail": self._words(), **what})
+            targets.record(fault, "fault_begin", {"detail": self._description(), **what})
             if fault.duration_s:
                 await asyncio.sleep(max(0.0, begun_s + fault.duration_s - time.monotonic()))
             if fault.duration_s or fault.on == "network":
                 await self._heal()
                 healed_s = time.monotonic() if fault.duration_s else begun_s
             stands = await self._stands_again(life, healed_s)
-            well = stands and await self._await_recovery(present, healed_s)
+            is_recovered = stands and await self._await_recovery(present, healed_s)
         finally:
             with contextlib.suppress(BackendError):
                 await self._heal()
             await self._dismiss()
-            scene.watch = None
-        self._tell_end(begun_s, healed_s, well=well)
+            targets.reports = None
+        self._record_end(begun_s, healed_s, is_recovered=is_recovered)
 
-    def _words(self) -> str:
+    def _description(self) -> str:
         fault = self._fault
         lasts = f" for {fault.duration_s:g}s" if fault.duration_s else ""
         return f"{fault.target}: {fault.kind} of its {fault.on}{lasts}, on purpose"
 
     def _life(self) -> int:
         if self._fault.on == "worker":
-            return self._scene.segment(self._fault.target)
+            return self._targets.segment(self._fault.target)
         return self._server.life if self._fault.on == "server" and self._server is not None else 0
 
     async def _announce(self) -> list[str]:
-        """Tell every worker, so that each counts from here on; those that do not answer soon are not waited for."""
-        told = [name for name in self._scene.loaded if self._order(name, "begin")]
-        await self._watch.until(told, self._watch.acknowledged, ACKNOWLEDGE_WITHIN_S)
-        return told
+        """Announce the fault to every worker, so that each counts from here on; wait for answers, but not for long."""
+        announced = [name for name in self._targets.loaded if self._send_fault_order(name, "begin")]
+        await self._reports.until(announced, self._reports.acknowledged, ACKNOWLEDGE_WITHIN_S)
+        return announced
 
-    def _order(self, name: str, state: str) -> bool:
-        order = {"id": self._watch.number, "name": self._fault.name, "state": state}
-        return self._workers.send_order(name, {"fault": order | {"touched": name in self._watch.touched}})
+    def _send_fault_order(self, name: str, state: str) -> bool:
+        order = {"id": self._reports.number, "name": self._fault.name, "state": state}
+        return self._workers.send_order(name, {"fault": order | {"touched": name in self._reports.touched}})
 
     async def _break(self) -> dict[str, Any] | str | None:
-        """Do it; return what is to be told of it, or why it could not be done."""
+        """Carry out the fault; return further fields of its record, or why it could not be carried out."""
         fault = self._fault
         if fault.kind == "reload-policy":
             return {} if self._workers.send_order(fault.target, {"reload_policy": True}) else None
         if fault.on == "network":
             try:
-                met = await self._scene.proxies[fault.target].order(fault.kind, fault.latency_s)
+                met = await self._targets.proxies[fault.target].set_mode(fault.kind, fault.latency_s)
             except BackendError as error:
                 return str(error)
             return {"connections": met} if met else "there was no connection to its server"
@@ -102,24 +104,24 @@ class Execution:
     async def _heal(self) -> None:
         fault = self._fault
         if fault.on == "network":
-            await self._scene.proxies[fault.target].order("pass")
+            await self._targets.proxies[fault.target].set_mode("pass")
         elif fault.kind == "stop" and fault.on == "server" and self._server is not None:
             self._server.go_on()
         elif fault.kind == "stop":
             self._workers.go_on(fault.target)
 
     async def _stands_again(self, life: int, healed_s: float) -> bool:
-        """Wait until the target is there again: a server answers in another life, a worker is under load in one."""
-        fault, scene = self._fault, self._scene
+        """Wait until the target is back: a server answers in a new life, a worker is under load in one."""
+        fault, targets = self._fault, self._targets
         ends = fault.kind in ("kill", "restart")
         until_s = healed_s + self._limit_s + PATIENCE_S
         while time.monotonic() < until_s:
             if fault.on == "worker" and ends:
-                stands = scene.loaded.get(fault.target, life) > life
+                stands = targets.loaded.get(fault.target, life) > life
             elif fault.on == "server" and self._server is not None:
                 stands = (self._server.life > life or not ends) and self._server.last_answer_s > healed_s
             elif fault.kind == "reload-policy":
-                stands = fault.target in self._watch.detected_s
+                stands = fault.target in self._reports.detected_s
             else:
                 stands = True
             if stands:
@@ -130,50 +132,50 @@ class Execution:
         return False
 
     async def _await_recovery(self, present: Collection[str], healed_s: float) -> bool:
-        """Wait until operations of everybody touched succeed again."""
-        waited = [name for name in self._watch.touched if name in {*present, self._fault.target}]
+        """Wait until operations of every engine that is touched succeed again."""
+        waited = [name for name in self._reports.touched if name in {*present, self._fault.target}]
         for name in waited:
             if self._is_another_life(name):
-                self._order(name, "begin")
-            self._order(name, "healed")
+                self._send_fault_order(name, "begin")
+            self._send_fault_order(name, "healed")
         left_s = min(healed_s + self._limit_s + PATIENCE_S, self._load_end_s) - time.monotonic()
-        return await self._watch.until(waited, self._watch.recovered_s, max(0.0, left_s))
+        return await self._reports.until(waited, self._reports.recovered_s, max(0.0, left_s))
 
     def _is_another_life(self, name: str) -> bool:
         return self._fault.on == "worker" and name == self._fault.target and self._fault.kind in ("kill", "restart")
 
     async def _dismiss(self) -> None:
-        """Let everybody stop watching, and take the last numbers."""
+        """Let the workers stop counting, and take in their last numbers."""
         fault = self._fault
         if fault.on == "server" and self._server is not None:
             self._server.mend()
         elif fault.on == "worker" and fault.kind in SIGNALS:
             self._workers.mend(fault.target)
-        told = [name for name in self._scene.loaded if self._order(name, "end")]
-        await self._watch.until(told, self._watch.ended, ACKNOWLEDGE_WITHIN_S)
+        announced = [name for name in self._targets.loaded if self._send_fault_order(name, "end")]
+        await self._reports.until(announced, self._reports.ended, ACKNOWLEDGE_WITHIN_S)
 
-    def _tell_end(self, begun_s: float, healed_s: float, *, well: bool) -> None:
-        fault, watch = self._fault, self._watch
-        engines = {name: self._outcome(name, begun_s, healed_s) for name in watch.touched}
+    def _record_end(self, begun_s: float, healed_s: float, *, is_recovered: bool) -> None:
+        fault, reports = self._fault, self._reports
+        engines = {name: self._outcome(name, begun_s, healed_s) for name in reports.touched}
         own = engines[fault.target]
-        first = min((moment for moment in watch.detected_s.values()), default=None)
+        first = min((moment for moment in reports.detected_s.values()), default=None)
         detected = {} if first is None else {"detected_s": round(max(0.0, first - begun_s), 3)}
         if fault.kind == "reload-policy" and first is None:
-            self._scene.record_missed(fault, "no policy was loaded")
+            self._targets.record_missed(fault, "no policy was loaded")
             return
-        until_s = max([healed_s, *watch.recovered_s.values()]) if well else time.monotonic()
-        in_time = f"operations succeed again after {own.get('recovered_s')}s" if well else "not recovered from"
+        until_s = max([healed_s, *reports.recovered_s.values()]) if is_recovered else time.monotonic()
+        in_time = f"operations succeed again after {own.get('recovered_s')}s" if is_recovered else "not recovered from"
         body = {
             "took_place": True, "from_mono_s": begun_s, "until_mono_s": until_s, "healed_after_s": healed_s - begun_s,
             **own, **detected, "engines": engines, "detail": f"{fault.name}: {in_time}",
         }  # fmt: skip
-        self._scene.record(fault, "fault_end", body)
+        self._targets.record(fault, "fault_end", body)
 
     def _outcome(self, name: str, begun_s: float, healed_s: float) -> dict[str, Any]:
-        """Say what the fault did to one engine; what is not known is absent."""
-        watch, found = self._watch, {}
-        if name in watch.detected_s:
-            found["detected_s"] = round(max(0.0, watch.detected_s[name] - begun_s), 3)
-        if name in watch.recovered_s:
-            found["recovered_s"] = round(max(0.0, watch.recovered_s[name] - healed_s), 3)
-        return found | watch.counts(name)
+        """Return what the fault did to one engine; what is not known is absent."""
+        reports, found = self._reports, {}
+        if name in reports.detected_s:
+            found["detected_s"] = round(max(0.0, reports.detected_s[name] - begun_s), 3)
+        if name in reports.recovered_s:
+            found["recovered_s"] = round(max(0.0, reports.recovered_s[name] - healed_s), 3)
+        return found | reports.counts(name)

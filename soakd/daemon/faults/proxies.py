@@ -1,4 +1,4 @@
-"""The proxies of a run, as the daemon holds them: started before the workers, told what to break, ended at its end."""
+"""The proxies of a run as the daemon holds them: started before the workers, ordered to break, ended with the run."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ class ProxyProcess:
     Args:
         address: where the server answers.
         folder: of the proxy's own; made, and removed at the end.
-        on_end: called where it ends though nobody asked it to.
+        on_end: called if it ends by itself.
 
     Raises:
         BackendError: there is no place for it.
@@ -56,8 +56,8 @@ class ProxyProcess:
             raise BackendError(f"{place.folder}: the proxy for faults does not start")
         self._watch = asyncio.get_running_loop().create_task(self._await_end(self._process))
 
-    async def order(self, mode: str, latency_s: float = 0.0) -> int:
-        """Tell it what to do from now on; return how many connections there were.
+    async def set_mode(self, mode: str, latency_s: float = 0.0) -> int:
+        """Order what it does from now on; return how many connections there were.
 
         Raises:
             BackendError: it is gone, or could not.
@@ -76,7 +76,7 @@ class ProxyProcess:
         return int(str(answer["connections"]))
 
     async def close(self) -> None:
-        """End it, and remove its place."""
+        """End it, and remove its folder."""
         process, self._process = self._process, None
         if self._watch is not None:
             self._watch.cancel()
@@ -87,7 +87,7 @@ class ProxyProcess:
         self._place.remove()
 
     def abandon(self) -> None:
-        """Kill it and remove its place, and wait for nothing: the daemon ends now."""
+        """Kill it and remove its folder, without waiting: the daemon ends now."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
@@ -119,7 +119,7 @@ def upstream_of(address: str) -> str:
 
 
 def client_address(address: str, place: ServerPlace) -> str:
-    """Return the address of a server with the proxy's place in that of the server: user, path and query stay."""
+    """Return the address of a server with the proxy in the place of its host: user, path and query stay."""
     url = urlsplit(address)
     if url.scheme == "unix":
         return f"{place.address}?{url.query}" if url.query else place.address

@@ -7,7 +7,7 @@ each is answered on standard output, with the connections that it met. It ends w
 * latency: what clients send is passed on so much later.
 * blackhole: nothing is passed on, either way; what was sent meanwhile arrives after it, as after lost packets.
 * reset: every connection is reset, and every new one at once.
-* refuse: every connection is closed, and nobody listens any more.
+* refuse: every connection is closed, and new ones are refused.
 """
 
 import asyncio
@@ -113,7 +113,7 @@ class Proxy:
             while data := await reader.read(CHUNK_BYTES):
                 if not self._flows.is_set():
                     await self._flows.wait()
-                    if is_request and reader.at_eof():  # whoever sent it has given up meanwhile
+                    if is_request and reader.at_eof():  # the sender has given up meanwhile
                         return
                 if is_request and self._mode == "latency":
                     await asyncio.sleep(self._latency_s)
@@ -134,7 +134,7 @@ def _unix_listener(place: str) -> socket.socket:
 def _drop(writer: asyncio.StreamWriter, *, by_reset: bool) -> None:
     end = writer.get_extra_info("socket")
     if by_reset and end is not None and end.family != socket.AF_UNIX:
-        with contextlib.suppress(OSError):  # closing does not say goodbye then: the other end sees a reset
+        with contextlib.suppress(OSError):  # the connection is not shut down in order then: the other end sees a reset
             end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 

@@ -1,4 +1,4 @@
-"""What workers tell of one fault while it is on: who has noticed it, whose operations succeed again."""
+"""What workers report while a fault is on: which have noticed it, and whose operations succeed again."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -27,7 +27,7 @@ class FaultReports:
         self._news = asyncio.Event()
 
     def note(self, record: Record) -> None:
-        """Take a record that may be about this fault."""
+        """Take in a record that may be about this fault."""
         body = record.body
         if record.kind == "incident":
             if body.get("fault") == self.name and body.get("what") in NOTICED_BY_THE_DAEMON:
@@ -50,11 +50,11 @@ class FaultReports:
 
     def counts(self, engine: str) -> dict[str, int]:
         """Return the operations of an engine while the fault was on, over all its lives: done, failed, retried."""
-        told = [body for (name, _), body in self._counted.items() if name == engine]
-        return {key: sum(int(body.get(key, 0)) for body in told) for key in COUNTED} if told else {}
+        bodies = [body for (name, _), body in self._counted.items() if name == engine]
+        return {key: sum(int(body.get(key, 0)) for body in bodies) for key in COUNTED} if bodies else {}
 
     async def until(self, who: Iterable[str], seen: Iterable[str] | Mapping[str, float], within_s: float) -> bool:
-        """Wait until all of `who` are in `seen`, which reports fill; False where they were not in time."""
+        """Wait until all of `who` are in `seen`, which reports fill; return False if that takes too long."""
         wanted = set(who)
         try:
             async with asyncio.timeout(within_s):

@@ -1,8 +1,7 @@
-"""The host under a run: what presses on it, what others take of it, how its clocks go, what room its disk has left.
+"""The host under a run: pressure, what other programs take, steps of its clocks, what is left of its disk.
 
-`HostReader` reads, `HostWatch` decides: which readings are worth an incident, and when a run must end while it still
-can in order. Where the kernel does not tell (no /proc/pressure, no steal) a reading is absent, and nothing is made of
-it.
+`HostReader` reads; `HostWatch` decides which readings are incidents, and when a run must end while it still can in
+order. What the kernel does not report (no /proc/pressure, no steal) is absent, and no incident.
 """
 
 import contextlib
@@ -19,7 +18,7 @@ import psutil
 from soakd.wire.records import Stamp
 
 READ_EVERY_S = 5.0
-"""Not more often, however often engines are sampled: the processes of the run are looked through."""
+"""However often engines are sampled: it looks at every process of the run."""
 PRESSURES = ("cpu", "memory", "io")
 BOUNDS: Mapping[str, tuple[str, float, str]] = {
     "host_memory_pressure_ratio": ("host_memory_pressure", 0.10, "processes waited for memory {:.0%} of the time"),
@@ -28,12 +27,12 @@ BOUNDS: Mapping[str, tuple[str, float, str]] = {
     "host_others_ratio": ("host_busy", 0.25, "other programs took {:.0%} of the processors"),
     "daemon_fds_ratio": ("fd_limit", 0.80, "soakd has {:.0%} of the file descriptors that it may have (ulimit -n)"),
 }
-"""Reading -> the incident, from where on it is one, and its words."""
+"""Reading -> the kind of the incident, the bound above which it is one, and its words."""
 IN_A_ROW = 3
-"""So many readings above a bound are an incident: the first second of a cron job is none."""
+"""So many readings in a row above a bound are an incident; the first second of a cron job is not."""
 CLOCK_STEP_S, SLEEP_S = 5.0, 1.0
 LEAST_FREE_BYTES = 20e6
-"""What the last records, the verdict and the reports need: a run ends before the disk has less."""
+"""Needed for the last records, the verdict and the reports: a run ends before the disk has less."""
 DAY_S, BUDGET_A_DAY_BYTES, LEAST_BUDGET_BYTES = 86400.0, 25e6, 200e6
 
 
@@ -53,7 +52,7 @@ class HostReader:
         self._before_s = 0.0
 
     def read(self) -> dict[str, float]:
-        """Return what can be read: shares of the time since the last reading, bytes, counts. Milliseconds of work."""
+        """Return what can be read: shares of the time since the last reading, bytes, counts. Takes milliseconds."""
         now_s = time.monotonic()
         totals = {f"pressure.{name}": total for name, total in self._pressures()} | dict(self._processors())
         totals |= self._ours()
@@ -73,7 +72,7 @@ class HostReader:
         return {name: round(value, 4) for name, value in found.items()} | self.disk() | oom_kills
 
     def disk(self) -> dict[str, float]:
-        """Return what the run has written, and what its file system has left; nothing where the folder is gone."""
+        """Return what the run has written, and what its file system has left; nothing if the folder is gone."""
         if self._folder is None:
             return {}
         try:
@@ -126,7 +125,7 @@ class HostReader:
 
 
 class HostWatch:
-    """Decides what of the readings is told, and when a run must end. Pure: remembers counts, sees no host.
+    """Decides which readings are incidents, and when a run must end. Pure: remembers counts, reads nothing.
 
     Args:
         budget_bytes: what the run's folder may take; None for no bound.
@@ -139,19 +138,19 @@ class HostWatch:
         self._at: Stamp | None = None
 
     def look(self, reading: Mapping[str, float], at: Stamp) -> Iterator[tuple[str, str]]:
-        """Yield what is an incident now: its kind and a sentence. A state is told when it begins, and once."""
+        """Yield the incidents of now: kind and sentence. A state that lasts is one incident, when it begins."""
         for name, (what, bound, words) in BOUNDS.items():
             self._above[name] = self._above.get(name, 0) + 1 if reading.get(name, 0.0) > bound else 0
             if self._above[name] == IN_A_ROW:
                 yield what, words.format(reading[name])
         kills = reading.get("host_oom_kills_total")
         if kills is not None and self._oom_kills is not None and kills > self._oom_kills:
-            yield "host_oom", f"the kernel has killed {kills - self._oom_kills:.0f} process(es) for want of memory"
+            yield "host_oom", f"the kernel has killed {_processes(kills - self._oom_kills)} for want of memory"
         self._oom_kills = kills if kills is not None else self._oom_kills
         yield from self._clocks(at)
 
     def must_end(self, reading: Mapping[str, float]) -> tuple[str, str] | None:
-        """Return why the run must end now, while it can in order: kind and sentence; None where it need not."""
+        """Return why the run must end now, while it can in order: kind and sentence; None if it need not."""
         free, taken = reading.get("disk_free_bytes"), reading.get("run_bytes")
         if free is not None and free < LEAST_FREE_BYTES:
             return "disk_full", (
@@ -181,6 +180,10 @@ def budget_bytes(given: float | None, duration_s: float, engines: int) -> float 
     if given is not None:
         return given or None
     return max(LEAST_BUDGET_BYTES, BUDGET_A_DAY_BYTES * engines * duration_s / DAY_S)
+
+
+def _processes(count: float) -> str:
+    return "1 process" if count == 1 else f"{count:.0f} processes"
 
 
 def _sizes(folder: Path) -> Iterator[int]:

@@ -1,1 +1,1 @@
-"""When an engine gets a deep look or a heap snapshot: because it grows, or because somebody asks."""
+"""When an engine gets a deep look or a heap snapshot: because it grows, or on request."""

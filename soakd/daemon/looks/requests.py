@@ -1,4 +1,4 @@
-"""Heap snapshots and deep looks that somebody asks for while the run goes on. Knows workers by orders and records."""
+"""Heap snapshots and deep looks on request, while the run goes on. Knows workers by orders and records."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ WITHIN_S = 60.0
 """A niced child of a busy host takes its time."""
 
 Answer = tuple[int, Mapping[str, Any]]
-"""A status as HTTP has them, and what is said."""
+"""A status of HTTP, and a body."""
 
 
 class LookOrders(Protocol):
@@ -24,7 +24,7 @@ class LookOrders(Protocol):
         """When the run began, on CLOCK_MONOTONIC; None before."""
 
     def send_order(self, name: str, order: Mapping[str, Any]) -> bool:
-        """Send an order to the worker of an engine; False where there is none."""
+        """Send an order to the worker of an engine; return False if there is none."""
 
 
 class Looks(Protocol):
@@ -46,7 +46,7 @@ class LookRequests:
         self._committed = asyncio.Event()
 
     def fold(self, batch: Sequence[Record]) -> None:
-        """Take note of what workers said, once it is in the journal: nothing is answered that could be lost."""
+        """Take in what workers sent, once it is in the journal: nothing is answered that could be lost."""
         for record in batch:
             self._note(record)
 
@@ -68,7 +68,7 @@ class LookRequests:
 
         Returns:
             200 with {"engine", "snapshot": the body of its record} or {"engine", "look": likewise}; 404 where there is
-            no such engine, 409 where it cannot be done now, 503 where it failed, each with {"error"}.
+            no such engine, 409 if it cannot be done now, 503 if it failed, each with {"error"}.
         """
         engine = next((each for each in self._plan.engines if each.config.name == name), None)
         if engine is None:
@@ -90,7 +90,7 @@ class LookRequests:
         return await self._take(name)
 
     async def _is_committed(self, name: str, number: int) -> bool:
-        """Wait until the end of a look is in the journal; False where it takes too long."""
+        """Wait until the end of a look is in the journal; return False if that takes too long."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(WITHIN_S):
                 while self._committed_looks.get(name, 0) < number:

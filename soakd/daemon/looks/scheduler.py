@@ -1,4 +1,4 @@
-"""When an engine gets a deep look, by which route, and what becomes of its answer. Knows workers by orders and records.
+"""When an engine gets a deep look, by which route, and what follows. Knows workers by orders and records.
 
 Once the load phase is over, every engine that fails by its growth is looked at in the reload phase, where nothing of
 growth is judged any more: one at a time on a host. While the load goes on, an engine whose growth was above its limit,
@@ -34,7 +34,7 @@ ANSWER_WITHIN_S = 45.0
 WARM_UP_SHARE = 0.25
 ONE_ON_A_HOST = "\0soakd deep look"
 TURN_SHARE, ASK_AGAIN_S = 0.5, 0.2
-"""So much of a look's time is waited for another soak's look to end."""
+"""This share of a look's time may be spent waiting for another soak's look to end."""
 LOOKS_RUNNING = 2
 SLOWS_DOWN = 0.9
 """Growth that has fallen below such a part of what it was in the judgement before bends, and is a warm-up."""
@@ -82,13 +82,13 @@ class LookScheduler:
         self._last: Verdict | None = None
         self._light: asyncio.Task[Mapping[str, Any]] | None = None
         self._due = False
-        """What fails is about to be looked at, or being so: nobody else has a turn."""
+        """Engines that fail are being looked at, or soon will be: nothing else has a turn."""
 
     def _lead_s(self, end_s: float) -> float:
         return min(max(LEAST_LEAD_S, LEAD * self._judge_took_s), MOST_LEAD * end_s)
 
     def note(self, record: Record) -> None:
-        """Take note of what a worker says."""
+        """Take in what a worker sends."""
         if record.engine == self._looked_at and (record.kind in LIFE or record.body.get("what") in ENDS):
             for waiting in self._answers.values():
                 if not waiting.done():
@@ -98,7 +98,7 @@ class LookScheduler:
             answer.set_result(record)
 
     async def run(self, origin: Origin) -> None:
-        """Look at every engine that fails, after its load phase; returns when the last one has been."""
+        """Look at every engine that fails, after its load phase; return after the last one."""
         if not self._plan.config.attribution.enabled:
             return
         await origin.started.wait()
@@ -162,7 +162,7 @@ class LookScheduler:
                 return
 
     async def ask(self, name: str, origin_s: float) -> Mapping[str, Any]:
-        """Take a look because somebody asks: a light one in the load phase, whose memory is judged.
+        """Take a look on request: a light one in the load phase, whose memory is judged.
 
         Args:
             name: of an engine of the plan.
@@ -264,7 +264,7 @@ class LookScheduler:
 
 @contextlib.asynccontextmanager
 async def _turn_on_this_host(within_s: float) -> AsyncIterator[bool]:
-    """Take a name that only one process of a host can have; say whether it was free in time.
+    """Take a name that only one process of a host can have; yield whether it was free in time.
 
     It is the name of a socket without a file: it goes with the process, however that ends.
     """

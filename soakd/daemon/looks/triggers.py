@@ -1,4 +1,4 @@
-"""What a judgement says of looking deeper: which routes fit what grows, and whether it grows steadily. Pure."""
+"""Which deep looks a verdict calls for: by which routes, and whether the growth is steady. Pure."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,14 +10,14 @@ ROUTES: Mapping[str, tuple[str, ...]] = {
     "backlog": ("python",), "private_allocator": ("native",),
     "fd_leak": ("handles",), "thread_leak": ("handles",), "task_leak": ("handles",),
 }  # fmt: skip
-"""By the class of growth. What is not here is no leak of the process, or not known well enough."""
+"""Class of growth -> routes. A class that is absent is no leak of the process, or not known well enough."""
 GROWTH = ("growth.", "total_growth.")
 STEADY = 0.25
-"""Growth is steady where its interval is no wider than such a part of it."""
+"""Growth is steady if its interval is no wider than this share of it."""
 
 
 def routes(verdict: Verdict, name: str) -> Iterator[str]:
-    """Yield the routes that fit what grows in an engine; none where nothing does, and none for a control."""
+    """Yield the routes that fit what grows in an engine; none if nothing grows, and none for a control."""
     engine = next((e for e in verdict.get("engines") or () if e.get("name") == name), None)
     if engine is None or engine.get("role") == "control":
         return
@@ -26,7 +26,7 @@ def routes(verdict: Verdict, name: str) -> Iterator[str]:
 
 
 def steady_growth(verdict: Verdict, name: str) -> float | None:
-    """Return how much an engine grows where that is a leak so far, and steady; None where it is not.
+    """Return the growth of an engine if it is a leak so far, and steady; else None.
 
     The interval of a straight line is narrow; that of a warm-up, which bends, is as wide as the growth itself.
     """

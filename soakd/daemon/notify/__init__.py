@@ -1,7 +1,7 @@
-"""Tells a program or a webhook of verdicts, incidents and the end. Whatever becomes of that, the soak goes on.
+"""Sends verdicts, incidents and the end of a run to a program or a webhook. No receiver can hold up the soak.
 
-What waits is bounded, incidents that come together are told together, and a receiver that is slow, broken or gone costs
-a line in the log and a count.
+What waits is bounded, incidents within a second are one event, and a receiver that is slow, broken or gone costs a line
+in the log and a count.
 """
 
 import asyncio
@@ -23,27 +23,27 @@ __all__ = ["Notices", "of_run", "try_channels"]
 
 MOST_WAITING = 32
 GATHER_S = 1.0
-"""Incidents that come within so much are one event."""
+"""Incidents within so many seconds are one event."""
 GOOD, OPEN = (None, "PASS", "INCONCLUSIVE", "INCOMPLETE"), ("FAIL", "INVALID")
-"""The first answer is told only where it is bad news."""
+"""The first answer is sent only if it is not good."""
 LAST_WAIT_S = 20.0
-"""The end of a run waits so much longer than one delivery may take for what is not delivered yet."""
+"""The end of a run waits for deliveries at most so much longer than one may take."""
 
 Event = dict[str, Any]
 
 
 class Notices:
-    """What a run tells others of. Without a `[notify]` table it does nothing."""
+    """The notices of a run. Without a `[notify]` table it does nothing."""
 
     def __init__(
         self, settings: Notify, about: Callable[[], Mapping[str, Any]], *, outcomes: Counter[tuple[str, str]],
         problem: Callable[[str, str], None],
     ) -> None:  # fmt: skip
-        """Take who is told of what.
+        """Take the receivers, and what is sent to them.
 
         Args:
             settings: the `[notify]` table.
-            about: says of which run, for every event.
+            about: returns the fields of every event that identify the run.
             outcomes: counts by channel and outcome: delivered, failed, dropped.
             problem: logs what went wrong.
         """
@@ -53,13 +53,13 @@ class Notices:
         ]  # fmt: skip
         self._incidents = Incidents()
         self._state: str | None = None
-        self._told_state: str | None = None
+        self._sent_state: str | None = None
         self._verdict: Mapping[str, Any] = {}
         self._happened, self._changed = asyncio.Event(), asyncio.Event()
 
     def fold(self, records: Sequence[Record]) -> None:
         """Take in a committed batch."""
-        if not self._is_told("incident"):
+        if not self._is_sent("incident"):
             return
         for record in records:
             if record.kind == "incident":
@@ -73,21 +73,21 @@ class Notices:
             self._changed.set()
 
     async def run(self) -> None:
-        """Tell of what happens until it is cancelled."""
+        """Send what happens, until cancelled."""
         async with asyncio.TaskGroup() as group:
             for channel in self._channels:
                 group.create_task(channel.run())
-            group.create_task(self._tell_incidents())
-            group.create_task(self._tell_verdicts())
+            group.create_task(self._send_incidents())
+            group.create_task(self._send_verdicts())
 
     async def end(self, verdict: Mapping[str, Any] | None, failure: str | None = None) -> None:
-        """Tell how the run ended, and wait for the deliveries, at most `LAST_WAIT_S` longer than one may take.
+        """Send how the run ended, and wait for the deliveries, at most `LAST_WAIT_S` longer than one may take.
 
-        Call it once `run` has been cancelled. `verdict` is None where there is none.
+        Call it once `run` has been cancelled. `verdict` is None if there is none.
         """
-        if self._incidents.total and self._is_told("incident"):
+        if self._incidents.total and self._is_sent("incident"):
             self._put(self._incidents.take(self._about()))
-        if self._is_told("end"):
+        if self._is_sent("end"):
             self._put(verdict_event("end", self._about(), verdict or {}, failure=failure, final=True))
         if not any(channel.waiting for channel in self._channels):
             return
@@ -99,15 +99,15 @@ class Notices:
         for channel in self._channels:
             channel.give_up()
 
-    def _is_told(self, what: str) -> bool:
+    def _is_sent(self, what: str) -> bool:
         return bool(self._channels) and what in self._settings.on
 
     def _is_news(self) -> bool:
-        if self._told_state is None and self._state in GOOD:
+        if self._sent_state is None and self._state in GOOD:
             return False
-        return self._is_told("verdict") and self._state != self._told_state
+        return self._is_sent("verdict") and self._state != self._sent_state
 
-    async def _tell_incidents(self) -> None:
+    async def _send_incidents(self) -> None:
         while True:
             await self._happened.wait()
             await asyncio.sleep(GATHER_S)
@@ -115,30 +115,30 @@ class Notices:
             self._put(self._incidents.take(self._about()))
             await asyncio.sleep(max(0.0, self._settings.every_s - GATHER_S))
 
-    async def _tell_verdicts(self) -> None:
-        """Tell the answer that stands when it may be told again: one that came and went in between is none."""
+    async def _send_verdicts(self) -> None:
+        """Send the answer that stands when one may be sent again; skip those that came and went in between."""
         while True:
             await self._changed.wait()
             self._changed.clear()
             if not self._is_news():
                 continue
             self._put(
-                verdict_event("verdict", self._about(), self._verdict, state=self._state, before=self._told_state)
+                verdict_event("verdict", self._about(), self._verdict, state=self._state, before=self._sent_state)
             )
-            self._told_state = self._state
+            self._sent_state = self._state
             await asyncio.sleep(self._settings.every_s)
             if self._is_news():
                 self._changed.set()
 
-    def _put(self, told: Event) -> None:
+    def _put(self, notice: Event) -> None:
         for channel in self._channels:
-            channel.put(told)
+            channel.put(notice)
 
 
 def of_run(
     plan: Plan, run: RunDir, status: RunStatus, problem: Callable[[str, str], None], *, resumed: bool
 ) -> Notices:
-    """Make the notices of a run; one that is resumed tells whom the daemon before told."""
+    """Make the notices of a run; one that is resumed keeps the receivers that it began with."""
 
     def about() -> dict[str, Any]:
         return {
@@ -151,23 +151,23 @@ def of_run(
 
 
 async def try_channels(settings: Notify, about: Mapping[str, Any]) -> dict[str, str | None]:
-    """Send a test event through every channel; returns what went wrong by channel, None where nothing did."""
-    told = event("test", about, text="soakd: a test, nothing has happened")
-    return {name: await send(told) for name, send in senders(settings).items()}
+    """Send a test event through every channel; return what went wrong by channel, None if nothing did."""
+    notice = event("test", about, text="soakd: a test, nothing has happened")
+    return {name: await send(notice) for name, send in senders(settings).items()}
 
 
 def senders(settings: Notify) -> dict[str, Callable[[Event], Awaitable[str | None]]]:
-    """Return how an event is delivered by channel; each says what went wrong, or None."""
+    """Return how an event is delivered, by channel; each returns what went wrong, or None."""
     found: dict[str, Callable[[Event], Awaitable[str | None]]] = {}
     if settings.command:
-        found["command"] = lambda told: deliver_to_command(settings.command, told, settings.timeout_s)
+        found["command"] = lambda notice: deliver_to_command(settings.command, notice, settings.timeout_s)
     if (url := settings.webhook) is not None:
-        found["webhook"] = lambda told: deliver_to_webhook(url, told, settings.timeout_s)
+        found["webhook"] = lambda notice: deliver_to_webhook(url, notice, settings.timeout_s)
     return found
 
 
 class _Channel:
-    """One receiver and what waits for it."""
+    """One receiver, and what waits for it."""
 
     def __init__(
         self, name: str, send: Callable[[Event], Awaitable[str | None]], outcomes: Counter[tuple[str, str]],
@@ -178,27 +178,27 @@ class _Channel:
         self.waiting: deque[Event] = deque()
         self._more = asyncio.Event()
 
-    def put(self, told: Event) -> None:
-        """Let an event wait for its turn; the oldest makes room."""
+    def put(self, notice: Event) -> None:
+        """Queue an event; drop the oldest if too many wait."""
         if len(self.waiting) >= MOST_WAITING:
             self.waiting.popleft()
             self._count("dropped", f"{MOST_WAITING} events wait already")
-        self.waiting.append(told)
+        self.waiting.append(notice)
         self._more.set()
 
     async def run(self) -> None:
-        """Deliver what waits until it is cancelled."""
+        """Deliver what waits, until cancelled."""
         while True:
             await self._more.wait()
             self._more.clear()
             await self.drain()
 
     async def drain(self) -> None:
-        """Deliver what waits. What a cancellation finds under way waits again."""
+        """Deliver what waits; what a cancellation interrupts waits on."""
         while self.waiting:
             try:
                 why = await self._send(self.waiting[0])
-            except Exception as error:  # noqa: BLE001 - telling others must never be what ends a soak
+            except Exception as error:  # noqa: BLE001 - a notice must never end a soak
                 why = f"{type(error).__name__} inside soakd"
             self.waiting.popleft()
             self._count("failed" if why else "delivered", why)

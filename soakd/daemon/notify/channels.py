@@ -1,4 +1,4 @@
-"""How an event leaves: a program that reads it, or an address that it is posted to. Neither can hold anything up."""
+"""Delivers an event: to a program that reads it, or to an address by POST. Neither can hold anything up."""
 
 import asyncio
 import contextlib
@@ -19,15 +19,15 @@ PAUSE_S = 2.0
 MOST_STDERR = 2000
 LAST_WORDS_S = 0.5
 AGAIN = (408, 425, 429)
-"""Answers of a client's making after which another attempt may do, as after those of a server's."""
+"""Answers of 4xx after which another attempt may succeed, as after 5xx."""
 
 
 async def deliver_to_command(command: Sequence[str], event: Mapping[str, Any], timeout_s: float) -> str | None:
     """Run a program, without a shell, with one event as JSON on its standard input.
 
     Returns:
-        What went wrong, in words; None where it ended with 0. One that takes longer than `timeout_s` is killed, with
-        all that it started in its session.
+        What went wrong, in words; None if it ended with 0. One that takes longer than `timeout_s` is killed, with all
+        that it started in its session.
     """
     try:
         process = await asyncio.create_subprocess_exec(
@@ -36,25 +36,27 @@ async def deliver_to_command(command: Sequence[str], event: Mapping[str, Any], t
         )  # fmt: skip
     except (OSError, ValueError) as error:
         return f"cannot be started: {getattr(error, 'strerror', None) or error}"
-    said = bytearray()
-    reading = asyncio.ensure_future(_read(process, said))
+    stderr = bytearray()
+    reading = asyncio.ensure_future(_read(process, stderr))
     try:
         async with asyncio.timeout(timeout_s):
             await asyncio.gather(_write(process, _encoded(event)), process.wait())
     except TimeoutError:
-        return f"killed: it did not end within {timeout_s:g}s{_last_line(said)}"
+        return f"killed: it did not end within {timeout_s:g}s{_last_line(stderr)}"
     finally:
         await _end(process)
-        await asyncio.wait([reading], timeout=LAST_WORDS_S)  # what it left in the background may hold the pipe
+        await asyncio.wait(
+            [reading], timeout=LAST_WORDS_S
+        )  # a process that it left in the background may hold the pipe
         reading.cancel()
-    return None if process.returncode == 0 else f"ended with {process.returncode}{_last_line(said)}"
+    return None if process.returncode == 0 else f"ended with {process.returncode}{_last_line(stderr)}"
 
 
 async def deliver_to_webhook(url: str, event: Mapping[str, Any], timeout_s: float) -> str | None:
-    """Post an event as JSON; a server that cannot take it now is asked again, three times in all.
+    """Post an event as JSON, three times at most while the server cannot take it.
 
     Returns:
-        What went wrong, in words that never hold the address; None where the answer was 2xx.
+        What went wrong, in words without the address; None if the answer was 2xx.
     """
     why: str | None = None
     timeout = aiohttp.ClientTimeout(total=timeout_s)
@@ -69,7 +71,7 @@ async def deliver_to_webhook(url: str, event: Mapping[str, Any], timeout_s: floa
 
 
 async def _post(session: aiohttp.ClientSession, url: str, body: bytes) -> tuple[str | None, bool]:
-    """Return what went wrong, and whether another attempt may do. Texts of aiohttp's errors may hold the address."""
+    """Return what went wrong, and whether to try again. Not with aiohttp's messages: they may hold the address."""
     headers = {"Content-Type": "application/json", "User-Agent": "soakd"}
     try:
         async with session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
@@ -92,7 +94,7 @@ def _encoded(event: Mapping[str, Any]) -> bytes:
 
 
 async def _write(process: asyncio.subprocess.Process, body: bytes) -> None:
-    """Give the program its event; one that does not read it may still do its work."""
+    """Write the event to the program; one that does not read it may still do its work."""
     assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         process.stdin.write(body)
@@ -100,22 +102,22 @@ async def _write(process: asyncio.subprocess.Process, body: bytes) -> None:
     process.stdin.close()
 
 
-async def _read(process: asyncio.subprocess.Process, said: bytearray) -> None:
-    """Read what it complains of, and keep the end."""
+async def _read(process: asyncio.subprocess.Process, stderr: bytearray) -> None:
+    """Read its stderr, and keep the end."""
     assert process.stderr is not None
     while chunk := await process.stderr.read(4096):
-        said += chunk
-        del said[:-MOST_STDERR]
+        stderr += chunk
+        del stderr[:-MOST_STDERR]
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """End a program that goes on, with all that it started in its session."""
+    """Kill a program that still runs, with all that it started in its session."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
 
 
-def _last_line(said: bytearray) -> str:
-    lines = [line for line in said.decode(errors="replace").splitlines() if line.strip()]
+def _last_line(stderr: bytearray) -> str:
+    lines = [line for line in stderr.decode(errors="replace").splitlines() if line.strip()]
     return f": {printable(lines[-1], 200)}" if lines else ""

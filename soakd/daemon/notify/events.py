@@ -1,4 +1,4 @@
-"""What others are told, as JSON: one object an event, schema `soakd.event/1`, additive changes only.
+"""Events as JSON: one object each, schema `soakd.event/1`, additive changes only.
 
 `text` is one line for people: chat systems that take webhooks show it as it is.
 """
@@ -14,14 +14,14 @@ from soakd.verdict.wording import LEAK_CHECKS
 from soakd.wire.records import Record
 
 SCHEMA = "soakd.event/1"
-MOST_TOLD = 20
+MOST_INCIDENTS = 20
 MOST_KINDS = 64
 MOST_TEXT = 500
 MOST_ENGINES = 64
 
 
 def event(what: str, about: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    """Write an event; `about` says of which run."""
+    """Return an event; `about` has the fields that identify the run."""
     at = datetime.fromtimestamp(now().wall_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return {"schema": SCHEMA, "event": what, "at": at, **about, **more}
 
@@ -30,7 +30,7 @@ def verdict_event(
     what: str, about: Mapping[str, Any], verdict: Mapping[str, Any], *, state: str | None = None,
     before: str | None = None, failure: str | None = None, final: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
-    """Write what a verdict says, so far or final."""
+    """Return the event of a verdict, so far or final."""
     state = state or (str(verdict["verdict"]) if "verdict" in verdict else None)
     summary = printable(verdict.get("summary") or failure or "there is no verdict", MOST_TEXT)
     words = f"{about.get('run_id')}: {state or 'no verdict'}{'' if final else ' so far'}: {summary}"
@@ -55,7 +55,7 @@ class Incidents:
     """Incidents on their way to one event: the first ones whole, all of them counted. Bounded."""
 
     def __init__(self) -> None:
-        self._told: list[dict[str, Any]] = []
+        self._first: list[dict[str, Any]] = []
         self._counts: Counter[tuple[str, str]] = Counter()
 
     @property
@@ -64,20 +64,20 @@ class Incidents:
         return self._counts.total()
 
     def add(self, record: Record) -> None:
-        """Take one."""
+        """Add one."""
         key = (record.engine, printable(record.body.get("what"), 80))
         if key not in self._counts and len(self._counts) >= MOST_KINDS:
             key = ("", "other")
         self._counts[key] += 1
-        if len(self._told) < MOST_TOLD:
+        if len(self._first) < MOST_INCIDENTS:
             detail = printable(record.body.get("detail") or "", MOST_TEXT)
             told = {"engine": record.engine or None, "what": key[1], "detail": detail}
-            self._told.append({**told, "segment": record.segment, "at_wall_s": round(record.at.wall_s, 3)})
+            self._first.append({**told, "segment": record.segment, "at_wall_s": round(record.at.wall_s, 3)})
 
     def take(self, about: Mapping[str, Any]) -> dict[str, Any]:
-        """Write them as one event, and begin again."""
-        told, counts = self._told, self._counts
-        self._told, self._counts = [], Counter()
+        """Return them as one event, and begin anew."""
+        told, counts = self._first, self._counts
+        self._first, self._counts = [], Counter()
         counted = [{"engine": engine or None, "what": what, "count": n} for (engine, what), n in counts.most_common()]
         words = ", ".join(_words(*key, count) for key, count in counts.most_common(5))
         rest = len(counts) - 5

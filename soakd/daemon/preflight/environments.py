@@ -1,4 +1,4 @@
-"""What can be said of an engine's interpreter and programs by looking at files: nothing of them is started."""
+"""Whether an engine's interpreter and programs can work, as seen from files: nothing is started."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ def check_environments(plan: Plan) -> Iterator[Finding]:
 
 
 def check_factories(plan: Plan) -> Iterator[Finding]:
-    """Look for the modules of factories, without importing any; those of another interpreter are not looked for."""
+    """Look for the modules of factories, without importing any, and not under other interpreters."""
     for engine in plan.engines:
         factory, config = engine.config.factory, engine.config
         if factory is not None and config.python is None and not _is_findable(factory, config.path):
@@ -52,7 +52,7 @@ def _is_findable(factory: str, path: Sequence[str]) -> bool:
 
 
 def why_unfit(python: str) -> str | None:
-    """Say why no worker can run under an interpreter, as far as files tell; None where nothing speaks against it."""
+    """Return why no worker can run under an interpreter, as far as files show; None if they show nothing."""
     from soakd.procs.interpreters import cannot_start, unfit  # with an event loop, which most checks need not pay
 
     found = Path(python) if "/" in python else Path(shutil.which(python) or python)
@@ -69,7 +69,7 @@ def why_unfit(python: str) -> str | None:
 
 
 def _told_of_environment(python: Path) -> dict[str, str]:
-    """Return what the `pyvenv.cfg` of an interpreter's environment says: nothing where it has none."""
+    """Return the settings in the `pyvenv.cfg` of an interpreter's environment; none without that file."""
     try:
         lines = read_given(python.parent.parent / "pyvenv.cfg", LARGEST_FILE_BYTES, errors="replace").splitlines()
     except OSError:
@@ -82,7 +82,7 @@ def _told_of_environment(python: Path) -> dict[str, str]:
 
 
 def _missing_program(engine: EnginePlan) -> str | None:
-    """Say that the program of a private server is not there; how to get it."""
+    """Return that the program of a private server is missing, and how to get it; None if it is there."""
     kind = KINDS[engine.config.kind].server
     if kind is None or "url" in engine.options:
         return None
@@ -96,7 +96,7 @@ def _missing_program(engine: EnginePlan) -> str | None:
 
 
 def _missing_memray(plan: Plan) -> Iterator[Finding]:
-    """Say of each environment without memray what a look there cannot name."""
+    """Report each environment without memray, and what a look there cannot name."""
     if not plan.config.attribution.enabled:
         return
     engines: dict[str | None, list[str]] = {}

@@ -18,7 +18,7 @@ BYTES_AN_ENTRY = 425.0
 
 
 def cache_filling(engine: EnginePlan, operations: float) -> Finding | None:
-    """Say that a cache may still be filling at the end, and faster than a limit of growth allows.
+    """Report a cache that may still be filling at the end, faster than a limit of growth allows.
 
     Args:
         engine: of the plan.

@@ -1,4 +1,4 @@
-"""What preflight tells: one line, and how grave it is."""
+"""What preflight reports: one line, and how grave it is."""
 
 from dataclasses import dataclass
 from typing import Literal

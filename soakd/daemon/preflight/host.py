@@ -1,4 +1,4 @@
-"""What of the host would stop the run, or disturb it: looked at, never changed."""
+"""What would stop or disturb the run on this host: looked at, never changed."""
 
 import contextlib
 import ipaddress
@@ -37,7 +37,7 @@ SAMPLES_BYTES, SERVER_BYTES, LATENCY_BYTES, SNAPSHOT_BYTES = 420, 180, 3100, 330
 hour and a half of configs/release.toml, on a busy host: they are not much more anywhere."""
 WORKER_BYTES = 60e6
 OWN_DESCRIPTORS, DESCRIPTORS_AN_ENGINE = 240, 8
-"""Of the daemon: its own files, the visitors of its port, pipes to each worker. Engines bring their own needs."""
+"""Of the daemon: its own files, connections to its port, pipes to each worker. Engines need their own."""
 
 
 def check_host(plan: Plan, run_path: Path) -> Iterator[Finding]:
@@ -166,7 +166,7 @@ def check_port(plan: Plan) -> Iterator[Finding]:
 
 
 def _check_notify(plan: Plan) -> Iterator[Finding]:
-    """Look at who is to be told; nobody is told of anything."""
+    """Look at the receivers of notices; send nothing."""
     notify = plan.config.notify
     if notify.command and shutil.which(notify.command[0]) is None:
         yield Finding("error", f"notify: command: {notify.command[0]}: no program of that name that may be run")

@@ -1,4 +1,4 @@
-"""What a run of this length can say about growth, by the rules of the judge, and what to set where it cannot.
+"""What a run of this length can show about growth, by the rules of the judge, and what to set where it cannot.
 
 What is promised here the verdict must not take back: every length is counted with the margins that a run may lose.
 """
@@ -35,7 +35,7 @@ USUAL_PER_OPERATION = 16.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sure:
-    """What the readings of one engine will span at least."""
+    """The least that the readings of one engine will span."""
 
     seconds: float
     """Without the time of faults on purpose."""
@@ -45,17 +45,17 @@ class Sure:
 
 
 def outlook(plan: Plan) -> Iterator[Finding]:
-    """Say from when on a leak at the limit becomes visible, and what a run of this length cannot show."""
+    """Report from when on a leak at the limit becomes visible, and what a run of this length cannot show."""
     yield from _nothing_judged(plan)
     yield from _controls_off(plan)
     yield from _waivers(plan, time.time() + plan.duration_s)
-    said: dict[Finding, list[str]] = {}
+    engines_of: dict[Finding, list[str]] = {}
     for engine in plan.engines:
         for finding in growth_outlook(plan, engine):
-            # Of a control only what is wrong is told: a run whose control cannot be judged passes nothing.
+            # Of a control only what is wrong is reported: a run whose control cannot be judged passes nothing.
             if engine.config.is_judged or (engine.config.role == "control" and finding.level == "warning"):
-                said.setdefault(finding, []).append(engine.config.name)
-    for finding, names in said.items():
+                engines_of.setdefault(finding, []).append(engine.config.name)
+    for finding, names in engines_of.items():
         yield Finding(finding.level, f"{', '.join(names)}: {finding.text}")
 
 
@@ -70,7 +70,7 @@ def _controls_off(plan: Plan) -> Iterator[Finding]:
 
 
 def _waivers(plan: Plan, ends_s: float) -> Iterator[Finding]:
-    """Say of a waiver that it will not hold: it lapses before the end, or its engine is not there."""
+    """Report waivers: those that lapse before the end, those without an engine in this run, those that hold."""
     last = datetime.fromtimestamp(ends_s, UTC).date().isoformat()
     names = [engine.config.name for engine in plan.engines]
     for waiver in plan.config.waivers:
@@ -84,7 +84,7 @@ def _waivers(plan: Plan, ends_s: float) -> Iterator[Finding]:
 
 
 def growth_outlook(plan: Plan, engine: EnginePlan) -> Iterator[Finding]:
-    """Say of each growth limit of an engine whether it can be judged in this length."""
+    """Report for each growth limit of an engine whether it can be judged in this length."""
     limits, sure = engine.config.limits, sure_of(plan, engine)
     if (rate := limits.growth_rate_bytes_per_h) is not None:
         yield _hourly(plan, engine, sure, rate)
@@ -117,12 +117,12 @@ def _hourly(plan: Plan, engine: EnginePlan, sure: Sure, limit: float) -> Finding
     cannot = too_short(limit, sure.seconds / 3600.0) or unseen(sure.in_faults, "of the load phase")
     if not cannot and sure.seconds >= needed_s:
         return Finding("note", f"a leak of {format_rate(limit)} is visible: {takes}")
-    told = [_long_enough(plan, engine, lambda surely: surely.seconds >= needed_s)]
+    advice = [_long_enough(plan, engine, lambda surely: surely.seconds >= needed_s)]
     if engine.config.limits.growth_per_operation_bytes is None:
-        told.append(_per_operation_instead(plan, engine, sure))
+        advice.append(_per_operation_instead(plan, engine, sure))
     may = "may not" if engine.load.duration_s >= needed_s else "cannot"
     what = f"growth_rate = {format_rate(limit)} {may} pass in this length"
-    return Finding("warning", f"{what}: {takes}: {_advice(told)}")
+    return Finding("warning", f"{what}: {takes}: {_advice(advice)}")
 
 
 def _per_operation(plan: Plan, engine: EnginePlan, sure: Sure, limit: float) -> Finding:
@@ -134,24 +134,24 @@ def _per_operation(plan: Plan, engine: EnginePlan, sure: Sure, limit: float) -> 
     cannot = too_few(sure.operations) or unseen(sure.in_faults, "of the operations")
     if not cannot and sure.operations >= needed:
         return Finding("note", f"a leak of {limit:g} B per operation is visible: {takes}")
-    told = [_long_enough(plan, engine, lambda surely: surely.operations >= needed)]
+    advice = [_long_enough(plan, engine, lambda surely: surely.operations >= needed)]
     if sure.operations and plan.config.run.operations is None and engine.config.role != "control":
-        told.append(f"set its rate to {math.ceil(engine.rate_per_s * needed / sure.operations)} or more")
+        advice.append(f"set its rate to {math.ceil(engine.rate_per_s * needed / sure.operations)} or more")
     may = "may not" if engine.load.duration_s * engine.rate_per_s >= needed else "cannot"
     what = f"growth_per_operation = {limit:g} B {may} pass in this length"
-    return Finding("warning", f"{what}: {takes}: {_advice(told)}")
+    return Finding("warning", f"{what}: {takes}: {_advice(advice)}")
 
 
 def _operations_needed(engine: EnginePlan, limit: float) -> int:
     return math.ceil(max(LEAST_OPERATIONS, RESOLUTION_BYTES[leak_signal(engine.collect_every_s)] / limit))
 
 
-def _advice(told: list[str]) -> str:
-    return ", or ".join(filter(None, told)) or "leave more time between the faults"
+def _advice(advice: list[str]) -> str:
+    return ", or ".join(filter(None, advice)) or "leave more time between the faults"
 
 
 def _per_operation_instead(plan: Plan, engine: EnginePlan, sure: Sure) -> str:
-    """Say which limit per operation to set in place of one per hour, and the length that it needs; "" for none."""
+    """Return which limit per operation to set in place of one per hour, and the length that it needs; "" for none."""
     visible = RESOLUTION_BYTES[leak_signal(engine.collect_every_s)] / max(sure.operations, LEAST_OPERATIONS)
     size = math.ceil(max(visible, USUAL_PER_OPERATION))
     instead = f'limit growth_per_operation = "{size}B" in place of growth_rate'
@@ -163,7 +163,7 @@ def _per_operation_instead(plan: Plan, engine: EnginePlan, sure: Sure) -> str:
 
 
 def _long_enough(plan: Plan, engine: EnginePlan, enough: Callable[[Sure], bool]) -> str:
-    """Return what to set so that a run is long enough for one engine; "" where faults take all the time there is."""
+    """Return what to set so that a run is long enough for one engine; "" if faults take all the time."""
     run = plan.config.run
     lengths: tuple[float, ...] = (float(run.operations or 0), run.duration_s or 0.0)
     for _ in range(200):

@@ -1,4 +1,4 @@
-"""Engines and servers started once, each in a process of its own as the run will, and let go again.
+"""Starts engines and servers once, each in a process of its own as in the run, and ends them again.
 
 The trial of an engine is another process than the one that is judged, and has ended before that one starts.
 """
@@ -20,7 +20,7 @@ from soakd.setup.plan import EnginePlan, Plan, worker_spec
 from soakd.wire.records import Record
 
 TRIED = "trial"
-"""The incident by which a worker says what became of its one operation."""
+"""The incident that reports what became of the one operation of a worker."""
 WHY_NOT = "it talks to a server at a url: one operation of it is performed with --try-urls only"
 
 
@@ -43,7 +43,7 @@ async def check_again(plan: Plan, run_path: Path, left_ratio: float) -> AsyncIte
 
 
 async def check_engines(plan: Plan, *, urls: bool = False) -> AsyncIterator[Finding]:
-    """Start every server and every engine, perform one operation of each, and let them go again.
+    """Start every server and every engine, perform one operation of each, and end them again.
 
     Args:
         plan: of the run.
@@ -74,7 +74,7 @@ def _without(plan: Plan, names: Collection[str]) -> Plan:
 
 
 def _names(engine: EnginePlan) -> set[str]:
-    """An engine's own name, and those of the engines that it is made of."""
+    """Return an engine's own name, and those of the engines that it contains."""
     options = KINDS[engine.config.kind].options
     parts = {
         str(engine.options[name]) for name, info in options.items() if info.type == "engine" and name in engine.options
@@ -83,7 +83,7 @@ def _names(engine: EnginePlan) -> set[str]:
 
 
 def _at_url(plan: Plan, engine: EnginePlan) -> bool:
-    """Tell whether operations of an engine reach a server that soakd did not start."""
+    """Return whether operations of an engine reach a server that soakd did not start."""
     names = _names(engine)
     return any("url" in one.options for one in plan.engines if one.config.name in names)
 
@@ -100,7 +100,7 @@ class _Trial:
         self._outcome: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
 
     async def finding(self, perform: bool) -> Finding | None:
-        """Start it and, where asked, perform one operation; None where all went well."""
+        """Start it and, if asked, perform one operation; return None if all went well."""
         name, python = self.engine.config.name, self.engine.config.python
         try:
             self._worker.start(python=python, environment=worker_environment(python, self._imports))

@@ -1,4 +1,4 @@
-"""Why the life of a worker ended before its time, and what a silent one does, in words."""
+"""Why a worker ended too early, and what a silent one does, in words."""
 
 import signal
 from typing import Any
@@ -12,12 +12,12 @@ AFTER_BYE = " after its work was done, while the interpreter shut down"
 
 
 def is_in_order(worker: Worker, status: int, *, stopping: bool) -> bool:
-    """Return whether a life ended as it should: by itself and with status 0, after `bye`.
+    """Return whether a worker ended as it should: by itself and with status 0, after `bye`.
 
     Args:
-        worker: which has ended.
+        worker: one that has ended.
         status: its exit status, or minus the signal.
-        stopping: the run ends early: who has not begun says no `bye`, and SIGTERM may come from whoever ends the host.
+        stopping: the run ends early: a worker that has not begun sends no `bye`, and SIGTERM may come with a shutdown.
     """
     if worker.killed_for is not None:
         return False
@@ -27,10 +27,10 @@ def is_in_order(worker: Worker, status: int, *, stopping: bool) -> bool:
 
 
 def describe_end(worker: Worker, status: int) -> tuple[str, str, dict[str, str]]:
-    """Say how a life ended that did not end in order.
+    """Describe an end that was not in order.
 
     Returns:
-        The kind of the incident, a sentence, and what else the incident says.
+        The kind of the incident, a sentence, and further fields of the incident.
     """
     if worker.start_failure is not None:
         return "start_failed", worker.start_failure, {}
@@ -38,21 +38,21 @@ def describe_end(worker: Worker, status: int) -> tuple[str, str, dict[str, str]]
         return "hang", worker.killed_for, {}
     late = "" if worker.bye is None else AFTER_BYE
     if status < 0:
-        said = out_of_memory(status, worker.kills)
-        words = said.pop("words", None)
-        return "crash", describe_status(status) + late + (f", {words}" if words else ""), said
+        found = out_of_memory(status, worker.kills)
+        words = found.pop("words", None)
+        return "crash", describe_status(status) + late + (f", {words}" if words else ""), found
     return "exit", f"exited with status {status}{late or ' before its time'}{last_line(worker)}", {}
 
 
 def describe_silence(worker: Worker, entered: str | None) -> str:
-    """Say what a worker does that is not heard of; `entered` is the phase that it last said to enter."""
+    """Describe what a silent worker does; `entered` is the phase that it entered last."""
     if proc.is_stopped(worker.outside):
         return "stopped by a signal"
     return f"{'close()' if entered == 'close' else 'an operation'} does not return"
 
 
 def describe_staying(worker: Worker) -> str:
-    """Say what keeps a process whose work is done: the interpreter waits for threads, then calls `atexit` handlers."""
+    """Describe what keeps a process whose work is done: it waits for threads, then calls `atexit` handlers."""
     if proc.is_stopped(worker.outside):
         return "stopped by a signal"
     threads: Any = (worker.bye or {}).get("threads")

@@ -1,4 +1,4 @@
-"""Signs of life: of the workers, and of the daemon itself, without which the silence of others says nothing."""
+"""Signs of life of the workers, and of the daemon itself: while it stands still, it hears no worker."""
 
 import time
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from soakd.wire.spec import LOADED_PHASES
 
 WATCH_EVERY_S = 0.5
 STANDSTILL_S = 2.0
-"""So late a round of the work loop says that soakd itself was stopped."""
+"""A round of the work loop that comes so late shows that soakd itself was stopped."""
 
 
 @dataclass(slots=True)
@@ -21,12 +21,12 @@ class Liveness:
     operated_s: float = field(default_factory=time.monotonic)
     phase: str | None = None
     entered: str | None = None
-    """The phase that the worker has last said to enter; its samples say so later, or never."""
+    """The phase that the worker entered last, by its phase records; its samples name it later, or never."""
     is_looked_at: bool = False
     """A tool of a deep look is switched on in it."""
 
     def note(self, record: Record) -> None:
-        """Take note of one record."""
+        """Take in one record."""
         self.heard_s = time.monotonic()
         if record.kind == "phase":
             self.entered = record.body.get("name")
@@ -39,7 +39,7 @@ class Liveness:
         self.phase, self.operations = phase, operations
 
     def spare(self, seconds: float) -> None:
-        """Leave a time out of the account, in which nobody could have heard it."""
+        """Leave out a time in which the daemon could not have heard it."""
         self.heard_s += seconds
         self.operated_s += seconds
 
@@ -58,9 +58,9 @@ class Rounds:
         self._last_s: float | None = None
 
     def missed_s(self) -> float:
-        """Note a round; return how late it is where that is a standstill, else 0.
+        """Note a round; return how late it is if that is a standstill, else 0.
 
-        Whoever asks first after a standstill is told of it, and nobody else.
+        Only the first call after a standstill returns it.
         """
         before_s, self._last_s = self._last_s, self._now_s()
         late_s = 0.0 if before_s is None else self._last_s - before_s - self._every_s

@@ -1,4 +1,4 @@
-"""One worker process, as the daemon holds it: its pipes, its last words, its end.
+"""One worker process as the daemon holds it: its pipes, its output, its end.
 
 A worker is kept by the guardian: what an engine has started beside it, even in a session of its own, ends with it, and
 with the daemon.
@@ -46,20 +46,20 @@ class Worker:
         self.hello: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
         self.start_failure: str | None = None
         self.bye: Mapping[str, Any] | None = None
-        """What it said at its end; None where it has not."""
+        """The body of its last record; None before it."""
         self.intake = Intake(spec.engine, spec.segment, self._take)
         self.killed_for: str | None = None
-        """Why the daemon killed it, where it did."""
+        """Why the daemon has killed it; None where it has not."""
         self.harm: Harm | None = None
-        """The fault on purpose that it suffers, where there is one: what happens to it then is the fault's doing."""
+        """The fault on purpose that it suffers, which causes what happens to it meanwhile; None without one."""
         self.children_left: list[str] = []
-        """The names of the processes that it left behind at its end; they have been killed."""
+        """The names of the processes that outlived it, and were killed."""
         self._on_record = on_record
         self._records_fd = -1
         self._control_fd = -1
 
     def start(self, *, python: str | None, environment: Mapping[str, str], scratch: Path | None = None) -> None:
-        """Start the process and tell it what to do; `scratch` is its temporary folder, where it has one of its own.
+        """Start the process and send it its spec; `scratch` is its temporary folder, if it has one of its own.
 
         Raises:
             OSError: it cannot be started.
@@ -72,7 +72,7 @@ class Worker:
         try:
             inherited = str(guardian.FIRST_INHERITED_FD), str(guardian.FIRST_INHERITED_FD + 1)
             self.process = guardian.spawn(
-                # -P: what lies in the folder that soakd was started in is nobody's module
+                # -P: no module is imported from the folder that soakd was started in
                 [python or sys.executable, "-P", "-m", "soakd.worker", *inherited],
                 output=output_end, inherited=(control_end, records_end), environment=environment,
             )  # fmt: skip
@@ -102,9 +102,9 @@ class Worker:
             os.write(self._control_fd, json.dumps(order).encode() + b"\n")
 
     async def ended(self) -> int:
-        """Wait for the end of the process; everything it sent has been read then. Returns its exit status.
+        """Wait for the end of the process, and read everything it sent; return its exit status.
 
-        What it leaves behind is named in `children_left`, and has been killed.
+        What outlives it is killed, and named in `children_left`.
         """
         await self.process.has_exited.wait()
         await self.output.ended()
@@ -114,21 +114,21 @@ class Worker:
         return await self.process.gone()
 
     def kill(self, why: str) -> None:
-        """Kill it, where it still lives, and remember why."""
+        """Kill it, if it still lives, and remember why."""
         if not self.has_exited.is_set():
             self.killed_for = self.killed_for or why
             self.signal(signal.SIGKILL)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process, where it still is one."""
+        """Send a signal to the process, if it still exists."""
         self.process.signal(number)
 
     def kill_group(self) -> None:
-        """Kill the process and everything that it has started."""
+        """Kill the process and everything that it started."""
         self.process.kill_all()
 
     def close(self) -> None:
-        """Let go of the pipes: the worker ends by itself then."""
+        """Close the pipes, at which the worker ends by itself."""
         if self._records_fd >= 0:
             asyncio.get_running_loop().remove_reader(self._records_fd)
             os.close(self._records_fd)
@@ -140,7 +140,7 @@ class Worker:
         asyncio.get_running_loop().add_reader(self._records_fd, self._read_records)
 
     def _read_records(self) -> None:
-        """Read what the pipe holds; a wakeful reader takes at most a pipe's worth at once."""
+        """Read what the pipe holds; at most as much as fits in it, so that a flood does not hold up the daemon."""
         if self._records_fd < 0:
             return
         try:
@@ -174,5 +174,5 @@ def _load_s(spec: WorkerSpec) -> float:
 
 
 def last_line(worker: Worker) -> str:
-    """Return the last line that is not empty of what a worker has printed, ": " before it; "" where there is none."""
-    return f": {said}" if (said := worker.output.last_line) else ""
+    """Return a colon and the last line that a worker has printed, empty ones left out; "" where there is none."""
+    return f": {line}" if (line := worker.output.last_line) else ""

@@ -1,7 +1,7 @@
-"""Starts processes that cannot outlive the daemon, nor leave anything behind: through a guardian of its own.
+"""Starts processes that neither outlive the daemon nor leave anything behind: through a guardian process.
 
-The guardian (`keeper`, a process of 10 MB, of which each process that it keeps adds half a megabyte) is started with
-the first process and ends with the daemon. docs/adr/ says why it is a process and not a flag.
+The guardian (`keeper`) takes 10 MB, and half a megabyte for each process that it keeps; it starts with the first one
+and ends with the daemon. Why it is a process and not a flag: docs/adr/0004.
 """
 
 import asyncio
@@ -28,36 +28,36 @@ KILLED = -int(signal.SIGKILL)
 
 
 class KeptProcess:
-    """A process below the guardian, in a session of its own. It ends, with all it has started, when this is let go."""
+    """A process below the guardian, in a session of its own. `release` ends it with all that it has started."""
 
     def __init__(self, pid: int, life: socket.socket) -> None:
         self.pid = pid
         self.has_exited = asyncio.Event()
         self.returncode: int | None = None
-        """Exit status, or minus the signal; None until `release`: so long its number is nobody else's."""
+        """Exit status, or minus the signal; None until `release`, before which no other process gets its pid."""
         self.left: tuple[str, ...] = ()
-        """The names of the processes that it left behind at its end; they have been killed."""
+        """The names of the processes that outlived it, and were killed."""
         self._status = KILLED
         self._gone = asyncio.Event()
         self._life = life
         life.setblocking(False)
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(life.fileno(), self._hear)
+        self._loop.add_reader(life.fileno(), self._read_report)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send the process a signal, where it still is one."""
+        """Send a signal to the process, if it still exists."""
         if self.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
 
     def kill_all(self) -> None:
-        """Kill the process and everything that it has started."""
+        """Kill the process and everything that it started."""
         self.signal(signal.SIGKILL)
         with contextlib.suppress(OSError):
             self._life.send(b"kill")
 
     def release(self) -> int:
-        """Let go of it: whatever is left of it is killed. Returns how it ended; where it had not, as killed."""
+        """Release the process, and kill what is left of it; return how it ended: killed, if it had not."""
         if self.returncode is None:
             self.returncode = self._status
             with contextlib.suppress(OSError):
@@ -65,23 +65,23 @@ class KeptProcess:
         return self.returncode
 
     async def gone(self) -> int:
-        """Let go of it, and wait until nothing is left. Returns what `release` does."""
+        """Release the process, and wait until nothing of it is left; return what `release` does."""
         status = self.release()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._gone.wait(), GONE_WITHIN_S)
         self._forget()
         return status
 
-    def _hear(self) -> None:
-        """Take the report of its end; a socket that closes without one says that its keeper was killed, and it too."""
+    def _read_report(self) -> None:
+        """Read the report of its end; a socket that closes without one shows that keeper and process were killed."""
         try:
-            said = self._life.recv(LONGEST_MESSAGE_BYTES)
+            message = self._life.recv(LONGEST_MESSAGE_BYTES)
         except BlockingIOError:
             return
         except ConnectionError:
-            said = b""
-        if said:
-            report = json.loads(said)
+            message = b""
+        if message:
+            report = json.loads(message)
             self._status, self.left = int(report["status"]), tuple(report["left"])
         else:
             self.release()
@@ -97,7 +97,7 @@ class KeptProcess:
 
 
 class Guardian:
-    """The guardian process, as the daemon holds it."""
+    """The guardian process as the daemon holds it."""
 
     def __init__(self) -> None:
         """Start it.
@@ -116,7 +116,7 @@ class Guardian:
 
     @property
     def lives(self) -> bool:
-        """Whether it can still start something."""
+        """Whether it can still start processes."""
         return self._process.poll() is None
 
     def start(self, spec: Mapping[str, Any], output: int, inherited: Sequence[int]) -> KeptProcess:
@@ -134,23 +134,23 @@ class Guardian:
             raise
 
     def close(self) -> None:
-        """Let everything below it end."""
+        """End everything below it."""
         self._requests.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(START_WITHIN_S)
 
 
 def _pid(answer: bytes, program: str) -> int:
-    """Read the answer to a request, or raise what it says."""
-    said = json.loads(answer or b"{}")
-    if "pid" in said:
-        return int(said["pid"])
-    number = said.get("error", errno.ECHILD)
+    """Read the answer to a request, or raise its error."""
+    fields = json.loads(answer or b"{}")
+    if "pid" in fields:
+        return int(fields["pid"])
+    number = fields.get("error", errno.ECHILD)
     raise OSError(number, os.strerror(number), program)
 
 
 _guardian: Guardian | None = None
-"""The process has one, made when something is started."""
+"""Of this process; made at the first start."""
 
 
 def spawn(
@@ -162,8 +162,8 @@ def spawn(
     Args:
         command: program and arguments.
         output: where its stdout and stderr go; its stdin is empty.
-        inherited: file descriptors that it has as 3, 4 and so on.
-        folder: where it works; where the daemon does if None.
+        inherited: file descriptors that it gets as 3, 4 and so on.
+        folder: its working folder; the daemon's if None.
         environment: its own; the daemon's if None.
 
     Raises:

@@ -1,12 +1,12 @@
-"""The guardian: starts processes for the daemon, and lets nothing that they start outlive them or the daemon.
+"""The guardian: starts processes for the daemon; nothing that they start outlives them or the daemon.
 
 A script of the standard library, run as `python -I -S keeper.py FD` in a session of its own. FD is a socket; each
-message on it brings file descriptors: what to start (JSON), a socket for its life, its output, and what it inherits.
+message on it has file descriptors: what to start (JSON), a socket for its life, its output, and what it inherits.
 For each the guardian forks a keeper, and the keeper the process. Both are subreapers: what a process leaves behind,
 even in a session of its own, becomes the keeper's child and cannot get away. A keeper kills everything below it when
-its process has ended, when it is told to, and when its socket closes, which the kernel does whatever ends the daemon.
+its process has ended, at an order, and when its socket closes, which the kernel does however the daemon ends.
 
-The process stays a zombie until the daemon shuts the socket: its number is nobody else's before.
+The process stays a zombie until the daemon shuts the socket, so that no other process gets its pid before.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
 MOST_FDS = 8
 FIRST_OUT_OF_THE_WAY = 100
 GRACE_S = 0.5
-"""What a process leaves behind may end by itself within this time, and is not told of then."""
+"""What a process leaves behind may end by itself within this time; then it is not reported."""
 KILL_WITHIN_S = 10.0
-"""A process in uninterruptible sleep does not die before it wakes; nobody waits for it longer."""
+"""The longest wait for killed processes: one in uninterruptible sleep does not die before it wakes."""
 MOST_NAMES = 20
 UNTOUCHED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""The daemon alone decides; it ends in order on these."""
+"""Signals for the daemon, which ends in order and decides what becomes of the processes."""
 PYTHON_IGNORES = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
 def main() -> None:
-    """Serve until the daemon is gone and the last keeper with it."""
+    """Serve until the daemon is gone, and the last keeper too."""
     requests = socket.socket(fileno=int(sys.argv[1]))
     for number in UNTOUCHED:
         signal.signal(number, signal.SIG_IGN)
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def _take(requests: socket.socket, keepers: set[int]) -> bool:
-    """Fork a keeper for one request; False where there will be no more."""
+    """Fork a keeper for one request; return False if there will be no more."""
     try:
         _, fds, _, _ = socket.recv_fds(requests, 1, MOST_FDS)
     except ConnectionError:
@@ -93,26 +93,26 @@ def _keep(spec_fd: int, life_fd: int, output: int, *inherited: int) -> None:
         life.send(json.dumps({"error": error}).encode())
         return
     life.send(json.dumps({"pid": pid}).encode())
-    told = False
-    heard: list[Any] = [life, wake]
+    has_ended = False
+    waited_for: list[Any] = [life, wake]
     while True:
-        ready = select.select(heard, [], [])[0]
+        ready = select.select(waited_for, [], [])[0]
         if wake in ready:
             os.read(wake, 4096)
             status = _status(pid)
-            if status is not None and not told:
-                told, left = True, _settle(pid)
-                _say(life, {"status": status, "left": left})
+            if status is not None and not has_ended:
+                has_ended, left = True, _settle(pid)
+                _send(life, {"status": status, "left": left})
         if life in ready:
-            order = _hear(life)
-            _kill_below(os.getpid(), but={pid} if told else set(), zombie=pid)
+            order = _read_order(life)
+            _kill_below(os.getpid(), but={pid} if has_ended else set(), zombie=pid)
             if not order:
                 os.waitpid(pid, 0)
                 return
 
 
 def _start(spec_fd: int, output: int, inherited: tuple[int, ...]) -> tuple[int, int]:
-    """Return the process's number, and the error where it could not be started (0 where it could)."""
+    """Return the process's pid, and the error if it could not be started, else 0."""
     with os.fdopen(os.dup(spec_fd), "rb") as file:
         file.seek(0)
         spec = json.load(file)
@@ -127,11 +127,11 @@ def _start(spec_fd: int, output: int, inherited: tuple[int, ...]) -> tuple[int, 
         finally:
             os._exit(127)
     os.close(write_end)
-    said = os.read(read_end, 16)
+    error_text = os.read(read_end, 16)
     os.close(read_end)
-    if said:
+    if error_text:
         os.waitpid(pid, 0)
-    return pid, int(said or 0)
+    return pid, int(error_text or 0)
 
 
 def _become(spec: dict[str, Any], keeper: int, output: int, inherited: tuple[int, ...]) -> None:
@@ -151,12 +151,12 @@ def _become(spec: dict[str, Any], keeper: int, output: int, inherited: tuple[int
 
 
 def _above(fd: int) -> int:
-    """Return a copy of a file descriptor out of the way of those that the process shall have."""
+    """Return a copy of a file descriptor above those that the process gets."""
     return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, FIRST_OUT_OF_THE_WAY)
 
 
 def _settle(pid: int) -> list[str]:
-    """Wait a moment for what the process has left, kill the rest; return its names."""
+    """Wait a moment for the processes that are left behind, then kill them; return the names of the killed."""
     until_s = time.monotonic() + GRACE_S
     while (left := _below(os.getpid(), {pid})) and time.monotonic() < until_s:
         _reap(but=pid)
@@ -166,7 +166,7 @@ def _settle(pid: int) -> list[str]:
 
 
 def _kill_below(top: int, *, but: set[int], zombie: int = 0) -> None:
-    """Kill every process below `top` until there is none; `but` are left alone with theirs, `zombie` is not reaped."""
+    """Kill every process below `top` until none is left, except `but` and those below; do not reap `zombie`."""
     until_s = time.monotonic() + KILL_WITHIN_S
     pause_s = 0.002
     while (found := _below(top, but)) and time.monotonic() < until_s:
@@ -181,7 +181,7 @@ def _kill_below(top: int, *, but: set[int], zombie: int = 0) -> None:
 
 
 def _below(top: int, but: set[int]) -> list[tuple[int, str]]:
-    """List the living processes below `top`: number and name."""
+    """List the living processes below `top`: pid and name."""
     children: dict[int, list[tuple[int, str, bool]]] = {}
     for entry in os.listdir("/proc"):  # noqa: PTH208 - pathlib would cost megabytes in every keeper
         if entry.isdecimal():
@@ -201,7 +201,7 @@ def _below(top: int, but: set[int]) -> list[tuple[int, str]]:
 
 
 def _status(pid: int) -> int | None:
-    """Return how a process ended, leaving it a zombie; None while it lives. Other children that ended are reaped."""
+    """Return how a process ended, and leave it a zombie; None while it lives. Reap other children that ended."""
     ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     if ended is None:
         _reap(but=pid)
@@ -210,7 +210,7 @@ def _status(pid: int) -> int | None:
 
 
 def _reap(but: int = 0) -> set[int]:
-    """Reap children that have ended, up to one that must not be; return their numbers."""
+    """Reap children that have ended, up to `but`; return their pids."""
     reaped: set[int] = set()
     with contextlib.suppress(ChildProcessError):
         while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid != but:
@@ -219,12 +219,12 @@ def _reap(but: int = 0) -> set[int]:
     return reaped
 
 
-def _say(life: socket.socket, message: dict[str, Any]) -> None:
-    with contextlib.suppress(OSError):  # the daemon is gone: that is heard next
+def _send(life: socket.socket, message: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError):  # the daemon is gone, which the next read shows
         life.send(json.dumps(message).encode())
 
 
-def _hear(life: socket.socket) -> bytes:
+def _read_order(life: socket.socket) -> bytes:
     try:
         return life.recv(64)
     except ConnectionError:

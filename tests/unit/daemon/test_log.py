@@ -87,7 +87,7 @@ def test_of_a_storm_of_incidents_few_are_told_and_the_rest_are_counted(what: str
             events.fold([incident("cache-rust", what)])
         events.fold([incident("cache-rust", "crash")])
         events.fold([record("phase", "", 180.0, {"name": "end", "reason": "completed"})])
-    assert [event.get("what") for event in told] == [what] * log.MOST_ALIKE + ["crash", None, None]
+    assert [event.get("what") for event in told] == [what] * log.MOST_SIMILAR + ["crash", None, None]
     assert (told[-2]["event"], told[-1]["event"]) == ("held_back", "ended")
     assert (told[-2]["total"], told[-2]["incidents"]) == (9980, {f"cache-rust {what}": 9980})
 
@@ -97,10 +97,10 @@ def test_an_incident_that_goes_on_for_a_day_is_told_again_every_hour_with_how_ma
     with capture_logs() as told:
         for minute in range(24 * 60):
             events.fold([incident("cache-rust", "server_crash", 60.0 * minute)])
-    later = told[log.MOST_ALIKE :]
+    later = told[log.MOST_SIMILAR :]
     assert len(later) == 23
     assert {event["held_back"] for event in later} == {59}
-    assert later[0]["count"] == log.MOST_ALIKE + 60
+    assert later[0]["count"] == log.MOST_SIMILAR + 60
 
 
 def test_what_is_remembered_of_incidents_is_bounded() -> None:
@@ -109,8 +109,8 @@ def test_what_is_remembered_of_incidents_is_bounded() -> None:
         for number in range(5000):
             events.fold([incident("cache-rust", f"what-{number}")])
         events.fold([record("phase", "", 180.0, {"name": "end", "reason": "completed"})])
-    assert len(told) == log.MOST_KINDS + log.MOST_ALIKE + 2
-    assert told[-2]["incidents"] == {"other": 5000 - log.MOST_KINDS - log.MOST_ALIKE}
+    assert len(told) == log.MOST_KINDS + log.MOST_SIMILAR + 2
+    assert told[-2]["incidents"] == {"other": 5000 - log.MOST_KINDS - log.MOST_SIMILAR}
 
 
 def test_the_end_of_a_run_without_a_storm_tells_of_nothing_held_back() -> None:

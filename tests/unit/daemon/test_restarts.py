@@ -10,7 +10,7 @@ import pytest
 
 from soakd.daemon.backends.private import PrivateServer
 from soakd.daemon.backends.server_address import ServerPlace
-from soakd.daemon.backends.watch import Voice
+from soakd.daemon.backends.server_records import ServerRecords
 from soakd.daemon.workers.engine_lives import EngineLives, Launch
 from soakd.daemon.workers.restarts import Harm, Restarts
 from soakd.daemon.workers.supervisor import Supervisor
@@ -76,7 +76,10 @@ class Lives:
 
 def server_begins(lives: Lives, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Awaitable[None]]:
     monkeypatch.setattr(PrivateServer, "_live", lives.live)
-    voice, place = Voice("mine", "redis", "private", lambda record: None), ServerPlace(folder / "mine", port=False)
+    voice, place = (
+        ServerRecords("mine", "redis", "private", lambda record: None),
+        ServerPlace(folder / "mine", port=False),
+    )
     server = PrivateServer(
         voice, place, list, lambda: None, supervision=SUPERVISION, sample_every_s=1.0, sampling=asyncio.Event(),  # type: ignore[arg-type,return-value]
     )  # fmt: skip

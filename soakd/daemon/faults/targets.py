@@ -1,4 +1,4 @@
-"""What faults act on, and what is known of it: servers, workers, proxies, who is under load."""
+"""What faults act on: servers, workers and proxies, and which workers are under load."""
 
 import signal
 from collections.abc import Callable, Mapping
@@ -14,8 +14,6 @@ from soakd.setup.plan import EnginePlan, Plan
 from soakd.wire.records import Record
 from soakd.wire.spec import LOADED_PHASES
 
-Sink = Callable[[Record], None]
-
 
 class Server(Protocol):
     """A server of soakd's own."""
@@ -24,48 +22,49 @@ class Server(Protocol):
     last_answer_s: float
 
     def harm(self, number: signal.Signals, harm: Harm) -> int | None:
-        """Signal it on purpose; its pid, or None where it is not there."""
+        """Signal it on purpose; return its pid, or None if it does not run."""
 
     def go_on(self) -> None:
-        """Let it go on where a signal has stopped it."""
+        """Let it go on if a signal has stopped it."""
 
     def mend(self) -> None:
-        """Let it go on, and count what happens to it as its own again."""
+        """Let it go on; what happens to it from now on is no doing of a fault."""
 
 
 class FaultOrders(Protocol):
     """The workers of the run."""
 
     def send_order(self, name: str, order: Mapping[str, Any]) -> bool:
-        """Send an order to a worker; False where there is none."""
+        """Send an order to a worker; return False if there is none."""
 
     def harm(self, name: str, number: signal.Signals, harm: Harm) -> int | None:
-        """Signal a worker on purpose; its pid, or None where it is not there."""
+        """Signal a worker on purpose; return its pid, or None if it does not run."""
 
     def go_on(self, name: str) -> None:
-        """Let a worker go on where a signal has stopped it."""
+        """Let a worker go on if a signal has stopped it."""
 
     def mend(self, name: str) -> None:
-        """Let it go on, and count what happens to it as its own again."""
+        """Let it go on; what happens to it from now on is no doing of a fault."""
 
 
 @dataclass(slots=True)
-class Scene:
-    """The run as faults see it."""
+class FaultTargets:
+    """The targets of a run."""
 
     plan: Plan
-    sink: Sink
+    put: Callable[[Record], None]
+    """Takes the records."""
     servers: Mapping[str, Any]
     """Engine -> its server, as soakd watches it."""
     proxies: dict[str, ProxyProcess] = field(default_factory=dict)
     loaded: dict[str, int] = field(default_factory=dict)
     """Engine -> the segment of its worker that is under load."""
     segments: dict[str, int] = field(default_factory=dict)
-    watch: FaultReports | None = None
+    reports: FaultReports | None = None
     """Of the fault that is on."""
 
     def note(self, record: Record) -> None:
-        """Take a record on its way to the journal."""
+        """Take in a record on its way to the journal."""
         if record.kind == "hello":
             self.segments[record.engine] = record.segment
             self.loaded.pop(record.engine, None)
@@ -73,8 +72,8 @@ class Scene:
             self.loaded.pop(record.engine, None)
             if record.body.get("name") in LOADED_PHASES:
                 self.loaded[record.engine] = record.segment
-        if self.watch is not None and record.kind in ("fault", "incident"):
-            self.watch.note(record)
+        if self.reports is not None and record.kind in ("fault", "incident"):
+            self.reports.note(record)
 
     def engine(self, name: str) -> EnginePlan:
         """Return an engine of the plan."""
@@ -93,10 +92,10 @@ class Scene:
         self.incident(fault.target, {"what": what, **about, **body})
 
     def record_missed(self, fault: FaultPlan, why: str) -> None:
-        """Say that a fault did not take place."""
+        """Record that a fault did not take place."""
         body = {"took_place": False, "detail": f"{fault.name} did not take place: {why}"}
         self.record(fault, "fault_end", body)
 
     def incident(self, engine: str, body: Mapping[str, Any]) -> None:
         """Write an incident of an engine."""
-        self.sink(Record(kind="incident", engine=engine, segment=self.segment(engine), at=proc.now(), body=body))
+        self.put(Record(kind="incident", engine=engine, segment=self.segment(engine), at=proc.now(), body=body))
