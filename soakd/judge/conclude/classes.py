@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from soakd.judge.checks.census import RELEASED
 from soakd.judge.story.rundata import EngineData, Series
 from soakd.units import format_bytes, format_rate
 from soakd.verdict.check import Check, growth_check
@@ -78,7 +79,7 @@ def classify(data: EngineData, checks: Sequence[Check]) -> Class:
     if (rss := growth_check(by_id, "rss_anon_bytes")) is not None and rss.is_failing:
         live = growth_check(by_id, "live_bytes")
         if live is not None and live.is_failing and not _passes(leak):
-            return _unread(rss, live)
+            return _unread(rss, live, leak)
         return _resident_only(rss, by_id, backlog=_passes(leak))
     if (below := growth_check(by_id, "children_bytes")) is not None and below.is_failing:
         return Class("child_growth", f"{growth_words('children_bytes', below)}: {_grown_child(data)}")
@@ -178,9 +179,11 @@ def _things(signal: str, check: Check) -> Class:
     return Class(name, f"{SIGNAL_WORDS[signal]} grew by {grown} over the load phase: {words}")
 
 
-def _unread(rss: Check, live: Check) -> Class:
+def _unread(rss: Check, live: Check, leak: Check | None) -> Class:
     """Live memory grows, and whether that is garbage could not be read."""
     grown = f"{growth_words('rss_anon_bytes', rss)}, and {growth_words('live_bytes', live)}"
+    if leak is not None and RELEASED in leak.reason:
+        return Class("undecided", f"{grown}; {leak.reason}")
     return Class("undecided", f"{grown}; too little was read of what is reachable to tell a leak from garbage")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from soakd.judge.checks.agreement import check_agreement
+from soakd.judge.checks.census import doubt_census
 from soakd.judge.checks.comparisons import comparisons
 from soakd.judge.checks.controls import check_controls, judge_controls
 from soakd.judge.checks.evidence import check_evidence
@@ -94,7 +95,8 @@ def _check_engine(data: EngineData, outlook: Outlook, memory: float | None) -> l
     own = Outlook(planned_s=planned_s, seen_s=planned_s if full else min(own_s, outlook.seen_s), final=outlook.final)
     overall = Outlook(planned_s=planned_s, seen_s=min(outlook.seen_s, planned_s), final=outlook.final)
     room = None if outlook.final else _room(data, memory)
-    checks = excuse_garbage(data, list(check_growth(data, own, every_signal=outlook.final, room=room)))
+    checks = doubt_census(data, list(check_growth(data, own, every_signal=outlook.final, room=room)))
+    checks = excuse_garbage(data, checks)
     checks += [as_of(outlook, check) for check in check_service(data)]
     checks += [as_of(outlook, check) for check in check_evidence(data, overall)]
     agreement = check_agreement(data)

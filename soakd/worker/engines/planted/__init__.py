@@ -16,6 +16,8 @@ closure_leak = partial(objects.closure, keep=True)
 closure_twin = partial(objects.closure, keep=False)
 lru_cache_leak = partial(objects.memoized, keep=True)
 lru_cache_twin = partial(objects.memoized, keep=False)
+let_go_at_fork_leak = partial(objects.let_go_at_fork, keep=True)
+let_go_at_fork_twin = partial(objects.let_go_at_fork, keep=False)
 
 malloc_leak = partial(native.malloc, keep=True)
 malloc_twin = partial(native.malloc, keep=False)

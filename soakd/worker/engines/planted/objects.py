@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,19 @@ def python_list(*, keep: bool, bytes_per_operation: int = 100) -> Operation:
 
     def operation() -> None:
         kept.append(_payload(bytes_per_operation - reference))  # leak: list
+        if not keep:
+            kept.pop()
+
+    return operation
+
+
+def let_go_at_fork(*, keep: bool, bytes_per_operation: int = 4096) -> Operation:
+    """Append to a list that every forked child empties at once, as some libraries do with their pools and caches."""
+    kept: list[bytes] = []
+    os.register_at_fork(after_in_child=kept.clear)
+
+    def operation() -> None:
+        kept.append(_payload(bytes_per_operation))  # leak: let_go_at_fork
         if not keep:
             kept.pop()
 

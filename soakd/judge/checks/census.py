@@ -1,0 +1,60 @@
+"""What the forked child counts against what the process has: a hook that lets go at the fork hides a leak.
+
+The child reads live bytes before it collects. Garbage is still in them; what the engine's own hooks release in every
+forked child (os.register_at_fork, pthread_atfork) is not. Where the process gains much that its copy does not have,
+what is reachable was not seen, and nothing passes for it.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from soakd.judge.story.rundata import EngineData, Series
+from soakd.units import format_bytes
+from soakd.verdict.check import Check
+
+LEAST_BYTES = 1e6
+MOSTLY = 0.5
+"""Share of what live bytes gained that is missing in the copy."""
+RELEASED = "released at the fork"
+"""In the words of a check that says so."""
+
+
+def doubt_census(data: EngineData, checks: Sequence[Check]) -> list[Check]:
+    """Answer INCONCLUSIVE where reachable bytes pass, and the process gained what its forked copy does not have."""
+    if not (words := missing_in_copy(data)):
+        return list(checks)
+    return [_doubted(check, words) if check.id.startswith("growth.reachable_") else check for check in checks]
+
+
+def missing_in_copy(data: EngineData) -> str:
+    """Say how much the process gained in the load phase that its forked copies did not have; "" where they agree.
+
+    A restart gives back what a life gained: the worst life counts.
+    """
+    copies = {int(life.segment[0]): life for life in data.trend("reachable_copied_bytes").judged_lives()}
+    for life in data.trend("live_bytes").judged_lives():
+        copy = copies.get(int(life.segment[0]))
+        gained = _gained(life)
+        if copy is not None and gained - _gained(copy) > max(LEAST_BYTES, MOSTLY * gained):
+            missing = format_bytes(gained - _gained(copy))
+            return (
+                f"the process gained {missing} that its forked copies do not have, {RELEASED} by a hook of the "
+                "engine's or of a library, so that what is reachable was not seen"
+            )
+    return ""
+
+
+def _gained(life: Series) -> float:
+    """Return the median of the last fifth less that of the first."""
+    share = (life.t_s - life.t_s[0]) / np.ptp(life.t_s)
+    return float(np.median(life.y[share >= 0.8]) - np.median(life.y[share <= 0.2]))
+
+
+def _doubted(check: Check, words: str) -> Check:
+    if check.answer != "PASS":
+        return check
+    if check.so_far is None:
+        return dataclasses.replace(check, verdict="INCONCLUSIVE", reason=words)
+    return dataclasses.replace(check, reason=words, so_far="INCONCLUSIVE")
