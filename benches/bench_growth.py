@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 
-from soakd.judge.growth.method import judge_growth
+from soakd.judge.growth.method import DAY_H, judge_growth
 from tests.growth_traces import Trace, held_out, trace
 
 TITLE = "one growth verdict (error rates: python -m benches.bench_growth SEEDS)"
@@ -22,11 +22,11 @@ def rows() -> Iterator[tuple[str, float, str, str]]:
     """CPU of one verdict, and the most memory so far: (what, value, unit, remark)."""
     for n in (60, 288, 8_640, 100_000, 500_000):
         t = trace("warm_and_sawtooth", 1, n=n)
-        judge_growth(t.hours, t.megabytes, limit=t.limit)
+        judge_growth(t.hours, t.megabytes, limit=t.limit, day=DAY_H)
         times = []
         for _ in range(5):
             start = time.process_time()
-            judge_growth(t.hours, t.megabytes, limit=t.limit)
+            judge_growth(t.hours, t.megabytes, limit=t.limit, day=DAY_H)
             times.append(time.process_time() - start)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         yield f"{n:,} samples", float(np.median(times)) * 1e3, "ms CPU", f"peak so far {peak:.0f} MiB, imports included"
@@ -34,7 +34,7 @@ def rows() -> Iterator[tuple[str, float, str, str]]:
 
 def judge(t: Trace) -> tuple[str, bool, str, bool]:
     """Family, whether it leaks, the answer, and whether the interval holds the true rate."""
-    growth = judge_growth(t.hours, t.megabytes, t.segment, limit=t.limit)
+    growth = judge_growth(t.hours, t.megabytes, t.segment, limit=t.limit, day=DAY_H)
     assert growth.low is not None
     assert growth.high is not None
     return t.family, t.leaks, growth.state, growth.low <= t.rate <= growth.high

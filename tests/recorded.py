@@ -179,14 +179,16 @@ def verdict_of(plan: Plan, changed: list[Record], *, running: bool = False) -> d
         return make_verdict(assemble(plan, changed), {"run_id": "made-up"}, running=running).as_dict()
 
 
-_rates: dict[tuple[bytes, bytes, float], Mixture | None] = {}
+_rates: dict[tuple[bytes, bytes, float, float], Mixture | None] = {}
 
 
-def _rate_once(segment: Segment, limit: float, rate: Callable[..., Mixture | None] = method._rate) -> Mixture | None:
+def _rate_once(
+    segment: Segment, limit: float, day: float, rate: Callable[..., Mixture | None] = method._rate
+) -> Mixture | None:
     """The rate of a life; the same life, as the controls have it in nearly every test, is looked at once."""
-    key = segment.x.tobytes(), segment.y.tobytes(), limit
+    key = segment.x.tobytes(), segment.y.tobytes(), limit, day
     if key not in _rates:
-        _rates[key] = rate(segment, limit)
+        _rates[key] = rate(segment, limit, day)
     return _rates[key]
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from soakd.judge.growth.method import Growth, judge_growth
+from soakd.judge.growth.method import DAY_H, Growth, judge_growth
 
 ROOT = Path(__file__).parent.parent.parent
 CORPUS = Path(os.environ.get("SOAKD_CORPUS", ROOT.parent / "shared" / "corpus" / "growth"))
@@ -63,7 +63,7 @@ def answers() -> list[Answer]:
             rss = np.array([float(row["rss_bytes"]) for row in rows])
             segment = np.array([int(row["segment"]) for row in rows])
             limit = float(inputs[name]["limit_mb_per_h"]) * 1e6
-            judged[name] = pool.submit(judge_growth, hours, rss, segment, limit=limit)
+            judged[name] = pool.submit(judge_growth, hours, rss, segment, limit=limit, day=DAY_H)
         return [
             Answer(
                 id=name,

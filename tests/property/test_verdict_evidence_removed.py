@@ -65,10 +65,10 @@ def remembered() -> Iterator[None]:
     """Judge a series that is the same as before only once: most of a run is, whatever is taken away."""
     known: dict[Any, Any] = {}
 
-    def judge(x: Any, y: Any, segment: Any = None, *, limit: float) -> Any:
-        key = (x.tobytes(), y.tobytes(), None if segment is None else segment.tobytes(), limit)
+    def judge(x: Any, y: Any, segment: Any = None, *, limit: float, day: float) -> Any:
+        key = (x.tobytes(), y.tobytes(), None if segment is None else segment.tobytes(), limit, day)
         if key not in known:
-            known[key] = judge_growth(x, y, segment, limit=limit)
+            known[key] = judge_growth(x, y, segment, limit=limit, day=day)
         return known[key]
 
     with pytest.MonkeyPatch.context() as patch:

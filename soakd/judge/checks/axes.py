@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from soakd.judge.growth.method import Growth, judge_growth
+from soakd.judge.growth.method import DAY_H, Growth, judge_growth
 from soakd.judge.growth.series import FloatArray, IntArray, extent
 from soakd.judge.story.rundata import EngineData, Series
 from soakd.verdict.check import round_number
@@ -35,6 +35,11 @@ class Axes:
         """Over the whole series; NaN where there is too little of it."""
         hours = extent(self.hours)
         return extent(self.operations) / hours if hours else math.nan
+
+    @property
+    def operations_per_day(self) -> float:
+        """Likewise."""
+        return DAY_H * self.operations_per_hour
 
     @property
     def proportional(self) -> bool:
@@ -99,8 +104,8 @@ def over_the_other(axes: Axes, growth: Growth, *, hourly: bool, limit: float) ->
         return GrowthDetail()
     unit = 1.0 / per_hour if hourly else per_hour
     if not axes.proportional:
-        x = axes.operations if hourly else axes.hours
-        growth, unit = judge_growth(x, axes.y, axes.segment, limit=limit * unit), 1.0
+        x, day = (axes.operations, axes.operations_per_day) if hourly else (axes.hours, DAY_H)
+        growth, unit = judge_growth(x, axes.y, axes.segment, limit=limit * unit, day=day), 1.0
     rates = (growth.estimate, growth.low, growth.high, growth.minimum_detectable)
     rate, low, high, least = (None if value is None else round_number(value * unit) for value in rates)
     if hourly:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from soakd.judge.growth.method import judge_growth
+from soakd.judge.growth.method import DAY_H, judge_growth
+from soakd.judge.growth.series import extent
 from soakd.judge.story.rundata import EngineData, Series
 from soakd.verdict.check import Check, round_number
 from soakd.verdict.severity import SEVERITY, State
@@ -80,8 +81,9 @@ def _answer(life: Series, grown: float, limit: float) -> tuple[State, str]:
 
 def _goes_on(series: Series, limit: float) -> tuple[State, str]:
     """Ask whether growth that has happened is growth that remains."""
-    share = (series.t_s - series.t_s[0]) / max(float(np.ptp(series.t_s)), 1e-9)
-    growth = judge_growth(share, series.y, series.segment, limit=limit)
+    lasted_s = max(extent(series.t_s), 1e-9)
+    share = (series.t_s - series.t_s[0]) / lasted_s
+    growth = judge_growth(share, series.y, series.segment, limit=limit, day=DAY_H * 3600.0 / lasted_s)
     if growth.state == "PASS":
         return "PASS", "it rose and has stopped rising"
     if growth.state == "FAIL":

@@ -16,7 +16,7 @@ from soakd.judge.checks.counts import check_counts
 from soakd.judge.checks.growth_answer import GrowthAnswer
 from soakd.judge.checks.holdings import check_holdings
 from soakd.judge.checks.outlook import Outlook, growth_as_of
-from soakd.judge.growth.method import judge_growth
+from soakd.judge.growth.method import DAY_H, judge_growth
 from soakd.judge.growth.series import MIN_SAMPLES, extent
 from soakd.judge.story.rundata import EngineData, Series, running_total
 from soakd.verdict.check import Check, round_number
@@ -91,7 +91,7 @@ def _byte_checks(data: EngineData, signal: str, series: Series) -> Iterator[Chec
 def hourly_answer(data: EngineData, series: Series, limit: float, resolution: float) -> GrowthAnswer:
     """Judge a series of bytes against a limit per hour."""
     hours = series.t_s / 3600.0
-    growth = judge_growth(hours, series.y, series.segment, limit=limit)
+    growth = judge_growth(hours, series.y, series.segment, limit=limit, day=DAY_H)
     span = extent(hours)
     seen = span - data.gained_in_faults(series.t_s, hours)
     axes = axes_of(data, series)
@@ -118,7 +118,7 @@ def _slows_down(series: Series) -> bool:
 def operation_answer(data: EngineData, series: Series, limit: float, resolution: float) -> GrowthAnswer:
     """Judge a series of bytes against a limit per operation."""
     axes: Axes = axes_of(data, series)
-    growth = judge_growth(axes.operations, axes.y, axes.segment, limit=limit)
+    growth = judge_growth(axes.operations, axes.y, axes.segment, limit=limit, day=axes.operations_per_day)
     span = extent(axes.operations)
     return GrowthAnswer(
         growth=growth, limit=limit, unit="bytes/operation", span=span, resolution=resolution,

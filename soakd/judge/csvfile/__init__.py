@@ -15,7 +15,7 @@ from soakd.judge.checks.evidence_lives import LEAST_JUDGED
 from soakd.judge.csvfile.layout import Samples, TableColumns
 from soakd.judge.csvfile.mixed import leaking_part
 from soakd.judge.csvfile.reading import read_limits, read_series
-from soakd.judge.growth.method import Growth, judge_growth
+from soakd.judge.growth.method import DAY_H, Growth, judge_growth
 from soakd.judge.growth.series import FloatArray, IntArray
 from soakd.judge.growth.series import read_series as read_lives
 
@@ -66,7 +66,7 @@ def _judge(job: tuple[str, Samples, float]) -> dict[str, Any]:
 def _growth(samples: Samples, y_bytes: "array[float]", limit: float) -> Growth:
     """Judge one column of a series; it passes only where nothing speaks against it."""
     t_h, y, segment = np.frombuffer(samples.t_h), np.frombuffer(y_bytes), np.frombuffer(samples.segment, dtype=np.int64)
-    growth = judge_growth(t_h, y, segment, limit=limit)
+    growth = judge_growth(t_h, y, segment, limit=limit, day=DAY_H)
     if growth.state == "PASS" and (doubt := _doubt(t_h, y, segment, limit)):
         return replace(growth, state="INCONCLUSIVE", reason=doubt)
     return growth

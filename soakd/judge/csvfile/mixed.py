@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from soakd.judge.growth.method import judge_growth
+from soakd.judge.growth.method import DAY_H, judge_growth
 from soakd.judge.growth.series import BoolArray, FloatArray, IntArray
 
 MOST_IN_TURN = 6
@@ -40,7 +40,7 @@ def leaking_part(t_h: FloatArray, y: FloatArray, segment: IntArray, *, limit: fl
     the half of the labelled corpus that was tried, none of the 37 traces that pass is held up.
     """
     for what, part in _parts(t_h, y):
-        if judge_growth(t_h[part], y[part], segment[part], limit=limit).state == "FAIL":
+        if judge_growth(t_h[part], y[part], segment[part], limit=limit, day=DAY_H).state == "FAIL":
             return f"{what} alone grow beyond the limit: more than one series? give --group, or --segment"
     return ""
 

@@ -15,9 +15,10 @@ from soakd.judge.growth.mixture import Mixture
 from soakd.judge.growth.noise import CORRELATION_TIMES, correlation, whiten
 from soakd.judge.growth.regression import Fits, Products, fit, products
 from soakd.judge.growth.series import FloatArray, IntArray
-from soakd.judge.growth.steps import guard, ramp, recurring, resumed
+from soakd.judge.growth.steps import guard, hastened, ramp, recurring, resumed, slowing, stairs
 from soakd.judge.growth.transients import (
     Transients,
+    day_models,
     line_model,
     one_more,
     pair_models,
@@ -33,6 +34,8 @@ PAIRS_FROM, MORE_FROM = 10, 16
 SCREENED_STEPS = 7
 """Single steps that go into pairs, at every other noise level."""
 MOST_TRANSIENTS = 6
+MOST_BESIDE_A_DAY = 2
+"""Transients that are added to a day and its best companion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +56,18 @@ class Explored:
         return fits.take(np.array([np.argmax(fits.log_evidence)]))
 
 
-def explore(x: FloatArray, y: FloatArray) -> Explored | None:
+def explore(x: FloatArray, y: FloatArray, days: float = 0.0) -> Explored | None:
     """Try every structural model on a segment; None with too few blocks.
 
     Args:
         x: shape (n,), ascending, from 0 to 1.
         y: shape (n,).
+        days: how many days long the segment is; 0 where x is no time.
     """
     blocks = represent(x, y)
     if blocks is None:
         return None
-    shapes = transients(blocks[0])
+    shapes = transients(blocks[0], days)
     return Explored(*blocks, shapes, tuple(_fits(products(*blocks, shapes), shapes)))
 
 
@@ -85,6 +89,8 @@ def _readings(fits: Fits, shapes: Transients, best: float) -> Iterator[tuple[Flo
     again, spread = recurring(place, fits.effects, rate)
     late = ramp(end, fits.effects, rate)
     other = again + np.where(late == 0.0, resumed(place, end, fits.effects), late)
+    other += slowing(shapes.slope[fits.members], fits.effects) + hastened(end, fits.effects)
+    other += np.where(shift == 0.0, stairs(place, fits.effects), 0.0)
     two = np.flatnonzero(other)
     yield np.where(other != 0.0, weight / 2.0, weight), rate, variance, freedom
     yield weight[two] / 2.0, (rate + other)[two], (variance + spread)[two], freedom[two]
@@ -108,9 +114,12 @@ def _fits(data: Products, shapes: Transients) -> Iterator[Fits]:
         return
     yield from (fit(data, models) for models in wave_models(shapes))
     pairs = fit(data, pair_models(shapes, _best_steps(singles, shapes)))
-    yield pairs
+    days = [fit(data, models) for models in day_models(shapes)]
+    yield from (pairs, *days)
     if data.blocks >= MORE_FROM:
-        yield from _grown(data, shapes, pairs)
+        yield from _grown(data, shapes, pairs, MOST_TRANSIENTS - 2)
+        if days:
+            yield from _grown(data, shapes, _of_most_evidence(days), MOST_BESIDE_A_DAY)
 
 
 def _best_steps(singles: Fits, shapes: Transients) -> IntArray:
@@ -124,12 +133,12 @@ def _best_steps(singles: Fits, shapes: Transients) -> IntArray:
     return np.array(sorted(chosen), dtype=np.int64)
 
 
-def _grown(data: Products, shapes: Transients, fits: Fits) -> Iterator[Fits]:
+def _grown(data: Products, shapes: Transients, fits: Fits, added: int) -> Iterator[Fits]:
     """Add transients to the best model one by one, always the one that helps most.
 
     It does not stop where the evidence falls: only all five steps of a staircase together beat a straight line.
     """
-    while fits.members.shape[1] < MOST_TRANSIENTS:
+    for _ in range(added):
         best = int(np.argmax(fits.log_evidence))
         fits = fit(data, one_more(shapes, fits.members[best], float(fits.log_prior[best])))
         yield fits

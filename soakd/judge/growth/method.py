@@ -9,14 +9,21 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from soakd.judge.growth.average import average, best_curve, explore
+from soakd.judge.growth.average import Explored, average, best_curve, explore
 from soakd.judge.growth.blocks import BLOCKS, MIN_BLOCKS
+from soakd.judge.growth.lives import typical_life
 from soakd.judge.growth.mixture import Mixture, quantiles
 from soakd.judge.growth.series import MIN_SAMPLES, MIN_SHARE, FloatArray, IntArray, Recording, Segment, read_series
 
 State = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 METHOD = "bayes-structural/1"
+DAY_H = 24.0
+"""A day, where x is hours."""
 LOW, MEDIAN, HIGH = 0.025, 0.5, 0.975
+LEFT_OPEN = 0.1
+"""Share of the time from which on lives that are too short to judge must not be left out."""
+SHORT_HIGH = 2.0
+"""Growth in limits that such lives, judged together, must be below for a PASS."""
 BLIND = 5.0
 """A series on which less than this many limits of growth would go unseen cannot pass."""
 
@@ -61,7 +68,9 @@ class Curve:
     """The line of the segment's own long-run rate through the end of the fitted curve."""
 
 
-def judge_growth(x: FloatArray, y: FloatArray, segment: IntArray | None = None, *, limit: float) -> Growth:
+def judge_growth(
+    x: FloatArray, y: FloatArray, segment: IntArray | None = None, *, limit: float, day: float = math.inf
+) -> Growth:
     """Judge the long-run rate of a series against a limit.
 
     Args:
@@ -69,6 +78,7 @@ def judge_growth(x: FloatArray, y: FloatArray, segment: IntArray | None = None, 
         y: shape (n,), the signal; samples that are not finite are dropped and counted in the reason.
         segment: shape (n,), which life of the process a sample is of; None when there is only one.
         limit: the rate that is allowed, in [unit of y] per [unit of x].
+        day: how much of x a day is, so that a load may follow it: 24 in hours; infinite where x is no time.
 
     Measured (docs/adr/0003): on 136 decidable traces of a labelled corpus 0/79 false FAIL, 0/57 false PASS, 5.9 %
     INCONCLUSIVE, and 98.5 % of intervals hold the true rate; on 3,480 simulated ones, with leaks of at least twice
@@ -78,13 +88,13 @@ def judge_growth(x: FloatArray, y: FloatArray, segment: IntArray | None = None, 
         ValueError: the limit is not a finite number above 0, or the shapes differ.
     """
     recording = _read(x, y, segment, limit)
-    rates = [(s, rate) for s in recording.segments if (rate := _rate(s, limit)) is not None]
+    rates = [(s, rate) for s in recording.segments if (rate := _rate(s, limit, day)) is not None]
     if not rates:
         return _unknown(recording)
     low, estimate, high = quantiles([rate for _, rate in rates], (LOW, MEDIAN, HIGH))
     state, why = _verdict(low, high, detectable := 1.0 + estimate - low)
-    if state == "PASS" and any(quantiles([rate], (LOW,))[0] > 1.0 for _, rate in rates):
-        state, why = "INCONCLUSIVE", "one life of the process alone grows beyond the limit: they do not share one rate"
+    if state == "PASS" and (doubt := _a_life_grows(rates) or _short_lives_may_grow(recording, limit)):
+        state, why = "INCONCLUSIVE", doubt
     return Growth(
         state=state,
         estimate=estimate * limit,
@@ -97,12 +107,14 @@ def judge_growth(x: FloatArray, y: FloatArray, segment: IntArray | None = None, 
     )
 
 
-def explain_growth(x: FloatArray, y: FloatArray, segment: IntArray | None = None, *, limit: float) -> tuple[Curve, ...]:
+def explain_growth(
+    x: FloatArray, y: FloatArray, segment: IntArray | None = None, *, limit: float, day: float = math.inf
+) -> tuple[Curve, ...]:
     """The curve that fits best in each segment, for a person to look at; arguments and errors of `judge_growth`.
 
     It is one model of the many that were averaged: its line may differ from the verdict's estimate.
     """
-    curves = (_curve(s, limit) for s in _read(x, y, segment, limit).segments)
+    curves = (_curve(s, limit, day) for s in _read(x, y, segment, limit).segments)
     return tuple(curve for curve in curves if curve is not None)
 
 
@@ -112,16 +124,19 @@ def _read(x: FloatArray, y: FloatArray, segment: IntArray | None, limit: float) 
     return read_series(x, y, segment)
 
 
-def _rate(segment: Segment, limit: float) -> Mixture | None:
-    """The rate of one segment, in limits."""
+def _explored(segment: Segment, limit: float, day: float) -> Explored | None:
     scaled = segment.scaled(limit)
-    explored = explore(*scaled) if scaled else None
+    return explore(*scaled, segment.duration / day) if scaled else None
+
+
+def _rate(segment: Segment, limit: float, day: float) -> Mixture | None:
+    """The rate of one segment, in limits."""
+    explored = _explored(segment, limit, day)
     return average(explored) if explored else None
 
 
-def _curve(segment: Segment, limit: float) -> Curve | None:
-    scaled = segment.scaled(limit)
-    explored = explore(*scaled) if scaled else None
+def _curve(segment: Segment, limit: float, day: float) -> Curve | None:
+    explored = _explored(segment, limit, day)
     if explored is None:
         return None
     fitted = best_curve(explored)
@@ -146,6 +161,25 @@ def _verdict(low: float, high: float, detectable: float) -> tuple[State, str]:
     return "PASS", ""
 
 
+def _a_life_grows(rates: list[tuple[Segment, Mixture]]) -> str:
+    """Lives share a rate only as far as they agree: one that more likely than not leaks is outvoted by no other."""
+    worst = max(rate.quantile(MEDIAN) for _, rate in rates)
+    return f"one life of the process alone grows by {worst:.1f} times the limit" if worst > 1.0 else ""
+
+
+def _short_lives_may_grow(recording: Recording, limit: float) -> str:
+    """Lives that are too short to judge alone are judged together; what they leave open is no evidence of health."""
+    if recording.left_open < LEFT_OPEN:
+        return ""
+    what = f"lives too short to judge alone make up {recording.left_open:.0%} of the time"
+    together = typical_life(recording.short)
+    rate = _rate(together, limit, math.inf) if together else None
+    if rate is None:
+        return what
+    high = rate.quantile(HIGH)
+    return f"{what} and may grow by {high:.1f} times the limit" if high > SHORT_HIGH else ""
+
+
 def _unknown(recording: Recording) -> Growth:
     return Growth(
         state="INCONCLUSIVE", estimate=None, low=None, high=None, minimum_detectable=None, samples=0, segments=0,
@@ -162,8 +196,8 @@ def _why_unknown(recording: Recording) -> str:
 
 
 def _ignored(recording: Recording) -> str:
-    lives = "life" if recording.ignored == 1 else "lives"
-    return f"{recording.ignored} {lives} of its process too short to judge" if recording.ignored else ""
+    ignored = len(recording.short)
+    return f"{ignored} {'life' if ignored == 1 else 'lives'} of its process too short to judge" if ignored else ""
 
 
 def _dropped(recording: Recording) -> str:

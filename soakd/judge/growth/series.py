@@ -55,8 +55,10 @@ class Recording:
     """Finite, distinct samples in all segments, the ignored ones included."""
     dropped: int
     """Samples that are not a number, or infinite."""
-    ignored: int
-    """Segments with too few samples, or too short beside the whole duration."""
+    short: tuple[Segment, ...]
+    """Lives with too few samples, or too short beside the whole duration, to be judged alone."""
+    left_open: float
+    """Share of the duration that they make up, each until the next one begins."""
 
 
 def longest_gap_s(t_s: FloatArray, start_s: float, end_s: float) -> float:
@@ -82,11 +84,13 @@ def read_series(x: FloatArray, y: FloatArray, segment: IntArray | None = None) -
         raise ValueError(f"x, y and segment must have one length, got shapes {x.shape}, {y.shape}, {life.shape}")
     finite = np.isfinite(x) & np.isfinite(y)
     x, y, life = _distinct(x[finite], y[finite], life[finite])
-    lives = list(_cut(x, y, life))
+    lives = tuple(_cut(x, y, life))
     with np.errstate(over="ignore"):
-        least = MIN_SHARE * float(np.ptp(x)) if x.size else 0.0
-        kept = tuple(s for s in lives if s.x.size >= MIN_SAMPLES and s.duration > 0.0 and s.duration >= least)
-    return Recording(kept, x.size, int(finite.size - np.count_nonzero(finite)), len(lives) - len(kept))
+        whole = extent(x)
+        long = [s for s in lives if s.x.size >= MIN_SAMPLES and s.duration > 0.0 and s.duration >= MIN_SHARE * whole]
+    short = tuple(s for s in lives if not any(s is kept for kept in long))
+    dropped = int(finite.size - np.count_nonzero(finite))
+    return Recording(tuple(long), x.size, dropped, short, _share_of(short, lives))
 
 
 def _distinct(x: FloatArray, y: FloatArray, life: IntArray) -> tuple[FloatArray, FloatArray, IntArray]:
@@ -98,6 +102,15 @@ def _distinct(x: FloatArray, y: FloatArray, life: IntArray) -> tuple[FloatArray,
     new = np.ones(x.shape, dtype=bool)
     new[1:] = (x[1:] != x[:-1]) | (y[1:] != y[:-1]) | (life[1:] != life[:-1])
     return x[new], y[new], life[new]
+
+
+def _share_of(short: tuple[Segment, ...], lives: tuple[Segment, ...]) -> float:
+    """The share of the whole that some lives make up; a life lasts until the next one begins."""
+    begins = np.sort([life.x[0] for life in lives])
+    ends = np.append(begins[1:], max((life.x[-1] for life in lives), default=0.0))
+    whole = float(ends[-1] - begins[0]) if lives else 0.0
+    lasted = dict(zip(begins.tolist(), (ends - begins).tolist(), strict=True))
+    return sum(lasted[float(life.x[0])] for life in short) / whole if whole else 0.0
 
 
 def extent(x: FloatArray) -> float:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from soakd.judge.growth.series import BoolArray, FloatArray
+from soakd.judge.growth.transients import LATE_FILL
 
 RECURRING = 3
 """From this many steps on, their times tell whether they go on."""
@@ -21,6 +22,12 @@ GIVEN_BACK = 3.0
 SPREAD = 0.1
 """Least relative variance of a rate that recurring steps make."""
 FINAL_THIRD = 2.0 / 3.0
+STAIR = 1.6
+"""A jump that could be one stair of a staircase of so many limits, by the waits around it, may be one."""
+STAIRS_END = 2.2
+"""A table that doubles waits twice as long each time: longer than that, and it has stopped."""
+JOINED = 0.05
+"""Falls closer than this are one: a fall inside a block is seen as two, a block apart."""
 TINY = 1e-12
 
 
@@ -36,7 +43,7 @@ def guard(place: FloatArray, effect: FloatArray) -> tuple[FloatArray, FloatArray
     """
     step = np.isfinite(place)
     total = np.sum(np.where(step, effect, 0.0), axis=1)
-    up, down = _run(place, step & (effect > 0.0)), _run(place, step & (effect < 0.0))
+    up, down = _run(place, step & (effect > 0.0)), _run(place, step & (effect < 0.0), joined=JOINED)
     few = (up.count > 0) & (up.count < RECURRING) & (total > 1.0) & (up.last > FINAL_THIRD)
     many = (up.count >= RECURRING) & up.go_on
     releases = (up.count == 0) & (down.count >= RECURRING) & down.go_on
@@ -62,7 +69,7 @@ def recurring(place: FloatArray, effect: FloatArray, rate: FloatArray) -> tuple[
     """
     step = np.isfinite(place)
     down, up = step & (effect < 0.0), np.sum(step & (effect > 0.0), axis=1)
-    run = _run(place, down)
+    run = _run(place, down, joined=JOINED)
     first = np.min(np.where(down, place, 1.0), axis=1, initial=1.0)
     quiet = np.maximum(first, 1.0 - run.last)
     period = np.where(run.count > 1.0, np.maximum(run.last - first, TINY) / np.maximum(run.count - 1.0, 1.0), quiet)
@@ -115,6 +122,62 @@ def resumed(place: FloatArray, end: FloatArray, effect: FloatArray) -> FloatArra
     return np.where(late, risen / (1.0 - set_in), 0.0)
 
 
+def stairs(place: FloatArray, effect: FloatArray) -> FloatArray:
+    """What few large jumps add to the long-run rate if they are stairs of a staircase: arenas, a table that doubles.
+
+    Two arenas of 32 MB a day are a leak that nothing else shows, or a process that has what it needs. The wait for the
+    next jump is at least the longest that was seen, so the rate is at most the largest jump a longest wait.
+
+    Args:
+        place: as for `guard`.
+        effect: as for `guard`.
+
+    Returns:
+        Rates in limits, 0 where a model has no such jumps, of shape (models,).
+    """
+    up = np.isfinite(place) & (effect > 0.0)
+    run = _run(place, up)
+    first = np.min(np.where(up, place, 1.0), axis=1, initial=1.0)
+    gap = np.max(np.nan_to_num(np.diff(np.sort(np.where(up, place, np.nan), axis=1), axis=1)), axis=1, initial=0.0)
+    before, after = np.maximum(gap, first), 1.0 - run.last
+    largest = np.max(np.where(up, effect, 0.0), axis=1, initial=0.0)
+    rate = largest / np.maximum(np.maximum(before, after), TINY)
+    kept = np.sum(np.where(np.isfinite(place), effect, 0.0), axis=1) > largest / 2.0
+    return np.where(kept & (rate > STAIR) & (after < STAIRS_END * before), rate, 0.0)
+
+
+def slowing(slope: FloatArray, effect: FloatArray) -> FloatArray:
+    """What shapes that never end, only ever more slowly, add to the long-run rate: their slope at the end.
+
+    A table that fills like log(t) is a warm-up that settles where it is small, and a leak where it is large.
+
+    Args:
+        slope: shape (models, transients), at the end of the segment, of a shape of size 1; 0 of what ends.
+        effect: as for `guard`.
+
+    Returns:
+        Rates in limits, of shape (models,).
+    """
+    return np.asarray(np.sum(np.maximum(effect, 0.0) * slope, axis=1))
+
+
+def hastened(end: FloatArray, effect: FloatArray) -> FloatArray:
+    """What late haste adds to the long-run rate if it was none: less than nothing.
+
+    The last stair of a fine staircase looks like growth that sets in at the very end (a fill of negative size that
+    ends there). The rate before it is a second reading.
+
+    Args:
+        end: shape (models, transients), of fills as a share of the segment; NaN for other transients.
+        effect: as for `guard`.
+
+    Returns:
+        Rates in limits, of shape (models,).
+    """
+    late = (end > LATE_FILL) & (effect < 0.0)
+    return np.asarray(np.sum(np.where(late, effect / np.where(late, end, 1.0), 0.0), axis=1))
+
+
 @dataclass(frozen=True, slots=True)
 class _StepRun:
     """The steps of one direction; every field of shape (models,)."""
@@ -128,10 +191,12 @@ class _StepRun:
     """Relative variance of their rate."""
 
 
-def _run(place: FloatArray, chosen: BoolArray) -> _StepRun:
-    count = np.sum(chosen, axis=1).astype(np.float64)
+def _run(place: FloatArray, chosen: BoolArray, *, joined: float = 0.0) -> _StepRun:
+    """Describe the chosen steps; those closer than `joined` are one."""
     last = np.max(np.where(chosen, place, 0.0), axis=1, initial=0.0)
     gap = np.diff(np.sort(np.where(chosen, place, np.nan), axis=1), axis=1)
+    gap = np.where(gap >= joined, gap, np.nan)
+    count = np.any(chosen, axis=1) + np.sum(np.isfinite(gap), axis=1).astype(np.float64)
     gaps = np.maximum(count - 1.0, 1.0)
     mean = np.nansum(gap, axis=1) / gaps
     variance = np.nansum((gap - mean[:, None]) ** 2, axis=1) / gaps

@@ -7,7 +7,8 @@ A series is a level, a long-run rate, and up to two of these (or more, where a b
 * L  settling          log(1 + x / f)
 * S  step              0, then 1
 * R  recovery          a fall, or a burst, of which 1/e is left after tau: malloc_trim, memory that the kernel took back
-* W  daily wave        sin and cos of one turn over the segment, always together
+* W  wave              sin and cos of one turn over the segment, always together
+* D  day               sin and cos of 24 h, and of 12 h too: a load that follows the day, from 20 h on
 
 Shapes that end are written to end at zero (the level takes up the difference), so that two of them that differ
 little do not drown in rounding.
@@ -42,14 +43,19 @@ PAIR_MASS = (
     ("S", "S", 0.06), ("L", "S", 0.01), ("E", "L", 0.01), ("H", "L", 0.01),
 )  # fmt: skip
 WAVE_PAIR_MASS = {"E": 0.01, "S": 0.01}
+DAY_MASS, DAY_PAIR_MASS = 0.05, 0.05
 """Prior probability of each structure, spread over its members."""
 ADDITION = 0.35
 """Prior factor of each transient beyond a pair, times its share among the single ones."""
+LEAST_DAY = 20.0 / 24.0
+"""Days that must have been seen: of less, a slow warm-up cannot be told from a piece of a day."""
+HARMONICS = (1, 2)
+"""Turns a day. A third gains nothing; a load that is switched on and off is steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transients:
-    """Every candidate shape at the blocks of one segment. The first two columns are the wave."""
+    """Every candidate shape at the blocks of one segment."""
 
     columns: FloatArray
     """Shape (blocks, shapes), dimensionless."""
@@ -61,6 +67,8 @@ class Transients:
     """Shape (shapes,): where a step is, as a share of the segment; NaN for everything else."""
     end: FloatArray
     """Shape (shapes,): where a fill ends; NaN for everything else."""
+    slope: FloatArray
+    """Shape (shapes,): at the end of the segment, of a settling, which never ends; 0 for everything else."""
 
     def of_kind(self, kind: str) -> IntArray:
         """The shapes of one kind."""
@@ -77,15 +85,15 @@ class Models:
     """Shape (models,)."""
 
 
-def transients(x: FloatArray) -> Transients:
-    """All shapes for blocks at x, shape (blocks,), in shares of the segment."""
-    turn = 2.0 * np.pi * x[:, None]
+def transients(x: FloatArray, days: float = 0.0) -> Transients:
+    """All shapes for blocks at x, shape (blocks,), in shares of the segment, which lasts so many days."""
     warm_ups = WARM_UPS[np.exp(-x[0] / WARM_UPS) >= VISIBLE]
     fills = FILLS[(x[-AFTER_FILL] > FILLS) & (1.0 - x[0] / FILLS >= VISIBLE)]
     steps = (x[:-AFTER_STEP] + x[1 : 1 - AFTER_STEP]) / 2.0
     recoveries = _recoveries(x, steps)
     groups = (
-        ("W", np.hstack((np.sin(turn), np.cos(turn))), np.ones(2)),
+        ("W", _turns(x), np.ones(2)),
+        ("D", _day(x, days), np.ones(len(HARMONICS) * 2 if days >= LEAST_DAY else 0)),
         ("E", -np.exp(-x[:, None] / warm_ups), np.ones(warm_ups.size)),
         ("H", -np.maximum(1.0 - x[:, None] / fills, 0.0), np.where(fills > LATE_FILL, LATE_FILL_WEIGHT, 1.0)),
         ("L", np.log1p(x[:, None] / SETTLINGS), np.ones(SETTLINGS.size)),
@@ -93,14 +101,26 @@ def transients(x: FloatArray) -> Transients:
         ("S", -(x[:, None] < steps).astype(np.float64), np.ones(steps.size)),
     )
     columns = np.hstack([shape for _, shape, _ in groups])
-    ends = {"H": fills}
+    ends, slopes = {"H": fills}, {"L": 1.0 / (1.0 + SETTLINGS)}
     return Transients(
         columns=columns,
         kind=tuple(kind for kind, _, weight in groups for _ in weight),
         share=np.concatenate([weight / max(weight.sum(), 1.0) for _, _, weight in groups]),
         place=np.concatenate((np.full(columns.shape[1] - steps.size, np.nan), steps)),
         end=np.concatenate([ends.get(kind, np.full(weight.size, np.nan)) for kind, _, weight in groups]),
+        slope=np.concatenate([slopes.get(kind, np.zeros(weight.size)) for kind, _, weight in groups]),
     )
+
+
+def _turns(x: FloatArray) -> FloatArray:
+    """Sine and cosine of one turn a unit of x."""
+    turn = 2.0 * np.pi * x[:, None]
+    return np.hstack((np.sin(turn), np.cos(turn)))
+
+
+def _day(x: FloatArray, days: float) -> FloatArray:
+    """Every harmonic of a day; no column where the segment is shorter than nearly one."""
+    return np.hstack([_turns(turns * days * x) for turns in HARMONICS if days >= LEAST_DAY] or [np.empty((x.size, 0))])
 
 
 def _recoveries(x: FloatArray, places: FloatArray) -> FloatArray:
@@ -117,8 +137,8 @@ def line_model() -> Models:
 
 
 def single_models(shapes: Transients) -> Models:
-    """Every single transient but the wave."""
-    members = np.flatnonzero(np.array(shapes.kind) != "W")
+    """Every single transient but the waves."""
+    members = np.flatnonzero(~np.isin(shapes.kind, ("W", "D")))
     mass = np.array([SINGLE_MASS[shapes.kind[i]] for i in members])
     return Models(members[:, None], np.log(mass * shapes.share[members]))
 
@@ -138,6 +158,17 @@ def wave_models(shapes: Transients) -> Iterator[Models]:
         others = shapes.of_kind(kind)
         members = np.column_stack((np.tile(wave, (others.size, 1)), others))
         yield Models(members, np.log(mass * shapes.share[others]))
+
+
+def day_models(shapes: Transients) -> Iterator[Models]:
+    """The day, in one and two harmonics: alone, and with one other transient; nothing where there is no day."""
+    columns, singles = shapes.of_kind("D"), single_models(shapes)
+    for size in range(2, columns.size + 1, 2):
+        day = columns[:size]
+        yield Models(day[None, :], np.log([DAY_MASS / len(HARMONICS)]))
+        members = np.hstack((np.tile(day, (singles.members.size, 1)), singles.members))
+        prior = singles.log_prior - np.log(sum(SINGLE_MASS.values()))
+        yield Models(members, prior + np.log(DAY_PAIR_MASS / len(HARMONICS)))
 
 
 def one_more(shapes: Transients, members: IntArray, log_prior: float) -> Models:

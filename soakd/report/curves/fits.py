@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from soakd.judge.checks.axes import Axes, axes_of
-from soakd.judge.growth.method import Curve, explain_growth
+from soakd.judge.growth.method import DAY_H, Curve, explain_growth
 from soakd.judge.growth.series import FloatArray
 from soakd.judge.story.cache_fill import ENTRIES
 from soakd.judge.story.rundata import EngineData, Series
@@ -74,8 +74,9 @@ def _fits(axes: Axes, check: Verdict) -> Iterator[Fit]:
     limit, rates = check.get("limit"), [check.get(name) for name in ("estimate", "low", "high")]
     if not limit or any(rate is None for rate in rates):
         return
-    x = axes.hours if check.get("unit") == "bytes/hour" else axes.operations
-    for curve in explain_growth(x, axes.y, axes.segment, limit=float(limit)):
+    hourly = check.get("unit") == "bytes/hour"
+    x, day = (axes.hours, DAY_H) if hourly else (axes.operations, axes.operations_per_day)
+    for curve in explain_growth(x, axes.y, axes.segment, limit=float(limit), day=day):
         estimate, low, high = (float(rate) for rate in rates if rate is not None)
         aside = _aside(curve, np.interp(curve.x, x, axes.y), estimate)
         yield _fit(curve, _hours_at(axes, x, curve.x), (estimate, low, high, float(limit)), aside)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from soakd.judge.growth.method import Growth, judge_growth
+from soakd.judge.growth.method import DAY_H, Growth, judge_growth
 from tests.growth_traces import Trace, held_out
 
 SEEDS = range(1000, 1003)
@@ -10,7 +10,7 @@ SEEDS = range(1000, 1003)
 
 @pytest.fixture(scope="module")
 def judged() -> list[tuple[Trace, Growth]]:
-    return [(t, judge_growth(t.hours, t.megabytes, t.segment, limit=t.limit)) for t in held_out(SEEDS)]
+    return [(t, judge_growth(t.hours, t.megabytes, t.segment, limit=t.limit, day=DAY_H)) for t in held_out(SEEDS)]
 
 
 def test_no_leak_of_twice_the_limit_passes(judged: list[tuple[Trace, Growth]]) -> None:

@@ -1,0 +1,43 @@
+"""The kinds of series on which the growth verdict was once wrong, a few of each; `long` has four hundred of each."""
+
+from itertools import chain
+
+import pytest
+
+from soakd.judge.growth.method import DAY_H, Growth, judge_growth
+from tests.growth_families import KINDS, traces
+from tests.growth_traces import Trace
+
+A_FEW = range(500, 504)
+MANY = range(1000, 1200)
+AT_MOST_WRONG = 1
+"""Of two hundred, healthy or leaking."""
+
+
+def judged(kind: str, seeds: range) -> list[tuple[Trace, Growth]]:
+    return [(t, judge_growth(t.hours, t.megabytes, t.segment, limit=t.limit, day=DAY_H)) for t in traces(kind, seeds)]
+
+
+@pytest.fixture(scope="module")
+def a_few() -> list[tuple[Trace, Growth]]:
+    return list(chain.from_iterable(judged(kind, A_FEW) for kind in KINDS))
+
+
+def test_no_leak_of_a_kind_that_once_passed_passes(a_few: list[tuple[Trace, Growth]]) -> None:
+    assert [(t.family, t.rate) for t, growth in a_few if t.leaks and growth.state == "PASS"] == []
+
+
+def test_no_healthy_series_of_a_kind_that_once_failed_fails(a_few: list[tuple[Trace, Growth]]) -> None:
+    assert [(t.family, t.rate) for t, growth in a_few if not t.leaks and growth.state == "FAIL"] == []
+
+
+@pytest.mark.integration
+@pytest.mark.slow
+@pytest.mark.long
+@pytest.mark.parametrize("kind", KINDS)
+def test_at_most_one_in_two_hundred_of_each_kind_is_wrong(kind: str) -> None:
+    answers = judged(kind, MANY)
+    healthy = [t.family for t, growth in answers if not t.leaks and growth.state == "FAIL"]
+    leaking = [(t.family, t.rate) for t, growth in answers if t.leaks and growth.state == "PASS"]
+    assert len(healthy) <= AT_MOST_WRONG, healthy
+    assert len(leaking) <= AT_MOST_WRONG, leaking
