@@ -33,7 +33,7 @@ def judge_beside_cache(data: EngineData, series: Series, judge: Judge, *, of_ser
     if raw.verdict == "PASS" or raw.estimate is None or of_server != (data.server is not None):
         return raw
     fill = fill_of(data, series)
-    if fill is None or fill.gained <= LEAST_GAIN * fill.last or _breaks_its_bound(fill):
+    if fill is None or fill.gained <= LEAST_GAIN * fill.last or breaks_its_bound(fill):
         return raw
     if fill.bytes_per_entry is None:
         told = "cannot be told from its growth yet" if of_server else "are not known: declare bytes_per_entry"
@@ -77,7 +77,7 @@ def _still_filling(raw: Check, fill: Fill, grown: float, why: str) -> Check:
     return dataclasses.replace(raw, verdict="INCONCLUSIVE", reason=f"{why}: {capacity}, {when}", cache=facts)
 
 
-def _breaks_its_bound(fill: Fill) -> bool:
+def breaks_its_bound(fill: Fill) -> bool:
     """More entries than the cache says it can hold: the bound does not hold, and excuses nothing."""
     return fill.capacity_entries is not None and fill.last > MOST_OVER_CAPACITY * fill.capacity_entries
 

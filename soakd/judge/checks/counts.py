@@ -3,10 +3,12 @@
 Whole things over the whole phase are the question, not a rate: a service that gained three threads gained three.
 """
 
+import dataclasses
 from collections.abc import Iterator
 
 import numpy as np
 
+from soakd.judge.checks.count_rises import CountRise, after_a_fall, rise_above_the_maximum, rise_at_the_end
 from soakd.judge.growth.method import DAY_H, judge_growth
 from soakd.judge.growth.series import extent
 from soakd.judge.story.rundata import EngineData, Series
@@ -37,11 +39,16 @@ def check_counts(data: EngineData) -> Iterator[Check]:
     for signal, limit, decides in counted:
         series = data.trend(signal)
         if len(series) and (signal not in WHERE_ANY or np.any(series.y > 0.0)):
-            yield _count_check(signal, series, limit, decides=decides)
+            yield _count_check(data, signal, series, limit, decides=decides)
 
 
-def _count_check(signal: str, series: Series, limit: float, *, decides: bool) -> Check:
-    return level_check(signal, series, limit, unit="count", decides=decides)
+def _count_check(data: EngineData, signal: str, series: Series, limit: float, *, decides: bool) -> Check:
+    check = level_check(signal, series, limit, unit="count", decides=decides)
+    rises = _unlevelled(data, signal, series, limit) if decides else ()
+    worst = max(rises, key=lambda rise: (SEVERITY[rise.state], rise.rose), default=None)
+    if worst is None or SEVERITY[worst.state] <= SEVERITY[check.verdict]:
+        return check
+    return dataclasses.replace(check, verdict=worst.state, estimate=round_number(worst.rose), reason=worst.reason)
 
 
 def level_check(signal: str, series: Series, limit: float, *, unit: str, decides: bool) -> Check:
@@ -68,6 +75,18 @@ def level_check(signal: str, series: Series, limit: float, *, unit: str, decides
         id=check_id, verdict=state, informational=not decides, estimate=round_number(grown), limit=limit, unit=unit,
         reason=reason, samples=sum(len(life) for life, _ in lives), method=METHOD,
     )  # fmt: skip
+
+
+def _unlevelled(data: EngineData, signal: str, series: Series, limit: float) -> Iterator[CountRise]:
+    """Yield the rises of each life, beyond the limit, that its levels at the begin and at the end do not show."""
+    for life in series.judged_lives():
+        if (fallen := after_a_fall(data, life, limit)) is not None:
+            since, rose = fallen
+            yield CountRise(*_goes_on(since, limit), rose)
+        if (late := rise_at_the_end(data, signal, life, limit)) is not None:
+            yield late
+        if (peak := rise_above_the_maximum(data, signal, life, limit)) is not None:
+            yield peak
 
 
 def _answer(life: Series, grown: float, limit: float) -> tuple[State, str]:

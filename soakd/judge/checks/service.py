@@ -7,8 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from soakd.judge.checks.cache_growth import judge_beside_cache
+from soakd.judge.checks.cache_growth import breaks_its_bound, judge_beside_cache
+from soakd.judge.checks.ceilings import CONSTANT_PROFILES, WARM_UP_SHARE, highest_rise, to_the_close
 from soakd.judge.growth.series import MIN_SAMPLES, FloatArray
+from soakd.judge.story.cache_fill import ENTRIES, fill_of
 from soakd.judge.story.interruptions import served
 from soakd.judge.story.latency import LatencyWindow, merge
 from soakd.judge.story.looks import left_by_tools
@@ -24,14 +26,11 @@ DRIVER_BOUND_S = 10e-3
 """A window whose lateness p99 is above this says more about the driver than about the engine."""
 HICCUP_S, HICCUP_SHARE = 5.0, 0.2
 """Where fewer seconds of operations are missing, all in so small a part of the time, the host may have held them up."""
-CONSTANT_PROFILES = ("baseline", "target", "stress", "extreme")
 LEAST_DRIFT_WINDOWS = 30
 MOST_DRIFT_POINTS = 1440
 WINDOW_S = 60.0
 """A latency window of a run that is long enough for its drift to decide."""
 DRIFT_DECIDES_FROM_S = 7200.0
-WARM_UP_SHARE = 0.25
-"""Total growth is counted from here on in the load phase."""
 
 
 def check_service(data: EngineData) -> Iterator[Check]:
@@ -77,7 +76,10 @@ def latency_summary(windows: Sequence[LatencyWindow]) -> LatencyDetail:
 
 
 def _total_growth(data: EngineData) -> Check:
-    """Absolute growth of the leak signal after warm-up, to the end of the load phase; never scaled to a day."""
+    """Absolute growth of the leak signal after warm-up; never scaled to a day.
+
+    Levels of the load phase, and where those are within the limit the highest sample up to the close.
+    """
     series, limit = data.in_load(data.leak_signal), data.plan.config.limits.total_growth_bytes
     check_id = f"total_growth.{data.leak_signal}"
     if limit is None:
@@ -87,7 +89,30 @@ def _total_growth(data: EngineData) -> Check:
         gain = level_difference(part)
         return below(check_id, round_number(gain.gained if gain else None), limit, "bytes", missing="too few samples")
 
-    return judge_beside_cache(data, series, judge)
+    check = judge_beside_cache(data, series, judge)
+    return _with_ceiling(data, check, limit) if check.verdict == "PASS" else check
+
+
+def _with_ceiling(data: EngineData, check: Check, limit: float) -> Check:
+    """Fail where memory was above the limit for a while: what came and went is in no level."""
+    series = to_the_close(data, data.leak_signal)
+    rise = highest_rise(data, series)
+    if rise is None or rise.rose - left_by_tools(data) <= limit or _is_of_entries(data, series, limit):
+        return check
+    hour = rise.at_s / 3600.0
+    reason = f"at hour {hour:.3g} of the run it was so far above what it had been; its level alone says less"
+    return dataclasses.replace(check, verdict="FAIL", estimate=round_number(rise.rose), reason=reason)
+
+
+def _is_of_entries(data: EngineData, series: Series, limit: float) -> bool:
+    """Tell whether entries of a bounded cache explain that memory was above the limit, in the reload phase too."""
+    fill = fill_of(data, data.in_load(data.leak_signal))
+    entries = data.signal(ENTRIES)
+    if fill is None or fill.bytes_per_entry is None or breaks_its_bound(fill):
+        return False
+    held = fill.bytes_per_entry * np.interp(series.t_s, entries.t_s, entries.y)
+    rise = highest_rise(data, Series(series.t_s, series.y - held, series.segment))
+    return rise is not None and rise.rose <= limit
 
 
 class LifeGain(NamedTuple):
