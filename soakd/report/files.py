@@ -15,6 +15,7 @@ from soakd.report.curves.reading import read_curves
 from soakd.report.flamegraph import fragment
 from soakd.report.html.material import Material
 from soakd.report.html.page import page
+from soakd.verdict.types import Verdict
 from soakd.wire.masking import mask, masked
 
 
@@ -36,7 +37,7 @@ def write_report(run: RunDir, verdict: Mapping[str, Any], *, output: Path | None
     curves = read_curves(run, verdict)
     config = journal.read_meta(run.journal)["plan"]["config"]
     material = Material(
-        verdict=verdict, curves=curves, config=_config_text(run.path / run_folder.CONFIG),
+        verdict=Verdict.from_dict(verdict), curves=curves, config=_config_text(run.path / run_folder.CONFIG),
         overrides=masked(config.get("overrides") or ()), seed=(config.get("run") or {}).get("seed"), version=_version(),
         flames=_flames(run),
     )  # fmt: skip

@@ -5,12 +5,11 @@ by keyboard and screen reader without a script. `page(title, flames)` is a whole
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from html import escape
 from pathlib import Path
 from typing import NamedTuple
 
-from soakd.live.status import printable
 from soakd.report.call_trees import Call, Flame
+from soakd.report.html.markup import text
 from soakd.units import format_bytes
 
 ROW_PX = 20
@@ -36,14 +35,14 @@ class Box(NamedTuple):
 def fragment(flames: Sequence[Flame]) -> str:
     """Return the graphs of some looks, with their style, as markup for a page of HTML; "" where there are none.
 
-    For the report: `flames.collect(run)` gives them, `Flame.engine` says whose they are.
+    `call_trees.collect(run)` gives them, `Flame.engine` says whose they are.
     """
     return f"<style>{_asset('flamegraph.css')}</style>{''.join(_figure(flame) for flame in flames)}" if flames else ""
 
 
 def page(title: str, flames: Sequence[Flame]) -> str:
     """Return a whole page: every graph, with zoom and search."""
-    name = escape(printable(title, LONGEST_NAME))
+    name = text(title, LONGEST_NAME)
     return (
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{name}: surviving bytes</title>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -65,14 +64,14 @@ def _figure(flame: Flame) -> str:
     root = flame.root
     boxes = list(_boxes(root, 0, 0.0, root.value))
     depth = 1 + max((box.depth for box in boxes), default=0)
-    name = escape(printable(flame.engine))
+    name = text(flame.engine)
     told = f"{name}: {_rate(root.value)} survive" if flame.source == "capture" else f"{name}: {_rate(root.value)} named"
     of = f"memray, {flame.operations:,} operations" if flame.source == "capture" else "the sites that were named"
-    note = f" {escape(printable(flame.note))}." if flame.note else ""
+    note = f" {text(flame.note)}." if flame.note else ""
     kinds = dict.fromkeys(_kind(box.call.name) for box in boxes if box.depth)
     legend = "".join(f'<span class="flame-key {kind}">{KINDS[kind]}</span>' for kind in KINDS if kind in kinds)
     return (
-        f'<figure class="flame-figure"><figcaption><b>{told}</b> ({escape(flame.route)} route, {of}).{note} {legend}'
+        f'<figure class="flame-figure"><figcaption><b>{told}</b> ({text(flame.route)} route, {of}).{note} {legend}'
         f'</figcaption><svg class="flame-graph" width="100%" height="{depth * ROW_PX}" role="tree" '
         f'aria-label="{told}">{"".join(_drawn(boxes, root.value))}</svg>'
         f'<p class="flame-said" aria-live="polite"></p>{_table(root)}</figure>'
@@ -91,7 +90,7 @@ def _boxes(call: Call, depth: int, begin: float, whole: float) -> Iterator[Box]:
 
 def _drawn(boxes: Iterable[Box], whole: float) -> Iterator[str]:
     for box in boxes:
-        name = escape(printable(box.call.name, LONGEST_NAME))
+        name = text(box.call.name, LONGEST_NAME)
         said = f"{name}: {_rate(box.call.value)}, {box.width:.1%}" if whole else name
         kind = _kind(box.call.name) if box.depth else "all"
         yield (
@@ -116,7 +115,7 @@ def _table(root: Call) -> str:
     """Write the heaviest leaves as a table: what a printed graph, or one that is not seen, would not tell."""
     leaves = sorted(_leaves(root), key=lambda leaf: (-leaf[1], leaf[0]))[:HEAVIEST]
     rows = "".join(
-        f"<tr><td>{escape(printable(name, LONGEST_NAME))}</td><td>{_rate(value)}</td>"
+        f"<tr><td>{text(name, LONGEST_NAME)}</td><td>{_rate(value)}</td>"
         f"<td>{value / root.value if root.value else 0.0:.1%}</td></tr>"
         for name, value in leaves
     )

@@ -19,6 +19,7 @@ ONLY_IN = {
     "aiohttp": {"daemon/backends", "daemon/notify", "live/web", "worker/engines"},
     "argparse": {"cli"},
     "cachetools": {"worker/engines"},
+    "jinja2": {"report/html"},
     "memray": {"worker/attribution"},
     "numpy": {"judge", "report/curves"},
     "prometheus_client": {"live/metrics"},
@@ -36,6 +37,7 @@ ONLY_IN = {
 NOT_IN_A_WORKER = {
     "aiohttp",
     "cachetools",
+    "jinja2",
     "memray",
     "numpy",
     "prometheus_client",
@@ -45,7 +47,7 @@ NOT_IN_A_WORKER = {
     "rich",
 }
 NOT_IN_A_WORKER |= {"scipy", "sqlite3", "structlog"}
-NOT_IN_THE_DAEMON = {"cachetools", "memray", "numpy", "pympler", "redis", "scipy"}
+NOT_IN_THE_DAEMON = {"cachetools", "jinja2", "memray", "numpy", "pympler", "redis", "scipy"}
 
 MACHINE_PATH = re.compile(r"(?<![\w.$}~-])/(?:home|root|work|Users|mnt|workspace)/[\w.-]")
 ADDRESS_OF_AN_INDEX = re.compile(r"--(?:index-url|extra-index-url|find-links|trusted-host)|https?://")
@@ -165,9 +167,15 @@ def test_nothing_of_the_package_is_left_out_of_the_wheel() -> None:
     files = [
         path.relative_to(ROOT) for path in HOUSE.rglob("*") if path.is_file() and path.suffix not in (".so", ".pyc")
     ]
-    assert {"page.css", "uPlot.LICENSE.txt", "template.toml", "soakd@.service", "verdict.schema.json", "style.css"} <= {
-        path.name for path in files
-    }
+    assert {
+        "page.css",
+        "uPlot.LICENSE.txt",
+        "template.toml",
+        "soakd@.service",
+        "verdict.schema.json",
+        "style.css",
+        "page.html",
+    } <= {path.name for path in files}
     assert [path for path in files if any(path.match(pattern.strip("/")) for pattern in ignored)] == []
 
 

@@ -23,6 +23,7 @@ from soakd.setup.config import parse
 from soakd.setup.plan import make_plan
 from soakd.verdict.rows import CheckRow, rows_of
 from soakd.verdict.severity import may_decide
+from soakd.verdict.types import Verdict
 from tests.recorded import PLAN as ONE_ENGINE
 from tests.recorded import Story
 from tests.written import recorded_run, verdict_of
@@ -117,7 +118,7 @@ def test_in_markdown(verdict: dict[str, Any]) -> None:
 
 
 def test_in_the_report(run: Any, verdict: dict[str, Any]) -> None:
-    text = page(Material(verdict=verdict, curves=read_curves(run, verdict)))
+    text = page(Material(verdict=Verdict.from_dict(verdict), curves=read_curves(run, verdict)))
     document = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(text)
     sections = [s for s in document.iter("section") if s.get("class") == "engine" and s.find("h2").text == "slow "]
     [section] = sections

@@ -7,10 +7,12 @@ from typing import Any
 
 from soakd.report.curves.values import Band, CurvePiece, Curves, EngineCurves, Fit
 from soakd.report.html import svg
-from soakd.report.html.markup import Html, join, tag
+from soakd.report.html.markup import Html, join, state_badge, tag
 from soakd.report.html.svg import Chart, Shade, Trace
 from soakd.units import format_duration
-from soakd.verdict.wording import limit_words, quantity_words, range_words, value_words
+from soakd.verdict.check import Check
+from soakd.verdict.types import EngineVerdict
+from soakd.verdict.wording import LEAK_CHECKS, leak_check, limit_words, quantity_words, range_words, value_words
 
 LEAK, RESIDENT = ("reachable_bytes", "live_bytes"), "rss_anon_bytes"
 NAMES = {
@@ -34,7 +36,7 @@ OTHER_PHASES = ("baseline", "drain", "reload", "close")
 class Subject:
     """One engine as its charts see it: what was judged, and what was recorded."""
 
-    entry: Mapping[str, Any]
+    entry: EngineVerdict
     """Its part of the verdict file."""
     curves: EngineCurves
     shades: Sequence[Shade]
@@ -42,18 +44,18 @@ class Subject:
     until_s: float
 
     @property
-    def checks(self) -> Mapping[str, Mapping[str, Any]]:
+    def checks(self) -> Mapping[str, Check]:
         """Its checks by their ids."""
-        return {str(check.get("id")): check for check in self.entry.get("checks") or ()}
+        return {check.id: check for check in self.entry.checks}
 
     def band(self, name: str) -> Band | None:
         """What was recorded of a signal."""
         return self.curves.bands.get(name)
 
 
-def subject(entry: Mapping[str, Any], curves: Curves) -> Subject | None:
+def subject(entry: EngineVerdict, curves: Curves) -> Subject | None:
     """Bring together what is known of an engine; None where nothing of it was recorded."""
-    name = str(entry.get("name"))
+    name = entry.name
     own = curves.engines.get(name)
     if own is None:
         return None
@@ -75,7 +77,7 @@ def judged_charts(subject: Subject) -> Iterator[Html]:
     for signal in (*LEAK, RESIDENT):
         check = _growth_check(subject, signal)
         if check is not None and signal in subject.curves.levels:
-            note = join([state_badge(check.get("verdict")), " ", growth_words(check)])
+            note = join([state_badge(check.verdict), " ", growth_words(check)])
             yield _judged(subject, signal, check, TITLES[signal], note)
 
 
@@ -84,13 +86,14 @@ def control_chart(subject: Subject, note: Html) -> Html | None:
     for signal in LEAK:
         check = _growth_check(subject, signal)
         if check is not None and signal in subject.curves.levels:
-            return _judged(subject, signal, check, str(subject.entry.get("name")), note)
+            return _judged(subject, signal, check, subject.entry.name, note)
     return None
 
 
 def other_charts(subject: Subject) -> Iterator[Html]:
     """Draw everything else that was recorded."""
-    limit_p95, limit_cpu = (subject.checks.get(name, {}).get("limit") for name in ("latency.p95", "cpu.ratio"))
+    checks = subject.checks
+    limit_p95, limit_cpu = (checks[n].limit if n in checks else None for n in ("latency.p95", "cpu.ratio"))
     yield _levels(subject, "Memory of the process", ("rss_bytes", "rss_anon_bytes", "live_bytes", "reachable_bytes"))
     yield _latency(subject, limit_p95)
     yield _throughput(subject)
@@ -99,14 +102,15 @@ def other_charts(subject: Subject) -> Iterator[Html]:
         lines=[("limit", limit_cpu)] if limit_cpu and _is_near(subject, "cpu_ratio", limit_cpu) else [],
     )  # fmt: skip
     if subject.band("server.rss_bytes") or subject.band("server.live_bytes"):
-        kind = next((str(s.get("server")) for s in subject.entry.get("servers") or ()), "server")
+        kind = next((server.server for server in subject.entry.servers), "server")
         yield _levels(
             subject,
             f"Memory of the server ({kind})",
             ("server.rss_bytes", "server.rss_anon_bytes", "server.live_bytes"),
         )
     if subject.band("counter.entries"):
-        capacity = next((c["capacity_entries"] for c in subject.checks.values() if "capacity_entries" in c), None)
+        caches = [check.cache for check in checks.values() if check.cache]
+        capacity = next((cache.capacity_entries for cache in caches if cache.capacity_entries is not None), None)
         lines = (
             [("capacity, declared", capacity)] if capacity and _is_near(subject, "counter.entries", capacity) else []
         )
@@ -124,27 +128,29 @@ def missing(title: str, why: str) -> Html:
     return tag("figure", tag("figcaption", tag("strong", title)), tag("p", why, class_="missing"))
 
 
-def growth_words(check: Mapping[str, Any]) -> str:
-    """Write a growth check as one line: "104 B/op [102, 106], limit 40 B/op; 42 B/op would have been seen"."""
-    words = value_words(check)
+def growth_words(check: Check) -> str:
+    """Write a growth check as one line: "104 B/op [102, 106], limit 40 B/op; least detectable 42 B/op"."""
+    words = value_words(check.as_dict())
     if not words:
-        return str(check.get("reason") or "not measured")
-    least = check.get("minimum_detectable")
-    seen = f"; {quantity_words(least, str(check.get('unit') or ''))} would have been seen" if least is not None else ""
-    return f"{words}, limit {limit_words(check)}{seen}"
+        return check.reason or "not measured"
+    least = check.minimum_detectable
+    detectable = f"; least detectable {quantity_words(least, check.unit)}" if least is not None else ""
+    return f"{words}, limit {limit_words(check.as_dict())}{detectable}"
 
 
-def state_badge(state: object, word: str | None = None) -> Html:
-    """Write a state in its colour."""
-    return tag("span", word or str(state), class_=f"state {str(state).lower()}")
+def leak_words(engine: EngineVerdict) -> str:
+    """Write the leak check of an engine as one line."""
+    checks = {check.id: check for check in engine.checks}
+    found = leak_check({name: check.as_dict() for name, check in checks.items()})
+    return growth_words(checks[found["id"]]) if found else f"no check of {', '.join(LEAK_CHECKS)}"
 
 
-def _growth_check(subject: Subject, signal: str) -> Mapping[str, Any] | None:
+def _growth_check(subject: Subject, signal: str) -> Check | None:
     names = (f"growth.{signal}", f"growth.{signal}.per_operation")
     return next((subject.checks[name] for name in names if name in subject.checks), None)
 
 
-def _judged(subject: Subject, signal: str, check: Mapping[str, Any], title: str, note: Html) -> Html:
+def _judged(subject: Subject, signal: str, check: Check, title: str, note: Html) -> Html:
     """Draw the change of a signal since the load began, and the lines of the verdict."""
     band, level, fits = subject.band(signal), subject.curves.levels[signal], subject.curves.fits.get(signal, ())
     if band is None:
@@ -163,12 +169,15 @@ def _judged(subject: Subject, signal: str, check: Mapping[str, Any], title: str,
         Trace(name="long-run rate", style="long", pieces=[_lined(f.t_s, f.long_run, level) for f in fits]),
         Trace(
             name="limit", style="limit", pieces=[_lined(f.t_s, f.limit, level) for f in fits],
-            told=limit_words(check),
+            told=limit_words(check.as_dict()),
         ),
     ]  # fmt: skip
     if steep:
         traces[-1] = Trace(
-            name="limit far above this chart", style="limit", pieces=[CurvePiece((), (), ())], told=limit_words(check)
+            name="limit far above this chart",
+            style="limit",
+            pieces=[CurvePiece((), (), ())],
+            told=limit_words(check.as_dict()),
         )
 
     chart = Chart(
@@ -193,7 +202,7 @@ def _latency(subject: Subject, limit: float | None) -> Html:
 
 
 def _throughput(subject: Subject) -> Html:
-    unit, target = "operations/second", subject.entry.get("rate_per_second")
+    unit, target = "operations/second", subject.entry.rate_per_second
     names = ["operations_per_s"] + [
         n for n in ("errors_per_s", "dropped_per_s") if (b := subject.band(n)) and b.high > 0
     ]

@@ -1,7 +1,7 @@
-"""HTML that cannot be written unescaped by mistake: text becomes markup only through here.
+"""Elements that are written in Python: charts, and what stands beside them. All else is in the templates.
 
-Names of engines, messages of exceptions and lines of a server's stderr are somebody else's; `tag` escapes every child
-that is not `Html` already, and what HTML cannot hold is shown as the terminal shows it.
+Names of engines, messages of exceptions and lines of a server's stderr come from elsewhere; `tag` escapes every child
+that is not `Html` already, and shows what HTML cannot hold as the terminal shows it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,9 +10,7 @@ from html import escape
 from soakd.live.status import printable
 from soakd.wire.masking import cut
 
-MOST_TEXT = 4000
-
-VOID = frozenset({"meta", "br", "col"})
+MOST_TEXT, MOST_LINES = 4000, 60_000
 
 
 class Html(str):
@@ -20,13 +18,17 @@ class Html(str):
 
     __slots__ = ()
 
+    def __html__(self) -> "Html":
+        """Return it as it is, for templates."""
+        return self
+
 
 def text(value: object, longest: int = MOST_TEXT) -> Html:
     """Escape a text for one line."""
     return Html(escape(printable(value, longest)))
 
 
-def lines(value: str, longest: int) -> Html:
+def lines(value: str, longest: int = MOST_LINES) -> Html:
     """Escape a text of several lines, for `pre`."""
     kept = cut(value, longest).replace("\r\n", "\n").split("\n")
     more = [f"... {len(value) - longest:,} more characters"] if len(value) > longest else []
@@ -40,7 +42,7 @@ def tag(name: str, /, *children: "str | Html | Iterable[str | Html]", **attribut
         for key, value in attributes.items()
         if value is not None
     )
-    return Html(f"<{name}{given}>" if name in VOID else f"<{name}{given}>{join(children)}</{name}>")
+    return Html(f"<{name}{given}>{join(children)}</{name}>")
 
 
 def join(children: "Iterable[str | Html | Iterable[str | Html]]") -> Html:
@@ -58,12 +60,6 @@ def _flat(children: "Iterable[str | Html | Iterable[str | Html]]") -> Iterator[s
             yield from _flat(child)
 
 
-def table(heads: Iterable[str | Html], rows: Iterable[Iterable[str | Html]], *, class_: str | None = None) -> Html:
-    """Write a table in a box that scrolls where a phone is too narrow; a cell that is a `td` already stays one."""
-    head = tag("thead", tag("tr", (tag("th", h, scope="col") for h in heads)))
-    body = tag("tbody", (tag("tr", (_cell(c) for c in row)) for row in rows))
-    return tag("div", tag("table", head, body, class_=class_), class_="scroll", tabindex="0", role="region")
-
-
-def _cell(content: str | Html) -> Html:
-    return content if isinstance(content, Html) and content.startswith(("<td", "<th")) else tag("td", content)
+def state_badge(state: object, word: str | None = None) -> Html:
+    """Write a state in its colour."""
+    return tag("span", word or str(state), class_=f"state {str(state).lower()}")

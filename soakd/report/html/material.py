@@ -2,16 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from soakd.report.curves.values import Curves
+from soakd.verdict.types import EngineVerdict, RunFacts, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
     """Everything that the page of a run shows."""
 
-    verdict: Mapping[str, Any]
+    verdict: Verdict
     curves: Curves
     config: str | None = None
     """The configuration as it was read; None where the run's copy is gone."""
@@ -24,11 +24,16 @@ class Material:
     """By engine: its call sites as markup of soakd's own, to be shown as it is."""
 
     @property
-    def engines(self) -> Sequence[Mapping[str, Any]]:
-        """The engines of the verdict in the file's order, controls left out."""
-        return [e for e in self.verdict.get("engines") or () if e.get("role") != "control"]
+    def run(self) -> RunFacts:
+        """What was run."""
+        return self.verdict.run or RunFacts()
 
     @property
-    def controls(self) -> Sequence[Mapping[str, Any]]:
+    def engines(self) -> Sequence[EngineVerdict]:
+        """The engines of the verdict in the file's order, controls left out."""
+        return [engine for engine in self.verdict.engines if engine.role != "control"]
+
+    @property
+    def controls(self) -> Sequence[EngineVerdict]:
         """The controls."""
-        return [e for e in self.verdict.get("engines") or () if e.get("role") == "control"]
+        return [engine for engine in self.verdict.engines if engine.role == "control"]

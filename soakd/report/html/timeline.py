@@ -1,28 +1,25 @@
-"""What happened when: a lane an engine with its lives, faults and incidents, and the same as a table."""
+"""What happened when: a lane an engine with its lives, faults and incidents."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from soakd.report.curves.values import Curves
-from soakd.report.html.markup import Html, join, lines, table, tag
+from soakd.report.html.markup import Html, tag
+from soakd.report.html.rendering import words
 from soakd.report.html.svg import time_ticks
 from soakd.units import format_duration
-
-Entry = Mapping[str, Any]
+from soakd.verdict.types import Incident
 
 WIDTH, LANE, LEFT, RIGHT = 1130.0, 26.0, 150.0, 14.0
-MOST_ROWS = 200
 MOST_MARKS = 400
 LONGEST_NAME = 20
 LONG_TEXTS = ("traceback", "stderr")
-MOST_TEXT = 2000
 PHASES = {"baseline": "base", "load": "load", "drain": "drain", "reload": "reload", "close": "close"}
 """What is written into a phase that has the room."""
 
 
-def lanes(curves: Curves, incidents: Sequence[Entry], controls: Sequence[str]) -> Html:
+def lanes(curves: Curves, incidents: Sequence[Incident], controls: Sequence[str]) -> Html:
     """Draw the run as lanes; controls have one only where something happened to them."""
-    told = {str(i.get("engine")) for i in incidents if i.get("engine")}
+    told = {incident.engine for incident in incidents}
     names = [name for name in curves.engines if name not in controls or name in told]
     height = LANE * (len(names) + 2) + 26
     parts = [*_phases(curves), *_host(curves, incidents)]
@@ -34,18 +31,6 @@ def lanes(curves: Curves, incidents: Sequence[Entry], controls: Sequence[str]) -
     keys = (("life", "process alive"), ("fault", "fault on purpose"), ("mark bad", "incident"))
     legend = tag("ul", (tag("li", tag("span", class_=f"key {style}"), words) for style, words in keys), class_="legend")
     return tag("div", tag("div", drawn, class_="scroll", tabindex="0", role="region"), legend)
-
-
-def incidents_table(incidents: Sequence[Entry], curves: Curves) -> Iterator[Html]:
-    """Write the first incidents, and how many more there were."""
-    if not incidents:
-        yield tag("p", "No incident was recorded.")
-        return
-    heads = ("after", "engine", "what", "detail")
-    yield table(heads, (_row(incident, curves) for incident in incidents[:MOST_ROWS]), class_="incidents")
-    if len(incidents) > MOST_ROWS:
-        rest = f"And {len(incidents) - MOST_ROWS:,} more, which verdict.json lists."
-        yield tag("p", rest, class_="missing")
 
 
 def _x(curves: Curves, t_s: float) -> float:
@@ -64,13 +49,13 @@ def _phases(curves: Curves) -> Iterator[Html]:
             yield tag("text", word, x=f"{(left + right) / 2:.1f}", y=LANE / 2, dy=".35em")
 
 
-def _host(curves: Curves, incidents: Sequence[Entry]) -> Iterator[Html]:
+def _host(curves: Curves, incidents: Sequence[Incident]) -> Iterator[Html]:
     yield _name("run and host", LANE)
-    yield from _marks(curves, [i for i in incidents if not i.get("engine")], LANE)
+    yield from _marks(curves, [incident for incident in incidents if not incident.engine], LANE)
 
 
-def _lane(curves: Curves, incidents: Sequence[Entry], name: str, top: float) -> Iterator[Html]:
-    own = [i for i in incidents if i.get("engine") == name]
+def _lane(curves: Curves, incidents: Sequence[Incident], name: str, top: float) -> Iterator[Html]:
+    own = [incident for incident in incidents if incident.engine == name]
     yield _name(name, top)
     for life in curves.lives.get(name, ()):
         words = f"life of {format_duration(max(0.0, life.until_s - life.from_s))}, {life.name}"
@@ -79,14 +64,14 @@ def _lane(curves: Curves, incidents: Sequence[Entry], name: str, top: float) -> 
         if fault.target == name:
             words = f"{fault.name}, recovered after {format_duration(max(0.0, fault.until_s - fault.from_s))}"
             yield _bar(_x(curves, fault.from_s), _x(curves, fault.until_s), top, "fault", words)
-    yield from _marks(curves, [i for i in own if i.get("what") not in ("fault_begin", "fault_end")], top)
+    yield from _marks(curves, [i for i in own if i.what not in ("fault_begin", "fault_end")], top)
 
 
-def _marks(curves: Curves, incidents: Sequence[Entry], top: float) -> Iterator[Html]:
+def _marks(curves: Curves, incidents: Sequence[Incident], top: float) -> Iterator[Html]:
     for incident in incidents[:MOST_MARKS]:
         if (at_s := after_s(incident, curves)) is not None:
             x = _x(curves, at_s)
-            title = tag("title", f"{format_duration(max(0.0, at_s))}: {_what(incident)}")
+            title = tag("title", f"{format_duration(max(0.0, at_s))}: {words(incident.what)}")
             yield tag(
                 "circle", title, cx=f"{x:.1f}", cy=f"{top + LANE / 2:g}", r="4.5", class_="mark bad",
             )  # fmt: skip
@@ -111,31 +96,17 @@ def _axis(curves: Curves, height: float) -> Iterator[Html]:
         yield tag("text", label, x=f"{x:.1f}", y=f"{height - 6:g}", class_="end" if x > WIDTH - 40 else None)
 
 
-def after_s(incident: Entry, curves: Curves) -> float | None:
-    """Say how long after the run's origin an incident was; None where that is not known."""
-    at_s = incident.get("at_wall_s")
-    known = curves.start_wall_s is not None and type(at_s) in (int, float)
-    return at_s - curves.start_wall_s if known else None  # type: ignore[operator]
+def after_s(incident: Incident, curves: Curves) -> float | None:
+    """Return the seconds from the run's origin to an incident; None where either is not known."""
+    if curves.start_wall_s is None or not incident.at_wall_s:
+        return None
+    return incident.at_wall_s - curves.start_wall_s
 
 
-def _what(incident: Entry) -> str:
-    return str(incident.get("what")).replace("_", " ")
-
-
-def _row(incident: Entry, curves: Curves) -> Iterator[str | Html]:
-    at_s = after_s(incident, curves)
-    yield tag("td", "unknown" if at_s is None else format_duration(round(at_s, 1)), class_="num")
-    yield str(incident.get("engine") or "run")
-    yield tag("td", _what(incident), class_="what")
-    yield tag("td", str(incident.get("detail") or ""), _more(incident), class_="why")
-
-
-def _more(incident: Entry) -> Html:
-    """Write what needs a block of its own behind a door."""
-    found = []
+def long_texts(incident: Incident) -> Iterator[tuple[str, str]]:
+    """Yield the long texts of an incident, each by its name."""
     for name in LONG_TEXTS:
-        value = incident.get(name)
-        told = "\n".join(str(line) for line in value) if isinstance(value, list) else str(value or "")
-        if told:
-            found.append(tag("details", tag("summary", name), tag("pre", lines(told, MOST_TEXT))))
-    return join(found)
+        value = incident.facts.get(name)
+        text = "\n".join(map(str, value)) if isinstance(value, list) else str(value or "")
+        if text:
+            yield name, text

@@ -15,6 +15,7 @@ from soakd.report.html.material import Material
 from soakd.report.html.page import page
 from soakd.report.markdown import markdown
 from soakd.verdict.site_words import place_words, site_facts
+from soakd.verdict.types import Verdict
 from soakd.wire.sites import Site, encode
 from tests.recorded import made_up, plan_of, verdict_of
 
@@ -43,7 +44,7 @@ def shown(verdict: dict[str, Any]) -> dict[str, str]:
         "terminal": terminal.getvalue(),
         "page": ", ".join(status.engines["mine"].as_dict()["sites"][0]["facts"]),
         "markdown": markdown(verdict),
-        "html": page(Material(verdict=verdict, curves=Curves(until_s=1.0))),
+        "html": page(Material(verdict=Verdict.from_dict(verdict), curves=Curves(until_s=1.0))),
         "diff": "\n".join(run_lines(diff_runs(verdict, verdict, {}))),
     }
 
