@@ -1,5 +1,7 @@
 """Shadow comparison: both paths of a migration were asked the same, and every answer must be the same."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from soakd.judge.checks.evidence import LEAST_COVERAGE
@@ -17,11 +19,11 @@ FINDING = "disagreement"
 LONGEST_EXAMPLE = 300
 
 
-def check_agreement(data: EngineData) -> Check | None:
-    """Judge whether both paths decided alike, over all lives and phases; None where the engine compares nothing."""
+def check_agreement(data: EngineData) -> Iterator[Check]:
+    """Judge whether both paths decided alike, over all lives and phases; nothing where the engine compares nothing."""
     ratio = data.plan.options.get("compare_ratio")
     if data.plan.config.factory is not None or not isinstance(ratio, int | float) or not ratio > 0:
-        return None
+        return
     told = [text(i.body.get("detail")) or "" for i in data.incidents if i.body.get("what") == FINDING]
     compared, unanswered = _total(data.signal(COMPARED)), _total(data.signal(UNANSWERED))
     disagreed = max(_total(data.signal(DISAGREED)), float(len(told)))  # what a life told before it was counted
@@ -33,7 +35,7 @@ def check_agreement(data: EngineData) -> Check | None:
         reason += f"; for one, {told[0][:LONGEST_EXAMPLE]}" if any(told[:1]) else ""
     if unanswered:
         reason += f"{'; ' if reason else ''}{format_count(unanswered)} more had no answer on one of the paths"
-    return Check(
+    yield Check(
         id="decisions.agreement", verdict=state, estimate=disagreed if compared or disagreed else None, limit=0.0,
         unit="count", reason=reason,
         load=LoadDetail(compared=compared, disagreement_ratio=round_number(share), unanswered=unanswered or None),

@@ -53,8 +53,4 @@ def _gained(life: Series) -> float:
 
 
 def _doubted(check: Check, words: str) -> Check:
-    if check.answer != "PASS":
-        return check
-    if check.so_far is None:
-        return dataclasses.replace(check, verdict="INCONCLUSIVE", reason=words)
-    return dataclasses.replace(check, reason=words, so_far="INCONCLUSIVE")
+    return dataclasses.replace(check, verdict="INCONCLUSIVE", reason=words) if check.verdict == "PASS" else check

@@ -6,7 +6,6 @@ off, live bytes stand in for reachable ones. The others tell where a difference 
 
 import dataclasses
 from collections.abc import Iterator
-from itertools import chain
 
 import numpy as np
 
@@ -15,7 +14,6 @@ from soakd.judge.checks.cache_growth import judge_beside_cache
 from soakd.judge.checks.counts import check_counts
 from soakd.judge.checks.growth_answer import GrowthAnswer
 from soakd.judge.checks.holdings import check_holdings
-from soakd.judge.checks.outlook import Outlook, growth_as_of
 from soakd.judge.growth.method import DAY_H, judge_growth
 from soakd.judge.growth.series import MIN_SAMPLES, extent
 from soakd.judge.story.rundata import EngineData, Series, running_total
@@ -42,14 +40,11 @@ class Room:
     memory: float | None = None
 
 
-def check_growth(
-    data: EngineData, outlook: Outlook, *, every_signal: bool, room: Room | None = None
-) -> Iterator[Check]:
+def check_growth(data: EngineData, *, every_signal: bool, room: Room | None = None) -> Iterator[Check]:
     """Judge everything that can grow of one engine; while the run goes on what decides, and what tells garbage.
 
     Args:
         data: the engine.
-        outlook: how much of its plan has been seen.
         every_signal: judge also what only explains.
         room: what is left before a limit, where the run goes on.
     """
@@ -57,10 +52,10 @@ def check_growth(
         series = data.trend(signal)
         if len(series) >= MIN_SAMPLES or (decides(data, signal) and signal not in WHERE_READ):
             for check in _byte_checks(data, signal, series):
-                yield _with_time_left(growth_as_of(outlook, check), signal, room)
+                yield _with_time_left(check, signal, room)
     if every_signal:
-        for check in chain(check_counts(data), check_holdings(data)):
-            yield growth_as_of(outlook, check)
+        yield from check_counts(data)
+        yield from check_holdings(data)
 
 
 def decides(data: EngineData, signal: str) -> bool:

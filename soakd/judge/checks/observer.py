@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from soakd.judge.checks.growth import hourly_answer
-from soakd.judge.checks.outlook import Outlook, growth_as_of
 from soakd.judge.growth.series import MIN_SAMPLES, extent
 from soakd.judge.story.rundata import EngineData, RunData, Series, running_total
 from soakd.units import format_rate
@@ -21,7 +20,7 @@ CONTROL = "control.null"
 BOUNDS = ("", "_low", "_high")
 
 
-def check_observer(run: RunData, outlook: Outlook) -> Check:
+def check_observer(run: RunData) -> Check:
     """Judge the daemon's own growth as that of an engine: by reachable bytes and by anonymous RSS.
 
     From two hours of load on it is evidence: a growing instrument is INVALID.
@@ -30,17 +29,14 @@ def check_observer(run: RunData, outlook: Outlook) -> Check:
     long = load_s >= LEAST_HOURS * 3600.0
     answers = [_answer(run.own, signal, series, decides=long) for signal, series in _own_memory(run) if run.own]
     if not answers:
-        unread = Check(
-            id="observer.growth", verdict="INCONCLUSIVE", informational=not long, reason="soakd was not read"
-        )
-        return growth_as_of(outlook, unread)
+        return Check(id="observer.growth", verdict="INCONCLUSIVE", informational=not long, reason="soakd was not read")
     # reachable bytes stand first: they resolve what pages hide. Pages may fail beside them; their noise decides nothing
     check = next((one for one in answers if one.verdict == "FAIL"), answers[0])
     if check.verdict == "FAIL":
         check = dataclasses.replace(check, verdict="INVALID", reason="soakd itself grows: what it reads is in doubt")
     elif check.verdict == "INCONCLUSIVE":  # its noise must not decide for others
         check = dataclasses.replace(check, informational=True)
-    return growth_as_of(outlook, check)
+    return check
 
 
 def _answer(own: EngineData, signal: str, series: Series, *, decides: bool) -> Check:

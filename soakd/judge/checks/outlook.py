@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from soakd.verdict.check import Check
 from soakd.verdict.resolution import FINAL_FROM
-from soakd.verdict.severity import State
+
+GROWTH = ("growth.", "observer.growth")
+"""Checks that take most of the plan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,28 +30,24 @@ class Outlook:
         return self.final and self.share >= FINAL_FROM
 
 
-def as_of(outlook: Outlook, check: Check) -> Check:
-    """Mark a check of a run that goes on as INCOMPLETE, its present answer kept as "so_far".
+def as_of(outlook: Outlook, check: Check, *, own: Outlook | None = None) -> Check:
+    """Say what an answer is worth by now; it stands once the run has ended, and growth where enough was seen of it.
 
-    A check whose evidence cannot be there yet has no answer so far; it says from when on it will ("due_seconds").
+    Before the end every check is INCOMPLETE, and its answer is `so_far`. A check whose evidence cannot be there yet has
+    none; it says from when on it will ("due_seconds"). Growth neither passes nor fails before 80 % of the plan.
+
+    Args:
+        outlook: how much of the plan has been seen.
+        check: as it was judged, as if the run had ended.
+        own: how much of its own plan the engine has seen, for growth.
     """
+    is_growth = check.id.startswith(GROWTH)
+    if is_growth and (own or outlook).final and not (own or outlook).may_judge:
+        seen = f"ended early at {(own or outlook).share:.0%} of the plan: growth is judged from {FINAL_FROM:.0%} on"
+        reason = "; ".join(filter(None, (seen, check.reason)))
+        return dataclasses.replace(check, verdict="INCONCLUSIVE", reason=reason, so_far=check.verdict)
     if outlook.final:
         return check
     if check.verdict == "INCONCLUSIVE" and outlook.seen_s < check.due_s:
         return dataclasses.replace(check, verdict="INCOMPLETE", due_seconds=round(check.due_s, 3))
     return dataclasses.replace(check, verdict="INCOMPLETE", so_far=check.verdict)
-
-
-def growth_as_of(outlook: Outlook, check: Check) -> Check:
-    """Take the answer back where it comes too early: before 80 % of the plan growth neither passes nor fails."""
-    if outlook.may_judge:
-        return check
-    state, reason = _early(outlook, check.reason)
-    return dataclasses.replace(check, verdict=state, reason=reason, so_far=check.verdict)
-
-
-def _early(outlook: Outlook, reason: str) -> tuple[State, str]:
-    if not outlook.final:
-        return "INCOMPLETE", reason
-    ended = f"ended early at {outlook.share:.0%} of the plan: growth is judged from {FINAL_FROM:.0%} on"
-    return "INCONCLUSIVE", f"{ended}; {reason}" if reason else ended

@@ -51,19 +51,19 @@ class Harness:
         """Read the checks of the null control."""
         by_id = {check.id: check for check in checks}
         leak = [c for c in checks if c.id.removesuffix(".per_operation") == f"growth.{leak_signal}"]
-        unseen = any(by_id[name].answer in ("INVALID", "INCONCLUSIVE") for name in EVIDENCE if name in by_id)
+        unseen = any(by_id[name].verdict in ("INVALID", "INCONCLUSIVE") for name in EVIDENCE if name in by_id)
         measured = any(check.estimate is not None for check in leak)
-        sound = measured and not unseen and all(check.answer == "PASS" for check in leak)
+        sound = measured and not unseen and all(check.verdict == "PASS" for check in leak)
         return cls(checks=by_id, is_sound=sound, is_dead=unseen and not measured)
 
     def judge(self, check: Check) -> Check:
         """Answer a check again, knowing what the harness grew."""
-        if not check.is_failing or not check.id.startswith(SHARED) or check.id.startswith(NOT_SHARED):
+        if check.verdict != "FAIL" or not check.id.startswith(SHARED) or check.id.startswith(NOT_SHARED):
             return check
         if self.is_dead:
             return _answered(check, "INVALID", "the null control was not seen: what of it is soakd's own is not known")
         same = self.checks.get(check.id)
-        if same is None or (self.is_sound and same.answer == "PASS"):
+        if same is None or (self.is_sound and same.verdict == "PASS"):
             return check
         share = _share(same, check.unit)
         if share is None:
@@ -87,7 +87,7 @@ def own_share_words(check: Check) -> str:
 
 def _taken_back(same: Check) -> State:
     """A harness that grows is broken; of one that may grow nobody knows."""
-    return "INCONCLUSIVE" if same.answer == "INCONCLUSIVE" else "INVALID"
+    return "INCONCLUSIVE" if same.verdict == "INCONCLUSIVE" else "INVALID"
 
 
 def _share(same: Check, unit: str) -> HarnessDetail | None:
@@ -118,8 +118,6 @@ def _at_most(share: HarnessDetail) -> float:
 
 
 def _answered(check: Check, state: State, reason: str) -> Check:
-    """Return the check with another answer, or answer so far."""
+    """Return the check with another answer."""
     said = "; ".join(filter(None, (check.reason, reason)))
-    if check.so_far is not None:
-        return dataclasses.replace(check, reason=said, so_far=state)
     return dataclasses.replace(check, verdict=state, reason=said)

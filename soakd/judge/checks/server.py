@@ -10,7 +10,7 @@ import numpy as np
 from soakd.judge.checks.cache_growth import judge_beside_cache
 from soakd.judge.checks.evidence import LEAST_COVERAGE, LONGEST_PROBE_GAP
 from soakd.judge.checks.growth import hourly_answer, operation_answer
-from soakd.judge.checks.outlook import Outlook, as_of, growth_as_of
+from soakd.judge.checks.outlook import Outlook
 from soakd.judge.story.rundata import EngineData, Series, ServerData
 from soakd.judge.story.servers import BROKEN, UNTOLD
 from soakd.verdict.check import Check, round_number
@@ -23,27 +23,24 @@ COARSE: Mapping[str, float] = {"opa": 1e6}
 PREFIX = "growth.server_"
 
 
-def check_server(data: EngineData, own: Outlook, overall: Outlook) -> Iterator[Check]:
+def check_server(data: EngineData, outlook: Outlook) -> Iterator[Check]:
     """Judge the server of an engine; nothing where there is none.
 
     Args:
         data: the engine.
-        own: how much of its own plan the engine has seen, for growth.
-        overall: how much of the plan has been seen.
+        outlook: how much of the plan has been seen.
     """
     decides = data.plan.config.judges_server
     if data.server is None:
         if decides:
-            nothing = Check(id="evidence.server", verdict="INVALID", reason="nothing was recorded of the server")
-            yield as_of(overall, nothing)
+            yield Check(id="evidence.server", verdict="INVALID", reason="nothing was recorded of the server")
         return
     for signal in RESOLUTION_BYTES:
         series = data.outside_faults(data.server_in_load(signal))
         if len(data.server.signal(signal)) or signal == needed(data.server):
-            for check in _growth(data, data.server, signal, series, decides=decides):
-                yield growth_as_of(own, check)
-    yield as_of(overall, _stability(data, data.server, decides=decides))
-    yield as_of(overall, _evidence(data, data.server, overall, decides=decides))
+            yield from _growth(data, data.server, signal, series, decides=decides)
+    yield _stability(data, data.server, decides=decides)
+    yield _evidence(data, data.server, outlook, decides=decides)
 
 
 def needed(server: ServerData) -> str:

@@ -36,12 +36,10 @@ def _spans(data: EngineData, signal: str) -> bool:
 def _excused(rss: Check, by_id: Mapping[str, Check]) -> Check:
     suffix = rss.id.removeprefix("growth.rss_anon_bytes")
     reachable, live = (by_id.get(f"growth.{signal}{suffix}") for signal in ("reachable_bytes", "live_bytes"))
-    if reachable is None or live is None or not rss.is_failing or reachable.answer != "PASS":
+    if reachable is None or live is None or rss.verdict != "FAIL" or reachable.verdict != "PASS":
         return rss
     garbage = (live.estimate or 0.0) - (reachable.estimate or 0.0)
     unexplained = (rss.estimate or 0.0) - garbage
     if garbage < MOSTLY * (rss.estimate or 0.0) or unexplained > (rss.limit or 0.0):
         return rss
-    if rss.verdict == "FAIL":
-        return dataclasses.replace(rss, verdict="INCONCLUSIVE", reason=REASON)
-    return dataclasses.replace(rss, reason=REASON, so_far="INCONCLUSIVE")
+    return dataclasses.replace(rss, verdict="INCONCLUSIVE", reason=REASON)

@@ -48,13 +48,13 @@ def make_verdict(
     """
     outlook = _outlook(run, running)
     memory = memory_available(run)
-    checks = {engine.name: _check_engine(engine, outlook, memory) for engine in run.engines}
-    for engine in run.engines if run.faults else ():
-        checks[engine.name] += [as_of(outlook, check) for check in check_faults(engine, run)]
-    checks = without_own_share(run, checks)
-    unwaived, (checks, fates, known) = checks, apply_waivers(run, checks)
+    judged = without_own_share(
+        run, {engine.name: _check_engine(engine, run, outlook, memory) for engine in run.engines}
+    )
+    waived, fates, known = apply_waivers(run, judged)
+    checks, unwaived = _by_now(run, outlook, waived), _by_now(run, outlook, judged)
     controls = judge_controls(run, checks)
-    own = check_observer(run, outlook)
+    own = as_of(outlook, check_observer(run))
     run_checks = [*check_judged(run), check_controls(controls, outlook), *check_run_evidence(run, outlook), own]
     decided = [c.verdict for engine in run.engines for c in deciding_checks(engine, checks)]
     state = worst([*decided, *(c.verdict for c in run_checks if not c.informational), *_ending(run, running)])
@@ -87,23 +87,36 @@ def _outlook(run: RunData, running: bool) -> Outlook:
     return Outlook(planned_s=run.plan.duration_s, seen_s=seen_s, final=not running)
 
 
-def _check_engine(data: EngineData, outlook: Outlook, memory: float | None) -> list[Check]:
+def _by_now(run: RunData, outlook: Outlook, judged: Mapping[str, Sequence[Check]]) -> dict[str, list[Check]]:
+    """Say what the checks of every engine are worth by now."""
+    own = {engine.name: _own_outlook(engine, outlook) for engine in run.engines}
+    return {name: [as_of(outlook, check, own=own[name]) for check in checks] for name, checks in judged.items()}
+
+
+def _own_outlook(data: EngineData, outlook: Outlook) -> Outlook:
+    """Return how much of its own plan an engine has seen."""
     planned_s = data.plan.phases[-1].end_s
     counter = data.signal("operations_total")
     own_s = float(counter.t_s[-1]) if len(counter) else 0.0
     full = outlook.seen_s >= planned_s and own_s >= data.plan.load.end_s * 0.99
-    own = Outlook(planned_s=planned_s, seen_s=planned_s if full else min(own_s, outlook.seen_s), final=outlook.final)
+    return Outlook(planned_s=planned_s, seen_s=planned_s if full else min(own_s, outlook.seen_s), final=outlook.final)
+
+
+def _check_engine(data: EngineData, run: RunData, outlook: Outlook, memory: float | None) -> list[Check]:
+    """Judge an engine by what was seen, as if the run had ended."""
+    planned_s = data.plan.phases[-1].end_s
     overall = Outlook(planned_s=planned_s, seen_s=min(outlook.seen_s, planned_s), final=outlook.final)
     room = None if outlook.final else _room(data, memory)
-    checks = doubt_census(data, list(check_growth(data, own, every_signal=outlook.final, room=room)))
-    checks = excuse_garbage(data, checks)
-    checks += [as_of(outlook, check) for check in check_service(data)]
-    checks += [as_of(outlook, check) for check in check_evidence(data, overall)]
-    agreement = check_agreement(data)
-    checks += [as_of(outlook, agreement)] if agreement is not None else []
-    checks += check_server(data, own, overall)
-    checks += [as_of(outlook, c) for c in check_recovery(data, overall, decides=data.plan.config.judges_server)]
-    return list(tell_reloads(data, checks))
+    growth = doubt_census(data, list(check_growth(data, every_signal=outlook.final, room=room)))
+    checks = [
+        *excuse_garbage(data, growth),
+        *check_service(data),
+        *check_evidence(data, overall),
+        *check_agreement(data),
+        *check_server(data, overall),
+        *check_recovery(data, overall, decides=data.plan.config.judges_server),
+    ]
+    return [*tell_reloads(data, checks), *(check_faults(data, run) if run.faults else ())]
 
 
 def _room(data: EngineData, memory: float | None) -> Room:
