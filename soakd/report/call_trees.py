@@ -1,7 +1,7 @@
-"""Where surviving bytes come from, as trees of calls: from memray's captures, or from the frames of sites.
+"""Call trees of the bytes that survive: from memray's captures, or from the frames of named sites.
 
-A capture shows every allocation of a window that was not freed in it, with its whole stack. The other routes leave no
-file: their trees are made of the sites that the journal has.
+A capture has every allocation that was made in a window and not freed in it, with its whole stack. The other routes
+leave no file: their trees are built from the sites in the journal.
 """
 
 import asyncio
@@ -42,12 +42,12 @@ HARNESS = (
     "soakd/engines/unfinished.py",
     "soakd/engines/python_factory.py",
 )
-"""How the frames begin that lead from the root to the engine; the last ones in runs that version 0.1 recorded."""
+"""Prefixes of the frames between the root and the engine; the last three are those of runs recorded by version 0.1."""
 
 
 @dataclass(slots=True)
 class Call:
-    """A frame, and what was allocated in it and below it."""
+    """One frame, with the bytes allocated in it and below it."""
 
     name: str
     value: float = 0.0
@@ -57,24 +57,24 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flame:
-    """One tree of calls of one engine."""
+    """The call tree of one engine and route."""
 
     engine: str
     route: str
     """Of the deep look: native, python or handles."""
     source: str
-    """"capture": everything that survived a window; "sites": what was named."""
+    """"capture": everything that survived a window; "sites": the named sites only."""
     operations: int
-    """In the window; 0 for sites."""
+    """Operations in the window; 0 for sites."""
     root: Call
     note: str = ""
-    """Why it is not of a capture, where there should have been one."""
+    """Why the expected capture was not used; empty where it was."""
 
 
 def collect(run: RunDir, engine: str | None = None) -> list[Flame]:
-    """Make the trees of a run, an engine and route at a time; of the last look by that route that named anything.
+    """Build the call trees of a run, one per engine and route, from the last look by that route that named anything.
 
-    Captures are read under the engine's own interpreter, as it takes memray to do so: seconds each.
+    Captures are read under the engine's own interpreter, with its memray: that takes seconds each.
 
     Args:
         run: the run.
@@ -98,9 +98,9 @@ def collect(run: RunDir, engine: str | None = None) -> list[Flame]:
 
 @contextlib.contextmanager
 def _as_it_was(run: RunDir) -> Iterator[None]:
-    """Put the run's link to soakd back: symbols of its extension are looked up where the worker had loaded it."""
+    """Restore the run's link to soakd: memray reads symbols at the path from which the worker loaded the extension."""
     with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):  # the run goes on and has it, or the folder cannot be written
+        with contextlib.suppress(OSError):  # the run is still on and has the link, or the folder is read-only
             stack.enter_context(import_folder(run.path.resolve() / run_folder.IMPORTS))
         yield
 
@@ -144,14 +144,14 @@ async def _of_route(
 
 
 def _stacks_of(sites: Iterable[Site]) -> Iterator[tuple[list[str], float]]:
-    """Turn the frames of sites, which are leaf first, round; a container without frames stands for itself."""
+    """Yield the stacks of sites, root first; a container without frames is its own stack."""
     for site in sites:
         if weight := site.bytes_per_operation:
             yield list(reversed(site.frames or [site.place])), weight
 
 
 def _without_harness(frames: Sequence[str]) -> Sequence[str]:
-    """Leave out what only leads to the engine."""
+    """Drop the frames between the root and the engine."""
     first = next((n for n, frame in enumerate(frames) if not frame.startswith(HARNESS)), len(frames) - 1)
     return frames[first:]
 

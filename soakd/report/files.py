@@ -1,4 +1,4 @@
-"""A run's folder -> its report. A process of its own: curves are arithmetic on whole runs, and pages are only shown."""
+"""A run's folder -> its report. It runs in a process of its own: curves take arithmetic on whole runs."""
 
 import contextlib
 import importlib.metadata
@@ -20,7 +20,7 @@ from soakd.wire.masking import mask, masked
 
 
 def write_report(run: RunDir, verdict: Mapping[str, Any], *, output: Path | None) -> list[Path]:
-    """Write the report of a run from its folder alone, as HTML, Markdown and JUnit; without secrets.
+    """Write the report of a run from its folder alone, as HTML, Markdown and JUnit, without secrets.
 
     Args:
         run: the run.
@@ -48,7 +48,7 @@ def write_report(run: RunDir, verdict: Mapping[str, Any], *, output: Path | None
 
 
 def _flames(run: RunDir) -> dict[str, str]:
-    """Draw the call sites of every engine that was looked at; a look that cannot be read costs its graph."""
+    """Return the flame graphs by engine; none where the looks cannot be read."""
     drawn: dict[str, list[Flame]] = {}
     with contextlib.suppress(KeyError, TypeError, ValueError):
         for flame in collect(run):

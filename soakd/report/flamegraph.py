@@ -1,7 +1,7 @@
-"""Flame graphs of the bytes that survive, as inline SVG that needs no network: root above, what allocates below.
+"""Flame graphs of the bytes that survive, as inline SVG: the root above, the allocating calls below.
 
-`fragment(flames)` gives the graphs of one engine for another page, such as the report: they show, print and can be read
-by keyboard and screen reader without a script. `page(title, flames)` is a whole page, where a click or Enter zooms.
+`fragment(flames)` returns the graphs of one engine for the report, readable without a script by keyboard and screen
+reader. `page(title, flames)` returns a whole page, where a click or Enter zooms.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ from soakd.units import format_bytes
 
 ROW_PX = 20
 LEAST_SHARE = 0.002
-"""Of the whole; narrower calls could not be seen."""
+"""Least share of the whole that is drawn."""
 MOST_DEPTH = 60
 LONGEST_NAME = 300
 HEAVIEST = 10
@@ -24,7 +24,7 @@ FILES = Path(__file__).parent
 
 
 class Box(NamedTuple):
-    """A call as it is drawn; shares of the whole, 0 to 1."""
+    """One drawn call; shares of the whole, 0 to 1."""
 
     call: Call
     depth: int
@@ -65,15 +65,17 @@ def _figure(flame: Flame) -> str:
     boxes = list(_boxes(root, 0, 0.0, root.value))
     depth = 1 + max((box.depth for box in boxes), default=0)
     name = text(flame.engine)
-    told = f"{name}: {_rate(root.value)} survive" if flame.source == "capture" else f"{name}: {_rate(root.value)} named"
+    title = (
+        f"{name}: {_rate(root.value)} survive" if flame.source == "capture" else f"{name}: {_rate(root.value)} named"
+    )
     of = f"memray, {flame.operations:,} operations" if flame.source == "capture" else "the sites that were named"
     note = f" {text(flame.note)}." if flame.note else ""
     kinds = dict.fromkeys(_kind(box.call.name) for box in boxes if box.depth)
     legend = "".join(f'<span class="flame-key {kind}">{KINDS[kind]}</span>' for kind in KINDS if kind in kinds)
     return (
-        f'<figure class="flame-figure"><figcaption><b>{told}</b> ({text(flame.route)} route, {of}).{note} {legend}'
+        f'<figure class="flame-figure"><figcaption><b>{title}</b> ({text(flame.route)} route, {of}).{note} {legend}'
         f'</figcaption><svg class="flame-graph" width="100%" height="{depth * ROW_PX}" role="tree" '
-        f'aria-label="{told}">{"".join(_drawn(boxes, root.value))}</svg>'
+        f'aria-label="{title}">{"".join(_drawn(boxes, root.value))}</svg>'
         f'<p class="flame-said" aria-live="polite"></p>{_table(root)}</figure>'
     )
 
@@ -91,14 +93,14 @@ def _boxes(call: Call, depth: int, begin: float, whole: float) -> Iterator[Box]:
 def _drawn(boxes: Iterable[Box], whole: float) -> Iterator[str]:
     for box in boxes:
         name = text(box.call.name, LONGEST_NAME)
-        said = f"{name}: {_rate(box.call.value)}, {box.width:.1%}" if whole else name
+        label = f"{name}: {_rate(box.call.value)}, {box.width:.1%}" if whole else name
         kind = _kind(box.call.name) if box.depth else "all"
         yield (
             f'<svg class="call {kind}" x="{box.begin * 100:.3f}%" y="{box.depth * ROW_PX}" '
             f'width="{box.width * 100:.3f}%" height="{ROW_PX - 1}" role="treeitem" aria-level="{box.depth + 1}" '
-            f'aria-label="{said}" tabindex="{-1 if box.depth else 0}" '
+            f'aria-label="{label}" tabindex="{-1 if box.depth else 0}" '
             f'data-x="{box.begin:.6f}" data-w="{box.width:.6f}">'
-            f'<title>{said}</title><rect width="100%" height="100%"/><text x="4" y="14">{name}</text></svg>'
+            f'<title>{label}</title><rect width="100%" height="100%"/><text x="4" y="14">{name}</text></svg>'
         )
 
 
@@ -112,7 +114,7 @@ def _kind(name: str) -> str:
 
 
 def _table(root: Call) -> str:
-    """Write the heaviest leaves as a table: what a printed graph, or one that is not seen, would not tell."""
+    """Return the table of the heaviest leaves, for print and for screen readers."""
     leaves = sorted(_leaves(root), key=lambda leaf: (-leaf[1], leaf[0]))[:HEAVIEST]
     rows = "".join(
         f"<tr><td>{text(name, LONGEST_NAME)}</td><td>{_rate(value)}</td>"
@@ -126,7 +128,7 @@ def _table(root: Call) -> str:
 
 
 def _leaves(root: Call) -> list[tuple[str, float]]:
-    """Add up what each call allocated itself."""
+    """Return the bytes that each call allocated itself."""
     sums: dict[str, float] = {}
     todo = list(root.calls.values())
     while todo:

@@ -1,4 +1,4 @@
-"""The verdict as JUnit XML, for pipelines that read nothing else: a suite an engine, a case a check."""
+"""The verdict as JUnit XML: one suite per engine, one case per check."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ def junit(verdict: Mapping[str, Any]) -> str:
     """Write a verdict as JUnit XML.
 
     FAIL is a failure, INVALID an error. INCONCLUSIVE and INCOMPLETE are failures too where they decide: a pipeline
-    that reads "skipped" as success would take missing evidence for a pass. Informational checks are never failures.
+    that reads "skipped" as success would read missing evidence as a pass. Informational checks are never failures.
     """
     suites = ET.Element("testsuites", name=f"soakd {verdict['run_id']}")
     for engine in verdict.get("engines", []):
@@ -27,7 +27,7 @@ def junit(verdict: Mapping[str, Any]) -> str:
 
 
 def _add_waivers(suites: ET.Element, fates: Sequence[Mapping[str, Any]]) -> None:
-    """Write what became of every waiver: passed where it was of use, else skipped with the reason. None fails."""
+    """Add the waivers: one that was used passes, any other is skipped with the reason. None fails."""
     suite = ET.SubElement(suites, "testsuite", name="waivers")
     for fate in fates:
         case = ET.SubElement(suite, "testcase", classname="soakd.waivers", name=fate["name"])
@@ -42,7 +42,7 @@ def _add_waivers(suites: ET.Element, fates: Sequence[Mapping[str, Any]]) -> None
 
 
 def _xml_text(text: str) -> str:
-    """Replace what XML cannot hold or a terminal would obey: control characters that a message may bring along."""
+    """Replace control characters, which XML cannot hold and a terminal would obey."""
     return "".join(c if c in "\t\n" or c.isprintable() else "\ufffd" for c in text)
 
 
@@ -59,8 +59,8 @@ def _add_case(suite: ET.Element, row: CheckRow) -> str:
     outcome = _outcome(row)
     if outcome != "passed":
         aside = "informational" if row.informational else ""
-        told = (f"{row.state}: {row.estimate or 'not measured'}", f"limit {row.limit}" if row.limit else "")
-        message = "; ".join(filter(None, (", ".join(filter(None, told)), aside, row.reason)))
+        numbers = (f"{row.state}: {row.estimate or 'not measured'}", f"limit {row.limit}" if row.limit else "")
+        message = "; ".join(filter(None, (", ".join(filter(None, numbers)), aside, row.reason)))
         ET.SubElement(case, outcome, message=message)
     return outcome
 

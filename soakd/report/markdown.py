@@ -26,12 +26,12 @@ CONTROL = re.compile(r"([\\`*_{}\[\]<>|#&~])")
 
 
 def plain(text: object) -> str:
-    """Make text of an engine or its user fit for one line of Markdown: no new line, no markup, no cell of a table."""
+    """Escape text for one line of Markdown: no new line, no markup, no cell of a table."""
     return CONTROL.sub(r"\\\1", " ".join(str(text).split()))
 
 
 def markdown(verdict: Mapping[str, Any]) -> str:
-    """Write a summary: the sentence first, then one table an engine, then what the run could not see."""
+    """Write the summary: the sentence, one table per engine, and what the run could not see."""
     return "\n".join(map(escaped, _lines(verdict))) + "\n"
 
 
@@ -77,13 +77,13 @@ def _lines(verdict: Mapping[str, Any]) -> Iterator[str]:
 
 
 def interpreter(engine: Mapping[str, Any]) -> str | None:
-    """Name the interpreter of an engine's last life: "Python 3.12.3, /opt/venv/bin/python"; None where nobody said."""
+    """Return the interpreter of the last life, "Python 3.12.3, /opt/venv/bin/python"; None where it is not known."""
     last = engine["segments"][-1] if engine["segments"] else {}
     return f"Python {last['python']}, {last['executable']}" if "python" in last and "executable" in last else None
 
 
 def sites(engine: Mapping[str, Any]) -> Iterator[str]:
-    """Write where an engine grows as a Markdown table, and the looks that failed."""
+    """Write the sites of an engine as a Markdown table, and the looks that failed."""
     found = decode_all(engine.get("attribution") or [])
     if found:
         yield "| site | growth | share | kept in | confidence | fingerprint |"
@@ -103,7 +103,7 @@ def sites(engine: Mapping[str, Any]) -> Iterator[str]:
 
 
 def waivers(fates: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """Write what became of every waiver as a Markdown table."""
+    """Write the waivers as a Markdown table."""
     if not fates:
         return
     yield "## Waivers"
@@ -145,7 +145,7 @@ def table(rows: Sequence[CheckRow]) -> Iterator[str]:
 
 
 def _mark(row: CheckRow) -> str:
-    """Write a state; bold is for bad news of what decides, or did before it was waived."""
+    """Return a state; a failing one that decides, or did before a waiver, is bold."""
     if row.informational:
         return plain(row.verdict.lower())
     word = row.verdict if row.waived else row.state

@@ -10,7 +10,7 @@ from soakd.wire.masking import masked
 
 
 def write(verdict: Mapping[str, Any], run: RunDir) -> None:
-    """Write the summaries of a verdict into the folder of its run, without secrets that an older one may hold.
+    """Write the summaries of a verdict into the folder of its run, without secrets that an older file may hold.
 
     Raises:
         JournalError: a file cannot be written.

@@ -1,4 +1,4 @@
-"""A call site: where what an engine keeps grows, as one value from the look that finds it to every page that shows it.
+"""A call site of growing memory, as one value from the look that finds it to every page that shows it.
 
 A worker and the readers of captures make sites; they travel in `attribution` records and stand in the verdict file.
 """

@@ -22,7 +22,7 @@ GROWTH = ("growth.", "total_growth.")
 def attribution(data: EngineData, checks: Sequence[Check]) -> list[Site]:
     """Rank the sites of all looks at an engine, each leak once, for the verdict file.
 
-    What a suspicion has seen is told only where the growth failed: a warm-up that has ended since has no site.
+    What a light look found counts only where the growth failed: a warm-up that has ended since has no site.
     """
     grows = any(c.id.startswith(GROWTH) and c.is_failing for c in checks)
     growth = next(

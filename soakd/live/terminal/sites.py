@@ -26,5 +26,5 @@ def site_lines(verdict: Mapping[str, Any]) -> Iterator[str]:
     for fate in verdict.get("waivers") or ():
         if fate.get("state") != "used":
             why = [each.get("why") for each in fate.get("beyond") or ()] + [fate.get("why")]
-            told = "; ".join(printable(reason, 1000) for reason in why if reason)
-            yield f"waiver {printable(fate.get('name'))} is {printable(fate.get('state'))}: {told}"
+            reasons = "; ".join(printable(reason, 1000) for reason in why if reason)
+            yield f"waiver {printable(fate.get('name'))} is {printable(fate.get('state'))}: {reasons}"

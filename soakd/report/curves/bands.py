@@ -1,4 +1,4 @@
-"""Readings become bands as they come: least and greatest of each column, however many there are."""
+"""Bands of a chart: the least and the greatest reading of each column, updated reading by reading."""
 
 import math
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from soakd.report.curves.values import Band, CurvePiece
 
 LEAST_GAP = 2.5
 USUAL_STEPS = 3.5
-"""A line is broken where so many of its usual steps are missing: a gap is to be seen."""
+"""A gap of more than so many usual steps breaks the line."""
 
 
 class Thinner:
-    """One signal on its way to a chart of so many columns. What it keeps does not grow with the readings."""
+    """Thins one signal to the columns of a chart. Its memory does not grow with the number of readings."""
 
     def __init__(self, start_s: float, end_s: float, columns: int) -> None:
         self._start_s, self._columns = start_s, columns
@@ -22,7 +22,7 @@ class Thinner:
         self._readings = 0
 
     def add(self, t_s: float, value: float, life: int) -> None:
-        """Take a reading; one outside the chart is left out."""
+        """Add a reading; ignore one outside the chart."""
         column = int((t_s - self._start_s) / self._width_s)
         if column == self._columns:
             column -= 1  # the last moment of the chart
@@ -37,7 +37,7 @@ class Thinner:
             cell[2], cell[3] = min(cell[2], t_s), max(cell[3], t_s)
 
     def band(self) -> Band | None:
-        """Return what was taken; None where nothing was."""
+        """Return the band; None without a reading."""
         return Band(list(self._pieces()), self._readings) if self._cells else None
 
     def _pieces(self) -> Iterator[CurvePiece]:

@@ -1,6 +1,6 @@
-"""The curve that the growth method sees in a signal, and the verdict's own numbers as lines beside it.
+"""The fitted curve of the growth method, and the verdict's numbers as lines beside it.
 
-The numbers are never computed again: the rate, its interval and the limit are the verdict file's.
+The rate, its interval and the limit come from the verdict file; they are not computed again.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from soakd.judge.story.rundata import EngineData, Series
 from soakd.report.curves.values import CurvePiece, Fit
 
 BEGIN = 5
-"""Readings whose median is where a signal stood when the load began."""
+"""Readings whose median is the level of a signal at the start of the load."""
 
 MOST_POINTS = 320
 
@@ -26,18 +26,18 @@ Verdict = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """One signal that decides, as the growth method sees it."""
+    """One deciding signal with its fitted curves."""
 
     signal: str
     level: float
-    """Where it stood when the load began, in bytes."""
+    """Its level at the start of the load, in bytes."""
     fits: list[Fit]
     adjusted: CurvePiece | None
-    """What the entries of a cache leave of it, where it was judged without them."""
+    """The signal without the bytes of cache entries, where it was judged so."""
 
 
 def fits_of(data: EngineData, engine: Verdict) -> Iterator[Fitted]:
-    """Yield each signal that decides with its curves.
+    """Yield each deciding signal with its curves.
 
     Args:
         data: the engine.
@@ -56,7 +56,7 @@ def fits_of(data: EngineData, engine: Verdict) -> Iterator[Fitted]:
 
 
 def _without_entries(data: EngineData, series: Series, check: Verdict) -> Series | None:
-    """Take off what the entries of a cache hold, where the verdict did: with the bytes that it found for each."""
+    """Subtract the bytes of cache entries where the verdict did, with the bytes per entry that it found."""
     entries, each = data.in_load(ENTRIES), check.get("bytes_per_entry")
     if each is None or len(entries) < 2 or check.get("estimate") == check.get("unadjusted_estimate"):
         return None
@@ -83,17 +83,17 @@ def _fits(axes: Axes, check: Verdict) -> Iterator[Fit]:
 
 
 def _aside(curve: Curve, y: FloatArray, rate: float) -> float:
-    """Say how far the signal lies from the values of its blocks only because it grows within each: less than a block.
+    """Return the offset of a signal from its block values that growth within a block explains: less than a block.
 
-    What is judged of a block may be its lower or upper quarter, or the floor under a sawtooth, from which a signal is
-    farther than that.
+    The value of a block may be its lower or upper quartile, or the floor under a sawtooth; the signal lies farther
+    from those.
     """
     aside = float(np.median(y - curve.y))
     return aside if abs(aside) <= abs(rate) * float(np.median(np.diff(curve.x))) else 0.0
 
 
 def _fit(curve: Curve, hours: FloatArray, rates: tuple[float, float, float, float], aside: float) -> Fit:
-    """Let every line begin where the one with the verdict's rate does that ends where the curve ends."""
+    """Return the lines of one fit, all from one start: the line with the verdict's rate ends where the curve ends."""
     since, fitted = curve.x - curve.x[0], curve.fitted + aside
     start = float(fitted[-1]) - rates[0] * float(since[-1])
     lines = [(start + rate * since).tolist() for rate in rates]
@@ -104,5 +104,5 @@ def _fit(curve: Curve, hours: FloatArray, rates: tuple[float, float, float, floa
 
 
 def _hours_at(axes: Axes, x: FloatArray, at: FloatArray) -> FloatArray:
-    """Say when a series was at some places of its axis, in hours."""
+    """Return the hours at which a series reached some points of its axis."""
     return np.interp(at, x, axes.hours)

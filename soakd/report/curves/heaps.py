@@ -1,4 +1,4 @@
-"""Heap snapshots of the first hour of load against those of the last, of the process that lived last.
+"""Comparison of the heap snapshots of the first and the last hour of load, in the last life of the process.
 
 Medians over an hour: single snapshots differ by whatever a request held at that moment.
 """
@@ -15,19 +15,19 @@ from soakd.wire.spec import Phase
 
 HOUR_S = 3600.0
 SHARE = 3.0
-"""A shorter run: its first third against its last."""
+"""In a shorter run, the first third against the last."""
 MOST_TYPES, MOST_CONTAINERS = 12, 8
 LEAST_BYTES = 1000.0
-"""By which a type changed; less is not shown."""
+"""Least change of a type that is shown."""
 LEAST_CHANGE, LEAST_SHARE = 10.0, 0.02
-"""Of a container's length; less is not shown."""
+"""Least change of a container's length that is shown."""
 
 Sizes = dict[str, tuple[float, float]]
 """Name -> size, count."""
 
 
 class _HeapTypes:
-    """What is kept of one."""
+    """The types and containers of one snapshot."""
 
     __slots__ = ("containers", "method", "t_s", "types")
 
@@ -39,7 +39,7 @@ class _HeapTypes:
 
 
 class Heaps:
-    """The snapshots of one engine as its records come by; keeps those of the first and of the last hour."""
+    """The snapshots of one engine, read record by record; keeps those of the first and of the last hour."""
 
     def __init__(self, origin_s: float, load: Phase) -> None:
         self._origin_s, self._load = origin_s, load
@@ -50,7 +50,7 @@ class Heaps:
         self.failed = 0
 
     def add(self, record: Record) -> None:
-        """Take a snapshot of the load phase; one that failed, or gave way, is counted."""
+        """Add a snapshot of the load phase; count one that failed or was skipped."""
         forked_s = record.body.get("forked_at_s", record.at.mono_s)
         t_s = (forked_s if is_number(forked_s) else record.at.mono_s) - self._origin_s
         if not self._load.start_s <= t_s <= self._load.end_s:
@@ -68,7 +68,7 @@ class Heaps:
             self._last.popleft()
 
     def heap(self) -> HeapComparison | None:
-        """Compare; None where there are not two moments of one life to compare."""
+        """Return the comparison; None without two snapshots of one life."""
         if not self._last or self._last[-1].t_s <= self._first[0].t_s:
             return None
         begun_s, ended_s, method = self._first[0].t_s, self._last[-1].t_s, self._last[-1].method
@@ -103,12 +103,12 @@ def _is_change(held: Held) -> bool:
 
 
 def _is_growth(held: Held) -> bool:
-    """Tell whether a container became another one: every process has hundreds that breathe."""
+    """Return whether a container changed by much: every process has hundreds that vary a little."""
     return held.first is not None and abs(held.change or 0.0) >= max(LEAST_CHANGE, LEAST_SHARE * held.first)
 
 
 def _medians(snapshots: list[Sizes]) -> Mapping[str, tuple[float, float]]:
-    """Take the median of each name over the snapshots that have it."""
+    """Return the median of each name over the snapshots that have it."""
     names = {name for sizes in snapshots for name in sizes}
     return {
         name: (
@@ -120,7 +120,7 @@ def _medians(snapshots: list[Sizes]) -> Mapping[str, tuple[float, float]]:
 
 
 def _entries(listed: Any, size: str) -> Iterator[tuple[str, tuple[float, float]]]:
-    """Read the entries that can be read: a journal is somebody's file."""
+    """Yield the readable entries; skip the others: a journal may be damaged."""
     for entry in listed if isinstance(listed, Iterable) else ():
         if isinstance(entry, dict) and isinstance(entry.get("type"), str) and is_number(entry.get(size)):
             count = entry.get("count", 0)
@@ -128,7 +128,7 @@ def _entries(listed: Any, size: str) -> Iterator[tuple[str, tuple[float, float]]
 
 
 def _name(entry: Mapping[str, Any]) -> str:
-    """Name a container by its type and what holds it, or by its address: the same in every fork of one life."""
+    """Name a container by its type and holder, or by its address, which is the same in every fork of one life."""
     if "length" not in entry:
         return str(entry["type"])
     if "name" in entry:

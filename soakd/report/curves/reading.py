@@ -1,7 +1,7 @@
-"""Journal -> curves, in one pass over the file: what is kept does not grow with the length of the run.
+"""Journal -> curves, in one pass. Memory does not grow with the length of the run.
 
-Curves are thinned to the columns of a chart as their readings come by; what the growth method needs to see of a long
-run is thinned to a few thousand readings a signal. The verdict's numbers come from the verdict file, not from here.
+Curves are thinned to the columns of a chart while they are read, and what the growth method reads to a few thousand
+readings a signal. The verdict's numbers come from the verdict file.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,15 +25,15 @@ from soakd.wire.records import Record
 from soakd.wire.sums import PYMALLOC_OFF, SUMS
 
 COLUMNS = 320
-"""Of a chart: more are not to be told apart in print."""
+"""Columns of a chart: more cannot be distinguished in print."""
 FITTED = 6000
-"""Readings of a signal that the growth method is shown."""
+"""Readings of a signal that the growth method gets."""
 KINDS = ("hello", "phase", "sample", "latency", "incident", "bye", "snapshot", "server")
 KEPT = ("source", "rss_anon_bytes", "operations_total", "reachable_forked_at_s", PYMALLOC_OFF, ENTRIES)
 
 
 def read_curves(run: RunDir, verdict: Mapping[str, Any]) -> Curves:
-    """Read what a report draws of a run.
+    """Read the curves of a run.
 
     Args:
         run: its folder.
@@ -70,7 +70,7 @@ class _Reading:
         self._kept_s: dict[tuple[str, object, bool, int], float] = {}
 
     def passed_on(self, records: Iterator[Record]) -> Iterator[Record]:
-        """Draw from each record, and pass on those that lives, faults and the growth method are told by."""
+        """Take in each record, and yield those from which lives, faults and growth are assembled."""
         for record in records:
             signals = self._signals.get(record.engine) if record.engine else self._own
             if signals is None:
@@ -87,7 +87,7 @@ class _Reading:
                 yield record
 
     def curves(self, data: RunData, entries: Mapping[str, Mapping[str, Any]]) -> Curves:
-        """Return everything that was drawn."""
+        """Return the curves."""
         faults = [
             FaultSpan(fault.name, fault.from_s, fault.until_s or fault.from_s, fault.target, fault.touches)
             for fault in data.faults
@@ -112,7 +112,7 @@ class _Reading:
         )  # fmt: skip
 
     def _lives(self, data: EngineData, run: RunData) -> Iterator[Span]:
-        """Put lives on the run's time line: their ends are told in wall time, which steps with the host's clock."""
+        """Place lives on the run's time axis: their ends are recorded in wall time, which the host's clock may step."""
         if run.origin is None:
             return
         for life in data.lives:
@@ -120,7 +120,7 @@ class _Reading:
             yield Span(life.ended_by, max(0.0, life.start_wall_s - run.origin.at.wall_s), max(0.0, ended_s))
 
     def _is_for_fits(self, record: Record) -> bool:
-        """Thin the samples of a long run, those with reachable bytes by themselves, for they are rare."""
+        """Thin the samples of a long run; those with reachable bytes separately, as they are rare."""
         body = record.body
         if body.get("source") == "server":
             return False
@@ -133,7 +133,7 @@ class _Reading:
 
 
 def _lean(record: Record) -> Record:
-    """Leave of a sample what the growth method reads of it."""
+    """Return a sample with only what the growth method reads."""
     parts = (*KEPT, *(part for sums in SUMS.values() for part in sums))
     body = {name: record.body[name] for name in parts if name in record.body}
     return Record(kind="sample", engine=record.engine, segment=record.segment, at=record.at, body=body)

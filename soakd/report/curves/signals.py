@@ -1,4 +1,4 @@
-"""Which signals of a record are drawn, and how: levels as they are, counters as rates."""
+"""The signals of records that are drawn: levels as they are, counters as rates."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,20 +18,20 @@ LEVELS = {
     ),
     "server": ("rss_bytes", "rss_anon_bytes", "live_bytes"),
 }  # fmt: skip
-"""By who read it: the worker itself, soakd from outside, or a server."""
+"""Drawn levels by source: the worker, soakd from outside, or a server."""
 RATES = {
     None: {"operations_total": "operations_per_s", "errors_total": "errors_per_s", "dropped_total": "dropped_per_s"},
     "outside": {"cpu_s_total": "cpu_ratio"},
     "server": {"cpu_s_total": "cpu_ratio"},
 }
-"""Counters, and what their growth per second is called."""
+"""Counter -> name of its rate per second."""
 QUANTILES = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 LEAST_STEP_S = 0.05
-"""Two readings closer than that make no rate."""
+"""Least time between two readings that make a rate."""
 
 
 class Signals:
-    """What is drawn of one engine, or of soakd itself, as its records come by."""
+    """The curves of one engine, or of soakd itself, read record by record."""
 
     def __init__(self, origin_s: float, end_s: float, columns: int) -> None:
         self._origin_s = origin_s
@@ -40,7 +40,7 @@ class Signals:
         self._counters: dict[str, tuple[float, float, int]] = {}
 
     def sample(self, record: Record) -> None:
-        """Take a sample."""
+        """Add a sample."""
         source, t_s, body = record.body.get("source"), record.at.mono_s - self._origin_s, record.body
         prefix = "server." if source == "server" else ""
         for name in LEVELS.get(source, ()):
@@ -54,21 +54,21 @@ class Signals:
                 self._count(prefix + rate, t_s, float(value), record.segment)
 
     def latency(self, record: Record) -> None:
-        """Take the latencies of a window in which only the engine was at work."""
+        """Add the latencies of a window in which only the engine was at work."""
         begun_s, service = record.body.get("from_mono_s"), record.body.get("service")
         if record.body.get("window") or begun_s is None or not is_number(begun_s) or not isinstance(service, str):
             return
         try:
             histogram = unpack(service)
         except ValueError:
-            return  # counted by the judge, which makes the run INVALID for it
+            return  # the judge counts it, and calls the run INVALID
         middle_s = (begun_s + record.at.mono_s) / 2 - self._origin_s
         for name, q in QUANTILES.items():
             if (value := quantile_s(histogram, q)) is not None:
                 self._add(name, middle_s, value, record.segment)
 
     def bands(self) -> dict[str, Band]:
-        """Return everything that was taken."""
+        """Return the curves."""
         found = {name: thinner.band() for name, thinner in self._thinners.items()}
         return {name: band for name, band in found.items() if band is not None}
 

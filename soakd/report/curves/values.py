@@ -1,4 +1,4 @@
-"""What a report draws, as plain numbers. Times are seconds since the run's origin."""
+"""The curves of a report as plain numbers. Times are seconds since the run's origin."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class CurvePiece:
-    """An unbroken stretch of one signal in one life of the process: its range at each of some moments."""
+    """An unbroken part of one signal in one life of the process: its range at some moments."""
 
     t_s: Sequence[float]
     low: Sequence[float]
@@ -19,7 +19,7 @@ class Band:
 
     pieces: Sequence[CurvePiece]
     readings: int
-    """That were thinned."""
+    """Number of readings before thinning."""
 
     @property
     def low(self) -> float:
@@ -34,30 +34,30 @@ class Band:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """What the growth method sees in one life of one signal, and the lines that the verdict's numbers make there.
+    """The fitted curve of one signal in one life, and the lines of the verdict's numbers.
 
     Every field of bytes has the shape of `t_s`.
     """
 
     t_s: Sequence[float]
     fitted: Sequence[float]
-    """With its transients, without noise."""
+    """The curve with its transients, without noise."""
     long_run: Sequence[float]
-    """From the same start with the verdict's rate."""
+    """The line with the verdict's rate."""
     low: Sequence[float]
     high: Sequence[float]
-    """And with the ends of its interval."""
+    """The lines with the ends of its interval."""
     limit: Sequence[float]
-    """And with the limit."""
+    """The line with the limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What the objects of one type held, or how long a container was: at first and at last, medians of snapshots."""
+    """Bytes of one type, or length of one container: at first and at last, medians of snapshots."""
 
     name: str
     first: float | None
-    """None where it was not among the largest then, as is `last`."""
+    """None, as `last`, where it was not among the largest."""
     last: float | None
     first_count: float | None = None
     last_count: float | None = None
@@ -65,7 +65,7 @@ class Held:
 
     @property
     def change(self) -> float | None:
-        """What came on top; None where one side is not known."""
+        """The difference; None where one side is not known."""
         return None if self.first is None or self.last is None else self.last - self.first
 
 
@@ -85,7 +85,7 @@ class HeapComparison:
     containers: Sequence[Held]
     """Lengths of containers."""
     failed: int
-    """Snapshots that gave way or failed."""
+    """Snapshots that failed or were skipped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +93,13 @@ class EngineCurves:
     """Everything that is drawn of one engine."""
 
     bands: Mapping[str, Band]
-    """By signal; those of its server are called `server.` and so on. What was not recorded is not there."""
+    """By signal; those of its server begin with `server.`. A signal that was not recorded is absent."""
     fits: Mapping[str, Sequence[Fit]] = field(default_factory=dict)
     """By signal, one for each life that is long enough."""
     adjusted: Mapping[str, CurvePiece] = field(default_factory=dict)
-    """By signal that was judged without the entries of a cache: what they leave of it."""
+    """The signals without the bytes of cache entries, where they were judged so."""
     levels: Mapping[str, float] = field(default_factory=dict)
-    """By signal that has a fit: where it stood when the load began, in bytes."""
+    """Signal with a fit -> its level at the start of the load, in bytes."""
     heap: HeapComparison | None = None
     snapshots_failed: int = 0
 
@@ -115,16 +115,16 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class FaultSpan(Span):
-    """A fault on purpose, from when it began to when it was recovered from."""
+    """An injected fault, from its begin to the recovery."""
 
     target: str
     touches: tuple[str, ...]
-    """The engines that it broke something of."""
+    """The engines that it affected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curves:
-    """Everything that is drawn of a run."""
+    """The curves of a run."""
 
     until_s: float
     """Where the time axis ends."""
@@ -137,4 +137,4 @@ class Curves:
     faults: Sequence[FaultSpan] = ()
     engines: Mapping[str, EngineCurves] = field(default_factory=dict)
     own: EngineCurves | None = None
-    """soakd itself, and what its host had left."""
+    """soakd itself, and the free memory of its host."""

@@ -1,4 +1,4 @@
-"""What changed: between two runs, by their verdicts, or between two moments of one run, by its heap snapshots."""
+"""Differences between two runs, from their verdicts, or between two moments of one run, from its heap snapshots."""
 
 from soakd.report.diff.heaps import diff_heaps
 from soakd.report.diff.installed import changed_packages

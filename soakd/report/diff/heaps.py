@@ -1,7 +1,7 @@
-"""Two moments of one run: which types and containers grew between the heap snapshots nearest to them.
+"""Types and containers that grew between two moments of one run, from the heap snapshots nearest to them.
 
-A snapshot lists the heaviest types and the longest containers only. What is in the later list alone was at most as
-large as the last entry of the earlier one: its growth is then given as the least that it can have been.
+A snapshot lists the heaviest types and the longest containers only. One that is only in the later list was at most as
+large as the last entry of the earlier list: its growth is given as a minimum.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from soakd.wire.records import Record
 
 SCHEMA = "soakd.diff-heap/1"
 WITHIN_PERIODS = 2.0
-"""So many periods a snapshot may be away from the moment that was asked for."""
+"""Most snapshot periods between a snapshot and the requested moment."""
 CLOSED = "close"
 
 
@@ -97,14 +97,14 @@ def _engine(
     plan: EnginePlan, shots: Sequence[Shot], skipped: Sequence[str], from_s: float | None, to_s: float | None
 ) -> dict[str, Any]:  # fmt: skip
     name = plan.config.name
-    asked = plan.load.start_s if from_s is None else from_s, plan.load.end_s if to_s is None else to_s
+    wanted = plan.load.start_s if from_s is None else from_s, plan.load.end_s if to_s is None else to_s
     within_s = WITHIN_PERIODS * (plan.snapshot_every_s or 0.0)
-    ends = [[shot for shot in shots if abs(shot.at_s - moment) <= within_s] for moment in asked]
+    ends = [[shot for shot in shots if abs(shot.at_s - moment) <= within_s] for moment in wanted]
     if plan.snapshot_every_s is None:
         return {"name": name, "why": "no snapshots were taken of it (run.snapshot_every, or collect_every = off)"}
     if not shots:
         return {"name": name, "why": f"no snapshot was taken ({len(skipped)} skipped: {_most_common(skipped)})"}
-    for near, moment in zip(ends, asked, strict=True):
+    for near, moment in zip(ends, wanted, strict=True):
         if not near:
             nearest = min(shots, key=lambda shot: abs(shot.at_s - moment))
             why = (
@@ -113,28 +113,28 @@ def _engine(
             )
             return {"name": name, "why": why}
     before, after = min(
-        ((one, other) for one in ends[0] for other in ends[1]), key=lambda pair: _unfit(pair[0], pair[1], asked)
+        ((one, other) for one in ends[0] for other in ends[1]), key=lambda pair: _unfit(pair[0], pair[1], wanted)
     )
     if before.at_s >= after.at_s:
         return {"name": name, "why": f"only one snapshot there, at {format_duration(before.at_s)}"}
-    return _compare(plan, before, after, asked)
+    return _compare(plan, before, after, wanted)
 
 
 def _most_common(reasons: Sequence[str]) -> str:
     return max(sorted(set(reasons)), key=reasons.count, default="no reason given")
 
 
-def _unfit(before: Shot, after: Shot, asked: tuple[float, float]) -> tuple[bool, bool, bool, float]:
-    """Sort pairs: an earlier and a later one, of one life, counted in one way, near to the moments."""
+def _unfit(before: Shot, after: Shot, wanted: tuple[float, float]) -> tuple[bool, bool, bool, float]:
+    """Return a key that sorts pairs: in order of time first, then of one life, one method, and near to the moments."""
     return (
         before.at_s >= after.at_s,
         before.segment != after.segment,
         before.body.get("method") != after.body.get("method"),
-        abs(before.at_s - asked[0]) + abs(after.at_s - asked[1]),
+        abs(before.at_s - wanted[0]) + abs(after.at_s - wanted[1]),
     )
 
 
-def _compare(plan: EnginePlan, before: Shot, after: Shot, asked: tuple[float, float]) -> dict[str, Any]:
+def _compare(plan: EnginePlan, before: Shot, after: Shot, wanted: tuple[float, float]) -> dict[str, Any]:
     same_life, same_way = before.segment == after.segment, before.body["method"] == after.body["method"]
     notes = [] if same_life else ["the process was another one: containers are known by their names only"]
     if not same_way:
@@ -144,7 +144,7 @@ def _compare(plan: EnginePlan, before: Shot, after: Shot, asked: tuple[float, fl
         notes.append("the engine is closed in the close phase")
     return {
         "name": plan.config.name,
-        "from": _head(before, asked[0], phases[0]), "to": _head(after, asked[1], phases[1]),
+        "from": _head(before, wanted[0], phases[0]), "to": _head(after, wanted[1], phases[1]),
         "types": list(_types(before.body, after.body)) if same_way else [],
         "containers": list(_containers(before.body, after.body, same_life=same_life)),
         "notes": notes,
@@ -162,7 +162,7 @@ def _head(shot: Shot, asked_s: float, phase: str) -> dict[str, Any]:
 
 
 def _types(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the types that hold more bytes than before, by how many."""
+    """Yield the types that hold more bytes than before."""
     old = {row["type"]: row for row in before["types"]}
     whole = sum(row["bytes"] for row in before["types"]) >= before["bytes"]
     least = 0 if whole else min((row["bytes"] for row in before["types"]), default=0)
@@ -184,7 +184,7 @@ def _types(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[dict
 def _containers(
     before: Mapping[str, Any], after: Mapping[str, Any], *, same_life: bool
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
-    """Yield the containers that are longer than before, by how many entries."""
+    """Yield the containers that are longer than before."""
     old = {_identity(row, same_life): row for row in before["containers"]}
     shortest = min((row["length"] for row in before["containers"]), default=0)
     rows = []
@@ -211,7 +211,7 @@ def _before(known: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _identity(row: Mapping[str, Any], same_life: bool) -> tuple[Any, ...] | None:
-    """Return what a container is known by: its address in one life, its name in two; None where it has none."""
+    """Return the identity of a container: its address within one life, its name across two; None where it has none."""
     if same_life:
         return row["type"], row["id"]
     return (row["type"], row["name"]) if "name" in row else None

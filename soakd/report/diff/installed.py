@@ -1,4 +1,4 @@
-"""Which interpreter and which packages each engine ran with, in two runs."""
+"""Differences between the interpreters and packages of engines in two runs."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,7 +9,7 @@ INTERPRETER, PACKAGES = "interpreter", "packages"
 
 
 def changed_packages(before: Iterable[Record], after: Iterable[Record]) -> list[dict[str, Any]]:
-    """Compare what the journals say of the environments of engines that both runs have.
+    """Compare the recorded environments of the engines that both runs have.
 
     Args:
         before: `hello` and `phase` records of the one run, in order; where something was read twice, the last holds.
@@ -43,9 +43,9 @@ def _installed(records: Iterable[Record]) -> dict[str, dict[str, str]]:
 
 def _unlike(one: dict[str, str], other: dict[str, str]) -> dict[str, tuple[str | None, str | None]]:
     counts = [len(side.keys() - {INTERPRETER}) for side in (one, other)]
-    if not all(counts):  # what was not recorded is no difference, but for that
-        told = {} if not any(counts) else {PACKAGES: (_recorded(counts[0]), _recorded(counts[1]))}
-        return told | {key: (one[key], other[key]) for key in one.keys() & other.keys() if one[key] != other[key]}
+    if not all(counts):  # packages that were not recorded are one difference, not one each
+        recorded = {} if not any(counts) else {PACKAGES: (_recorded(counts[0]), _recorded(counts[1]))}
+        return recorded | {key: (one[key], other[key]) for key in one.keys() & other.keys() if one[key] != other[key]}
     names = sorted(one.keys() | other.keys())
     return {name: (one.get(name), other.get(name)) for name in names if one.get(name) != other.get(name)}
 

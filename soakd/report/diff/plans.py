@@ -1,4 +1,4 @@
-"""Where two runs were not asked for the same, or not at the same place."""
+"""Differences between the plans and the hosts of two runs."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 from soakd.setup.plan_json import plan_as_dict, plan_from_dict
 
 NOT_COMPARED = frozenset({"source", "text", "http", "overrides", "path", "seed", "phases"})
-"""What names files and addresses, or follows from the rest."""
+"""Keys that name files and addresses, or follow from the others."""
 HOST = ("name", "kernel", "machine", "cpus", "cpu_model", "memory_bytes", "libc", "transparent_huge_pages")
 
 Flat = dict[str, Any]
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[dict[str, Any]]]:
-    """Compare what two journals say of their runs.
+    """Compare the plans and environments of two runs.
 
     Args:
         before: the facts of the one, as `journal.read_meta` gives them.
@@ -32,7 +32,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str
 
 
 def _plan(meta: Mapping[str, Any]) -> Flat:
-    """Write out what was asked, with the defaults of this version where the journal is older than a key."""
+    """Return the plan as flat keys; a key that is newer than the journal has its default."""
     if "plan" not in meta:
         return {}
     plan = plan_as_dict(plan_from_dict(meta["plan"]))
@@ -71,10 +71,10 @@ def _leaves(place: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _unlike(before: Flat, after: Flat) -> list[dict[str, Any]]:
-    """Pair what differs; an engine that only one has is one line and not fifty."""
+    """Return what differs; an engine that only one run has is one entry, not fifty."""
     if not before or not after:
         return []
-    told, found = set(), []
+    listed, found = set(), []
     engines = [{key.split(".")[1] for key in side if key.startswith("engine.")} for side in (before, after)]
     for key in dict.fromkeys([*before, *after]):
         one, other = before.get(key), after.get(key)
@@ -82,8 +82,8 @@ def _unlike(before: Flat, after: Flat) -> list[dict[str, Any]]:
             continue
         name = key.split(".")[1] if key.startswith("engine.") else None
         if name in engines[0] ^ engines[1]:
-            if name not in told:
-                told.add(name)
+            if name not in listed:
+                listed.add(name)
                 found.append({"key": f"engine.{name}", "from": _is_there(name, engines[0]),
                               "to": _is_there(name, engines[1])})  # fmt: skip
         else:

@@ -1,7 +1,6 @@
-"""Two verdicts beside each other: the same leaks, new ones and gone ones, and how growth changed.
+"""Differences between two verdicts: leaks that are the same, new or gone, and changes of growth.
 
-Leaks are known again by their fingerprints. What one of the runs could not have said is called unknown, never gone and
-never new: a difference between what was seen and what was not looked at is none.
+Leaks are matched by their fingerprints. What one of the runs could not have found is "unknown", never "gone" or "new".
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,9 +13,9 @@ from soakd.wire.spec import DECIDING_ROLES
 SCHEMA = "soakd.diff/1"
 FAMILIES = ("growth.", "total_growth.", "return_to_baseline")
 LEAST_CHANGE = 0.10
-"""Growth whose intervals lie apart is called changed from this share on: two hosts never agree to the last byte."""
+"""Least relative change of growth, besides intervals that do not overlap: two hosts never agree to the last byte."""
 EXPLAINED = 0.90
-"""Where sites explain so much of the growth, one that is not among them is gone."""
+"""Share of the growth explained by named sites from which on a missing site is gone."""
 OPEN = ("INCONCLUSIVE", "INVALID", "INCOMPLETE")
 
 Verdict = Mapping[str, Any]
@@ -150,7 +149,7 @@ def _checks(engine: Engine | None) -> dict[str, Mapping[str, Any]]:
 
 
 def _deciding(engine: Engine | None) -> list[Mapping[str, Any]]:
-    """Return the checks of growth that decide, and those that would if nobody had waived them."""
+    """Return the checks of growth that decide, or would without a waiver."""
     checks = _checks(engine).values()
     return [c for c in checks if c["id"].startswith(FAMILIES) and ("waived" in c or not c.get("informational"))]
 
@@ -193,7 +192,7 @@ def _comparable(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) 
 
 
 def _speed(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> str:
-    """Say whether growth certainly changed: intervals apart, and by a tenth of the larger one."""
+    """Return whether growth changed for certain: the intervals do not overlap, and the change is a tenth or more."""
     if not _comparable(one, other):
         return "unknown"
     assert one is not None
@@ -225,14 +224,14 @@ def _fails_newly(check: Mapping[str, Any]) -> bool:
 
 
 def _fails_faster(check: Mapping[str, Any]) -> bool:
-    """Tell whether growth that failed before, and fails now, is certainly faster."""
+    """Return whether growth that failed before, and fails now, is faster for certain."""
     one, other = check["from"], check["to"]
     both = one is not None and other is not None and one["verdict"] == other["verdict"] == "FAIL"
     return both and "informational" not in other and check["answer"] == "faster"
 
 
 def _unanswered(before: Engine | None, after: Engine | None) -> Iterator[str]:
-    """Say what the second run leaves open of what the first one has answered."""
+    """Yield what the first run answered and the second does not."""
     if after is None:
         yield "did not run now"
         return

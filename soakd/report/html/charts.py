@@ -1,4 +1,4 @@
-"""Which charts an engine gets, and what stands below each. What was not recorded is said, not drawn."""
+"""The charts of an engine. A chart without readings says so in its place."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,13 +28,13 @@ TITLES = {
     "rss_anon_bytes": "Anonymous resident memory: what the host pays",
 }
 MOST_STEEP = 25.0
-"""A limit that is steeper than so many times what was seen leaves the chart, or nothing else were to be seen."""
+"""A limit steeper than so many times the readings leaves the chart, which would otherwise show nothing else."""
 OTHER_PHASES = ("baseline", "drain", "reload", "close")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One engine as its charts see it: what was judged, and what was recorded."""
+    """One engine with its verdict and its curves."""
 
     entry: EngineVerdict
     """Its part of the verdict file."""
@@ -49,12 +49,12 @@ class Subject:
         return {check.id: check for check in self.entry.checks}
 
     def band(self, name: str) -> Band | None:
-        """What was recorded of a signal."""
+        """Return the recorded band of a signal."""
         return self.curves.bands.get(name)
 
 
 def subject(entry: EngineVerdict, curves: Curves) -> Subject | None:
-    """Bring together what is known of an engine; None where nothing of it was recorded."""
+    """Return an engine with its curves; None where nothing was recorded of it."""
     name = entry.name
     own = curves.engines.get(name)
     if own is None:
@@ -73,7 +73,7 @@ def subject(entry: EngineVerdict, curves: Curves) -> Subject | None:
 
 
 def judged_charts(subject: Subject) -> Iterator[Html]:
-    """Draw what decides about growth, each with its fitted curve, its interval and its limit."""
+    """Draw the deciding signals of growth, each with its fitted curve, interval and limit."""
     for signal in (*LEAK, RESIDENT):
         check = _growth_check(subject, signal)
         if check is not None and signal in subject.curves.levels:
@@ -91,7 +91,7 @@ def control_chart(subject: Subject, note: Html) -> Html | None:
 
 
 def other_charts(subject: Subject) -> Iterator[Html]:
-    """Draw everything else that was recorded."""
+    """Draw the other recorded signals."""
     checks = subject.checks
     limit_p95, limit_cpu = (checks[n].limit if n in checks else None for n in ("latency.p95", "cpu.ratio"))
     yield _levels(subject, "Memory of the process", ("rss_bytes", "rss_anon_bytes", "live_bytes", "reachable_bytes"))
@@ -119,12 +119,12 @@ def other_charts(subject: Subject) -> Iterator[Html]:
 
 
 def figure(title: str, drawn: Html, note: "str | Html" = "") -> Html:
-    """Put a chart under its title."""
+    """Return a chart with its title."""
     return tag("figure", tag("figcaption", tag("strong", title), tag("span", note) if note else ""), drawn)
 
 
 def missing(title: str, why: str) -> Html:
-    """Say in the place of a chart that there is nothing to draw."""
+    """Return the reason why there is no chart, in its place."""
     return tag("figure", tag("figcaption", tag("strong", title)), tag("p", why, class_="missing"))
 
 
@@ -151,7 +151,7 @@ def _growth_check(subject: Subject, signal: str) -> Check | None:
 
 
 def _judged(subject: Subject, signal: str, check: Check, title: str, note: Html) -> Html:
-    """Draw the change of a signal since the load began, and the lines of the verdict."""
+    """Draw the change of a signal since the start of the load, and the lines of the verdict."""
     band, level, fits = subject.band(signal), subject.curves.levels[signal], subject.curves.fits.get(signal, ())
     if band is None:
         return missing(title, "nothing was recorded")
@@ -169,7 +169,7 @@ def _judged(subject: Subject, signal: str, check: Check, title: str, note: Html)
         Trace(name="long-run rate", style="long", pieces=[_lined(f.t_s, f.long_run, level) for f in fits]),
         Trace(
             name="limit", style="limit", pieces=[_lined(f.t_s, f.limit, level) for f in fits],
-            told=limit_words(check.as_dict()),
+            words=limit_words(check.as_dict()),
         ),
     ]  # fmt: skip
     if steep:
@@ -177,7 +177,7 @@ def _judged(subject: Subject, signal: str, check: Check, title: str, note: Html)
             name="limit far above this chart",
             style="limit",
             pieces=[CurvePiece((), (), ())],
-            told=limit_words(check.as_dict()),
+            words=limit_words(check.as_dict()),
         )
 
     chart = Chart(
@@ -211,7 +211,7 @@ def _throughput(subject: Subject) -> Html:
     if not traces:
         return missing("Throughput", "nothing was recorded")
     if target:
-        traces.append(_level_line(subject, "asked for", float(target), unit, style="asked"))
+        traces.append(_level_line(subject, "target", float(target), unit, style="asked"))
     return _figure(subject, "Throughput", traces, unit)
 
 
@@ -229,22 +229,22 @@ def _levels(
 
 def _figure(subject: Subject, title: str, traces: Sequence[Trace], unit: str, *, log: bool = False) -> Html:
     chart = Chart(unit=unit, from_s=0.0, until_s=subject.until_s, traces=traces, shades=subject.shades, log=log)
-    said = ", ".join(f"{trace.name} {trace.told}" for trace in traces)
-    return figure(title, join([svg.draw(chart, f"{title}: {said}"), svg.legend(chart)]))
+    description = ", ".join(f"{trace.name} {trace.words}" for trace in traces)
+    return figure(title, join([svg.draw(chart, f"{title}: {description}"), svg.legend(chart)]))
 
 
 def _trace(name: str, style: str, band: Band, unit: str) -> Trace:
-    told = range_words(band.low, band.high, unit).replace(" operations/s", "/s")
-    return Trace(name=name, style=style, pieces=band.pieces, told=told)
+    words = range_words(band.low, band.high, unit).replace(" operations/s", "/s")
+    return Trace(name=name, style=style, pieces=band.pieces, words=words)
 
 
 def _level_line(subject: Subject, name: str, value: float, unit: str, *, style: str = "limit") -> Trace:
-    told = quantity_words(value, unit).replace(" operations/s", "/s")
-    return Trace(name=name, style=style, pieces=[svg.line((0.0, subject.until_s), (value, value))], told=told)
+    words = quantity_words(value, unit).replace(" operations/s", "/s")
+    return Trace(name=name, style=style, pieces=[svg.line((0.0, subject.until_s), (value, value))], words=words)
 
 
 def _is_near(subject: Subject, signal: str, limit: float) -> bool:
-    """Tell whether a limit is worth the room on a chart."""
+    """Return whether a limit is near enough to the readings to be drawn."""
     band = subject.band(signal)
     return band is not None and limit <= MOST_STEEP * band.high
 

@@ -21,7 +21,7 @@ FAMILIES = {
     "recovery": ("recovery",),
     "evidence": ("evidence",),
 }
-"""Columns of the matrix, and what the names of their checks begin with."""
+"""Column of the matrix -> first part of its checks' names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class FamilyCell:
     """The worst."""
     of: str
     """How many of them have it."""
-    said: str
+    details: str
     aside: bool
     """None of them decides."""
 
@@ -44,7 +44,7 @@ def leak_row(engine: EngineVerdict) -> CheckRow | None:
 
 
 def not_passed(engine: EngineVerdict) -> list[str]:
-    """Name the checks that decide for an engine and did not pass, the worst first; none of a control."""
+    """Return the names of an engine's checks that did not pass, the worst first; none for a control."""
     if engine.role == "control":
         return []
     found = [check for check in engine.checks if not check.informational and check.verdict != "PASS"]
@@ -67,6 +67,6 @@ def family_cell(engine: EngineVerdict, family: str) -> FamilyCell | None:
     count = sum(check.verdict == state for check in found)
     return FamilyCell(
         state=state, of=f"{count} of {len(found)}" if count != len(found) else f"{count}",
-        said="; ".join(f"{check.id}: {check.verdict}" for check in found),
+        details="; ".join(f"{check.id}: {check.verdict}" for check in found),
         aside=not any(check.decides for check in found),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What the section of one engine shows besides its part of the verdict file."""
+"""The section of one engine: what it shows besides the engine's part of the verdict file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ from soakd.verdict.wording import quantity_words
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineView:
-    """What is shown of one engine."""
+    """The values of the section."""
 
     facts: list[str]
     subject: Subject | None
     """Its curves; None where nothing was recorded."""
     flame: Html
-    """Its call sites as markup of soakd's own; empty where there are none."""
+    """Its flame graphs as markup; empty where there are none."""
     failed_looks: list[LookEntry]
     grows: bool
-    """Whether there is anything to say about where it grows."""
+    """Whether there is a part about where it grows."""
     deciding: list[CheckRow]
     """The checks that are not informational, the worst first."""
     informational: list[CheckRow]
 
 
 def engine_view(engine: EngineVerdict, subject: Subject | None, flame: str) -> EngineView:
-    """Bring together what is shown of an engine."""
+    """Return the values of the section of an engine."""
     rows = engine_rows(to_json(engine))
     failed = [look for look in engine.looks if look.state == "failed"]
     notes = any(look.note for look in engine.looks)
@@ -48,7 +48,7 @@ def _facts(engine: EngineVerdict) -> Iterator[str]:
     yield engine.role
     yield engine.kind
     if engine.rate_per_second is not None:
-        yield f"{quantity_words(engine.rate_per_second, 'operations/second')} asked for"
+        yield f"target {quantity_words(engine.rate_per_second, 'operations/second')}"
     yield f"class {words(engine.growth_class or 'unknown')}"
     lives = engine.segments
     if lives and lives[-1].python:

@@ -1,4 +1,4 @@
-"""Elements that are written in Python: charts, and what stands beside them. All else is in the templates.
+"""HTML elements written in Python, for charts and their captions. Everything else is in the templates.
 
 Names of engines, messages of exceptions and lines of a server's stderr come from elsewhere; `tag` escapes every child
 that is not `Html` already, and shows what HTML cannot hold as the terminal shows it.
@@ -24,7 +24,7 @@ class Html(str):
 
 
 def text(value: object, longest: int = MOST_TEXT) -> Html:
-    """Escape a text for one line."""
+    """Escape one line of text."""
     return Html(escape(printable(value, longest)))
 
 
@@ -36,7 +36,7 @@ def lines(value: str, longest: int = MOST_LINES) -> Html:
 
 
 def tag(name: str, /, *children: "str | Html | Iterable[str | Html]", **attributes: object) -> Html:
-    """Write an element; `class_` stands for class, other underscores for dashes. None leaves an attribute out."""
+    """Return an element. `class_` becomes class, other underscores become dashes; None omits an attribute."""
     given = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{value if isinstance(value, Html) else text(value)}"'
         for key, value in attributes.items()
@@ -46,7 +46,7 @@ def tag(name: str, /, *children: "str | Html | Iterable[str | Html]", **attribut
 
 
 def join(children: "Iterable[str | Html | Iterable[str | Html]]") -> Html:
-    """Put children one after the other, escaped where they are no markup."""
+    """Join children, escaped where they are not markup."""
     return Html("".join(_flat(children)))
 
 
@@ -61,5 +61,5 @@ def _flat(children: "Iterable[str | Html | Iterable[str | Html]]") -> Iterator[s
 
 
 def state_badge(state: object, word: str | None = None) -> Html:
-    """Write a state in its colour."""
+    """Return a state in its colour."""
     return tag("span", word or str(state), class_=f"state {str(state).lower()}")

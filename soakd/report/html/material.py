@@ -1,4 +1,4 @@
-"""What a report is written from: the files of one run, and its curves."""
+"""The input of a report: the verdict, the curves and the configuration of one run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,19 +9,19 @@ from soakd.verdict.types import EngineVerdict, RunFacts, Verdict
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """Everything that the page of a run shows."""
+    """The input of the page of one run."""
 
     verdict: Verdict
     curves: Curves
     config: str | None = None
-    """The configuration as it was read; None where the run's copy is gone."""
+    """Text of the configuration; None where the run's copy is gone."""
     overrides: Sequence[str] = ()
-    """What the command line changed of it."""
+    """Settings from the command line."""
     seed: int | None = None
     version: str = ""
-    """Of the soakd that writes."""
+    """Version of soakd that writes the report."""
     flames: Mapping[str, str] = field(default_factory=dict)
-    """By engine: its call sites as markup of soakd's own, to be shown as it is."""
+    """Engine -> its flame graphs as markup, not escaped again."""
 
     @property
     def run(self) -> RunFacts:

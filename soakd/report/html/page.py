@@ -1,4 +1,4 @@
-"""The page: what a reader of a release meeting sees, the sentence first."""
+"""The report's page: the verdict's sentence first, for readers in a release meeting."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +24,7 @@ AFTER = {
     "incidents": "Incidents", "evidence": "Evidence", "environment": "Environment",
     "again": "How to run and to judge it again",
 }  # fmt: skip
-"""Sections before and after those of the engines: the name of the template, and the title."""
+"""Template -> title of the sections before and after those of the engines."""
 MOST_INCIDENTS = 200
 
 

@@ -1,4 +1,4 @@
-"""What a report says of the whole run, as plain values: figures, soakd's own share, environment, commands."""
+"""Plain values about the whole run: figures, soakd's own share, environment, commands."""
 
 import shlex
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ Pairs = list[tuple[str, str]]
 
 
 def eyebrow(material: Material) -> list[str]:
-    """Say which run it was, where and when."""
+    """Return the name, host and start of the run."""
     run = material.run
     host = (run.host or {}).get("name") or "an unknown host"
     started = (run.started_at or "").replace("T", " ").removesuffix("Z").partition(".")[0]
@@ -22,7 +22,7 @@ def eyebrow(material: Material) -> list[str]:
 
 
 def facts(material: Material) -> Pairs:
-    """Say what kind of run it was, in a few figures."""
+    """Return the main figures of the run."""
     run, verdict = material.run, material.verdict
     roles = [engine.role for engine in material.engines]
     restarts = sum(max(0, len(engine.segments) - 1) for engine in material.engines)
@@ -39,7 +39,7 @@ def facts(material: Material) -> Pairs:
 
 
 def control_words(verdict: Verdict, engine: EngineVerdict) -> tuple[str, str]:
-    """Return the state of a control, as its colour and as its word."""
+    """Return the state of a control: for its colour, and in words."""
     judged = verdict.controls.of_kind(engine.kind) if verdict.controls else None
     state = judged.verdict if judged else "INCOMPLETE"
     word = control_word(engine.kind, state) or state
@@ -47,7 +47,7 @@ def control_words(verdict: Verdict, engine: EngineVerdict) -> tuple[str, str]:
 
 
 def observer(found: Observer | None) -> Pairs:
-    """Say what soakd itself took."""
+    """Return what soakd itself used."""
     return list(_observer(found)) if found else []
 
 
@@ -70,7 +70,7 @@ def _interval(found: Observer, name: str, write: Callable[[float], str]) -> str:
 
 
 def environment(material: Material) -> Pairs:
-    """Say where it ran, and with what."""
+    """Return the host, commit and versions of the run."""
     run = material.run
     host = dict(run.host or {})
     memory = host.pop("memory_bytes", None)

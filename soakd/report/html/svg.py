@@ -16,7 +16,7 @@ STEPS_S = (
 )  # fmt: skip
 MOST_X, MOST_Y = 7, 5
 ROOM = 0.06
-"""Above and below what is drawn, as a share of it."""
+"""Margin above and below the curves, as a share of their height."""
 
 MINUS = "\N{MINUS SIGN}"
 WORDS = {"elsewhere": "fault elsewhere", "idle": "no load"}
@@ -26,21 +26,21 @@ Place = Callable[[float], float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
-    """One thing that is drawn: a line where its low is its high, a range elsewhere."""
+    """One drawn line, or a range where low and high differ."""
 
     name: str
     style: str
-    """Classes of the page."""
+    """CSS classes."""
     pieces: Sequence[CurvePiece]
-    told: str = ""
-    """What the legend says beside the name."""
+    words: str = ""
+    """Text beside the name in the legend."""
     counts: bool = True
     """Whether the axis must show all of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shade:
-    """A stretch of time that is marked."""
+    """A marked interval of time."""
 
     from_s: float
     until_s: float
@@ -71,8 +71,8 @@ def line(t_s: Sequence[float], y: Sequence[float]) -> CurvePiece:
     return CurvePiece(t_s, y, y)
 
 
-def draw(chart: Chart, said: str) -> Html:
-    """Draw a chart; `said` is what is read out in its place."""
+def draw(chart: Chart, description: str) -> Html:
+    """Draw a chart; `description` is its text for screen readers."""
     low, high = _bounds(chart)
     across, down = _places(chart, low, high)
     box = tag("rect", x=_n(LEFT), y=_n(TOP), width=_n(WIDTH - LEFT - RIGHT), height=_n(HEIGHT - TOP - BOTTOM))
@@ -83,13 +83,13 @@ def draw(chart: Chart, said: str) -> Html:
         _clipped(_trace(trace, across, down) for trace in chart.traces),
     ]
     return tag(
-        "svg", tag("title", said), tag("g", box, class_="plot"), parts,
+        "svg", tag("title", description), tag("g", box, class_="plot"), parts,
         viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}", class_="chart", role="img",
     )  # fmt: skip
 
 
 def _bounds(chart: Chart) -> tuple[float, float]:
-    """Return what the y axis reaches from and to."""
+    """Return the ends of the y axis."""
     counted = [piece for trace in chart.traces if trace.counts for piece in trace.pieces if piece.t_s]
     low = min((min(piece.low) for piece in counted), default=0.0)
     high = max((max(piece.high) for piece in counted), default=1.0)
@@ -103,7 +103,7 @@ def _bounds(chart: Chart) -> tuple[float, float]:
 
 
 def _places(chart: Chart, low: float, high: float) -> tuple[Place, Place]:
-    """Return where a time, and where a value is."""
+    """Return the functions from times to x, and from values to y."""
     span_s = max(chart.until_s - chart.from_s, 1e-9)
     bottom, top = (math.log(low), math.log(high)) if chart.log else (low, high)
 
@@ -119,7 +119,7 @@ def _places(chart: Chart, low: float, high: float) -> tuple[Place, Place]:
 
 
 def _clipped(parts: Iterable[Html]) -> Html:
-    """Show of some parts what lies on the plot: an inner svg is a window, without a name that another could have."""
+    """Clip parts to the plot by an inner svg, which needs no id of its own."""
     width, height = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
     view = f"{LEFT:g} {TOP:g} {width:g} {height:g}"
     return tag("svg", parts, x=_n(LEFT), y=_n(TOP), width=_n(width), height=_n(height), viewBox=view)
@@ -132,7 +132,7 @@ def _trace(trace: Trace, across: Place, down: Place) -> Html:
 
 
 def _path(piece: CurvePiece, across: Place, down: Place) -> str:
-    """Go along the greatest values and, where the least are others, back along them."""
+    """Return a path along the greatest values and, where they differ, back along the least."""
     x = [across(t_s) for t_s in piece.t_s]
     upper = _thin(list(zip(x, map(down, piece.high), strict=True)))
     if list(piece.low) == list(piece.high):
@@ -144,7 +144,7 @@ def _path(piece: CurvePiece, across: Place, down: Place) -> str:
 
 
 def _thin(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Leave out what lies between two points of the same height: most counters stand still."""
+    """Drop points between two others of the same height: most counters do not move."""
     return [
         point
         for i, point in enumerate(points)
@@ -186,7 +186,7 @@ def _y_ticks(chart: Chart, low: float, high: float) -> Iterator[tuple[float, str
 
 
 def _decades(unit: str, low: float, high: float) -> Iterator[tuple[float, str]]:
-    """Give each decade, and where there are few also what lies between; each in the unit that suits it."""
+    """Yield the decades, and where there are few also 2 and 5 times them, each in the unit that suits it."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     between = (1.0, 2.0, 5.0) if last - first <= 2 else (1.0,)
     every = max(1, math.ceil((last - first) / (MOST_Y + 1)))
@@ -215,7 +215,7 @@ def _x_axis(chart: Chart, across: Place) -> Iterator[Html]:
 
 
 def _scale(magnitude: float, unit: str) -> tuple[float, str]:
-    """Return the factor and label of a unit; rates without the name of what is counted, for an axis is narrow."""
+    """Return the factor and label of a unit; short for rates, as an axis is narrow."""
     factor, label = scale(magnitude, unit)
     return factor, label.replace(" operations/s", "/s").replace(" count", "")
 
@@ -232,11 +232,11 @@ def _n(value: float) -> str:
 
 
 def legend(chart: Chart) -> Html:
-    """Name what a chart shows."""
-    named = [(trace.style, trace.name, trace.told) for trace in chart.traces if trace.name]
+    """Return the legend of a chart."""
+    named = [(trace.style, trace.name, trace.words) for trace in chart.traces if trace.name]
     named += [(f"shade {style}", WORDS.get(style, style), "") for style in dict.fromkeys(s.style for s in chart.shades)]
     entries = (
-        tag("li", tag("span", class_=f"key {style}"), name, join([" ", tag("b", told)]) if told else "")
-        for style, name, told in named
+        tag("li", tag("span", class_=f"key {style}"), name, join([" ", tag("b", words)]) if words else "")
+        for style, name, words in named
     )
     return tag("ul", entries, class_="legend")

@@ -1,4 +1,4 @@
-"""What happened when: a lane an engine with its lives, faults and incidents."""
+"""The timeline: one lane per engine with its lives, faults and incidents."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,20 +14,22 @@ MOST_MARKS = 400
 LONGEST_NAME = 20
 LONG_TEXTS = ("traceback", "stderr")
 PHASES = {"baseline": "base", "load": "load", "drain": "drain", "reload": "reload", "close": "close"}
-"""What is written into a phase that has the room."""
+"""Phase -> its label on the timeline."""
 
 
 def lanes(curves: Curves, incidents: Sequence[Incident], controls: Sequence[str]) -> Html:
-    """Draw the run as lanes; controls have one only where something happened to them."""
-    told = {incident.engine for incident in incidents}
-    names = [name for name in curves.engines if name not in controls or name in told]
+    """Draw the timeline; a control has a lane only if it has an incident."""
+    with_incidents = {incident.engine for incident in incidents}
+    names = [name for name in curves.engines if name not in controls or name in with_incidents]
     height = LANE * (len(names) + 2) + 26
     parts = [*_phases(curves), *_host(curves, incidents)]
     for i, name in enumerate(names):
         parts += _lane(curves, incidents, name, LANE * (i + 2))
     parts += _axis(curves, height)
-    said = f"{len(incidents)} incidents and {len(curves.faults)} faults over {format_duration(curves.until_s)}"
-    drawn = tag("svg", tag("title", said), parts, viewBox=f"0 0 {WIDTH:g} {height:g}", class_="chart lanes", role="img")
+    description = f"{len(incidents)} incidents and {len(curves.faults)} faults over {format_duration(curves.until_s)}"
+    drawn = tag(
+        "svg", tag("title", description), parts, viewBox=f"0 0 {WIDTH:g} {height:g}", class_="chart lanes", role="img"
+    )
     keys = (("life", "process alive"), ("fault", "fault on purpose"), ("mark bad", "incident"))
     legend = tag("ul", (tag("li", tag("span", class_=f"key {style}"), words) for style, words in keys), class_="legend")
     return tag("div", tag("div", drawn, class_="scroll", tabindex="0", role="region"), legend)
@@ -38,7 +40,7 @@ def _x(curves: Curves, t_s: float) -> float:
 
 
 def _phases(curves: Curves) -> Iterator[Html]:
-    """Draw the phases of the first engine: those of others may end at other moments where operations are counted."""
+    """Draw the phases of the first engine; those of others may end at other times where operations are counted."""
     yield _name("phases", 0.0)
     for phase in next(iter(curves.phases.values()), ()):
         left, right = _x(curves, phase.from_s), _x(curves, phase.until_s)

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     sums: dict[tuple[str, ...], int] = {}
     try:
         for record in reader.get_leaked_allocation_records(merge_threads=True):
-            frames = told(stack_of(record))
+            frames = readable(stack_of(record))
             sums[frames] = sums.get(frames, 0) + record.size
     finally:
         reader.close()
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def told(stack: Sequence[Frame]) -> tuple[str, ...]:
+def readable(stack: Sequence[Frame]) -> tuple[str, ...]:
     """Format a leaf-first stack root first, without the frames that are not the application's."""
     kept = [_name(frame) for frame in reversed(stack) if not _is_nobodys(frame)]
     merged = [name for name, _ in groupby(kept)]

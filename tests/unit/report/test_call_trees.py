@@ -12,7 +12,7 @@ from soakd.report import call_trees
 from soakd.report.call_trees import Flame, collect, tree
 from soakd.report.flamegraph import fragment, page
 from soakd.wire.records import Record
-from soakd.worker.attribution.flames import HARNESS, NO_SYMBOLS, UNKNOWN, told
+from soakd.worker.attribution.flames import HARNESS, NO_SYMBOLS, UNKNOWN, readable
 from soakd.worker.attribution.frames import Frame
 from tests.recorded import stamp
 from tests.unit.report.test_diff import look, written
@@ -88,8 +88,8 @@ def test_a_stack_of_a_capture_is_told_without_the_interpreter_and_soakd() -> Non
         Frame("/srv/app/shop.py", 61, "add"), Frame("Python/ceval.c", 10, "_PyEval_EvalFrameDefault"),
         Frame(life.__file__, 47, "live"), Frame("<frozen runpy>", 88, "_run_code"), Frame(UNKNOWN, 0, "_start"),
     ]  # fmt: skip
-    assert told(stack) == ("shop.py:61 in add", NO_SYMBOLS, "soakd-py/src/leaks.rs:10 in leak_box")
-    assert told([Frame(life.__file__, 47, "live")]) == (HARNESS,)
+    assert readable(stack) == ("shop.py:61 in add", NO_SYMBOLS, "soakd-py/src/leaks.rs:10 in leak_box")
+    assert readable([Frame(life.__file__, 47, "live")]) == (HARNESS,)
 
 
 def captured(tmp_path: Path) -> Record:
