@@ -245,7 +245,7 @@ def test_no_server_outlives_a_daemon_that_is_killed(tmp_path: Path) -> None:
 
 
 @on_a_loop
-async def test_a_server_of_somebodys_own_is_read_from_outside_where_it_is_here(tmp_path: Path) -> None:
+async def test_an_existing_server_is_read_from_outside_if_it_runs_on_this_host(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     with redis_server(tmp_path / "theirs") as their_redis, opa_server() as their_opa:
         options = redis(f'url = "{their_redis.url}"') + opa(f'url = "{their_opa.url}"')
@@ -263,7 +263,7 @@ async def test_a_server_of_somebodys_own_is_read_from_outside_where_it_is_here(t
 
 
 @on_a_loop
-async def test_another_start_of_somebodys_server_is_another_life_and_the_silence_between_is_timed(
+async def test_another_start_of_an_existing_server_is_another_life_and_the_silence_between_is_timed(
     tmp_path: Path,
 ) -> None:
     with redis_server(tmp_path) as theirs:
@@ -296,7 +296,7 @@ async def test_a_server_that_is_started_again_between_two_questions_is_another_l
 
 
 @on_a_loop
-async def test_a_server_that_answers_with_no_is_told_of_with_its_words(tmp_path: Path) -> None:
+async def test_a_server_that_answers_with_an_error_is_reported_with_its_message(tmp_path: Path) -> None:
     short = HEAD + 'start_within = "1s"\nmax_restarts = 0\n'
     plan = make_plan(
         config.parse(

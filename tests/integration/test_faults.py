@@ -138,7 +138,7 @@ async def test_a_reset_ends_every_connection_and_lets_new_ones_in(tmp_path: Path
 
 @BOTH
 @on_a_loop
-async def test_while_it_refuses_nobody_listens_and_then_at_the_same_address(tmp_path: Path, kind: str) -> None:
+async def test_while_it_refuses_it_does_not_listen_and_then_at_the_same_address(tmp_path: Path, kind: str) -> None:
     async with proxy_before(tmp_path, kind) as proxy:
         async with Client(proxy) as client:
             assert await client.say(b"one") == b"one"
@@ -291,7 +291,7 @@ def test_a_fault_of_a_server_touches_those_who_share_it_and_they_recover_too(ver
 
 
 @pytest.mark.slow
-def test_deaths_on_purpose_are_nobodys_crashes_and_take_no_restart_away(verdict: dict[str, Any]) -> None:
+def test_deaths_on_purpose_are_no_crashes_and_take_no_restart_away(verdict: dict[str, Any]) -> None:
     for engine in ("redis", "opa", "service", "rust"):
         assert checks(verdict, engine)["stability.crashes"]["verdict"] == "PASS", engine
     assert checks(verdict, "redis")["stability.server"]["verdict"] == "PASS"

@@ -162,7 +162,7 @@ def redis_says(data: bytes) -> bytes:
     return b"$%d\r\n%s\r\n" % (len(INFO), INFO) if b"INFO" in data else b"+PONG\r\n"
 
 
-def test_redis_tells_who_it_is_and_what_it_uses() -> None:
+def test_redis_reports_version_pid_and_memory() -> None:
     async def ask(place: str) -> tuple[About, Any]:
         client = RedisQuestions(f"redis://{place}")
         await client.ask()
@@ -237,7 +237,7 @@ process_resident_memory_bytes
 """
 
 
-def test_the_live_bytes_of_opa_are_half_of_where_it_collects_next_and_what_is_not_told_is_absent() -> None:
+def test_the_live_bytes_of_opa_are_half_of_where_it_collects_next_and_what_it_does_not_report_is_absent() -> None:
     async def ask(place: str) -> Any:
         client = OpaQuestions(f"http://{place}/")
         told = await client.read(), (await client.about()).life
@@ -247,7 +247,7 @@ def test_the_live_bytes_of_opa_are_half_of_where_it_collects_next_and_what_is_no
     assert with_server(lambda _: http(METRICS), ask) == ({"live_bytes": 2.5e6, "threads": 7.0}, "12.5")
 
 
-def test_a_server_that_is_not_opa_but_answers_tells_nothing_and_is_no_error() -> None:
+def test_a_server_that_answers_and_is_not_opa_reports_nothing_and_is_no_error() -> None:
     async def ask(place: str) -> Any:
         client = OpaQuestions(f"http://{place}")
         told = await client.read(), await client.about(), await client.has_rule("data.a.b")
@@ -296,7 +296,7 @@ s := "raw\npackage evil\nstring" if { true }"""
         ('package p["\\x00"]\n\nallow = true', "data.p.allow", None),
     ],
 )
-def test_a_rule_is_found_in_a_policy_that_an_opa_of_go_1_27_tells_as_rego(
+def test_a_rule_is_found_in_a_policy_that_an_opa_of_go_1_27_lists_as_rego(
     written: str, rule: str, there: bool | None
 ) -> None:
     async def ask(place: str) -> bool | None:
@@ -325,7 +325,7 @@ def test_a_server_that_is_not_healthy_does_not_answer() -> None:
 
 
 @pytest.mark.parametrize("address", ["redis://:secret@127.0.0.1:9", "http://me:secret@127.0.0.1:9"])
-def test_nobody_is_told_a_password(address: str) -> None:
+def test_no_error_shows_a_password(address: str) -> None:
     async def ask() -> None:
         client = RedisQuestions(address) if address.startswith("redis") else OpaQuestions(address)
         try:

@@ -123,7 +123,7 @@ def test_a_thread_that_ends_is_lost() -> None:
     assert sentence.startswith("a thread (")
 
 
-def test_what_is_told_is_fit_for_a_record() -> None:
+def test_names_of_children_and_threads_are_fit_for_a_record() -> None:
     with engine() as worker:
         worker.do("start()")
         values: Any = [worker.read(), worker.read()]

@@ -1,4 +1,4 @@
-"""What presses on a host is told once, and a run ends before its disk is full.
+"""Pressure on a host is one incident, and a run ends before its disk is full.
 
 Clocks, steal and pressure are faked here; the full disk is a real one.
 """
@@ -29,7 +29,7 @@ def looks(watch: HostWatch, *readings: dict[str, float]) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("name", list(host.BOUNDS))
-def test_a_pressure_is_told_when_it_lasts_and_once_until_it_has_ended(name: str) -> None:
+def test_a_pressure_that_lasts_is_one_incident_until_it_has_ended(name: str) -> None:
     what, bound, _ = host.BOUNDS[name]
     above, below = {name: bound * 1.1}, {name: bound * 0.9}
     told = looks(
@@ -43,7 +43,7 @@ def test_what_the_kernel_does_not_tell_is_no_incident() -> None:
     assert looks(HostWatch(None), *[{}] * 5) == [[]] * 5
 
 
-def test_a_kill_for_want_of_memory_is_told_each_time() -> None:
+def test_each_kill_for_want_of_memory_is_an_incident() -> None:
     reading = [{"host_oom_kills_total": float(n)} for n in (7, 7, 9, 9, 10)]
     assert looks(HostWatch(None), *reading) == [[], [], ["host_oom"], [], ["host_oom"]]
 
@@ -57,7 +57,7 @@ def test_a_kill_for_want_of_memory_is_told_each_time() -> None:
         (Stamp(1e9 + 905, 1005.0, 105.0), ["sleep"]),
     ],
 )
-def test_steps_of_the_clock_and_sleep_are_told_from_each_other(then: Stamp, what: list[str]) -> None:
+def test_steps_of_the_clock_and_sleep_are_two_kinds_of_incidents(then: Stamp, what: list[str]) -> None:
     watch = HostWatch(None)
     list(watch.look({}, AT))
     assert [kind for kind, _ in watch.look({}, then)] == what

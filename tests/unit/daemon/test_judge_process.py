@@ -1,4 +1,4 @@
-"""The judge and the last report as the daemon runs them: what was not written now is no verdict, and no report."""
+"""The judge and the last report as the daemon runs them: only a file that was written now counts."""
 
 import asyncio
 import json
@@ -53,7 +53,7 @@ class Heard:
         self.reports.append(path)
 
 
-def test_a_report_that_fails_is_told_of_and_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_that_fails_is_logged_and_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, heard = program_that("echo 'no memory left' >&2; exit 5", tmp_path, monkeypatch), Heard()
     asyncio.run(LastReport(plan_of(), run, heard).write())
     assert heard.problems == [("report_failed", "the report failed: no memory left")]

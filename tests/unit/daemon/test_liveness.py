@@ -1,4 +1,4 @@
-"""Whether soakd itself stood still: then the silence of others says nothing."""
+"""Whether soakd itself stood still: then it does not hear the workers."""
 
 from soakd.daemon.workers.liveness import Liveness, Rounds
 
@@ -9,7 +9,7 @@ def test_a_round_that_comes_much_too_late_is_a_standstill_once() -> None:
     assert [rounds.missed_s() for _ in range(5)] == [0.0, 0.0, 0.0, 7.5, 0.0]
 
 
-def test_what_nobody_could_hear_is_held_against_nobody() -> None:
+def test_a_time_in_which_the_daemon_heard_nothing_does_not_count_as_silence() -> None:
     progress = Liveness(heard_s=100.0, operated_s=98.0)
     progress.spare(7.5)
     assert (progress.heard_s, progress.operated_s) == (107.5, 105.5)

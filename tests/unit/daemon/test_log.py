@@ -41,7 +41,7 @@ def lines_of(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in captured.err.splitlines()]
 
 
-def test_a_phase_is_told_once_however_many_engines_enter_it() -> None:
+def test_a_phase_is_logged_once_however_many_engines_enter_it() -> None:
     events = EventLog()
     with capture_logs() as told:
         events.fold([origin(), *(phase(name, "load", 9.0) for name in ("a", "b", "c"))])
@@ -52,7 +52,7 @@ def test_a_phase_is_told_once_however_many_engines_enter_it() -> None:
     assert (told[3]["reason"], told[3]["signal"]) == ("interrupted", "SIGTERM")
 
 
-def test_a_phase_that_another_life_enters_again_is_not_told() -> None:
+def test_a_phase_that_another_life_enters_again_is_not_logged() -> None:
     events = EventLog()
     with capture_logs() as told:
         events.fold([phase("a", "load", 9.0), phase("b", "drain", 100.0), phase("a", "load", 101.0, segment=1)])
@@ -80,7 +80,7 @@ def test_an_incident_is_a_warning_with_its_engine_and_detail() -> None:
 
 
 @pytest.mark.parametrize("what", ["operation_error", "disagreement", "server_crash"])
-def test_of_a_storm_of_incidents_few_are_told_and_the_rest_are_counted(what: str) -> None:
+def test_of_a_storm_of_incidents_few_are_logged_and_the_rest_are_counted(what: str) -> None:
     events = EventLog()
     with capture_logs() as told:
         for _ in range(10_000):
@@ -92,7 +92,7 @@ def test_of_a_storm_of_incidents_few_are_told_and_the_rest_are_counted(what: str
     assert (told[-2]["total"], told[-2]["incidents"]) == (9980, {f"cache-rust {what}": 9980})
 
 
-def test_an_incident_that_goes_on_for_a_day_is_told_again_every_hour_with_how_many_were_not() -> None:
+def test_an_incident_that_goes_on_for_a_day_is_logged_every_hour_with_a_count_of_those_held_back() -> None:
     events = EventLog()
     with capture_logs() as told:
         for minute in range(24 * 60):
@@ -113,13 +113,13 @@ def test_what_is_remembered_of_incidents_is_bounded() -> None:
     assert told[-2]["incidents"] == {"other": 5000 - log.MOST_KINDS - log.MOST_SIMILAR}
 
 
-def test_the_end_of_a_run_without_a_storm_tells_of_nothing_held_back() -> None:
+def test_the_end_of_a_run_without_a_storm_logs_nothing_held_back() -> None:
     with capture_logs() as told:
         EventLog().fold([incident("a", "crash"), record("phase", "", 9.0, {"name": "end", "reason": "completed"})])
     assert [event["event"] for event in told] == ["incident", "ended"]
 
 
-def test_a_server_that_starts_crashes_and_recovers_is_told_with_its_seconds() -> None:
+def test_a_server_that_starts_crashes_and_recovers_is_logged_with_its_seconds() -> None:
     events = EventLog()
     back = {"what": "server_recovered", "recovery_s": 1.25, "server": "redis", "pid": 778, "detail": "answers again"}
     with capture_logs() as told:
@@ -130,7 +130,7 @@ def test_a_server_that_starts_crashes_and_recovers_is_told_with_its_seconds() ->
     assert (told[3]["what"], told[3]["recovery_s"], told[3]["pid"]) == ("server_recovered", 1.25, 778)
 
 
-def test_a_verdict_is_told_when_an_answer_changes() -> None:
+def test_a_verdict_is_logged_when_an_answer_changes() -> None:
     events, second = EventLog(), verdict_so_far()
     second["summary"] = "70% of the plan seen"
     with capture_logs() as told:
@@ -149,14 +149,14 @@ def test_a_caught_leak_control_is_no_reason_to_warn_and_a_failing_subject_is() -
     assert [event["log_level"] for event in told] == ["info", "warning"]
 
 
-def test_a_verdict_with_nothing_in_it_is_told_too() -> None:
+def test_a_verdict_with_nothing_in_it_is_logged_too() -> None:
     with capture_logs() as told:
         EventLog().verdict({})
     assert len(told) == 1
 
 
 @pytest.mark.parametrize(("duration", "every_s"), [("3min", 15.0), ("2h", 3600.0), ("24h", 3600.0)])
-def test_progress_is_told_hourly_or_twelve_times_in_a_short_run(duration: str, every_s: float) -> None:
+def test_progress_is_logged_hourly_or_twelve_times_in_a_short_run(duration: str, every_s: float) -> None:
     events, status = EventLog(), RunStatus(plan(duration), "a-run")
     status.fold([origin()])
     with capture_logs() as told:
@@ -210,7 +210,7 @@ def test_for_people_an_event_is_a_line_without_colour_where_there_is_no_terminal
     assert r"killed\nby \x1b[31mSIGKILL" in text.replace("\\\\", "\\")
 
 
-def test_what_is_below_the_level_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_events_below_the_level_are_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
     configure("warning", "json")
     EventLog().fold([origin(), incident("cache-rust", "crash")])
     assert [line["event"] for line in lines_of(capsys)] == ["incident"]

@@ -1,4 +1,4 @@
-"""Snapshots and looks on demand: who may ask, what is asked of a worker, and what is said where it cannot be."""
+"""Snapshots and looks on request: what a worker is asked for, and the error where that cannot be."""
 
 import asyncio
 import os
@@ -185,17 +185,17 @@ def test_an_answer_is_shown_in_lines() -> None:
     assert "nothing grew" in "\n".join(snapshot_lines({"engine": "mine", "look": look | {"sites": []}}))
 
 
-def test_of_a_run_that_is_over_nothing_can_be_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_snapshot_can_be_requested_of_a_run_that_is_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = written(tmp_path / "r")
     assert main.main(["snapshot", str(run.path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "is not running: nothing can be asked of it; soakd diff" in line
+    assert "is not running; soakd diff" in line
 
 
-def test_a_run_that_does_not_answer_is_told_from_one_that_is_over(tmp_path: Path) -> None:
+def test_a_run_that_does_not_answer_is_another_error_than_one_that_is_over(tmp_path: Path) -> None:
     run = written(tmp_path / "r")
     run.lock()
-    with pytest.raises(JournalError, match="says no address"):
+    with pytest.raises(JournalError, match="has no address"):
         remote.ask(run, "mine", deep=False)
     (run.path / "address").write_text("http://127.0.0.1:9/\n")
     with pytest.raises(JournalError, match=r"http://127.0.0.1:9 does not answer: .*refused"):
@@ -204,7 +204,7 @@ def test_a_run_that_does_not_answer_is_told_from_one_that_is_over(tmp_path: Path
 
 
 def test_a_process_is_traced_to_the_run_whose_daemon_started_it(tmp_path: Path) -> None:
-    """A daemon is who holds the journal open; its worker is found by the pid that it said hello with."""
+    """The daemon is the process that holds the journal open; a worker is known by the pid in its hello."""
     holder = "import subprocess, sys; f = open('run.db'); p = subprocess.Popen([sys.executable, '-c', 'input()'],"
     holder += " stdin=subprocess.PIPE); print(p.pid, flush=True); p.wait()"
     hello = Record(kind="hello", engine="mine", segment=1, at=stamp(50.0), body={"pid": 0})
@@ -215,7 +215,7 @@ def test_a_process_is_traced_to_the_run_whose_daemon_started_it(tmp_path: Path) 
     worker = int(daemon.stdout.readline())
     try:
         found, engine = remote.find(str(worker), tmp_path)
-        assert (found.path, engine) == (run.path, None)  # it said hello with another pid
+        assert (found.path, engine) == (run.path, None)  # the hello has another pid
         hello.body["pid"] = worker  # type: ignore[index]
         again = written(tmp_path / "s", hello)
         assert remote._engine_of(again, [worker, daemon.pid]) == "mine"
@@ -226,8 +226,8 @@ def test_a_process_is_traced_to_the_run_whose_daemon_started_it(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("pid", ["1", "4194304999"])
-def test_a_process_that_is_no_worker_is_said(pid: str, tmp_path: Path) -> None:
-    with pytest.raises(JournalError, match=r"is no worker of a run|no process of that number"):
+def test_a_process_that_is_no_worker_is_an_error(pid: str, tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match=r"does not belong to a run|no process with that pid"):
         remote.find(pid, tmp_path)
 
 

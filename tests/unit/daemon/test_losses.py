@@ -1,4 +1,4 @@
-"""Who went for good, and who was replaced. One reading a second."""
+"""Members that went for good, and members that were replaced. One reading a second."""
 
 from soakd.daemon.workers.losses import Loss, Losses
 

@@ -1,4 +1,4 @@
-"""What is said before a run: nothing is promised that the judge takes back, and nothing is started to say it."""
+"""Findings before a run: they promise nothing that the judge takes back, and start nothing."""
 
 import dataclasses
 import itertools
@@ -62,7 +62,7 @@ def test_a_run_that_just_fits_by_its_rate_alone_is_not_promised_to_pass() -> Non
     assert mine[1].endswith('1min 41s of load at 100/s: set duration = "3min" or more, or set its rate to 109 or more')
 
 
-def test_a_limit_per_hour_in_a_short_run_is_told_with_what_to_set_instead() -> None:
+def test_a_limit_per_hour_in_a_short_run_is_reported_with_what_to_set_instead() -> None:
     text = dict(reversed(told(plan_of('duration = "5min"', 'growth_rate = "1MB/h"'))))["warning"]
     assert text.startswith("mine, control-null, control-leak: growth_rate = 1.00 MB/h cannot pass in this length: ")
     assert text.endswith('set duration = "3h" or more, or limit growth_per_operation = "16B" in place of growth_rate')
@@ -97,7 +97,7 @@ def test_faults_take_their_time_and_that_of_their_recovery_from_the_load() -> No
     assert told(plan)[0][1].startswith("mine: growth_rate = 1.00 MB/h may not pass in this length")
 
 
-def test_a_control_that_cannot_be_judged_is_told_of() -> None:
+def test_a_control_that_cannot_be_judged_is_reported() -> None:
     plan = plan_of('duration = "12s"', 'growth_per_operation = "16B"', "rate = 2000", every="200ms")
     assert [text.partition(":")[0] for level, text in told(plan) if level == "warning"] == [
         "control-null, control-leak"
@@ -118,7 +118,7 @@ CACHE = 'rate = 375\n[[engine]]\nname = "cache"\nkind = "cache.native"\nrate = {
         (2000, 'options = { capacity = 50_000 }\nmix = "cache-miss"', False),
     ],
 )
-def test_a_cache_that_is_not_full_when_the_load_ends_is_told_of(rate: int, more: str, is_told: bool) -> None:
+def test_a_cache_that_is_not_full_when_the_load_ends_is_reported(rate: int, more: str, is_told: bool) -> None:
     plan = plan_of(
         'duration = "40s"', 'growth_per_operation = "64B"', CACHE.format(rate=rate, more=more), every="500ms"
     )
@@ -153,7 +153,7 @@ def looked_at(python: Path | str) -> list[Finding]:
     return list(check_environments(plan_of('duration = "10min"', engine=f'rate = 100\npython = "{python}"')))
 
 
-def test_an_environment_without_memray_is_told_of_with_the_command_that_mends_it(tmp_path: Path) -> None:
+def test_an_environment_without_memray_is_reported_with_the_command_that_installs_it(tmp_path: Path) -> None:
     python = environment(tmp_path / "without", "3.12.1")
     (found,) = looked_at(python)
     assert found.level == "warning"

@@ -94,7 +94,7 @@ def test_the_watchdog_is_fed_by_rounds_while_the_journal_keeps_up(manager: tuple
     assert fed_after(0.1) == 1
 
 
-def test_a_shutdown_is_told_by_its_mark(tmp_path: Path) -> None:
+def test_a_shutdown_is_recognised_by_its_mark(tmp_path: Path) -> None:
     environ = {"SOAKD_SHUTDOWN_MARK": str(tmp_path / "mark")}
     assert not host_goes_down({})
     assert not host_goes_down(environ)

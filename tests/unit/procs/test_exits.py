@@ -40,7 +40,9 @@ class Kernel:
 
 
 @pytest.mark.parametrize("version", [VERSION_2, VERSION_1])
-def test_a_kill_in_its_memory_cgroup_is_told_with_the_limit(tmp_path: Path, version: tuple[str, str, str, str]) -> None:
+def test_a_kill_in_its_memory_cgroup_is_described_with_the_limit(
+    tmp_path: Path, version: tuple[str, str, str, str]
+) -> None:
     kernel = Kernel(tmp_path, *version)
     kills = kernel.kills()
     assert kills.since() == {}
@@ -50,14 +52,14 @@ def test_a_kill_in_its_memory_cgroup_is_told_with_the_limit(tmp_path: Path, vers
     }  # fmt: skip
 
 
-def test_a_kill_elsewhere_on_the_host_is_told_as_what_it_is(tmp_path: Path) -> None:
+def test_a_kill_elsewhere_on_the_host_is_described_as_such(tmp_path: Path) -> None:
     kernel = Kernel(tmp_path, *VERSION_2)
     kills = kernel.kills()
     kernel.count(0, 2)
     assert kills.since()["out_of_memory"] == "host"
 
 
-def test_a_kill_of_long_ago_was_somebody_elses(tmp_path: Path) -> None:
+def test_a_kill_of_long_ago_was_of_another_process(tmp_path: Path) -> None:
     kernel = Kernel(tmp_path, *VERSION_2)
     kills = kernel.kills()
     kernel.count(1, 1)

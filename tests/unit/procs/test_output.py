@@ -54,7 +54,7 @@ def test_only_the_last_lines_are_kept_and_each_is_cut_and_printable() -> None:
     assert len(lines[-1]) <= process_output.LINE_BYTES
 
 
-def test_a_pipe_that_somebody_else_holds_open_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_that_another_process_holds_open_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_output, "END_WITHIN_S", 0.05)
     assert kept(b"last words", closes=False) == ["last words"]
 
