@@ -1,4 +1,4 @@
-"""An engine of somebody's own, async: a chat room on a loopback socket, and clients that speak through it."""
+"""An async example engine: a chat room on a loopback socket, and clients that send messages through it."""
 
 import asyncio
 import json
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Operation(Protocol):
-    """What soakd hands to each operation; an engine reads what it needs."""
+    """The argument of each operation; an engine reads what it needs."""
 
     key: str
     size_bytes: int
@@ -23,14 +23,14 @@ class Chat:
         self._free: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
 
     async def start(self) -> None:
-        """Open the room and let everybody in; called once, before anything is measured."""
+        """Open the room and connect the clients; called once, before anything is measured."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
         for _ in range(self.connections):
             await self._free.put(await asyncio.open_connection("127.0.0.1", port))
 
     async def operation(self, op: Operation) -> None:
-        """Say something, and check what comes back; whatever is raised here counts as an error."""
+        """Send a message and check the echo; an exception counts as an error."""
         reader, writer = await self._free.get()
         try:
             said = {"from": op.key, "text": "x" * op.size_bytes}
@@ -42,7 +42,7 @@ class Chat:
             self._free.put_nowait((reader, writer))
 
     async def close(self) -> None:
-        """Send everybody home; what is still there afterwards is shown in the report."""
+        """Close the room and the connections; memory that remains is shown in the report."""
         while not self._free.empty():
             _, writer = self._free.get_nowait()
             writer.close()
@@ -52,7 +52,7 @@ class Chat:
             await self._server.wait_closed()
 
     def counters(self) -> Mapping[str, float]:
-        """Numbers that go into every sample."""
+        """Return numbers for every sample."""
         return {"sent": self.sent, "free_connections": self._free.qsize()}
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""An engine of somebody's own, sync: makes a slug from a title, as a publishing service does on every save."""
+"""A sync example engine: makes a slug from a title, as a publishing service does on every save."""
 
 import re
 import unicodedata
@@ -29,6 +29,6 @@ class Slugs:
 
 
 def make(languages: Sequence[str] = ("en", "de")) -> Callable[[], str]:
-    """Return what performs one operation; the keyword arguments are the `options` of the configuration."""
+    """Return the operation; the keyword arguments are the `options` of the configuration."""
     slugs = Slugs(languages)
     return slugs.next_one
