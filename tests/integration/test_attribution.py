@@ -10,7 +10,7 @@ from tests.looking import PROGRAM, look, sites_of
 
 pytestmark = pytest.mark.integration
 
-OBJECTS, NATIVE = "soakd/worker/engines/planted/objects.py", "soakd/worker/engines/planted/native.py"
+NATIVE = "soakd/worker/engines/planted/native.py"
 
 
 @pytest.mark.parametrize(

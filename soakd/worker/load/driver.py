@@ -33,17 +33,11 @@ class Driver:
         self.errors_total = 0
         self.dropped_total = 0
         self.skipped_total = 0
-        self._observer_stall_ns = 0
         self._house_due_ns = 0
         self._tape = tape
         self._lanes = lanes
         self._on_error = on_error
         self._clock_ns = clock_ns
-
-    @property
-    def observer_stall_s(self) -> float:
-        """Seconds in which the driver waited for housekeeping: soakd's doing, not the engine's."""
-        return self._observer_stall_ns / NS
 
     def hasten(self) -> None:
         """Call housekeeping as soon as the operations of this wake-up are done."""
@@ -54,9 +48,7 @@ class Driver:
         if now_ns < self._house_due_ns:
             return True
         due_ns = housekeeping(now_ns)
-        done_ns = self._clock_ns()
-        self._observer_stall_ns += done_ns - now_ns
         if due_ns is None:
             return False
-        self._house_due_ns = min(due_ns, done_ns + HOUSE_EVERY_NS)
+        self._house_due_ns = min(due_ns, self._clock_ns() + HOUSE_EVERY_NS)
         return True

@@ -16,7 +16,6 @@ from tests.showing import ORIGIN_S, status_in_load
 TOKEN = "0123456789abcdef-right"
 READ = ("/", "/page/main.js", "/api/v1", "/api/v1/run", "/api/v1/events", "/api/v1/verdict", "/nothing/there")
 OPEN = ("/metrics", "/healthz")
-NOT_THIS = ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "10.0.0.5", "", "[", "@")
 
 
 def basic(password: str) -> str:
