@@ -24,7 +24,7 @@ from soakd.setup import config
 from soakd.setup.plan import EnginePlan, Plan, make_plan
 from soakd.setup.plan_json import plan_as_dict
 from soakd.wire import histogram
-from soakd.wire.records import Kind, Record, Stamp
+from soakd.wire.records import Kind, Record, Stamp, make_record
 from soakd.wire.spec import LOADED_PHASES
 from soakd.worker.housekeeping import OBSERVED_BITS, OCTAVE_BITS, RARE_EVERY
 
@@ -60,7 +60,7 @@ def plan_of(hours: float, engines: int) -> Plan:
 
 
 def record(kind: Kind, engine: str, t_s: float, body: dict[str, Any]) -> Record:
-    return Record(kind=kind, engine=engine, segment=0, at=Stamp(WALL_S + t_s, MONO_S + t_s, MONO_S + t_s), body=body)
+    return make_record(kind, engine=engine, segment=0, at=Stamp(WALL_S + t_s, MONO_S + t_s, MONO_S + t_s), body=body)
 
 
 def records(plan: Plan) -> Iterator[Record]:

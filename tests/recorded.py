@@ -20,7 +20,7 @@ from soakd.setup import config
 from soakd.setup.plan import EnginePlan, Plan, make_plan
 from soakd.setup.plan_json import plan_as_dict
 from soakd.wire import histogram
-from soakd.wire.records import Kind, Record, Stamp
+from soakd.wire.records import Kind, Record, Stamp, make_record
 from soakd.wire.spec import LOADED_PHASES, Role
 
 WALL_S, BOOT_S, MONO_S = 1.8e9, 5000.0, 4000.0
@@ -214,6 +214,12 @@ def recorded_run(folder: Path, records: list[Record], plan: Plan | None = None) 
     return run
 
 
+def remade(record: Record, **fields: Any) -> Record:
+    """The same record with other fields, read anew."""
+    same = {"engine": record.engine, "segment": record.segment, "at": record.at, "body": record.body}
+    return make_record(fields.pop("kind", record.kind), **{**same, **fields})
+
+
 def stamp(t_s: float) -> Stamp:
     return Stamp(WALL_S + t_s, BOOT_S + t_s, MONO_S + t_s)
 
@@ -383,4 +389,4 @@ def _latency(name: str, t_s: float, due_s: float, phase: str, story: Story) -> R
 
 
 def _record(kind: Kind, engine: str, t_s: float, body: dict[str, Any], segment: int = 0) -> Record:
-    return Record(kind=kind, engine=engine, segment=segment, at=stamp(t_s), body=body)
+    return make_record(kind, engine=engine, segment=segment, at=stamp(t_s), body=body)

@@ -8,7 +8,7 @@ from soakd.live.status import RunStatus
 from soakd.setup.config import parse
 from soakd.setup.plan import Plan, make_plan
 from soakd.wire import histogram
-from soakd.wire.records import Kind, Record, Stamp
+from soakd.wire.records import Incident, Kind, Record, Stamp, make_record
 
 ORIGIN_S = 1000.0
 """CLOCK_MONOTONIC at the run's origin."""
@@ -42,7 +42,7 @@ def plan(duration: str = "3min") -> Plan:
 def record(kind: Kind, engine: str, t_s: float, body: Mapping[str, Any], *, segment: int = 0) -> Record:
     """A record at so many seconds after the origin."""
     at = Stamp(WALL_S + t_s, 5000.0 + t_s, ORIGIN_S + t_s)
-    return Record(kind=kind, engine=engine, segment=segment, at=at, body=body)
+    return make_record(kind, engine=engine, segment=segment, at=at, body=body)
 
 
 def origin() -> Record:
@@ -88,8 +88,12 @@ def pack(counts: Mapping[float, int]) -> str:
     return histogram.pack(histogram.encode_sparse(buckets))
 
 
-def incident(engine: str, what: str, t_s: float = 10.0, *, segment: int = 0, detail: str = "why") -> Record:
-    return record("incident", engine, t_s, {"what": what, "detail": detail}, segment=segment)
+def incident(
+    engine: str, what: str, t_s: float = 10.0, *, segment: int = 0, detail: str = "why", **more: Any
+) -> Incident:
+    made = record("incident", engine, t_s, {"what": what, "detail": detail, **more}, segment=segment)
+    assert isinstance(made, Incident)
+    return made
 
 
 def server(engine: str, t_s: float = -2.0, *, kind: str = "redis", segment: int = 0, **more: Any) -> Record:

@@ -10,14 +10,14 @@ from soakd.record.journal import Journal
 from soakd.record.run_folder import RunDir
 from soakd.setup.plan import Plan
 from soakd.setup.plan_json import plan_as_dict
-from soakd.wire.records import Kind, Record
+from soakd.wire.records import Kind, Record, make_record
 from tests.recorded import MONO_S, made_up, plan_of, stamp
 
 SHORT = plan_of()
 
 
 def record(kind: Kind, t_s: float, body: dict[str, Any], engine: str = "mine") -> Record:
-    return Record(kind=kind, engine=engine, segment=0, at=stamp(t_s), body=body)
+    return make_record(kind, engine=engine, segment=0, at=stamp(t_s), body=body)
 
 
 def snapshot(t_s: float, lists: int) -> Record:

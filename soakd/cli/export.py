@@ -11,6 +11,7 @@ from soakd.errors import PreflightError
 from soakd.plaintext import escaped
 from soakd.record import journal, run_folder
 from soakd.record.run_folder import RunDir
+from soakd.wire.records import Sample
 
 
 def export(options: argparse.Namespace) -> int:
@@ -34,7 +35,6 @@ def _write_csv(found: RunDir, file: TextIO) -> None:
 
 
 def _rows(found: RunDir) -> Iterator[list[Any]]:
-    for record in journal.read_records(found.journal, "sample"):
-        for signal, value in record.body.items():
-            if type(value) in (int, float):
-                yield [escaped(record.engine or "soakd"), record.segment, *record.at, escaped(signal), value]
+    for sample in journal.read_records(found.journal, "sample"):
+        for signal, value in sample.readings.items() if isinstance(sample, Sample) else ():
+            yield [escaped(sample.engine or "soakd"), sample.segment, *sample.at, escaped(signal), value]

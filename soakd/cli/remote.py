@@ -14,6 +14,7 @@ from soakd.errors import JournalError, RefusedError
 from soakd.record import journal, run_folder
 from soakd.record.run_folder import RunDir
 from soakd.setup.plan_json import plan_from_dict
+from soakd.wire.records import Hello
 
 WITHIN_S = 240.0
 """A deep look takes a minute, and reading its captures another one on a busy host."""
@@ -117,5 +118,5 @@ def _journals_of(pid: int) -> Iterator[RunDir]:
 
 def _engine_of(run: RunDir, chain: list[int]) -> str | None:
     """Return the engine whose current worker is among these processes; None if the daemon itself was named."""
-    workers = {record.engine: record.body.get("pid") for record in journal.read_records(run.journal, "hello")}
+    workers = {r.engine: r.pid for r in journal.read_records(run.journal, "hello") if isinstance(r, Hello)}
     return next((engine for engine, pid in workers.items() if pid in chain), None)

@@ -9,10 +9,9 @@ from soakd.live.status import RunStatus
 from soakd.procs.proc import now
 from soakd.record import journal, run_folder, verdict_file
 from soakd.record.clocks import ClockShift, clock_shifts, on_one_clock
-from soakd.record.resume import moved
 from soakd.record.run_folder import RunDir
 from soakd.setup.plan_json import plan_from_dict
-from soakd.wire.records import Record
+from soakd.wire.records import Record, moved
 
 LAST_SAMPLES, LAST_WINDOWS = 40, 3
 """Per engine: enough for its rate, and for a reading of every signal of a sample."""

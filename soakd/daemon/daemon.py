@@ -34,7 +34,7 @@ from soakd.record.journal import Journal
 from soakd.record.resume import Resumption
 from soakd.record.run_folder import RunDir
 from soakd.setup.plan import Plan
-from soakd.wire.records import Record
+from soakd.wire.records import Record, make_record
 
 PROGRESS_EVERY_S = 1.0
 
@@ -205,8 +205,8 @@ class Daemon:
     def _last_record(self, lost: Mapping[str, int]) -> Record:
         """Seal the run, or record why it is left; from now on neither becomes the other."""
         self._is_sealed = not self._ending.is_resumable
-        return Record(
-            kind="phase", engine="", segment=self._life, at=now(), body={**self._ending.record_body(), **lost}
+        return make_record(
+            "phase", engine="", segment=self._life, at=now(), body={**self._ending.record_body(), **lost}
         )
 
     async def _last_judgement(self) -> dict[str, Any]:

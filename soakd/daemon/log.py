@@ -17,7 +17,7 @@ from soakd.plaintext import escaped_lines
 from soakd.units import format_bytes, format_latency
 from soakd.verdict.check import is_deciding
 from soakd.wire.masking import BY_ENGINE, is_secret_name, masked, tail
-from soakd.wire.records import Record
+from soakd.wire.records import Incident, Phase, Record, ServerStart
 from soakd.wire.spec import PhaseName
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -90,11 +90,11 @@ class EventLog:
     def fold(self, records: Sequence[Record]) -> None:
         """Log the phases, incidents and servers in a committed batch."""
         for record in records:
-            if record.kind == "incident":
+            if isinstance(record, Incident):
                 self._log_incident(record)
-            elif record.kind == "phase":
+            elif isinstance(record, Phase):
                 self._log_phase(record)
-            elif record.kind == "server":
+            elif isinstance(record, ServerStart):
                 self._log_server(record)
 
     def verdict(self, verdict: Mapping[str, Any]) -> None:
@@ -141,9 +141,9 @@ class EventLog:
         self._next_s = every_s * (int(elapsed_s / every_s) + 1)
         self._log.info("progress", **_progress(status, now_s, elapsed_s))
 
-    def _log_phase(self, record: Record) -> None:
+    def _log_phase(self, record: Phase) -> None:
         """Log a phase when the first engine enters it; not for the engines and lives that follow."""
-        name = str(record.body.get("name"))
+        name = str(record.name)
         if record.engine == "" and name in RUN_EVENTS:
             self._log_held_back()
             self._log.info(RUN_EVENTS[name], **_reason(record))
@@ -151,21 +151,21 @@ class EventLog:
             self._phases.add(name)
             self._log.info("phase", phase=name)
 
-    def _log_incident(self, record: Record) -> None:
-        body, what = record.body, str(record.body.get("what"))
-        counted = self._similar.count(record.engine, what, record.at.mono_s)
+    def _log_incident(self, record: Incident) -> None:
+        counted = self._similar.count(record.engine, record.what, record.at.mono_s)
         if counted is not None:
-            more = {key: body[key] for key in MORE_OF_INCIDENTS if body.get(key) is not None}
+            told = dict(record.facts())
+            more = {key: told[key] for key in MORE_OF_INCIDENTS if told.get(key) is not None}
             self._log.warning(
-                "incident", what=what, engine=record.engine or None, segment=record.segment,
-                detail=body.get("detail"), **more, **counted,
+                "incident", what=record.what, engine=record.engine or None, segment=record.segment,
+                detail=record.detail, **more, **counted,
             )  # fmt: skip
 
-    def _log_server(self, record: Record) -> None:
+    def _log_server(self, record: ServerStart) -> None:
         """Log a server that answers, once in each of its lives."""
         counted = self._similar.count(record.engine, "server", record.at.mono_s)
         if counted is not None:
-            named = {key: record.body.get(key) for key in ("server", "version", "pid", "address", "backend")}
+            named = {key: getattr(record, key) for key in ("server", "version", "pid", "address", "backend")}
             self._log.info("server", engine=record.engine, life=record.segment, **named, **counted)
 
     def _log_held_back(self) -> None:
@@ -247,8 +247,10 @@ def _safe(value: Any, key: str) -> Any:
     return value
 
 
-def _reason(record: Record) -> dict[str, Any]:
-    return {key: record.body[key] for key in ("reason", "signal", "gap_s") if record.body.get(key) is not None}
+def _reason(record: Phase) -> dict[str, Any]:
+    """Say why a run ends or is left, or for how long nobody watched it."""
+    told = {key: getattr(record, key, None) for key in ("reason", "signal", "gap_s")}
+    return {key: value for key, value in told.items() if value is not None}
 
 
 def _deciding(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:

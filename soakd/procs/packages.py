@@ -14,7 +14,7 @@ from typing import Any
 from soakd.procs.interpreters import import_folder, worker_environment
 from soakd.procs.proc import now
 from soakd.setup.plan import Plan
-from soakd.wire.records import Record
+from soakd.wire.records import Record, make_record
 
 WITHIN_S = 60.0
 MOST_PACKAGES = 2000
@@ -47,7 +47,7 @@ async def record_packages(plan: Plan, life: int, put: Callable[[Record], None]) 
     found = await asyncio.gather(*(_installed(*environment) for environment in engines))
     environments = [{"engines": names, **packages} for names, packages in zip(engines.values(), found, strict=True)]
     body = {"name": "packages", "environments": environments}
-    put(Record(kind="phase", engine="", segment=life, at=now(), body=body))
+    put(make_record("phase", engine="", segment=life, at=now(), body=body))
 
 
 async def _installed(python: str | None, path: tuple[str, ...]) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ import psutil
 
 from soakd.errors import ProbeError
 from soakd.setup.plan import Plan
-from soakd.wire.records import Stamp
+from soakd.wire.lines import Stamp
 
 MEMORY_RESERVE_SHARE, LEAST_MEMORY_RESERVE_BYTES = 0.05, 500e6
 

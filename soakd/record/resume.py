@@ -4,7 +4,6 @@ Everything comes from the journal. A life of the daemon is a number too, from 0:
 concern the run itself.
 """
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,23 @@ from typing import Any
 
 from soakd.errors import JournalError
 from soakd.record import journal
-from soakd.record.clocks import ClockShift, clock_shifts, of_a_server, on_one_clock
+from soakd.record.clocks import ClockShift, clock_shifts, on_one_clock
 from soakd.setup.plan import Plan, longest_gap_s
 from soakd.setup.plan_json import plan_from_dict
-from soakd.wire.records import Record, Stamp
+from soakd.wire.records import (
+    LIFE_ENDS,
+    End,
+    Hello,
+    Incident,
+    Left,
+    Origin,
+    Record,
+    Resumed,
+    Stamp,
+    is_of_a_server,
+    make_record,
+    moved,
+)
 
 # Every question is answered by the index over engine and kind: nine in ten records are samples, of months millions.
 _TOLD = "SELECT id FROM record WHERE engine = ? AND kind IN ('hello', 'incident', 'bye', 'server')"
@@ -34,7 +46,6 @@ SELECT COUNT(*) FROM told WHERE engine = ? AND kind = 'sample' AND id <= ?
 """
 LAST_SAMPLES = 64
 """So many of an engine's last samples have the number of its latest life, and of its server's: numbers only rise."""
-ENDINGS = ("crash", "exit", "hang", "start_failed")
 _SPREAD = {"sample": (2048, 8), "latency": (512, 2), "snapshot": (32, 1)}
 """Kind -> at how many places of a run how many records in a row are read to rebuild its series."""
 MOST_TOLD = 20_000
@@ -96,7 +107,7 @@ class Resumption:
             "since_wall_s": self.since_wall_s, **self.handover.as_dict(),
             **({"config_changed": list(self.changed)} if self.changed else {}),
         }  # fmt: skip
-        return Record(kind="phase", engine="", segment=self.life, at=self.at, body=body)
+        return make_record("phase", engine="", segment=self.life, at=self.at, body=body)
 
     def incident(self) -> Record:
         """Return the incident: for how long nobody watched, and why."""
@@ -105,7 +116,7 @@ class Resumption:
         if self.changed:
             detail += f"; the configuration has changed since ({', '.join(self.changed)}), the run goes on as it began"
         body = {"what": "daemon_gap", "gap_s": round(self.gap_s, 3), "detail": detail}
-        return Record(kind="incident", engine="", segment=self.life, at=self.at, body=body)
+        return make_record("incident", engine="", segment=self.life, at=self.at, body=body)
 
 
 def is_sealed(path: Path) -> bool:
@@ -114,7 +125,7 @@ def is_sealed(path: Path) -> bool:
     Raises:
         JournalError: it cannot be read.
     """
-    return any(record.body.get("name") == "end" for record in journal.read_records(path, "phase", engine=""))
+    return any(isinstance(record, End) for record in journal.read_records(path, "phase", engine=""))
 
 
 def look_back(path: Path, at: Stamp, boot_id: str | None) -> Resumption:
@@ -146,8 +157,8 @@ def look_back(path: Path, at: Stamp, boot_id: str | None) -> Resumption:
         shift_s=previous.shift_s if same_boot else previous.shift_s + last.mono_s + gap_s - at.mono_s,
         boot_shift_s=previous.boot_shift_s if same_boot else previous.boot_shift_s + last.boot_s + gap_s - at.boot_s,
     )
-    origin = next((record for record in on_one_clock(phases, before) if record.body.get("name") == "origin"), None)
-    left = next((r for r in reversed(phases) if r.body.get("name") == "left" and r.segment == last_life), None)
+    origin = next((record for record in on_one_clock(phases, before) if isinstance(record, Origin)), None)
+    left = next((r for r in reversed(phases) if type(r) is Left and r.segment == last_life), None)
     return Resumption(
         plan=plan,
         life=handover.life,
@@ -156,11 +167,11 @@ def look_back(path: Path, at: Stamp, boot_id: str | None) -> Resumption:
         since_wall_s=last.wall_s,
         at=at,
         boot_id=boot_id,
-        origin_s=None if origin is None else float(origin.body["mono_s"]) - handover.shift_s,
+        origin_s=None if origin is None else origin.mono_s - handover.shift_s,
         handover=handover,
         engines=engines,
         records=journal.read_latest_number(path),
-        left=str(left.body.get("reason")) if left else None,
+        left=str(left.reason) if left else None,
     )
 
 
@@ -195,22 +206,13 @@ def samples_before(path: Path, resumption: Resumption) -> Mapping[str, int]:
     return {name: journal.query(path, _SAMPLES, (name, resumption.records))[0][0] for name in resumption.engines}
 
 
-def moved(record: Record, seconds: float) -> Record:
-    """Put a record on a clock that is so many seconds ahead."""
-    at = record.at
-    body = record.body
-    if body.get("name") == "origin":
-        body = {**body, "mono_s": body["mono_s"] + seconds}
-    return dataclasses.replace(record, at=Stamp(at.wall_s, at.boot_s, at.mono_s + seconds), body=body)
-
-
 def _ids(path: Path, query: str, values: Mapping[str, object] | Sequence[object] = ()) -> list[int]:
     return [row[0] for row in journal.query(path, query, values) if row[0] is not None]
 
 
 def _boot_of(phases: Iterable[Record], meta: Mapping[str, Any]) -> str | None:
     """Return the boot that the last daemon ran in."""
-    told = [record.body.get("boot_id") for record in phases if record.body.get("name") == "resumed"]
+    told = [record.boot_id for record in phases if isinstance(record, Resumed)]
     boot: str | None = told[-1] if told else meta.get("environment", {}).get("host", {}).get("boot_id")
     return boot
 
@@ -228,12 +230,12 @@ def _past(path: Path, engine: str, last_s: float, plan: Plan) -> Past:
     samples = [record for _, record in journal.read_latest(path, "sample", engine, LAST_SAMPLES)]
     highest = {False: -1, True: -1}
     for record in (*told, *samples):
-        of_server = of_a_server(record)
+        of_server = is_of_a_server(record)
         highest[of_server] = max(highest[of_server], record.segment)
     return Past(
         next_segment=highest[False] + 1, next_server_life=highest[True] + 1,
         restarts=_restarts(told, last_s, plan.config.supervision.healthy_after_s),
-        gave_up=any(record.body.get("what") == "gave_up" for record in told if record.kind == "incident"),
+        gave_up=any(isinstance(record, Incident) and record.what == "gave_up" for record in told),
     )  # fmt: skip
 
 
@@ -241,13 +243,14 @@ def _restarts(told: Iterable[Record], last_s: float, healthy_after_s: float) -> 
     """Count the restarts that no healthy life has forgiven."""
     restarts, begun_s = 0, None
     for record in told:
-        what = record.body.get("what") if record.kind == "incident" else None
-        if record.kind == "hello":
+        if isinstance(record, Hello):
             begun_s = record.at.mono_s
-        elif what in ENDINGS:
+        elif not isinstance(record, Incident):
+            continue
+        elif record.what in LIFE_ENDS:
             if begun_s is not None and record.at.mono_s - begun_s >= healthy_after_s:
                 restarts = 0
             begun_s = None
-        elif what == "restart" and "fault" not in record.body:
+        elif record.what == "restart" and record.fault is None:
             restarts += 1
     return 0 if begun_s is not None and last_s - begun_s >= healthy_after_s else restarts

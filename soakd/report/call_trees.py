@@ -18,8 +18,8 @@ from soakd.record import journal, run_folder
 from soakd.record.run_folder import RunDir
 from soakd.setup.plan import EnginePlan
 from soakd.setup.plan_json import plan_from_dict
-from soakd.wire.records import Record
-from soakd.wire.sites import Site, decode_all
+from soakd.wire.records import Look
+from soakd.wire.sites import Site
 
 HARNESS = (
     "soakd/worker/__main__.py",
@@ -90,7 +90,7 @@ def collect(run: RunDir, engine: str | None = None) -> list[Flame]:
     if engine is not None and engine not in [each.config.name for each in engines]:
         names = ", ".join(each.config.name for each in engines)
         raise JournalError(f'{run.path}: no engine "{engine}"; engines: {names}')
-    looks = list(journal.read_records(run.journal, "attribution"))
+    looks = [look for look in journal.read_records(run.journal, "attribution") if isinstance(look, Look)]
     wanted = [each for each in engines if engine in (None, each.config.name)]
     with _as_it_was(run):
         return [flame for each in wanted for flame in asyncio.run(_of_engine(run.path, each, looks))]
@@ -105,37 +105,33 @@ def _as_it_was(run: RunDir) -> Iterator[None]:
         yield
 
 
-async def _of_engine(folder: Path, plan: EnginePlan, looks: Sequence[Record]) -> list[Flame]:
+async def _of_engine(folder: Path, plan: EnginePlan, looks: Sequence[Look]) -> list[Flame]:
     name = plan.config.name
-    mine = [look.body for look in looks if look.engine == name and look.body.get("state") == "done"]
-    found = []
-    for route in dict.fromkeys(str(body.get("route")) for body in mine):
-        bodies = [body for body in mine if body.get("route") == route]
-        found.append(await _of_route(folder, plan, route, bodies))
+    mine = [look for look in looks if look.engine == name and look.state == "done"]
+    routes = dict.fromkeys(look.route for look in mine)
+    found = [await _of_route(folder, plan, route, [look for look in mine if look.route == route]) for route in routes]
     return [flame for flame in found if flame is not None]
 
 
 async def _of_route(
-    folder: Path, plan: EnginePlan, route: str, bodies: Sequence[Mapping[str, Any]]
+    folder: Path, plan: EnginePlan, route: str, looks: Sequence[Look]
 ) -> Flame | None:  # fmt: skip
     """Prefer the longest capture of the last look that left one; fall back on the sites of the last look."""
-    captures: Sequence[Mapping[str, Any]] = next(
-        (body["capture"] for body in reversed(bodies) if body.get("capture")), []
-    )
+    captures = next((look.captures for look in reversed(looks) if look.captures), ())
     note = ""
     if captures:
-        longest = max(captures, key=lambda capture: int(capture["operations"]))
-        path = folder / run_folder.CAPTURES / Path(str(longest["path"])).name  # a run's folder may have been moved
+        longest = max(captures, key=lambda capture: capture.operations)
+        path = folder / run_folder.CAPTURES / Path(longest.path).name  # a run's folder may have been moved
         gone = {"why": f"{path.name} is gone"}
         read: Mapping[str, Any] = await read_stacks(plan.config.python, path) if path.is_file() else gone
         if "stacks" in read:
-            operations = max(1, int(longest["operations"]))
+            operations = max(1, longest.operations)
             root = tree((stack["frames"], stack["bytes"] / operations) for stack in read["stacks"])
             return Flame(
                 engine=plan.config.name, route=route, source="capture", operations=operations, root=root
             )  # fmt: skip
         note = str(read.get("why", "the capture cannot be read"))
-    weighed = list(_stacks_of(next((decode_all(body["sites"]) for body in reversed(bodies) if body.get("sites")), ())))
+    weighed = list(_stacks_of(next((look.sites for look in reversed(looks) if look.sites), ())))
     if not weighed:
         return None
     return Flame(

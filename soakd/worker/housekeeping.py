@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from soakd.wire import histogram
-from soakd.wire.records import PROBE_DIED
+from soakd.wire.lines import PROBE_DIED
 from soakd.wire.spec import Phase, WorkerSpec
 from soakd.worker.fault_watch import LOOK_EVERY_S, FaultWatch
 from soakd.worker.load import AsyncDriver, Lanes, SyncDriver

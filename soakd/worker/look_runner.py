@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from soakd.errors import ProbeError
-from soakd.wire.records import PROBE_DIED
+from soakd.wire.lines import PROBE_DIED
 from soakd.wire.spec import LOADED_PHASES, PhaseName
 from soakd.worker.attribution import Look, LookChild
 from soakd.worker.pipes import RecordPipe

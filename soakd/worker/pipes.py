@@ -11,7 +11,7 @@ import select
 import time
 from typing import Any
 
-from soakd.wire.records import READINGS, Kind, Record, Stamp, encode, sealed
+from soakd.wire.lines import READINGS, Kind, Stamp, encode_line, sealed
 from soakd.worker.copies import Copies
 
 MAX_PENDING_BYTES = 1 << 16
@@ -50,8 +50,7 @@ class RecordPipe:
     def send(self, kind: Kind, body: dict[str, Any]) -> None:
         """Send one record, stamped with the current time. A forked copy of the worker exits here."""
         self.copies.end_here()
-        record = Record(kind=kind, engine=self._engine, segment=self._segment, at=now(), body=body)
-        line = sealed(encode(record), self._key)
+        line = sealed(encode_line(kind, self._engine, self._segment, now(), body), self._key)
         self._flush()
         room = MAX_PENDING_BYTES if kind in READINGS else MAX_PENDING_EVENT_BYTES
         if self._pending and len(self._pending) + len(line) > room:

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from soakd.daemon.notify import Notices, channels
 from soakd.setup.settings import Notify
-from soakd.wire.records import Record
+from soakd.wire.records import Record, make_record
 from tests.recorded import stamp
 
 ABOUT = {"run_id": "run-1", "name": "run"}
@@ -45,7 +45,7 @@ class Told:
 
 
 def incident(what: str = "crash", detail: str = "killed by SIGKILL", engine: str = "mine") -> Record:
-    return Record(kind="incident", engine=engine, segment=0, at=stamp(1.0), body={"what": what, "detail": detail})
+    return make_record("incident", engine=engine, segment=0, at=stamp(1.0), body={"what": what, "detail": detail})
 
 
 @asynccontextmanager

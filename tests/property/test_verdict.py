@@ -1,6 +1,5 @@
 """What must not change a verdict, and what no run may claim."""
 
-import dataclasses
 import json
 import random
 from typing import Any
@@ -9,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from soakd.wire.records import Record
-from tests.recorded import Story, judged, leak_control, made_up, per_operation, plan_of, verdict_of
+from tests.recorded import Story, judged, leak_control, made_up, per_operation, plan_of, remade, verdict_of
 
 PLAN = plan_of()
 ALONE = plan_of(run='controls_off = ["null", "leak"]')
@@ -94,7 +93,7 @@ def test_nonsense_in_a_record_raises_nothing_and_passes_nothing(data: st.DataObj
     rows = [i for i, r in enumerate(records) if r.engine == "mine" and r.kind == "sample" and READINGS[0] in r.body]
     at = data.draw(st.sampled_from(rows))
     body = {**records[at].body, data.draw(st.sampled_from(READINGS)): data.draw(NONSENSE)}
-    records[at] = dataclasses.replace(records[at], body=body)
+    records[at] = remade(records[at], body=body)
     verdict = verdict_of(ALONE, records)
     json.dumps(verdict, allow_nan=False)
     assert next(c for c in verdict["checks"] if c["id"] == "evidence.records")["verdict"] == "INVALID"
@@ -107,10 +106,10 @@ def test_nonsense_in_what_frames_a_run_raises_nothing(data: st.DataObject) -> No
     at = data.draw(st.sampled_from([i for i, r in enumerate(records) if r.kind not in ("sample", "latency")]))
     if data.draw(st.booleans()):
         stamp = records[at].at._replace(mono_s=data.draw(NONSENSE))
-        records[at] = dataclasses.replace(records[at], at=stamp)
+        records[at] = remade(records[at], at=stamp)
     else:
         body = dict.fromkeys(records[at].body, data.draw(NONSENSE))
-        records[at] = dataclasses.replace(records[at], body=body)
+        records[at] = remade(records[at], body=body)
     json.dumps(verdict_of(ALONE, records), allow_nan=False)
 
 

@@ -3,7 +3,6 @@
 What may be missing is listed here with the reason why; everything else may not.
 """
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 from soakd.judge.checks import axes, counts, growth
 from soakd.judge.growth.method import judge_growth
 from soakd.wire.records import Record
-from tests.recorded import MONO_S, Story, made_up, plan_of, verdict_of
+from tests.recorded import MONO_S, Story, made_up, plan_of, remade, verdict_of
 
 LIMITS = 'growth_per_operation = "16B"\nlatency_p95 = "5ms"\nresponse_p99 = "50ms"'
 PLAN = plan_of(limits=LIMITS)
@@ -98,7 +97,7 @@ def without_signal(engine: str, name: str, start_s: float = -1e9, end_s: float =
     def change(record: Record) -> Record:
         if (record.engine, record.kind) != (engine, "sample") or not within(record, start_s, end_s):
             return record
-        return dataclasses.replace(record, body={k: v for k, v in record.body.items() if k != name})
+        return remade(record, body={k: v for k, v in record.body.items() if k != name})
 
     return change
 

@@ -1,6 +1,5 @@
 """What a server may and may not do to the verdict of the engine that talks to it."""
 
-import dataclasses
 import json
 import random
 from typing import Any
@@ -9,7 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soakd.wire.records import Record
-from tests.recorded import ServerStory, Story, flat, judged, made_up, per_operation, plan_of, verdict_of, with_engine
+from tests.recorded import (
+    ServerStory,
+    Story,
+    flat,
+    judged,
+    made_up,
+    per_operation,
+    plan_of,
+    remade,
+    verdict_of,
+    with_engine,
+)
 
 LIMIT = 16.0
 ALONE = plan_of(run='controls_off = ["null", "leak"]')
@@ -64,7 +74,7 @@ def test_neither_the_order_of_a_servers_records_nor_one_twice_matters(
 def test_nonsense_in_a_sample_of_a_server_raises_nothing_and_passes_nothing(signal: str, value: Any) -> None:
     records = made_up(JUDGED, {"mine": Story(server=ServerStory())})
     at = next(i for i, r in enumerate(records) if r.body.get("source") == "server" and r.at.mono_s > 4070)
-    records[at] = dataclasses.replace(records[at], body={**records[at].body, signal: value})
+    records[at] = remade(records[at], body={**records[at].body, signal: value})
     verdict = verdict_of(JUDGED, records)
     json.dumps(verdict, allow_nan=False)
     assert next(c for c in verdict["checks"] if c["id"] == "evidence.records")["verdict"] == "INVALID"
@@ -79,7 +89,7 @@ def test_nonsense_in_what_is_told_of_a_server_raises_nothing(data: st.DataObject
     at = data.draw(st.sampled_from(rows))
     nonsense: Any = data.draw(st.sampled_from((None, "x", float("nan"), 1e308, -1, True, [], {})))
     name = data.draw(st.sampled_from(("pid", "server", "recovery_s", "version", "read_from", "detail", "status")))
-    records[at] = dataclasses.replace(records[at], body={**records[at].body, name: nonsense})
+    records[at] = remade(records[at], body={**records[at].body, name: nonsense})
     verdict = verdict_of(JUDGED, records)
     json.dumps(verdict, allow_nan=False)
     assert verdict["verdict"] != "PASS"

@@ -19,7 +19,7 @@ from soakd.record import run_folder, verdict_file
 from soakd.record.run_folder import RunDir
 from soakd.report.junit import junit
 from soakd.report.markdown import markdown
-from soakd.wire.records import Record
+from soakd.wire.records import Record, make_record
 from tests.recorded import recorded_run, stamp
 from tests.showing import verdict_final
 
@@ -43,7 +43,7 @@ def polluted(value: Any, *but: str) -> Any:
 
 def sealed() -> Record:
     body = {"name": "end", "reason": "completed", "signal": None, "records_dropped": 0}
-    return Record(kind="phase", engine="", segment=0, at=stamp(180.0), body=body)
+    return make_record("phase", engine="", segment=0, at=stamp(180.0), body=body)
 
 
 def edit(run: RunDir, *statements: str) -> None:

@@ -1,6 +1,5 @@
 """Live and reachable bytes are one sum, whoever asks."""
 
-import dataclasses
 import io
 import math
 from typing import Any
@@ -15,9 +14,9 @@ from soakd.live.status import RunStatus
 from soakd.live.terminal.live import render
 from soakd.report.curves.signals import Signals
 from soakd.units import format_bytes
-from soakd.wire.records import Record
+from soakd.wire.records import Record, Sample
 from soakd.wire.sums import PYMALLOC_OFF, SUMS, sum_of
-from tests.recorded import MONO_S, check, made_up, plan_of, verdict_of
+from tests.recorded import MONO_S, check, made_up, plan_of, remade, verdict_of
 
 PLAN, UNTIL_S = plan_of(), 120
 PARTS = {"live_python_bytes": 5, "live_native_bytes": 7}
@@ -55,7 +54,7 @@ def without_pymalloc(record: Record) -> Record:
     for python, native in SUMS.values():
         if python in body:
             body[native] += body.pop(python)
-    return dataclasses.replace(record, body=body | {PYMALLOC_OFF: 1.0})
+    return remade(record, body=body | {PYMALLOC_OFF: 1.0})
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +67,7 @@ def test_without_pymalloc_judge_report_page_table_and_metrics_have_the_same_figu
     status, signals = RunStatus(PLAN, "r"), Signals(MONO_S, PLAN.duration_s, 10_000)
     status.fold(records)
     for record in records:
-        if (record.kind, record.engine) == ("sample", "mine"):
+        if isinstance(record, Sample) and record.engine == "mine":
             signals.sample(record)
     shown = status.engines["mine"].as_dict()["latest"]
     for name in SUMS:

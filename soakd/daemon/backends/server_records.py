@@ -12,7 +12,7 @@ from soakd.daemon.backends.client import About, Client
 from soakd.errors import BackendError, ProbeError
 from soakd.procs import proc
 from soakd.setup.engine_kinds import ServerKind
-from soakd.wire.records import Kind, Record
+from soakd.wire.records import Kind, Record, make_record
 
 ANSWER_WITHIN_S = 2.0
 """A question counts as unanswered after so long."""
@@ -72,7 +72,7 @@ class ServerRecords:
             self._record("sample", {"source": "server", "server": self.server, **values})
 
     def _record(self, kind: Kind, body: Mapping[str, Any]) -> None:
-        self._put(Record(kind=kind, engine=self.engine, segment=self.life, at=proc.now(), body=body))
+        self._put(make_record(kind, engine=self.engine, segment=self.life, at=proc.now(), body=body))
 
 
 async def answered(question: Awaitable[T]) -> T:

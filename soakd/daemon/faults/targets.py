@@ -11,7 +11,7 @@ from soakd.daemon.workers.restarts import Harm
 from soakd.procs import proc
 from soakd.setup.faults import FaultPlan
 from soakd.setup.plan import EnginePlan, Plan
-from soakd.wire.records import Record
+from soakd.wire.records import Phase, Record, make_record
 from soakd.wire.spec import LOADED_PHASES
 
 
@@ -68,11 +68,11 @@ class FaultTargets:
         if record.kind == "hello":
             self.segments[record.engine] = record.segment
             self.loaded.pop(record.engine, None)
-        elif record.kind == "phase" and record.engine:
+        elif isinstance(record, Phase) and record.engine:
             self.loaded.pop(record.engine, None)
-            if record.body.get("name") in LOADED_PHASES:
+            if record.name in LOADED_PHASES:
                 self.loaded[record.engine] = record.segment
-        if self.reports is not None and record.kind in ("fault", "incident"):
+        if self.reports is not None:
             self.reports.note(record)
 
     def engine(self, name: str) -> EnginePlan:
@@ -98,4 +98,4 @@ class FaultTargets:
 
     def incident(self, engine: str, body: Mapping[str, Any]) -> None:
         """Write an incident of an engine."""
-        self.put(Record(kind="incident", engine=engine, segment=self.segment(engine), at=proc.now(), body=body))
+        self.put(make_record("incident", engine=engine, segment=self.segment(engine), at=proc.now(), body=body))

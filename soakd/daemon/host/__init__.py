@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from soakd.wire.records import Stamp
+from soakd.wire.lines import Stamp
 
 READ_EVERY_S = 5.0
 """However often engines are sampled: it looks at every process of the run."""

@@ -10,7 +10,7 @@ from soakd.errors import ProbeError
 from soakd.procs import proc
 from soakd.procs.proc import now
 from soakd.setup.plan import Plan
-from soakd.wire.records import Record
+from soakd.wire.records import Record, make_record
 
 
 class HostGuard:
@@ -75,4 +75,4 @@ class HostGuard:
 
     def _record(self, what: str, detail: str) -> None:
         body = {"what": what, "detail": detail}
-        self._put(Record(kind="incident", engine="", segment=0, at=now(), body=body))
+        self._put(make_record("incident", engine="", segment=0, at=now(), body=body))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from soakd.setup.plan import Plan
-from soakd.wire.records import Record
+from soakd.wire.records import Look, Record, Snapshot, content
 
 WITHIN_S = 60.0
 """A niced child of a busy host takes its time."""
@@ -51,15 +51,14 @@ class LookRequests:
             self._note(record)
 
     def _note(self, record: Record) -> None:
-        number = record.body.get("id")
-        if record.kind == "attribution" and record.body.get("state") != "begun" and type(number) is int:
-            self._committed_looks[record.engine] = max(number, self._committed_looks.get(record.engine, 0))
+        if isinstance(record, Look) and record.state != "begun":
+            self._committed_looks[record.engine] = max(record.id, self._committed_looks.get(record.engine, 0))
             self._committed.set()
         asked, answer = self._waiting.get(record.engine, (0, None))
         if answer is None or answer.done():
             return
-        if record.kind == "snapshot" and record.body.get("asked") == asked:
-            answer.set_result(record.body)
+        if isinstance(record, Snapshot) and record.asked == asked:
+            answer.set_result(content(record))
         elif record.kind in ("hello", "bye"):
             answer.set_result({"skipped": "the engine's process ended meanwhile"})
 

@@ -7,6 +7,7 @@ and steady, in two judgements running gets a light look: forked children only, n
 
 import asyncio
 import contextlib
+import dataclasses
 import errno
 import socket
 import time
@@ -20,7 +21,7 @@ from soakd.errors import ProbeError
 from soakd.procs.capture_reader import merged, prune, read_captures
 from soakd.procs.proc import now
 from soakd.setup.plan import EnginePlan, Plan
-from soakd.wire.records import Record
+from soakd.wire.records import Incident, Look, Record, content, make_record
 from soakd.wire.spec import Phase
 
 LEAD, LEAST_LEAD_S, MOST_LEAD = 2.5, 1.0, 0.2
@@ -72,7 +73,7 @@ class LookScheduler:
         self._judge_took_s = 0.0
         """Wall seconds of the last judgement."""
         self._one = asyncio.Lock()
-        self._answers: dict[int, asyncio.Future[Record]] = {}
+        self._answers: dict[int, asyncio.Future[Look]] = {}
         self._looked_at: str | None = None
         self._next_id = int(time.time())
         self._begun_s: deque[float] = deque()
@@ -89,13 +90,15 @@ class LookScheduler:
 
     def note(self, record: Record) -> None:
         """Take in what a worker sends."""
-        if record.engine == self._looked_at and (record.kind in LIFE or record.body.get("what") in ENDS):
+        ended = record.kind in LIFE or (isinstance(record, Incident) and record.what in ENDS)
+        if record.engine == self._looked_at and ended:
             for waiting in self._answers.values():
                 if not waiting.done():
                     waiting.set_exception(ProbeError("the engine's process ended during the look"))
-        answer = self._answers.get(record.body.get("id", -1)) if record.kind == "attribution" else None
-        if answer is not None and not answer.done() and record.body.get("state") in ("done", "failed"):
-            answer.set_result(record)
+        if isinstance(record, Look) and record.state != "begun":
+            answer = self._answers.get(record.id)
+            if answer is not None and not answer.done():
+                answer.set_result(record)
 
     async def run(self, origin: Origin) -> None:
         """Look at every engine that fails, after its load phase; return after the last one."""
@@ -235,7 +238,7 @@ class LookScheduler:
                 prune(self._folder)
 
     async def _take(
-        self, engine: EnginePlan, route: str, answer: "asyncio.Future[Record]", within_s: float
+        self, engine: EnginePlan, route: str, answer: "asyncio.Future[Look]", within_s: float
     ) -> Mapping[str, Any]:  # fmt: skip
         try:
             record = await asyncio.wait_for(answer, within_s)
@@ -243,17 +246,18 @@ class LookScheduler:
             return self._failed(engine, route, f"no answer within {within_s:.0f}s")
         except ProbeError as error:
             return self._failed(engine, route, str(error))
-        body = record.body
-        if body.get("capture"):
-            body = merged(body, await self._read(engine.config.python, body["capture"]))
-            self._put(Record(kind="attribution", engine=record.engine, segment=record.segment, at=now(), body=body))
+        body = content(record)
+        if record.captures:
+            captures = [dataclasses.asdict(capture) for capture in record.captures]
+            body = merged(body, await self._read(engine.config.python, captures))
+            self._put(make_record("attribution", engine=record.engine, segment=record.segment, at=now(), body=body))
         return body
 
     def _failed(self, engine: EnginePlan, route: str, why: str) -> Mapping[str, Any]:
         at = now()
         body = {"id": 0, "route": route, "state": "failed", "why": why, "from_mono_s": at.mono_s,
                 "until_mono_s": at.mono_s, "operations": [], "sites": [], "capture": []}  # fmt: skip
-        self._put(Record(kind="attribution", engine=engine.config.name, segment=0, at=at, body=body))
+        self._put(make_record("attribution", engine=engine.config.name, segment=0, at=at, body=body))
         return body
 
     def _within_budget(self) -> bool:

@@ -17,7 +17,7 @@ from soakd.record.kept_secrets import kept_notify
 from soakd.record.run_folder import RunDir
 from soakd.setup.plan import Plan
 from soakd.setup.settings import Notify
-from soakd.wire.records import Record
+from soakd.wire.records import Incident, Record
 
 __all__ = ["Notices", "of_run", "try_channels"]
 
@@ -62,7 +62,7 @@ class Notices:
         if not self._is_sent("incident"):
             return
         for record in records:
-            if record.kind == "incident":
+            if isinstance(record, Incident):
                 self._incidents.add(record)
                 self._happened.set()
 

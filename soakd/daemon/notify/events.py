@@ -11,7 +11,7 @@ from typing import Any
 from soakd.live.status import answer_so_far, printable
 from soakd.procs.proc import now
 from soakd.verdict.wording import LEAK_CHECKS
-from soakd.wire.records import Record
+from soakd.wire.records import Incident
 
 SCHEMA = "soakd.event/1"
 MOST_INCIDENTS = 20
@@ -63,14 +63,14 @@ class Incidents:
         """How many there are."""
         return self._counts.total()
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Incident) -> None:
         """Add one."""
-        key = (record.engine, printable(record.body.get("what"), 80))
+        key = (record.engine, printable(record.what, 80))
         if key not in self._counts and len(self._counts) >= MOST_KINDS:
             key = ("", "other")
         self._counts[key] += 1
         if len(self._first) < MOST_INCIDENTS:
-            detail = printable(record.body.get("detail") or "", MOST_TEXT)
+            detail = printable(record.detail or "", MOST_TEXT)
             told = {"engine": record.engine or None, "what": key[1], "detail": detail}
             self._first.append({**told, "segment": record.segment, "at_wall_s": round(record.at.wall_s, 3)})
 

@@ -17,7 +17,7 @@ from soakd.procs.exits import describe_status
 from soakd.procs.interpreters import import_folder, refusals, worker_environment
 from soakd.setup.engine_kinds import KINDS
 from soakd.setup.plan import EnginePlan, Plan, worker_spec
-from soakd.wire.records import Record
+from soakd.wire.records import Incident, Record
 
 TRIED = "trial"
 """The incident that reports what became of the one operation of a worker."""
@@ -97,7 +97,7 @@ class _Trial:
         self._plan = plan
         self._imports = imports
         self._worker = Worker(worker_spec(plan, engine, 0, (), addresses), self._take)
-        self._outcome: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
+        self._outcome: asyncio.Future[Incident] = asyncio.get_running_loop().create_future()
 
     async def finding(self, perform: bool) -> Finding | None:
         """Start it and, if asked, perform one operation; return None if all went well."""
@@ -140,7 +140,7 @@ class _Trial:
         first: set[asyncio.Future[Any]] = {ended, self._outcome}
         await asyncio.wait(first, timeout=within_s, return_when=asyncio.FIRST_COMPLETED)
         if self._outcome.done():
-            raised = self._outcome.result().get("detail")
+            raised = self._outcome.result().detail
             return f"its first operation raised {raised}" if raised else None
         if not ended.done():
             return f"its first operation did not end within {within_s:g}s"
@@ -148,5 +148,5 @@ class _Trial:
 
     def _take(self, record: Record) -> None:
         """Keep what became of the operation; a trial keeps no other records."""
-        if record.kind == "incident" and record.body.get("what") == TRIED and not self._outcome.done():
-            self._outcome.set_result(record.body)
+        if isinstance(record, Incident) and record.what == TRIED and not self._outcome.done():
+            self._outcome.set_result(record)

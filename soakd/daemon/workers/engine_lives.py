@@ -20,7 +20,7 @@ from soakd.procs.proc import now
 from soakd.procs.scratch import scratch_of
 from soakd.record.resume import Past
 from soakd.setup.plan import EnginePlan, Plan, worker_spec
-from soakd.wire.records import Record
+from soakd.wire.records import Record, make_record
 
 LAST_WORDS_S = 1.0
 """So long a worker that hangs has to write its stack."""
@@ -210,7 +210,7 @@ class EngineLives:
 
     def _incident(self, segment: int, what: str, detail: str, **more: Any) -> None:
         body = {"what": what, "detail": detail, **more}
-        self._put(Record(kind="incident", engine=self.name, segment=segment, at=now(), body=body))
+        self._put(make_record("incident", engine=self.name, segment=segment, at=now(), body=body))
 
 
 def _caused_by(harm: Harm | None) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Why a worker ended too early, and what a silent one does, in words."""
 
 import signal
-from typing import Any
 
 from soakd.daemon.workers.worker import Worker, last_line
 from soakd.procs import proc
@@ -55,8 +54,7 @@ def describe_staying(worker: Worker) -> str:
     """Describe what keeps a process whose work is done: it waits for threads, then calls `atexit` handlers."""
     if proc.is_stopped(worker.outside):
         return "stopped by a signal"
-    threads: Any = (worker.bye or {}).get("threads")
-    if isinstance(threads, list) and threads:
-        names = ", ".join(printable(str(name).encode("utf-8", "replace")) for name in threads)
+    if worker.bye is not None and (threads := worker.bye.threads):
+        names = ", ".join(printable(name.encode("utf-8", "replace")) for name in threads)
         return f"{'a thread' if len(threads) == 1 else 'threads'} that the engine left running ({names})"
     return "an atexit handler or a finalizer does not return"

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 
 from soakd.wire.bounds import LONGEST_LINE_BYTES
-from soakd.wire.records import Record, decode, opened
+from soakd.wire.records import Hello, Record, Sample, decode, opened
 
 KEY_BYTES = 8
 DAEMON_KINDS = ("server",)
@@ -95,8 +95,8 @@ class Intake:
         if "bye" in self._seen_kinds:
             return f"a {record.kind} after bye"
         if record.kind == "hello":
-            return self._refusal_of_hello(record.body.get("pid"))
-        if record.kind in DAEMON_KINDS or (record.kind == "sample" and "source" in record.body):
+            return self._refusal_of_hello(record.pid if isinstance(record, Hello) else None)
+        if record.kind in DAEMON_KINDS or (isinstance(record, Sample) and record.source is not None):
             return f"a {record.kind} that only soakd itself makes"
         return None
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from soakd.wire.records import Record
+from soakd.wire.records import Phase, Record, Sample
 from soakd.wire.spec import LOADED_PHASES
 
 WATCH_EVERY_S = 0.5
@@ -28,12 +28,12 @@ class Liveness:
     def note(self, record: Record) -> None:
         """Take in one record."""
         self.heard_s = time.monotonic()
-        if record.kind == "phase":
-            self.entered = record.body.get("name")
-        if record.kind != "sample":
+        if isinstance(record, Phase):
+            self.entered = record.name
+        if not isinstance(record, Sample):
             return
-        self.is_looked_at = "note.deep_window" in record.body
-        phase, operations = record.body.get("phase"), record.body.get("operations_total", 0)
+        self.is_looked_at = "note.deep_window" in record.readings
+        phase, operations = record.phase, record.readings.get("operations_total", 0)
         if operations != self.operations or phase != self.phase or phase not in LOADED_PHASES:
             self.operated_s = self.heard_s
         self.phase, self.operations = phase, operations

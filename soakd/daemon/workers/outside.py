@@ -17,7 +17,7 @@ from soakd.procs import proc
 from soakd.procs.proc import now
 from soakd.procs.tree import Table, Tree
 from soakd.setup.settings import Schedule
-from soakd.wire.records import Record
+from soakd.wire.records import Record, make_record
 from soakd.wire.spec import LOADED_PHASES
 
 Read = Callable[[psutil.Process], dict[str, float]]
@@ -75,7 +75,7 @@ class OutsideSampler:
         losses = worker.family.losses(time.monotonic(), counts=counts, is_looked_at=liveness.is_looked_at)
         for what, sentence, count in losses:
             body = {"what": what, "detail": f"{spec.engine}: {sentence}", "count": count}
-            self._put(Record(kind="incident", engine=spec.engine, segment=spec.segment, at=now(), body=body))
+            self._put(make_record("incident", engine=spec.engine, segment=spec.segment, at=now(), body=body))
         spent_s = time.perf_counter() - begun_s + self._tree.duration_s
         held = worker.holdings.read(worker.family.pids, time.monotonic())
         return {**values, "probe.tree.duration_s": round(spent_s, 6), **held}
@@ -94,7 +94,7 @@ class OutsideSampler:
             return  # the process is gone, as its end says; or no file descriptor is left, as an incident says
         body["probe.outside.duration_s"] = round(time.perf_counter() - started_s, 6)
         at = now()
-        self._put(Record(kind="sample", engine=engine, segment=segment, at=at, body={"source": "outside", **body}))
+        self._put(make_record("sample", engine=engine, segment=segment, at=at, body={"source": "outside", **body}))
 
 
 def _read_all(process: psutil.Process) -> dict[str, float]:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from soakd.procs.proc import now
-from soakd.wire.records import Record
+from soakd.wire.records import Record, make_record
 
 
 class StartGate:
@@ -32,5 +32,5 @@ class StartGate:
         if not self._waiting and self.origin_s is None:
             self.origin_s = time.monotonic()
             body = {"name": "origin", "mono_s": self.origin_s}
-            self._put(Record(kind="phase", engine="", segment=0, at=now(), body=body))
+            self._put(make_record("phase", engine="", segment=0, at=now(), body=body))
             self.started.set()

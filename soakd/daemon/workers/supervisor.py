@@ -20,7 +20,7 @@ from soakd.procs.proc import now
 from soakd.procs.scratch import TEMPORARY, held_folder
 from soakd.record.resume import Past
 from soakd.setup.plan import Plan
-from soakd.wire.records import Record
+from soakd.wire.records import Record, make_record
 
 STOP_WITHIN_S = 10.0
 
@@ -184,4 +184,4 @@ class Supervisor:
             lives.liveness.spare(late_s)
         detail = f"soakd itself did not run for {late_s:.1f}s: it was stopped, or the host gave it no time"
         body = {"what": "standstill", "detail": detail, "seconds": round(late_s, 3)}
-        self._put(Record(kind="incident", engine="", segment=0, at=now(), body=body))
+        self._put(make_record("incident", engine="", segment=0, at=now(), body=body))

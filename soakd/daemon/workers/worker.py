@@ -25,7 +25,7 @@ from soakd.daemon.workers.restarts import Harm
 from soakd.procs import guardian
 from soakd.procs.exits import KernelKills
 from soakd.procs.output import Output
-from soakd.wire.records import Record
+from soakd.wire.records import Bye, Hello, Incident, Record
 from soakd.wire.spec import WorkerSpec
 
 PIPE_BYTES = 1 << 20
@@ -43,10 +43,10 @@ class Worker:
     def __init__(self, spec: WorkerSpec, on_record: Callable[[Record], None]) -> None:
         self.spec = spec
         self.output = Output()
-        self.hello: asyncio.Future[Mapping[str, Any]] = asyncio.get_running_loop().create_future()
+        self.hello: asyncio.Future[Hello] = asyncio.get_running_loop().create_future()
         self.start_failure: str | None = None
-        self.bye: Mapping[str, Any] | None = None
-        """The body of its last record; None before it."""
+        self.bye: Bye | None = None
+        """Its last record; None before it."""
         self.intake = Intake(spec.engine, spec.segment, self._take)
         self.killed_for: str | None = None
         """Why the daemon has killed it; None where it has not."""
@@ -160,12 +160,12 @@ class Worker:
             self.kill(self.start_failure)
 
     def _take(self, record: Record) -> None:
-        if record.kind == "hello" and not self.hello.done():
-            self.hello.set_result(record.body)
-        elif record.kind == "bye":
-            self.bye = record.body
-        elif record.kind == "incident" and record.body.get("what") == "start_failed":
-            self.start_failure = str(record.body.get("detail"))
+        if isinstance(record, Hello) and not self.hello.done():
+            self.hello.set_result(record)
+        elif isinstance(record, Bye):
+            self.bye = record
+        elif isinstance(record, Incident) and record.what == "start_failed":
+            self.start_failure = str(record.detail)
         self._on_record(record)
 
 

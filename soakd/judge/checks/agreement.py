@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from soakd.judge.checks.evidence import LEAST_COVERAGE
-from soakd.judge.story.readings import text
 from soakd.judge.story.rundata import EngineData, Series
 from soakd.units import format_count
 from soakd.verdict.check import Check, round_number
@@ -24,7 +23,7 @@ def check_agreement(data: EngineData) -> Iterator[Check]:
     ratio = data.plan.options.get("compare_ratio")
     if data.plan.config.factory is not None or not isinstance(ratio, int | float) or not ratio > 0:
         return
-    told = [text(i.body.get("detail")) or "" for i in data.incidents if i.body.get("what") == FINDING]
+    told = [i.detail or "" for i in data.incidents if i.what == FINDING]
     compared, unanswered = _total(data.signal(COMPARED)), _total(data.signal(UNANSWERED))
     disagreed = max(_total(data.signal(DISAGREED)), float(len(told)))  # what a life told before it was counted
     share = disagreed / compared if compared else None

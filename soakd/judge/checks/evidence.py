@@ -8,7 +8,6 @@ from soakd.judge.checks.evidence_lives import check_lives
 from soakd.judge.checks.evidence_records import dropped_by_worker
 from soakd.judge.checks.outlook import Outlook
 from soakd.judge.growth.series import FloatArray, longest_gap_s
-from soakd.judge.story.readings import text
 from soakd.judge.story.rundata import EngineData
 from soakd.verdict.check import Check, round_number
 from soakd.verdict.details import EvidenceDetail
@@ -126,8 +125,8 @@ def _silence(data: EngineData, signal: str, gap: float) -> str:
 
 def _deaths(data: EngineData) -> Mapping[str, str]:
     """Return how the forked children of each probe crashed, in words to be added."""
-    died = [i.body for i in data.incidents if i.body.get("what") == PROBE_DIED]
-    return {str(body.get("probe")): f" ({body['detail']})" for body in died if text(body.get("detail"))}
+    died = [i for i in data.incidents if i.what == PROBE_DIED]
+    return {str(i.probe): f" ({i.detail})" for i in died if i.detail}
 
 
 def _failures(data: EngineData) -> Mapping[str, float]:

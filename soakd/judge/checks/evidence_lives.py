@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from soakd.judge.checks.outlook import Outlook
 from soakd.judge.story.interruptions import DAEMON_GAP
-from soakd.judge.story.rundata import ENDINGS, EngineData
+from soakd.judge.story.rundata import EngineData
 from soakd.verdict.check import Check
 from soakd.verdict.severity import State
+from soakd.wire.records import LIFE_ENDS
 
 LEAST_JUDGED = 0.5
 """Share of the load phase, or of a table's time, that lives long enough for a rate must make up."""
@@ -43,13 +43,13 @@ def _unannounced(data: EngineData) -> Iterator[str]:
 
 
 def _unexplained(data: EngineData) -> Iterator[str]:
-    told = {(i.segment, i.body.get("what")) for i in data.incidents if i.body.get("what") in (*ENDINGS, "restart")}
+    told = {(i.segment, i.what) for i in data.incidents if i.what in LIFE_ENDS or i.what == "restart"}
     for before, after in pairwise(data.lives):
         if before.pid != after.pid and before.ended_by != DAEMON_GAP and not _explained(before.segment, told):
             yield f"pid {before.pid} became {after.pid} in segment {after.segment} and no incident says why"
 
 
-def _explained(segment: int, told: set[tuple[int, Any]]) -> bool:
+def _explained(segment: int, told: set[tuple[int, str]]) -> bool:
     """An incident of the old life, or the restart that begins the new one."""
     return any(life == segment and what != "restart" for life, what in told) or (segment + 1, "restart") in told
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from soakd.judge.story.readings import count_of
 from soakd.judge.story.rundata import EngineData, RunData
 from soakd.verdict.check import Check
 from soakd.verdict.details import EvidenceDetail
@@ -53,7 +52,7 @@ def dropped_by_worker(data: EngineData) -> int:
 
 def _strays(data: EngineData) -> int:
     """Return how many lines were not the worker's; one at least for each incident, for older ones give no number."""
-    return sum(count_of(i.body, "count", 1) for i in data.incidents if i.body.get("what") in STRAYS)
+    return sum(i.count or 1 for i in data.incidents if i.what in STRAYS)
 
 
 def _dropped_anywhere(run: RunData) -> tuple[int, int]:

@@ -64,6 +64,6 @@ def _unwatched(run: RunData, outlook: Outlook) -> float:
     """Share of the run in which the daemon's longest silence lies; whole where it was never read."""
     if run.origin is None or not len(run.clocks) or not outlook.seen_s:
         return 1.0
-    read_s = run.clocks[:, 2] - float(run.origin.body["mono_s"])
+    read_s = run.clocks[:, 2] - run.origin.mono_s
     edges = np.concatenate(([0.0], read_s[(read_s > 0.0) & (read_s < outlook.seen_s)], [outlook.seen_s]))
     return float(np.max(np.diff(edges))) / outlook.seen_s

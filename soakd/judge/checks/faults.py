@@ -1,14 +1,11 @@
 """Faults on purpose: which took place, how they were recovered from, what they left, and whether others felt them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from soakd.judge.checks.service import is_driver_bound
-from soakd.judge.story.faults import number_or
 from soakd.judge.story.latency import merge
-from soakd.judge.story.readings import is_number
 from soakd.judge.story.rundata import EngineData, Fault, RunData
 from soakd.units import format_duration
 from soakd.verdict.check import Check, round_number
@@ -34,7 +31,7 @@ def check_faults(data: EngineData, run: RunData) -> Iterator[Check]:
         same = [fault for fault in mine if fault.name == name and (run.end is not None or fault.at_s < run.last_s)]
         if same:
             yield _recovery(data, run, name, same, limit_s)
-    if any(i.body.get("what") == "proxy_lost" for i in data.incidents):
+    if any(i.what == "proxy_lost" for i in data.incidents):
         reason = "soakd's own proxy before its server ended: what the engine met then was soakd's doing"
         yield Check(id="evidence.proxy", verdict="INVALID", reason=reason)
     if mine != list(run.faults):
@@ -56,8 +53,8 @@ def _recovery(data: EngineData, run: RunData, name: str, faults: Sequence[Fault]
     detail = FaultDetail(
         faults=len(faults), took_place=sum(fault.took_place for fault in faults),
         median_seconds=round_number(float(np.median(known)), 4) if known else None,
-        failed_operations=sum(int(_number(fault.outcome(data.name), "failed_operations")) for fault in faults),
-        retried_operations=sum(int(_number(fault.outcome(data.name), "retried_operations")) for fault in faults),
+        failed_operations=sum(int(fault.outcome(data.name).get("failed_operations", 0)) for fault in faults),
+        retried_operations=sum(int(fault.outcome(data.name).get("retried_operations", 0)) for fault in faults),
         bytes_not_returned=round_number(float(np.median(left))) if left else None,
     )  # fmt: skip
     return Check(
@@ -69,9 +66,9 @@ def _recovery(data: EngineData, run: RunData, name: str, faults: Sequence[Fault]
 def _finding(data: EngineData, run: RunData, fault: Fault, limit_s: float) -> Finding:
     at = f"at {format_duration(fault.at_s)}"
     if not fault.took_place:
-        why = str(fault.told.get("detail") or "") or _why_not(run, fault)
+        why = (fault.told.detail if fault.told else None) or _why_not(run, fault)
         return "INCONCLUSIVE", None, f"{at}: {why}"
-    recovered_s = number_or(fault.outcome(data.name).get("recovered_s"), -1.0)
+    recovered_s = float(fault.outcome(data.name).get("recovered_s", -1.0))
     if recovered_s >= 0.0:
         late = recovered_s > limit_s
         why = f"{at}: {recovered_s:.3g}s until operations succeeded again" if late else ""
@@ -135,7 +132,7 @@ def _described(run: RunData, fault: Fault) -> FaultEntry:
     state, _, why = _finding(target, run, fault, target.plan.config.limits.recovery_s)
     pending = run.end is None and fault.at_s >= run.last_s
     numbers = ("detected_s", "recovered_s", "operations", "failed_operations", "retried_operations")
-    told = {name: fault.told[name] for name in numbers if is_number(fault.told.get(name))}
+    told = {name: fault.told.told[name] for name in numbers if fault.told and name in fault.told.told}
     others = {name: dict(fault.outcome(name)) for name in fault.touches if name != fault.target}
     return FaultEntry(
         number=fault.number, name=fault.name, kind=fault.kind, target=fault.target, on=fault.on, at_s=fault.at_s,
@@ -143,7 +140,3 @@ def _described(run: RunData, fault: Fault) -> FaultEntry:
         until_s=round_number(fault.until_s), lasted_s=fault.lasted_s or None, **told,
         bytes_not_returned=round_number(kept), others=others or None, reason=(why or None) if not pending else None,
     )  # fmt: skip
-
-
-def _number(values: Mapping[str, Any], name: str) -> float:
-    return number_or(values.get(name), 0.0)

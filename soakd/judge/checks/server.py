@@ -12,9 +12,10 @@ from soakd.judge.checks.evidence import LEAST_COVERAGE, LONGEST_PROBE_GAP
 from soakd.judge.checks.growth import hourly_answer, operation_answer
 from soakd.judge.checks.outlook import Outlook
 from soakd.judge.story.rundata import EngineData, Series, ServerData
-from soakd.judge.story.servers import BROKEN, UNTOLD
+from soakd.judge.story.servers import UNTOLD
 from soakd.verdict.check import Check, round_number
 from soakd.verdict.details import EvidenceDetail
+from soakd.wire.records import SERVER_GONE
 
 RESOLUTION_BYTES: Mapping[str, float] = {"rss_anon_bytes": 4e6, "live_bytes": 256e3}
 """Growth over the load phase below which a FAIL is not believed."""
@@ -71,10 +72,10 @@ def _growth(data: EngineData, server: ServerData, signal: str, series: Series, *
 
 def _stability(data: EngineData, server: ServerData, *, decides: bool) -> Check:
     """Crashes, hangs and starts that failed, but for those on purpose; as many as the engine itself may have."""
-    ends = [i for i in data.incidents if i.body.get("what") in BROKEN and "fault" not in i.body]
+    ends = [i for i in data.incidents if i.what in SERVER_GONE and i.fault is None]
     gave_up = any(outage.gave_up for outage in server.outages)
     limit = data.plan.config.limits.restarts
-    said = [str(i.body.get("detail") or i.body["what"]) for i in ends[:3]]
+    said = [i.detail or i.what for i in ends[:3]]
     reasons = [*dict.fromkeys(said), *(["soakd gave the server up"] if gave_up else [])]
     return Check(
         id="stability.server", verdict="FAIL" if gave_up or len(ends) > limit else "PASS", informational=not decides,

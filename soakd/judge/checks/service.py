@@ -14,11 +14,11 @@ from soakd.judge.story.cache_fill import ENTRIES, fill_of
 from soakd.judge.story.interruptions import served
 from soakd.judge.story.latency import LatencyWindow, merge
 from soakd.judge.story.looks import left_by_tools
-from soakd.judge.story.readings import count_of
-from soakd.judge.story.rundata import ENDINGS, EngineData, Series
+from soakd.judge.story.rundata import EngineData, Series
 from soakd.verdict.check import Check, below, round_number
 from soakd.verdict.details import LatencyDetail, LoadDetail
 from soakd.verdict.severity import State
+from soakd.wire.records import LIFE_ENDS
 
 LEAST_WINDOWS = 0.5
 """Share of the load phase's windows that latency must rest on: fewer are not the load phase."""
@@ -275,14 +275,14 @@ def _cpu(data: EngineData) -> Check:
 
 
 def _crashes(data: EngineData) -> Check:
-    ends = [i for i in data.incidents if i.body.get("what") in ENDINGS and "fault" not in i.body]
-    gave_up = any(i.body.get("what") == "gave_up" for i in data.incidents)
+    ends = [i for i in data.incidents if i.what in LIFE_ENDS and i.fault is None]
+    gave_up = any(i.what == "gave_up" for i in data.incidents)
     limit = data.plan.config.limits.restarts
-    unclosed = [i for i in data.incidents if i.body.get("what") == "close_failed"]
-    returned = [i for i in data.incidents if i.body.get("what") == "child_returned"]
-    count = len(ends) + sum(count_of(i.body, "count", 1) for i in returned)
+    unclosed = [i for i in data.incidents if i.what == "close_failed"]
+    returned = [i for i in data.incidents if i.what == "child_returned"]
+    count = len(ends) + sum((i.count or 1) for i in returned)
     failed = gave_up or len(ends) > limit or bool(unclosed or returned)
-    reason = "; ".join(dict.fromkeys(str(i.body.get("detail")) for i in [*ends[:3], *unclosed[:1], *returned[:1]]))
+    reason = "; ".join(dict.fromkeys(str(i.detail) for i in [*ends[:3], *unclosed[:1], *returned[:1]]))
     return Check(
         id="stability.crashes", verdict="FAIL" if failed else "PASS", estimate=float(count), limit=float(limit),
         unit="count", reason=reason,

@@ -4,16 +4,14 @@ import dataclasses
 from collections.abc import Sequence
 
 from soakd.judge.story.looks import stretches
-from soakd.judge.story.readings import is_number
 from soakd.judge.story.rundata import EngineData
 from soakd.verdict.check import Check, round_number
 from soakd.verdict.site_words import place_words
 from soakd.verdict.types import LookEntry, TypeEntry
-from soakd.wire.records import Record
-from soakd.wire.sites import MOST_TEXT, Site, decode_all, distinct
+from soakd.wire.records import Look
+from soakd.wire.sites import MOST_TEXT, Site, distinct
 
 MOST_SITES = 10
-TYPE_NUMBERS = ("per_operation", "bytes_per_operation")
 LEAST_SHARE = 0.02
 """Of the growth; less is left out."""
 GROWTH = ("growth.", "total_growth.")
@@ -37,11 +35,9 @@ def attribution(data: EngineData, checks: Sequence[Check]) -> list[Site]:
 
 def looks(data: EngineData) -> list[LookEntry]:
     """List the looks that ended, each once, for the verdict file: one that failed says why."""
-    ended = [look for look in data.looks if look.body["state"] != "begun"]
+    ended = [look for look in data.looks if look.state != "begun"]
     # What its captures say comes in a second record of the same look; where none could be taken, the number is 0.
-    last = {
-        (look.segment, str(look.body.get("id") or f"at {look.at.mono_s} {n}")): look for n, look in enumerate(ended)
-    }
+    last = {(look.segment, look.id or f"at {look.at.mono_s} {n}"): look for n, look in enumerate(ended)}
     return [_look(look) for look in last.values()]
 
 
@@ -53,8 +49,8 @@ def site_words(data: EngineData, check: Check) -> str:
 
 def _sites(data: EngineData, *, light: bool) -> list[tuple[Site, ...]]:
     """Return what the looks of one kind have found, the last look first."""
-    done = [look for look in data.looks if look.body["state"] == "done" and bool(look.body.get("light")) is light]
-    return [decode_all(look.body.get("sites", [])) for look in sorted(done, key=lambda look: -look.at.mono_s)]
+    done = [look for look in data.looks if look.state == "done" and look.light is light]
+    return [look.sites for look in sorted(done, key=lambda look: -look.at.mono_s)]
 
 
 def _with_share(site: Site, growth: float | None) -> Site:
@@ -75,25 +71,16 @@ def _weight(site: Site) -> tuple[float, float]:
 def _per_operation(check: Check) -> float | None:
     """Return the growth that a check found, in bytes per operation."""
     each = check.per_operation
-    return float(each) if each is not None and is_number(each) and each > 0 else None
+    return float(each) if each is not None and each > 0 else None
 
 
-def _look(look: Record) -> LookEntry:
+def _look(look: Look) -> LookEntry:
     """Write a look for the verdict file."""
-    body = look.body
-    why, note, operations = body.get("why"), body.get("note"), body.get("operations")
     lasted_s = [round(max(0.0, until_s - from_s), 3) for from_s, until_s in stretches([look], 0.0)]
+    types = [grown for grown in look.types if len(grown.type) <= MOST_TEXT]
     return LookEntry(
-        route=body["route"], state=body["state"], why=why[:MOST_TEXT] if isinstance(why, str) else None,
-        note=note[:MOST_TEXT] if isinstance(note, str) else None,
-        operations=tuple(n for n in operations if is_number(n)) if isinstance(operations, list) else None,
-        types=tuple(TypeEntry(**entry) for entry in body.get("types") or () if _is_type(entry))[:MOST_SITES],
+        route=look.route, state=look.state, why=look.why and look.why[:MOST_TEXT],
+        note=look.note and look.note[:MOST_TEXT], operations=look.operations,
+        types=tuple(TypeEntry(**dataclasses.asdict(grown)) for grown in types)[:MOST_SITES],
         seconds=lasted_s[-1] if lasted_s else None,
     )  # fmt: skip
-
-
-def _is_type(entry: object) -> bool:
-    """Tell whether an entry says how many objects of a type, and how many bytes, an operation leaves."""
-    if not isinstance(entry, dict) or not isinstance(entry.get("type"), str) or len(entry["type"]) > MOST_TEXT:
-        return False
-    return entry.keys() == {"type", *TYPE_NUMBERS} and all(is_number(entry[name]) for name in TYPE_NUMBERS)

@@ -10,9 +10,7 @@ MOST_TOLD = 3
 
 def lost_words(data: EngineData) -> Iterator[str]:
     """Name the children and threads that went and were not replaced; whether they should have, their engine knows."""
-    details = [
-        str(i.body.get("detail")) for i in data.incidents if i.body.get("what") in LOST and "fault" not in i.body
-    ]
+    details = [str(i.detail) for i in data.incidents if i.what in LOST and i.fault is None]
     yield from (f"{detail}: a check cannot tell whether it was meant to" for detail in details[:MOST_TOLD])
     if len(details) > MOST_TOLD:
         yield f"{data.name}: {len(details) - MOST_TOLD} more such incidents"

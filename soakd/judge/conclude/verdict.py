@@ -82,7 +82,7 @@ def make_verdict(
 
 
 def _outlook(run: RunData, running: bool) -> Outlook:
-    completed = run.end is not None and run.end.body.get("reason") == "completed"
+    completed = run.end is not None and run.end.reason == "completed"
     seen_s = run.plan.duration_s if completed else max(0.0, run.last_s)
     return Outlook(planned_s=run.plan.duration_s, seen_s=seen_s, final=not running)
 
@@ -167,7 +167,7 @@ def _run(run: RunData, meta: Mapping[str, Any], outlook: Outlook) -> RunFacts:
         name=run.plan.config.run.name,
         started_at=rfc3339(run.origin.at.wall_s if run.origin else None),
         ended_at=rfc3339(run.end.at.wall_s if run.end else None),
-        ended_by=run.end.body.get("reason") if run.end else None,
+        ended_by=run.end.reason if run.end else None,
         planned_seconds=round(run.plan.duration_s, 3),
         observed_seconds=round(outlook.seen_s, 3),
         coverage_ratio=round_number(min(coverages), 4) if coverages else 0.0,

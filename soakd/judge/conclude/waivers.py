@@ -293,7 +293,7 @@ def _say_why_unused(fate: Fate, run: RunData) -> None:
     if not engines:
         fate.reasons.append(f'no engine "{waiver.engine}" in this run')
     elif waiver.fingerprint is not None:
-        failed = [e.name for e in engines if any(look.body["state"] == "failed" for look in e.looks)]
+        failed = [e.name for e in engines if any(look.state == "failed" for look in e.looks)]
         told = f"; a deep look at {', '.join(failed)} failed" if failed else ""
         fate.reasons.append(f"no site of this fingerprint was named{told}")
     else:

@@ -2,18 +2,16 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from soakd.judge.growth.series import FloatArray
-from soakd.judge.story.readings import is_number
 from soakd.judge.story.rundata import EngineData, RunData, Series
 from soakd.record.clocks import ClockShift
 from soakd.setup.plan import longest_gap_s
 from soakd.verdict.check import Check, round_number
 from soakd.verdict.details import EvidenceDetail
-from soakd.wire.records import Record
+from soakd.wire.records import Incident
 
 STANDSTILL = "standstill"
 DAEMON_GAP = "daemon_gap"
@@ -22,10 +20,9 @@ DAEMON_GAP = "daemon_gap"
 
 def check_gaps(run: RunData) -> list[Check]:
     """Judge for how long nobody watched; nothing where the run was never resumed, or before any engine was ready."""
-    begun_s = -math.inf if run.origin is None else float(run.origin.body["mono_s"])
-    missed = [i for i in run.incidents if i.body.get("what") == DAEMON_GAP and i.at.mono_s >= begun_s]
-    told: list[Any] = [incident.body.get("gap_s") for incident in missed]
-    gaps = [float(gap_s) for gap_s in told if is_number(gap_s)]
+    begun_s = -math.inf if run.origin is None else run.origin.mono_s
+    missed = [i.gap_s for i in run.incidents if i.what == DAEMON_GAP and i.at.mono_s >= begun_s]
+    gaps = [float(gap_s) for gap_s in missed if gap_s is not None]
     if not gaps:
         return []
     limit_s = longest_gap_s(run.plan)
@@ -48,12 +45,12 @@ def ends_of_lives(handovers: Sequence[ClockShift], engine: str, *, server: bool 
     return ends
 
 
-def standstills(incidents: Sequence[Record], origin_s: float | None) -> tuple[tuple[float, float], ...]:
+def standstills(incidents: Sequence[Incident], origin_s: float | None) -> tuple[tuple[float, float], ...]:
     """Return from when to when soakd itself stood still, in seconds since the origin."""
     if origin_s is None:
         return ()
-    told = [i for i in incidents if i.body.get("what") == STANDSTILL and is_number(i.body.get("seconds"))]
-    ends = [(i.at.mono_s - origin_s, float(i.body["seconds"])) for i in told]
+    told = [i for i in incidents if i.what == STANDSTILL]
+    ends = [(i.at.mono_s - origin_s, float(i.seconds)) for i in told if i.seconds is not None]
     return tuple((end_s - seconds, end_s) for end_s, seconds in ends)
 
 

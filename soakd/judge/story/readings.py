@@ -1,18 +1,18 @@
 """Readings become columns of numbers: what is no number is counted, and each reading counts once."""
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
 from soakd.judge.growth.series import FloatArray, IntArray
-from soakd.judge.story.rundata import Series, in_order
+from soakd.judge.story.rundata import Series
 from soakd.verdict.resolution import BYTE_SIGNALS
-from soakd.wire.bounds import MOST_READING
-from soakd.wire.records import Record
+from soakd.wire.records import Record, Sample, in_order
 
+R = TypeVar("R", bound=Record)
 NEVER_NEGATIVE = frozenset(
     {
         *BYTE_SIGNALS, "fds", "threads", "tasks", "children", "zombies", "held_file_bytes", "open_file_bytes",
@@ -21,8 +21,8 @@ NEVER_NEGATIVE = frozenset(
     }
 )  # fmt: skip
 """Below 0 a reader broke."""
-LATEST_S = 1e11
-"""A moment later than the year 5000 was read off no clock."""
+NOT_KEPT = ".duration_s"
+"""What a probe cost is for metrics; nothing is judged by it."""
 RECENT = 4
 """Moments among which that of a reading is looked for: a sample has its own, and that of the fork it tells of."""
 
@@ -46,6 +46,21 @@ class SignalColumns:
         column = self._columns[name]
         column.at.append(self._moment(mono_s, segment))
         column.y.append(y)
+
+    def add_sample(self, sample: Sample, forked_s: float) -> int:
+        """Take the readings of a sample; return how many of its values are none.
+
+        Args:
+            sample: the sample.
+            forked_s: when a forked child read what is reachable.
+        """
+        refused, mono_s, segment = sample.refused, sample.at.mono_s, sample.segment
+        for name, value in sample.readings.items():
+            if value < 0 and name in NEVER_NEGATIVE:
+                refused += 1
+            elif not name.endswith(NOT_KEPT):
+                self.add(name, forked_s if name.startswith("reachable_") else mono_s, value, segment)
+        return refused
 
     def series(self, origin_s: float) -> dict[str, Series]:
         """Return the series by name, in order of name."""
@@ -84,27 +99,6 @@ class _Column:
         self.at, self.y = array("I"), array("d")
 
 
-def is_number(value: object, most: float = MOST_READING) -> bool:
-    """Tell whether a reading is a finite number that something could have been read as."""
-    return type(value) in (int, float) and -most <= value <= most  # type: ignore[operator]
-
-
-def count_of(body: Mapping[str, Any], name: str, otherwise: int = 0) -> int:
-    """Return a count that a record gives; `otherwise` where it gives none."""
-    count = body.get(name)
-    return int(count) if is_number(count) and count > 0 else otherwise  # type: ignore[arg-type,operator]
-
-
-def is_reading(name: str, value: object) -> bool:
-    """Tell whether a reading of a signal can be one."""
-    return is_number(value) and not (name in NEVER_NEGATIVE and value < 0)  # type: ignore[operator]
-
-
-def once(records: Sequence[Record]) -> list[Record]:
+def once(records: Sequence[R]) -> list[R]:
     """Return the records in order of time, each once."""
     return [record for _, (record, *_) in groupby(sorted(records, key=in_order), key=in_order)]
-
-
-def text(value: object) -> str | None:
-    """Return a text, or None for what is none."""
-    return value if isinstance(value, str) else None

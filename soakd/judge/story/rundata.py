@@ -3,11 +3,9 @@
 Time is seconds since the run's origin on CLOCK_MONOTONIC; what CLOCK_BOOTTIME says besides is evidence of sleep.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 
@@ -16,11 +14,10 @@ from soakd.judge.story.latency import LatencyWindow
 from soakd.record.clocks import ClockShift
 from soakd.setup.plan import EnginePlan, Plan
 from soakd.verdict.resolution import leak_signal
-from soakd.verdict.types import Incident, LifeEntry
-from soakd.wire.records import Record
+from soakd.verdict.types import Incident as IncidentEntry
+from soakd.verdict.types import LifeEntry
+from soakd.wire.records import End, FaultIncident, Incident, Look, Origin, in_order
 
-ENDINGS = ("crash", "exit", "hang", "start_failed")
-"""Incidents that end a life."""
 MOST_LOOKED_AT = 0.5
 """Share of a series' time: where looks took more of it, what is left would say little."""
 
@@ -143,19 +140,18 @@ class Fault:
     from_s: float | None = None
     until_s: float | None = None
     """When operations succeeded again, or nobody waited any longer; None where nobody saw that."""
-    told: Mapping[str, Any] = field(default_factory=dict)
+    told: FaultIncident | None = None
+    """What was told at its end."""
 
     @property
     def lasted_s(self) -> float:
         """How long it was on before it was healed; 0 where it was over at once."""
-        lasted: Any = self.told.get("healed_after_s")
-        return round(float(lasted), 3) if type(lasted) in (int, float) and lasted > 0.0 else 0.0
+        lasted_s = self.told.healed_after_s if self.told else None
+        return round(float(lasted_s), 3) if lasted_s is not None and lasted_s > 0.0 else 0.0
 
-    def outcome(self, engine: str) -> Mapping[str, Any]:
+    def outcome(self, engine: str) -> Mapping[str, float]:
         """Return what was told of one engine."""
-        engines: Any = self.told.get("engines")
-        outcome = engines.get(engine) if isinstance(engines, dict) else None
-        return outcome if isinstance(outcome, dict) else {}
+        return self.told.engines.get(engine, {}) if self.told else {}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -186,11 +182,11 @@ class EngineData:
     plan: EnginePlan
     series: dict[str, Series] = field(default_factory=dict)
     latency: list[LatencyWindow] = field(default_factory=list)
-    incidents: list[Record] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
     lives: list[ProcessLife] = field(default_factory=list)
     server: ServerData | None = None
     """None where nothing was recorded of one."""
-    looks: list[Record] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
     """Deep looks at the process, in order of time."""
     snapshots: int = 0
     unreadable: int = 0
@@ -295,10 +291,10 @@ class RunData:
     engines: list[EngineData]
     own: EngineData | None
     """The daemon's own readings, or None where there are none."""
-    incidents: list[Record]
+    incidents: list[Incident]
     """Of the run and its host, not of one engine."""
-    origin: Record | None
-    end: Record | None
+    origin: Origin | None
+    end: End | None
     """The record that seals the run; None while it runs, or after it was killed."""
     last_s: float
     """Seconds since the origin of the last sample of any engine."""
@@ -337,18 +333,12 @@ def rfc3339(wall_s: float | None) -> str | None:
     return datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def describe(records: Sequence[Record]) -> list[Incident]:
+def describe(records: Sequence[Incident]) -> list[IncidentEntry]:
     """Write incidents for the verdict file, in the order in which they happened."""
     return [
-        Incident(
+        IncidentEntry(
             {"at_wall_s": round(r.at.wall_s, 3), "engine": r.engine or None, "segment": r.segment}
-            | {name: value for name, value in r.body.items() if name not in ("at_wall_s", "engine", "segment")}
+            | {name: value for name, value in r.facts() if name not in ("at_wall_s", "engine", "segment")}
         )
         for r in sorted(records, key=in_order)
     ]
-
-
-def in_order(record: Record) -> tuple[float, str, int, str, str]:
-    """Sort records by their moment, and those of one moment by what they are: as they came does not matter."""
-    body = json.dumps(record.body, sort_keys=True, default=str)
-    return record.at.mono_s, record.engine, record.segment, record.kind, body

@@ -3,24 +3,16 @@
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 from soakd.judge.story.interruptions import DAEMON_GAP
-from soakd.judge.story.readings import SignalColumns, is_number, is_reading, once, text
+from soakd.judge.story.readings import SignalColumns, once
 from soakd.judge.story.rundata import Outage, ProcessLife, ServerData
-from soakd.wire.records import Record
+from soakd.wire.records import SERVER, SERVER_GONE, SERVER_LIFE_ENDS, End, Incident, Record, Sample, ServerStart
 
-SOURCE = "server"
-"""Stands in samples of a server, where those of the worker have none or "outside"."""
-ENDINGS = ("server_crash", "server_hang")
-"""Incidents that end the life of a server."""
-BROKEN = (*ENDINGS, "server_start_failed")
-"""Incidents after which a server is not there until it has recovered."""
 RESTARTED = "server_restart"
 """How a life of somebody's own server ended where another one answered after it, and what is told of it."""
 UNTOLD = "unknown"
 """How a life ended of which no incident says so."""
-NOT_NUMBERS = ("source", "server", "phase")
 FACTS = ("version", "address", "backend", "read_from")
 
 
@@ -29,34 +21,26 @@ class ServerBuilder:
 
     def __init__(self) -> None:
         self._columns = SignalColumns()
-        self._begun: list[Record] = []
+        self._begun: list[ServerStart] = []
         self._kind: str | None = None
         self.unreadable = 0
 
     @staticmethod
     def wants(record: Record) -> bool:
         """Tell whether a record is about a server's memory or its life; its incidents are the engine's."""
-        return record.kind == "server" or (record.kind == "sample" and record.body.get("source") == SOURCE)
+        return isinstance(record, ServerStart) or (isinstance(record, Sample) and record.source == SERVER)
 
     def add(self, record: Record) -> None:
         """Take one record."""
-        self._kind = text(record.body.get("server")) or self._kind
-        if record.kind == "server":
-            if type(record.body.get("pid")) in (int, type(None)):
-                self._begun.append(record)
-            else:
-                self.unreadable += 1
-            return
-        for name, value in record.body.items():
-            if name in NOT_NUMBERS or name.endswith(".duration_s"):
-                continue
-            if is_reading(name, value):
-                self._columns.add(name, record.at.mono_s, value, record.segment)
-            else:
-                self.unreadable += 1
+        if isinstance(record, ServerStart):
+            self._begun.append(record)
+            self._kind = record.server or self._kind
+        elif isinstance(record, Sample):
+            self.unreadable += self._columns.add_sample(record, record.at.mono_s)
+            self._kind = record.server or self._kind
 
     def build(
-        self, origin_s: float, incidents: Sequence[Record], end: Record | None, gaps: Mapping[int, float]
+        self, origin_s: float, incidents: Sequence[Incident], end: End | None, gaps: Mapping[int, float]
     ) -> ServerData | None:  # fmt: skip
         """Return the server's data; None where nothing was recorded of one.
 
@@ -67,11 +51,11 @@ class ServerBuilder:
             gaps: lives that ended because the daemon did -> the wall seconds of their last record.
         """
         series, begun = self._columns.series(origin_s), once(self._begun)
-        told = [i for i in incidents if str(i.body.get("what")).startswith("server_")]
+        told = [i for i in incidents if i.is_of_a_server]
         if not series and not begun and not told:
             return None
-        kinds = [self._kind, *(text(i.body.get("server")) for i in told)]
-        facts = {name: text(begun[-1].body.get(name)) for name in FACTS} if begun else {}
+        kinds = [self._kind, *(i.server for i in told)]
+        facts = {name: getattr(begun[-1], name) for name in FACTS} if begun else {}
         lives = list(_lives(begun, told, end, gaps))
         return ServerData(
             kind=next(filter(None, kinds), "server"), **facts, series=series, lives=lives,
@@ -80,15 +64,15 @@ class ServerBuilder:
 
 
 def _lives(
-    begun: Sequence[Record], told: Sequence[Record], end: Record | None, gaps: Mapping[int, float]
+    begun: Sequence[ServerStart], told: Sequence[Incident], end: End | None, gaps: Mapping[int, float]
 ) -> Iterator[ProcessLife]:  # fmt: skip
     for record, later in pairwise([*begun, None]):
         if record is None:
             continue
-        broken = next((i for i in told if i.segment == record.segment and i.body["what"] in ENDINGS), None)
+        broken = next((i for i in told if i.segment == record.segment and i.what in SERVER_LIFE_ENDS), None)
         last: Record | None
         if broken is not None:
-            last, ended_by = broken, str(broken.body["what"])
+            last, ended_by = broken, broken.what
         elif later is not None:
             last, ended_by = later, RESTARTED if _is_theirs(later, told) else UNTOLD
         else:
@@ -97,32 +81,33 @@ def _lives(
         if broken is None and record.segment in gaps:
             ended_by, end_wall_s = DAEMON_GAP, gaps[record.segment]
         yield ProcessLife(
-            segment=record.segment, pid=record.body.get("pid"), start_wall_s=record.at.wall_s,
+            segment=record.segment, pid=record.pid, start_wall_s=record.at.wall_s,
             end_wall_s=end_wall_s, ended_by=ended_by, declared={},
         )  # fmt: skip
 
 
-def _is_theirs(begun: Record, told: Sequence[Record]) -> bool:
+def _is_theirs(begun: ServerStart, told: Sequence[Incident]) -> bool:
     """Whether somebody's own server was started again by them: why the life before ended is theirs to know."""
-    restarts = (i for i in told if i.body["what"] == RESTARTED and i.segment == begun.segment)
-    return begun.body.get("backend") == "url" and any(restarts)
+    restarts = (i for i in told if i.what == RESTARTED and i.segment == begun.segment)
+    return begun.backend == "url" and any(restarts)
 
 
-def _outages(told: Sequence[Record], origin_s: float) -> Iterator[Outage]:
+def _outages(told: Sequence[Incident], origin_s: float) -> Iterator[Outage]:
     """Cut incidents into outages: from the first that says the server is gone to the one that says it answers."""
     outage: Outage | None = None
     for incident in told:
-        what, t_s = incident.body["what"], incident.at.mono_s - origin_s
-        if what in BROKEN and outage is None:
-            outage = Outage(what=what, from_s=t_s, fault=text(incident.body.get("fault")))
+        what, t_s = incident.what, incident.at.mono_s - origin_s
+        if what in SERVER_GONE and outage is None:
+            outage = Outage(what=what, from_s=t_s, fault=incident.fault)
         elif what == "server_gave_up":
             yield dataclasses.replace(outage or Outage(what=what, from_s=t_s), gave_up=True)
             outage = None
         elif what == "server_recovered":
-            took_s: Any = incident.body.get("recovery_s")
-            known = is_number(took_s) and took_s >= 0
-            outage = outage or Outage(what=what, from_s=t_s, fault=text(incident.body.get("fault")))
-            yield dataclasses.replace(outage, recovered_s=t_s, recovery_s=float(took_s) if known else None)
+            took_s = incident.recovery_s
+            outage = outage or Outage(what=what, from_s=t_s, fault=incident.fault)
+            yield dataclasses.replace(
+                outage, recovered_s=t_s, recovery_s=float(took_s) if took_s is not None and took_s >= 0 else None
+            )
             outage = None
     if outage is not None:
         yield outage

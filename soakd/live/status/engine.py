@@ -2,7 +2,6 @@
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,15 +15,25 @@ from soakd.live.status.parts import (
     chain,
     checks_by_id,
     count_incident,
-    is_number,
     keep,
     printable,
 )
 from soakd.live.status.server import ServerStatus, kind_of
-from soakd.record.clocks import of_a_server
 from soakd.verdict.site_words import site_facts
 from soakd.wire.histogram import quantile_s, unpack
-from soakd.wire.records import Record
+from soakd.wire.records import (
+    NO_PROCESS,
+    Bye,
+    Hello,
+    Incident,
+    Latency,
+    Look,
+    Phase,
+    Record,
+    Sample,
+    Snapshot,
+    is_of_a_server,
+)
 from soakd.wire.sites import Site, decode_all, encode
 from soakd.wire.sums import SUMS, sum_of
 
@@ -35,9 +44,6 @@ OWN_COUNTERS = (
 )  # fmt: skip
 """Counters of the engine itself, if it has them: in samples they are `counter.<name>`."""
 COUNTERS = frozenset({"operations_total", "cpu_s_total", *OUTCOMES.values(), *(f"counter.{n}" for n in OWN_COUNTERS)})
-ENDINGS = frozenset({"crash", "exit", "hang", "start_failed", "gave_up"})
-"""Incidents after which an engine's process is gone."""
-
 RATE_SAMPLES = 6
 MOST_SITES, MOST_FRAMES = 20, 12
 """Shown of one engine, and of one site."""
@@ -131,9 +137,9 @@ class EngineStatus:
 
     def take(self, record: Record, origin_s: float | None) -> None:
         """Add one record of this engine; `origin_s` is the run's origin, CLOCK_MONOTONIC seconds."""
-        if of_a_server(record):
+        if is_of_a_server(record):
             self._take_server(record, origin_s)
-        elif record.kind == "incident":
+        elif isinstance(record, Incident):
             self._take_incident(record)
         elif record.segment >= self.segment:  # not of a life that is over
             self._take_living(record, origin_s)
@@ -166,80 +172,81 @@ class EngineStatus:
             self.sites = decode_all(found)
         self.checks = checks_by_id(verdict)
 
-    def _begin(self, hello: Record) -> None:
+    def _begin(self, hello: Hello) -> None:
         if hello.segment != self.segment:
             for chained in (*self.counters.values(), *self.probe_failures.values()):
                 chained.restart()
         self.up, self.segment, self.phase = True, hello.segment, None
-        self.pid = hello.body.get("pid")
+        self.pid = hello.pid
         self.latest.clear()
         self.latency.clear()
         self._window.clear()
         self.history.restart()
 
     def _take_living(self, record: Record, origin_s: float | None) -> None:
-        body = record.body
-        if record.kind == "hello":
-            self._begin(record)
-        elif record.kind == "bye":
-            self.up, self.ended_by = False, "completed"
-        elif record.kind == "phase":
-            self._enter(record)
-        elif record.kind == "sample":
-            self._take_sample(record, origin_s)
-        elif record.kind == "latency":
-            self._take_latency(body, None if origin_s is None else record.at.mono_s - origin_s)
-        elif record.kind == "snapshot":
-            self._take_snapshot(record, origin_s)
-        elif record.kind == "attribution" and body.get("state") == "done" and body.get("sites"):
-            with suppress(ValueError):  # it is counted by the judge
-                self.sites = decode_all(body["sites"])
+        match record:
+            case Hello():
+                self._begin(record)
+            case Bye():
+                self.up, self.ended_by = False, "completed"
+            case Phase(name=str(name)):
+                self._enter(name, record.at.mono_s)
+            case Phase():
+                raise ValueError("a phase without a name")
+            case Sample():
+                self._take_sample(record, origin_s)
+            case Latency():
+                self._take_latency(record, None if origin_s is None else record.at.mono_s - origin_s)
+            case Snapshot():
+                self._take_snapshot(record, origin_s)
+            case Look(state="done", sites=sites) if sites:
+                self.sites = sites
 
-    def _enter(self, phase: Record) -> None:
-        self.phase = printable(phase.body["name"], LONGEST_NAME)
+    def _enter(self, name: str, mono_s: float) -> None:
+        self.phase = printable(name, LONGEST_NAME)
         self._window.clear()
         if (operations := self.counters.get("operations_total")) is not None:
-            self._window.append((phase.at.mono_s, operations.total))
+            self._window.append((mono_s, operations.total))
 
-    def _take_snapshot(self, snapshot: Record, origin_s: float | None) -> None:
-        if is_number(snapshot.body.get("duration_s")):
-            keep(self.probe_durations_s, "snapshot", snapshot.body["duration_s"])
+    def _take_snapshot(self, snapshot: Snapshot, origin_s: float | None) -> None:
+        if snapshot.duration_s is not None:
+            keep(self.probe_durations_s, "snapshot", snapshot.duration_s)
         if origin_s is None:
             return
         t_s = snapshot.at.mono_s - origin_s
-        if self.load_s[0] <= t_s <= self.load_s[1]:
-            self.heap.take(snapshot.body, snapshot.segment, t_s)
+        if self.load_s[0] <= t_s <= self.load_s[1] and (heap := snapshot.heap()) is not None:
+            self.heap.take(heap, snapshot.segment, t_s)
 
     def _take_server(self, record: Record, origin_s: float | None) -> None:
         """Add a record about the engine's server; its probes count as the engine's."""
-        if record.kind == "incident":
-            count_incident(self.incidents, record.body["what"])
+        if isinstance(record, Incident):
+            count_incident(self.incidents, record.what)
         if self.server is None:
             self.server = ServerStatus(kind=kind_of(record) or "other")  # for good: it is a label
         self.server.take(record)
-        for name, value in record.body.items():
-            if name.startswith("probe.") and is_number(value):
+        if not isinstance(record, Sample):
+            return
+        for name, value in record.readings.items():
+            if name.startswith("probe."):
                 self._take_number(name, value)
-            elif origin_s is not None and record.kind == "sample" and name in KEPT_OF_SERVER and is_number(value):
+            elif origin_s is not None and name in KEPT_OF_SERVER:
                 self.history.put(f"server.{name}", record.at.mono_s - origin_s, value)
 
-    def _take_incident(self, incident: Record) -> None:
-        what = count_incident(self.incidents, incident.body["what"])
+    def _take_incident(self, incident: Incident) -> None:
+        what = count_incident(self.incidents, incident.what)
         if what == "restart":
             self.restarts += 1
-        elif what in ENDINGS and incident.segment >= self.segment:
+        elif what in NO_PROCESS and incident.segment >= self.segment:
             self.up, self.ended_by = False, what
 
-    def _take_sample(self, sample: Record, origin_s: float | None) -> None:
-        inside = sample.body.get("source") != "outside"
-        numbers = {name: value for name, value in sample.body.items() if is_number(value)}
-        sums = {name: sum_of(sample.body, name) for name in SUMS}
-        numbers |= {name: total for name, total in sums.items() if total is not None}
+    def _take_sample(self, sample: Sample, origin_s: float | None) -> None:
+        sums = {name: sum_of(sample.readings, name) for name in SUMS}
+        numbers = {**sample.readings, **{name: total for name, total in sums.items() if total is not None}}
         for name, value in numbers.items():
             self._take_number(name, value)
         if origin_s is not None:
             of_sample(self.history, numbers, sample.at.mono_s - origin_s)
-        if not inside:
+        if sample.source == "outside":
             return
         if (operations := self.counters.get("operations_total")) is not None:
             self._window.append((sample.at.mono_s, operations.total))
@@ -257,11 +264,11 @@ class EngineStatus:
         else:
             keep(self.latest, name, value)
 
-    def _take_latency(self, body: Mapping[str, Any], t_s: float | None) -> None:
+    def _take_latency(self, latency: Latency, t_s: float | None) -> None:
         """Add a latency window; those with a forked child are left out, as in the verdict."""
-        if body.get("window"):
+        if latency.window:
             return
-        service, response = unpack(body["service"]), unpack(body["response"])
+        service, response = unpack(latency.service), unpack(latency.response)
         self.service.add(service)
         self.response.add(response)
         quantiles = {
@@ -269,7 +276,7 @@ class EngineStatus:
             "service_p95_s": quantile_s(service, 0.95),
             "service_p99_s": quantile_s(service, 0.99),
             "response_p99_s": quantile_s(response, 0.99),
-            "lateness_p99_s": quantile_s(unpack(body["lateness"]), 0.99),
+            "lateness_p99_s": quantile_s(unpack(latency.lateness), 0.99),
         }
         if service:
             self.latency = {name: value for name, value in quantiles.items() if value is not None}

@@ -1,10 +1,11 @@
 """Growth in an engine's heap: its first snapshot under load compared with the latest."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from soakd.live.status.parts import LONGEST_NAME, is_number, printable
+from soakd.live.status.parts import LONGEST_NAME, printable
+from soakd.wire.heaps import Container, Heap, HeapType
 
 MOST_TYPES = 60
 MOST_CONTAINERS = 40
@@ -22,11 +23,9 @@ class HeapGrowth:
     _first: "_Snapshot | None" = None
     _latest: "_Snapshot | None" = None
 
-    def take(self, body: Mapping[str, Any], segment: int, t_s: float) -> None:
-        """Add a snapshot taken under load; a skipped one is ignored."""
-        if not isinstance(body.get("types"), list):
-            return
-        snapshot = _read(body)
+    def take(self, heap: Heap, segment: int, t_s: float) -> None:
+        """Add a snapshot taken under load."""
+        snapshot = _kept(heap)
         if segment != self.segment:
             self.segment, self.from_s, self._first = segment, t_s, snapshot
         self.until_s, self._latest = t_s, snapshot
@@ -52,42 +51,34 @@ class HeapGrowth:
         }  # fmt: skip
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Snapshot:
-    bytes: float | None
-    objects: float | None
-    types: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """Type -> number of objects, bytes."""
-    containers: dict[int, tuple[str, int, str | None]] = field(default_factory=dict)
-    """Address -> type, length, and name if known."""
+    """What is kept of one: the largest types and the longest containers, their names made printable."""
+
+    bytes: int | None
+    objects: int | None
+    types: Mapping[str, HeapType]
+    containers: Mapping[int, Container]
+    """By their address."""
 
 
-def _read(body: Mapping[str, Any]) -> _Snapshot:
-    snapshot = _Snapshot(_number(body.get("bytes")), _number(body.get("objects")))
-    for entry in _entries(body.get("types"), MOST_TYPES):
-        snapshot.types[printable(entry["type"], LONGEST_NAME)] = (int(entry["count"]), int(entry.get("bytes") or 0))
-    for entry in _entries(body.get("containers"), MOST_CONTAINERS):
-        name = entry.get("name")
-        kind = printable(entry["type"], LONGEST_NAME)
-        snapshot.containers[int(entry["id"])] = (kind, int(entry["length"]), name and printable(name, LONGEST_NAME))
-    return snapshot
-
-
-def _entries(found: object, most: int) -> Iterable[Mapping[str, Any]]:
-    return found[:most] if isinstance(found, list) else ()
+def _kept(heap: Heap) -> _Snapshot:
+    containers = {each.id: each for each in heap.containers[:MOST_CONTAINERS] if each.id is not None}
+    types = {printable(each.type, LONGEST_NAME): each for each in heap.types[:MOST_TYPES]}
+    return _Snapshot(heap.bytes, heap.objects, types, containers)
 
 
 def _grown_types(first: _Snapshot, latest: _Snapshot) -> list[dict[str, Any]]:
     """List the types that grew. One that was not among the largest at first had at most the least of them."""
-    least = min((size for _, size in first.types.values()), default=0)
+    least = min((each.bytes for each in first.types.values()), default=0)
     grown = []
-    for name, (count, size) in latest.types.items():
+    for name, now in latest.types.items():
         before = first.types.get(name)
-        entry: dict[str, Any] = {"type": name, "count": count, "bytes": size}
+        entry: dict[str, Any] = {"type": name, "count": now.count, "bytes": now.bytes}
         if before is None:
-            entry |= {"grown_bytes": size - least, "at_least": True}
+            entry |= {"grown_bytes": now.bytes - least, "at_least": True}
         else:
-            entry |= {"grown_bytes": size - before[1], "grown_count": count - before[0]}
+            entry |= {"grown_bytes": now.bytes - before.bytes, "grown_count": now.count - before.count}
         if entry["grown_bytes"] > 0 or entry.get("grown_count", 0) > 0:
             grown.append(entry)
     return sorted(grown, key=lambda entry: (-entry["grown_bytes"], entry["type"]))[:SHOWN]
@@ -96,16 +87,13 @@ def _grown_types(first: _Snapshot, latest: _Snapshot) -> list[dict[str, Any]]:
 def _grown_containers(first: _Snapshot, latest: _Snapshot) -> list[dict[str, Any]]:
     """List the containers that are longer, or new among the longest and longer than all of the first snapshot."""
     grown = []
-    for address, (kind, length, name) in latest.containers.items():
+    for address, now in latest.containers.items():
         before = first.containers.get(address)
-        if before is not None and length > before[1]:
-            grown.append({"type": kind, "name": name, "length": length, "grown": length - before[1]})
+        if before is not None and now.length > before.length:
+            kind, name = printable(now.type, LONGEST_NAME), now.name and printable(now.name, LONGEST_NAME)
+            grown.append({"type": kind, "name": name, "length": now.length, "grown": now.length - before.length})
     return sorted(grown, key=lambda entry: -entry["grown"])[:SHOWN]  # type: ignore[operator]
 
 
-def _difference(after: float | None, before: float | None) -> float | None:
+def _difference(after: int | None, before: int | None) -> int | None:
     return None if after is None or before is None else after - before
-
-
-def _number(value: object) -> float | None:
-    return float(value) if is_number(value) else None  # type: ignore[arg-type]

@@ -6,10 +6,10 @@ from typing import Any
 
 from soakd.live.status.engine import EngineStatus
 from soakd.live.status.history import KEPT_OF_OWN, History, units_of
-from soakd.live.status.parts import checks_by_id, count_incident, is_number, keep, worst
+from soakd.live.status.parts import checks_by_id, count_incident, keep, worst
 from soakd.live.status.timeline import Timeline
 from soakd.setup.plan import EnginePlan, Plan
-from soakd.wire.records import Record
+from soakd.wire.records import End, FaultIncident, Incident, Origin, Record, Sample, Unreadable
 
 LATE_S = 2.0
 """A sample counts as missing this long after the next one was due: batches take up to a second."""
@@ -63,9 +63,10 @@ class RunStatus:
     def fold(self, records: Sequence[Record]) -> None:
         """Add a committed batch; records that cannot be understood are counted and left out."""
         for record in records:
+            self.unreadable += isinstance(record, Unreadable)
             try:
                 self._take(record)
-            except (AttributeError, KeyError, TypeError, ValueError):
+            except ValueError:  # a histogram that is none, a phase without a name
                 self.unreadable += 1
 
     def resume(self) -> None:
@@ -180,47 +181,45 @@ class RunStatus:
         return max(self.plan.engines, key=lambda engine: engine.phases[-1].end_s)
 
     def _take(self, record: Record) -> None:
-        if record.kind == "incident":
+        if isinstance(record, Incident):
             self.timeline.take(record, self.origin_s)
-        if record.kind == "sample" and record.engine:
+        if isinstance(record, Sample) and record.engine:
             self.last_sample_wall_s = max(record.at.wall_s, self.last_sample_wall_s or 0.0)
         if record.engine:
             if (engine := self.engines.get(record.engine)) is not None:
                 engine.take(record, self.origin_s)
                 self._take_fault(record)
-        elif record.kind == "sample":
-            self._take_own(record)
-        elif record.kind == "incident":
-            count_incident(self._incidents, record.body["what"])
-        elif record.body.get("name") == "origin":
-            self.origin_s, self.origin_wall_s = float(record.body["mono_s"]), record.at.wall_s
-        elif record.body.get("name") == "end":
-            self.end_s = record.at.mono_s
-            self.ended_for = str(record.body.get("reason"))
+            return
+        match record:
+            case Sample():
+                self._take_own(record)
+            case Incident(what=what):
+                count_incident(self._incidents, what)
+            case Origin(mono_s=mono_s):
+                self.origin_s, self.origin_wall_s = float(mono_s), record.at.wall_s
+            case End(reason=reason):
+                self.end_s, self.ended_for = record.at.mono_s, str(reason)
 
-    def _take_own(self, sample: Record) -> None:
+    def _take_own(self, sample: Sample) -> None:
         t_s = None if self.origin_s is None else sample.at.mono_s - self.origin_s
-        for name, value in sample.body.items():
-            if not is_number(value):
-                continue
+        for name, value in sample.readings.items():
             keep(self.own, name, value)
             if t_s is not None and name in KEPT_OF_OWN:
                 self.own_history.put(name, t_s, value)
             elif t_s is not None and name == "cpu_s_total":
                 self.own_history.count(name, t_s, value)
 
-    def _take_fault(self, incident: Record) -> None:
+    def _take_fault(self, record: Record) -> None:
         """Take in a fault on purpose, where the record is of one: its name and kind are those of the plan then."""
-        body = incident.body
-        if incident.kind != "incident":
+        if not isinstance(record, FaultIncident):
             return
-        planned = {(fault.name, fault.kind) for fault in self.plan.faults}
-        if (body.get("fault"), body.get("kind")) not in planned:
+        fault, kind = record.fault or "", record.kind_of_fault or ""
+        if (fault, kind) not in {(planned.name, planned.kind) for planned in self.plan.faults}:
             return
-        if body.get("what") == "fault_begin":
-            self.faults[body["kind"]] += 1
-        elif body.get("what") == "fault_end" and is_number(body.get("recovered_s")):
-            self.fault_recovery_s[incident.engine, body["fault"]] = float(body["recovered_s"])
+        if record.what == "fault_begin":
+            self.faults[kind] += 1
+        elif (recovered_s := record.told.get("recovered_s")) is not None:
+            self.fault_recovery_s[record.engine, fault] = float(recovered_s)
 
 
 def _new_engine(plan: EnginePlan) -> EngineStatus:

@@ -1,15 +1,12 @@
 """The state of the server process that an engine talks to."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from soakd.live.status.parts import LONGEST_NAME, Chained, is_number, keep, printable
-from soakd.wire.records import Record
+from soakd.live.status.parts import LONGEST_NAME, Chained, keep, printable
+from soakd.wire.records import SERVER_DOWN, Incident, Record, Sample, ServerStart
 
 KINDS = frozenset({"opa", "redis"})
-DOWN = frozenset({"server_start_failed", "server_crash", "server_hang", "server_gave_up"})
-"""Incidents after which a server does not answer."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -35,13 +32,13 @@ class ServerStatus:
 
     def take(self, record: Record) -> None:
         """Add one record of this server."""
-        if record.kind == "incident":
-            self._take_incident(record.body)
+        if isinstance(record, Incident):
+            self._take_incident(record)
         elif record.segment < self.life:
             return  # from an earlier life
-        elif record.kind == "server":
+        elif isinstance(record, ServerStart):
             self._begin(record)
-        else:
+        elif isinstance(record, Sample):
             self._take_sample(record)
 
     def as_dict(self) -> dict[str, Any]:
@@ -53,35 +50,28 @@ class ServerStatus:
             "recovery_s": self.recovery_s,
         }  # fmt: skip
 
-    def _begin(self, record: Record) -> None:
-        self._enter(record.segment)
-        body = record.body
-        self.up = True
-        self.version, self.address, self.backend = (_text(body, key) for key in ("version", "address", "backend"))
-        pid = body.get("pid")
-        self.pid = pid if type(pid) is int else None
+    def _begin(self, start: ServerStart) -> None:
+        self._enter(start.segment)
+        self.up, self.pid = True, start.pid
+        self.version, self.address, self.backend = map(_shown, (start.version, start.address, start.backend))
 
-    def _take_incident(self, body: Mapping[str, Any]) -> None:
-        what = body["what"]
-        if what == "server_restart":
+    def _take_incident(self, incident: Incident) -> None:
+        if incident.what == "server_restart":
             self.restarts += 1
-        elif what == "server_recovered":
+        elif incident.what == "server_recovered":
             self.up = True
-            if is_number(body.get("recovery_s")):
-                self.recovery_s = float(body["recovery_s"])
-        elif what in DOWN:
+            self.recovery_s = self.recovery_s if incident.recovery_s is None else float(incident.recovery_s)
+        elif incident.what in SERVER_DOWN:
             self.up = False
 
-    def _take_sample(self, record: Record) -> None:
-        self._enter(record.segment)
+    def _take_sample(self, sample: Sample) -> None:
+        self._enter(sample.segment)
         self.latest.clear()  # unknown if it could not be read this time
-        for name, value in record.body.items():
-            if not is_number(value) or name.startswith("probe."):
-                continue
+        for name, value in sample.readings.items():
             if name == "cpu_s_total":
                 self.cpu_s = self.cpu_s or Chained()
                 self.cpu_s.read(value)
-            else:
+            elif not name.startswith("probe."):
                 keep(self.latest, name, value)
 
     def _enter(self, life: int) -> None:
@@ -94,10 +84,9 @@ class ServerStatus:
 
 def kind_of(record: Record) -> str | None:
     """Return the kind of server that a record is about; None if it does not say."""
-    named = record.body.get("server")
+    named = record.server if isinstance(record, Incident | Sample | ServerStart) else None
     return None if named is None else named if named in KINDS else "other"
 
 
-def _text(body: Mapping[str, Any], key: str) -> str | None:
-    value = body.get(key)
-    return None if value is None else printable(value, LONGEST_NAME)
+def _shown(text: str | None) -> str | None:
+    return None if text is None else printable(text, LONGEST_NAME)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from soakd.live.status.parts import LONGEST_NAME, is_number, printable
-from soakd.wire.records import Record
+from soakd.wire.records import Incident
 
 MOST_OF_A_KIND = 40
 MOST_KINDS = 64
@@ -22,16 +22,16 @@ class Timeline:
         """The number of all incidents, kept or not."""
         self._kinds: dict[tuple[str, str], deque[dict[str, Any]]] = {}
 
-    def take(self, incident: Record, origin_s: float | None) -> dict[str, Any]:
+    def take(self, incident: Incident, origin_s: float | None) -> dict[str, Any]:
         """Keep an incident; return it as shown."""
         self.total += 1
-        what = printable(incident.body["what"], LONGEST_NAME)
+        what = printable(incident.what, LONGEST_NAME)
         shown = {
             "number": self.total, "at_wall_s": incident.at.wall_s,
             "at_s": None if origin_s is None else round(incident.at.mono_s - origin_s, 3),
             "engine": incident.engine or None, "what": what,
-            "detail": printable(incident.body.get("detail") or "", LONGEST_DETAIL),
-            **dict(_facts(incident.body)),
+            "detail": printable(incident.detail or "", LONGEST_DETAIL),
+            **dict(_facts(dict(incident.facts()))),
         }  # fmt: skip
         key = (incident.engine, what)
         if key not in self._kinds and len(self._kinds) >= MOST_KINDS:
@@ -45,10 +45,10 @@ class Timeline:
         return sorted(kept, key=lambda entry: (entry["at_wall_s"], entry["number"]))
 
 
-def _facts(body: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+def _facts(told: Mapping[str, object]) -> Iterator[tuple[str, Any]]:
     for name in NUMBERS:
-        if is_number(body.get(name)):
-            yield name, body[name]
+        if is_number(told.get(name)):
+            yield name, told[name]
     for name in TEXTS:
-        if isinstance(body.get(name), str):
-            yield name, printable(body[name], LONGEST_NAME)
+        if isinstance(told.get(name), str):
+            yield name, printable(told[name], LONGEST_NAME)

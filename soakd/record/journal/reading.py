@@ -12,7 +12,7 @@ from soakd.errors import JournalError
 from soakd.plaintext import escaped
 from soakd.record.journal.headings import joined
 from soakd.record.journal.schema import STAMPED, TABLES, TOLD, version_of
-from soakd.wire.records import Record, Stamp
+from soakd.wire.records import Record, Stamp, make_record
 
 _LAST = 2**63 - 1
 _AT_ONCE = 10_000
@@ -215,4 +215,5 @@ def _record(row: tuple[Any, ...]) -> Record:
     kind, name, segment, *clocks, body, heading = row
     if not isinstance(body, str):
         raise sqlite3.DatabaseError("a record without a body")
-    return Record(kind=kind, engine=name, segment=segment, at=Stamp(*clocks), body=joined(heading, json.loads(body)))
+    said = joined(heading, json.loads(body))
+    return make_record(kind, engine=name, segment=segment, at=Stamp(*clocks), body=said)

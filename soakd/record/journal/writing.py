@@ -1,7 +1,6 @@
 """The writing side of a journal: one thread, batches of at most a second."""
 
 import asyncio
-import dataclasses
 import json
 import queue
 import sqlite3
@@ -16,7 +15,7 @@ from soakd.plaintext import escaped
 from soakd.record.journal.headings import Headings, compact
 from soakd.record.journal.schema import STAMPED, connect, create, headings_of
 from soakd.wire.masking import masked
-from soakd.wire.records import READINGS, Record
+from soakd.wire.records import READINGS, Record, with_body
 
 BATCH_S = 1.0
 QUEUE_LENGTH = 50_000
@@ -175,4 +174,6 @@ class Journal:
 
 def _without_secrets(record: Record) -> Record:
     """Hide the secrets that an engine, a server or an error may have said. Packed latencies are numbers."""
-    return record if record.kind == "latency" else dataclasses.replace(record, body=masked(record.body))
+    if record.kind == "latency" or (said := masked(record.body)) == record.body:
+        return record
+    return with_body(record, said)

@@ -4,13 +4,12 @@ Medians over an hour: single snapshots differ by whatever a request held at that
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from statistics import median
-from typing import Any
 
-from soakd.judge.story.readings import is_number
 from soakd.report.curves.values import HeapComparison, Held
-from soakd.wire.records import Record
+from soakd.wire.heaps import Container, Heap
+from soakd.wire.records import Snapshot
 from soakd.wire.spec import Phase
 
 HOUR_S = 3600.0
@@ -31,11 +30,10 @@ class _HeapTypes:
 
     __slots__ = ("containers", "method", "t_s", "types")
 
-    def __init__(self, t_s: float, body: Mapping[str, Any]) -> None:
-        self.t_s = t_s
-        self.method = str(body.get("method"))
-        self.types = dict(_entries(body.get("types"), "bytes"))
-        self.containers = dict(_entries(body.get("containers"), "length"))
+    def __init__(self, t_s: float, heap: Heap) -> None:
+        self.t_s, self.method = t_s, heap.method
+        self.types: Sizes = {each.type: (float(each.bytes), float(each.count)) for each in heap.types}
+        self.containers: Sizes = {_name(each): (float(each.length), 0.0) for each in heap.containers}
 
 
 class Heaps:
@@ -49,18 +47,17 @@ class Heaps:
         self._last: deque[_HeapTypes] = deque()
         self.failed = 0
 
-    def add(self, record: Record) -> None:
+    def add(self, record: Snapshot) -> None:
         """Add a snapshot of the load phase; count one that failed or was skipped."""
-        forked_s = record.body.get("forked_at_s", record.at.mono_s)
-        t_s = (forked_s if is_number(forked_s) else record.at.mono_s) - self._origin_s
+        t_s = (record.at.mono_s if record.forked_at_s is None else record.forked_at_s) - self._origin_s
         if not self._load.start_s <= t_s <= self._load.end_s:
             return
-        if not isinstance(record.body.get("types"), list):
+        if (heap := record.heap()) is None:
             self.failed += 1
             return
         if record.segment != self._life:
             self._life, self._first, self._last = record.segment, [], deque()
-        taken = _HeapTypes(t_s, record.body)
+        taken = _HeapTypes(t_s, heap)
         if not self._first or taken.t_s <= self._first[0].t_s + self._window_s:
             self._first.append(taken)
         self._last.append(taken)
@@ -119,19 +116,8 @@ def _medians(snapshots: list[Sizes]) -> Mapping[str, tuple[float, float]]:
     }
 
 
-def _entries(listed: Any, size: str) -> Iterator[tuple[str, tuple[float, float]]]:
-    """Yield the readable entries; skip the others: a journal may be damaged."""
-    for entry in listed if isinstance(listed, Iterable) else ():
-        if isinstance(entry, dict) and isinstance(entry.get("type"), str) and is_number(entry.get(size)):
-            count = entry.get("count", 0)
-            yield _name(entry), (float(entry[size]), float(count) if is_number(count) else 0.0)
-
-
-def _name(entry: Mapping[str, Any]) -> str:
+def _name(container: Container) -> str:
     """Name a container by its type and holder, or by its address, which is the same in every fork of one life."""
-    if "length" not in entry:
-        return str(entry["type"])
-    if "name" in entry:
-        return f"{entry['type']} {entry['name']}"
-    address = entry.get("id")
-    return f"{entry['type']} at {address:#x}" if isinstance(address, int) else str(entry["type"])
+    if container.name is not None:
+        return f"{container.type} {container.name}"
+    return container.type if container.id is None else f"{container.type} at {container.id:#x}"

@@ -5,12 +5,12 @@ readings a signal. The verdict's numbers come from the verdict file.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from soakd.errors import JournalError
 from soakd.judge.story.assemble import assemble
 from soakd.judge.story.cache_fill import ENTRIES
-from soakd.judge.story.readings import is_number
 from soakd.judge.story.rundata import EngineData, RunData
 from soakd.record import journal
 from soakd.record.clocks import clock_shifts, on_one_clock
@@ -21,7 +21,7 @@ from soakd.report.curves.signals import Signals
 from soakd.report.curves.values import Curves, EngineCurves, FaultSpan, Span
 from soakd.setup.plan import Plan
 from soakd.setup.plan_json import plan_from_dict
-from soakd.wire.records import Record
+from soakd.wire.records import SERVER, Latency, Origin, Record, Sample, Snapshot
 from soakd.wire.sums import PYMALLOC_OFF, SUMS
 
 COLUMNS = 320
@@ -29,7 +29,7 @@ COLUMNS = 320
 FITTED = 6000
 """Readings of a signal that the growth method gets."""
 KINDS = ("hello", "phase", "sample", "latency", "incident", "bye", "snapshot", "server")
-KEPT = ("source", "rss_anon_bytes", "operations_total", "reachable_forked_at_s", PYMALLOC_OFF, ENTRIES)
+KEPT = ("rss_anon_bytes", "operations_total", "reachable_forked_at_s", PYMALLOC_OFF, ENTRIES)
 
 
 def read_curves(run: RunDir, verdict: Mapping[str, Any]) -> Curves:
@@ -75,16 +75,17 @@ class _Reading:
             signals = self._signals.get(record.engine) if record.engine else self._own
             if signals is None:
                 continue
-            if record.kind == "sample":
-                signals.sample(record)
-                if record.engine and self._is_for_fits(record):
-                    yield _lean(record)
-            elif record.kind == "latency":
-                signals.latency(record)
-            elif record.kind == "snapshot":
-                self._heaps[record.engine].add(record)
-            else:
-                yield record
+            match record:
+                case Sample():
+                    signals.sample(record)
+                    if record.engine and self._is_for_fits(record):
+                        yield _lean(record)
+                case Latency():
+                    signals.latency(record)
+                case Snapshot():
+                    self._heaps[record.engine].add(record)
+                case _:
+                    yield record
 
     def curves(self, data: RunData, entries: Mapping[str, Mapping[str, Any]]) -> Curves:
         """Return the curves."""
@@ -119,26 +120,22 @@ class _Reading:
             ended_s = run.last_s if life.end_wall_s is None else life.end_wall_s - run.origin.at.wall_s
             yield Span(life.ended_by, max(0.0, life.start_wall_s - run.origin.at.wall_s), max(0.0, ended_s))
 
-    def _is_for_fits(self, record: Record) -> bool:
+    def _is_for_fits(self, sample: Sample) -> bool:
         """Thin the samples of a long run; those with reachable bytes separately, as they are rare."""
-        body = record.body
-        if body.get("source") == "server":
+        if sample.source == SERVER:
             return False
-        forked = "reachable_native_bytes" in body
-        key = (record.engine, body.get("source"), forked, record.segment)
-        if record.at.mono_s - self._kept_s.get(key, float("-inf")) < self._least_step_s:
+        key = (sample.engine, sample.source, "reachable_native_bytes" in sample.readings, sample.segment)
+        if sample.at.mono_s - self._kept_s.get(key, float("-inf")) < self._least_step_s:
             return False
-        self._kept_s[key] = record.at.mono_s
+        self._kept_s[key] = sample.at.mono_s
         return True
 
 
-def _lean(record: Record) -> Record:
+def _lean(sample: Sample) -> Sample:
     """Return a sample with only what the growth method reads."""
     parts = (*KEPT, *(part for sums in SUMS.values() for part in sums))
-    body = {name: record.body[name] for name in parts if name in record.body}
-    return Record(kind="sample", engine=record.engine, segment=record.segment, at=record.at, body=body)
+    return replace(sample, readings={name: sample.readings[name] for name in parts if name in sample.readings})
 
 
 def _origin_s(marks: list[Record]) -> float | None:
-    found = [mark.body.get("mono_s") for mark in marks if mark.body.get("name") == "origin"]
-    return min((float(s) for s in found if s is not None and is_number(s)), default=None)
+    return min((float(mark.mono_s) for mark in marks if isinstance(mark, Origin)), default=None)

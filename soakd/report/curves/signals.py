@@ -1,13 +1,9 @@
 """The signals of records that are drawn: levels as they are, counters as rates."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from soakd.judge.story.readings import is_number
 from soakd.report.curves.bands import Thinner
 from soakd.report.curves.values import Band
 from soakd.wire.histogram import quantile_s, unpack
-from soakd.wire.records import Record
+from soakd.wire.records import Latency, Sample
 from soakd.wire.sums import SUMS, sum_of
 
 LEVELS = {
@@ -39,33 +35,32 @@ class Signals:
         self._thinners: dict[str, Thinner] = {}
         self._counters: dict[str, tuple[float, float, int]] = {}
 
-    def sample(self, record: Record) -> None:
+    def sample(self, sample: Sample) -> None:
         """Add a sample."""
-        source, t_s, body = record.body.get("source"), record.at.mono_s - self._origin_s, record.body
+        source, t_s, readings = sample.source, sample.at.mono_s - self._origin_s, sample.readings
         prefix = "server." if source == "server" else ""
         for name in LEVELS.get(source, ()):
-            value = _level(body, name, summed=source is None)
+            value = sum_of(readings, name) if source is None and name in SUMS else readings.get(name)
             if value is not None:
-                forked_s = body.get("reachable_forked_at_s") if name == "reachable_bytes" else None
-                at_s = forked_s - self._origin_s if forked_s is not None and is_number(forked_s) else t_s
-                self._add(prefix + name, at_s, value, record.segment)
+                forked_s = readings.get("reachable_forked_at_s") if name == "reachable_bytes" else None
+                at_s = t_s if forked_s is None else forked_s - self._origin_s
+                self._add(prefix + name, at_s, float(value), sample.segment)
         for name, rate in RATES.get(source, {}).items():
-            if (value := body.get(name)) is not None and is_number(value):
-                self._count(prefix + rate, t_s, float(value), record.segment)
+            if (value := readings.get(name)) is not None:
+                self._count(prefix + rate, t_s, float(value), sample.segment)
 
-    def latency(self, record: Record) -> None:
+    def latency(self, latency: Latency) -> None:
         """Add the latencies of a window in which only the engine was at work."""
-        begun_s, service = record.body.get("from_mono_s"), record.body.get("service")
-        if record.body.get("window") or begun_s is None or not is_number(begun_s) or not isinstance(service, str):
+        if latency.window:
             return
         try:
-            histogram = unpack(service)
+            histogram = unpack(latency.service)
         except ValueError:
             return  # the judge counts it, and calls the run INVALID
-        middle_s = (begun_s + record.at.mono_s) / 2 - self._origin_s
+        middle_s = (latency.from_mono_s + latency.at.mono_s) / 2 - self._origin_s
         for name, q in QUANTILES.items():
             if (value := quantile_s(histogram, q)) is not None:
-                self._add(name, middle_s, value, record.segment)
+                self._add(name, middle_s, value, latency.segment)
 
     def bands(self) -> dict[str, Band]:
         """Return the curves."""
@@ -86,10 +81,3 @@ class Signals:
                 return
             self._add(name, (t_s + before[0]) / 2, max(0.0, total - before[1]) / step_s, life)
         self._counters[name] = (t_s, total, life)
-
-
-def _level(body: Mapping[str, Any], name: str, *, summed: bool) -> float | None:
-    if summed and name in SUMS:
-        return sum_of(body, name)
-    value = body.get(name)
-    return float(value) if value is not None and is_number(value) else None

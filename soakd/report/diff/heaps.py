@@ -4,7 +4,7 @@ A snapshot lists the heaviest types and the longest containers only. One that is
 large as the last entry of the earlier list: its growth is given as a minimum.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from soakd.errors import JournalError
@@ -14,7 +14,8 @@ from soakd.record.run_folder import RunDir
 from soakd.setup.plan import EnginePlan
 from soakd.setup.plan_json import plan_from_dict
 from soakd.units import format_duration
-from soakd.wire.records import Record
+from soakd.wire.heaps import Container, Heap, HeapType
+from soakd.wire.records import Origin, Record, Snapshot
 
 SCHEMA = "soakd.diff-heap/1"
 WITHIN_PERIODS = 2.0
@@ -28,7 +29,7 @@ class Shot(NamedTuple):
     at_s: float
     """Seconds since the run's origin."""
     segment: int
-    body: Mapping[str, Any]
+    heap: Heap
 
 
 def diff_heaps(run: RunDir, from_s: float | None, to_s: float | None) -> dict[str, Any]:
@@ -69,18 +70,20 @@ def _read(run: RunDir) -> tuple[dict[str, list[Shot]], dict[str, list[str]], flo
     """Read the snapshots of every engine in order of time, why others were skipped, and when the last record was."""
     phases = list(journal.read_records(run.journal, "phase", engine=""))
     found = clock_shifts(phases)
-    origin = next((r for r in on_one_clock(phases, found) if r.body.get("name") == "origin"), None)
+    origin = next((r for r in on_one_clock(phases, found) if isinstance(r, Origin)), None)
     if origin is None:
         raise JournalError(f"{run.path}: its engines never stood ready")
-    origin_s = float(origin.body["mono_s"])
+    origin_s = origin.mono_s
     shots: dict[str, list[Shot]] = {}
     skipped: dict[str, list[str]] = {}
     last_s = 0.0
     for record in on_one_clock(journal.read_records(run.journal, "snapshot"), found):
-        if "types" in record.body:
-            shots.setdefault(record.engine, []).append(Shot(record.at.mono_s - origin_s, record.segment, record.body))
+        if not isinstance(record, Snapshot):
+            continue
+        if (heap := record.heap()) is not None:
+            shots.setdefault(record.engine, []).append(Shot(record.at.mono_s - origin_s, record.segment, heap))
         else:
-            skipped.setdefault(record.engine, []).append(str(record.body.get("skipped")))
+            skipped.setdefault(record.engine, []).append(str(record.skipped))
     for record in on_one_clock(_last_samples(run), found):
         last_s = max(last_s, record.at.mono_s - origin_s)
     for each in shots.values():
@@ -129,24 +132,24 @@ def _unfit(before: Shot, after: Shot, wanted: tuple[float, float]) -> tuple[bool
     return (
         before.at_s >= after.at_s,
         before.segment != after.segment,
-        before.body.get("method") != after.body.get("method"),
+        before.heap.method != after.heap.method,
         abs(before.at_s - wanted[0]) + abs(after.at_s - wanted[1]),
     )
 
 
 def _compare(plan: EnginePlan, before: Shot, after: Shot, wanted: tuple[float, float]) -> dict[str, Any]:
-    same_life, same_way = before.segment == after.segment, before.body["method"] == after.body["method"]
+    same_life, same_way = before.segment == after.segment, before.heap.method == after.heap.method
     notes = [] if same_life else ["the process was another one: containers are known by their names only"]
     if not same_way:
-        ways = f"{before.body['method']}, then {after.body['method']}"
+        ways = f"{before.heap.method}, then {after.heap.method}"
         notes.append(f"the heap was counted in different ways ({ways}): types are not compared")
     if CLOSED in (phases := (_phase(plan, before.at_s), _phase(plan, after.at_s))):
         notes.append("the engine is closed in the close phase")
     return {
         "name": plan.config.name,
         "from": _head(before, wanted[0], phases[0]), "to": _head(after, wanted[1], phases[1]),
-        "types": list(_types(before.body, after.body)) if same_way else [],
-        "containers": list(_containers(before.body, after.body, same_life=same_life)),
+        "types": list(_types(before.heap, after.heap)) if same_way else [],
+        "containers": list(_containers(before.heap, after.heap, same_life=same_life)),
         "notes": notes,
     }  # fmt: skip
 
@@ -156,62 +159,59 @@ def _phase(plan: EnginePlan, at_s: float) -> str:
 
 
 def _head(shot: Shot, asked_s: float, phase: str) -> dict[str, Any]:
-    facts = {name: shot.body[name] for name in ("method", "objects", "bytes")}
+    facts = {"method": shot.heap.method, "objects": shot.heap.objects, "bytes": shot.heap.bytes}
     at_s = round(shot.at_s, 3)
     return {"asked_s": round(asked_s, 3), "at_s": at_s, "phase": phase, "segment": shot.segment, **facts}
 
 
-def _types(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the types that hold more bytes than before."""
-    old = {row["type"]: row for row in before["types"]}
-    whole = sum(row["bytes"] for row in before["types"]) >= before["bytes"]
-    least = 0 if whole else min((row["bytes"] for row in before["types"]), default=0)
-    rows = []
-    for row in after["types"]:
-        known = old.get(row["type"], {"bytes": 0, "count": 0} if whole else None)
-        grew = row["bytes"] - (least if known is None else known["bytes"])
+def _types(before: Heap, after: Heap) -> Iterator[dict[str, Any]]:
+    """Yield the types that hold more bytes than before, by how many."""
+    old = {row.type: row for row in before.types}
+    whole = sum(row.bytes for row in before.types) >= (before.bytes or 0)
+    least = 0 if whole else min((row.bytes for row in before.types), default=0)
+    rows: list[dict[str, Any]] = []
+    for row in after.types:
+        known = old.get(row.type, HeapType(type=row.type, count=0, bytes=0) if whole else None)
+        grew = row.bytes - (least if known is None else known.bytes)
         if grew > 0:
             rows.append({
-                "type": row["type"], "grew_bytes": grew, "to_bytes": row["bytes"], "to_count": row["count"],
+                "type": row.type, "grew_bytes": grew, "to_bytes": row.bytes, "to_count": row.count,
                 **({"at_least": True} if known is None else {
-                    "from_bytes": known["bytes"], "from_count": known["count"],
-                    "grew_count": row["count"] - known["count"],
+                    "from_bytes": known.bytes, "from_count": known.count, "grew_count": row.count - known.count,
                 }),
             })  # fmt: skip
     yield from sorted(rows, key=lambda row: (-row["grew_bytes"], row["type"]))
 
 
-def _containers(
-    before: Mapping[str, Any], after: Mapping[str, Any], *, same_life: bool
-) -> Iterator[dict[str, Any]]:  # fmt: skip
-    """Yield the containers that are longer than before."""
-    old = {_identity(row, same_life): row for row in before["containers"]}
-    shortest = min((row["length"] for row in before["containers"]), default=0)
-    rows = []
-    for row in after["containers"]:
+def _containers(before: Heap, after: Heap, *, same_life: bool) -> Iterator[dict[str, Any]]:
+    """Yield the containers that are longer than before, by how many entries."""
+    old = {_identity(row, same_life): row for row in before.containers}
+    shortest = min((row.length for row in before.containers), default=0)
+    rows: list[dict[str, Any]] = []
+    for row in after.containers:
         if (identity := _identity(row, same_life)) is None:
             continue
         known = old.get(identity)
-        grew = row["length"] - (shortest if known is None else known["length"])
+        grew = row.length - (shortest if known is None else known.length)
         if grew > 0:
+            optional: dict[str, Any] = {"name": row.name, "id": row.id, "grew_length": grew, "to_length": row.length,
+                        "to_bytes": row.bytes}  # fmt: skip
             rows.append({
-                "type": row["type"], **{key: row[key] for key in ("name", "id") if key in row},
-                "grew_length": grew, "to_length": row["length"],
-                **({"to_bytes": row["bytes"]} if "bytes" in row else {}),
+                "type": row.type, **{key: value for key, value in optional.items() if value is not None},
                 **({"at_least": True} if known is None else _before(known, row)),
             })  # fmt: skip
     yield from sorted(rows, key=lambda row: (-row["grew_length"], row["type"], row.get("id", 0)))
 
 
-def _before(known: Mapping[str, Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    found = {"from_length": known["length"]}
-    if "bytes" in known and "bytes" in row:
-        found |= {"from_bytes": known["bytes"], "grew_bytes": row["bytes"] - known["bytes"]}
+def _before(known: Container, row: Container) -> dict[str, Any]:
+    found = {"from_length": known.length}
+    if known.bytes is not None and row.bytes is not None:
+        found |= {"from_bytes": known.bytes, "grew_bytes": row.bytes - known.bytes}
     return found
 
 
-def _identity(row: Mapping[str, Any], same_life: bool) -> tuple[Any, ...] | None:
+def _identity(row: Container, same_life: bool) -> tuple[str, int | str | None] | None:
     """Return the identity of a container: its address within one life, its name across two; None where it has none."""
     if same_life:
-        return row["type"], row["id"]
-    return (row["type"], row["name"]) if "name" in row else None
+        return row.type, row.id
+    return None if row.name is None else (row.type, row.name)

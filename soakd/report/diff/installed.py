@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from soakd.wire.records import Record, are_packages
+from soakd.wire.records import Hello, Packages, Record
 
 INTERPRETER, PACKAGES = "interpreter", "packages"
 
@@ -33,11 +33,11 @@ def _installed(records: Iterable[Record]) -> dict[str, dict[str, str]]:
     interpreters: dict[str, dict[str, str]] = {}
     packages: dict[str, dict[str, str]] = {}
     for record in records:
-        if record.kind == "hello" and isinstance(version := record.body.get("python"), str):
-            interpreters[record.engine] = {INTERPRETER: version}
-        elif record.body.get("name") == "packages" and are_packages(record.body.get("environments")):
-            for environment in record.body["environments"]:
-                packages.update(dict.fromkeys(environment["engines"], environment["packages"]))
+        if isinstance(record, Hello) and record.python is not None:
+            interpreters[record.engine] = {INTERPRETER: record.python}
+        elif isinstance(record, Packages):
+            for environment in record.environments:
+                packages.update({engine: dict(environment.packages) for engine in environment.engines})
     return {name: interpreters.get(name, {}) | packages.get(name, {}) for name in interpreters.keys() | packages.keys()}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from soakd.errors import EngineError
 from soakd.wire.bounds import bounded
-from soakd.wire.records import is_reserved
+from soakd.wire.lines import is_reserved
 from soakd.wire.spec import Operation
 from soakd.worker.engines.bounds import declared_bounds
 from soakd.worker.engines.failures import one_line, place_of

@@ -9,7 +9,7 @@ from soakd.cli import main
 from soakd.record.journal import Journal
 from soakd.record.run_folder import RunDir
 from soakd.setup.plan_json import plan_as_dict
-from soakd.wire.records import Record, Stamp
+from soakd.wire.records import Stamp, make_record
 from tests.recorded import plan_of
 
 DAY_S = 86400.0
@@ -24,7 +24,7 @@ def make(runs: Path, name: str, day: float, *, sealed: bool) -> Path:
     at = Stamp(day * DAY_S, 1.0, 1.0)
     name_of = "end" if sealed else "origin"
     body = {"name": name_of, "reason": "completed", "mono_s": 1.0, "signal": None, "records_dropped": 0}
-    journal.put(Record(kind="phase", engine="", segment=0, at=at, body=body))
+    journal.put(make_record("phase", engine="", segment=0, at=at, body=body))
     journal.close()
     (path / "soak.toml").write_text("", encoding="utf-8")
     (path / "verdict.json").write_text('{"verdict": "PASS", "summary": "x"}', encoding="utf-8")

@@ -15,7 +15,7 @@ from soakd.live.status import RunStatus
 from soakd.record import journal, resume, run_folder
 from soakd.record.run_folder import RunDir
 from soakd.setup.plan_json import plan_as_dict
-from soakd.wire.records import Record, Stamp
+from soakd.wire.records import Record, Stamp, make_record
 from tests.recorded import made_up, plan_of, stamp
 
 PLAN = plan_of()
@@ -77,8 +77,8 @@ def test_operations_of_earlier_lives_and_of_another_boot_are_counted(tmp_path: P
     sample = {"phase": "load", "operations_total": 11, "errors_total": 0}
     written(tmp_path / "run", [
         resumed.record(), resumed.incident(),
-        Record(kind="hello", engine="mine", segment=life, at=later, body={"pid": 7}),
-        Record(kind="sample", engine="mine", segment=life, at=Stamp(later.wall_s + 1, 6.0, 6.0), body=sample),
+        make_record("hello", engine="mine", segment=life, at=later, body={"pid": 7}),
+        make_record("sample", engine="mine", segment=life, at=Stamp(later.wall_s + 1, 6.0, 6.0), body=sample),
     ])  # fmt: skip
     first = RunStatus(PLAN, "run")
     first.fold(until(60.0))

@@ -8,7 +8,7 @@ import pytest
 
 from soakd.daemon.workers.intake import Intake
 from soakd.wire.bounds import LONGEST_LINE_BYTES
-from soakd.wire.records import Kind, Record, Stamp, encode, sealed
+from soakd.wire.records import Kind, Record, Stamp, encode, make_record, sealed
 from soakd.worker.pipes import MAX_PENDING_BYTES, ControlPipe, RecordPipe, let_go
 
 AT = Stamp(1.0, 2.0, 3.0)
@@ -16,7 +16,7 @@ PID = 77
 
 
 def line_of(kind: Kind, engine: str = "mine", segment: int = 0, **body: object) -> bytes:
-    return encode(Record(kind=kind, engine=engine, segment=segment, at=AT, body=body))
+    return encode(make_record(kind, engine=engine, segment=segment, at=AT, body=body))
 
 
 class Taken:

@@ -16,7 +16,7 @@ from soakd.daemon.looks.requests import LookRequests
 from soakd.errors import JournalError
 from soakd.live.terminal.snapshots import snapshot_lines
 from soakd.live.web.server import Controls, serve
-from soakd.wire.records import Kind, Record
+from soakd.wire.records import Kind, make_record
 from tests.recorded import plan_of, stamp
 from tests.showing import ORIGIN_S, status_in_load
 from tests.unit.report.test_diff import written
@@ -46,7 +46,7 @@ class Desk:
         return self._look
 
     def says(self, kind: Kind, body: Mapping[str, Any], engine: str = "mine") -> None:
-        self.asked.fold([Record(kind=kind, engine=engine, segment=0, at=stamp(20.0), body=body)])
+        self.asked.fold([make_record(kind, engine=engine, segment=0, at=stamp(20.0), body=body)])
 
 
 def answered(desk: Desk, *told: tuple[Kind, Mapping[str, Any]], name: str = "mine") -> tuple[int, Any]:
@@ -110,13 +110,13 @@ def test_a_deep_look_that_failed_is_an_error() -> None:
 
 
 def test_a_deep_look_is_answered_once_its_end_is_in_the_journal() -> None:
-    done = {"state": "done", "id": 3, "sites": []}
+    done = {"state": "done", "route": "python", "id": 3, "sites": []}
 
     async def scenario() -> tuple[list[bool], tuple[int, Any]]:
         desk, early = Desk(look=done), []
         answer = asyncio.ensure_future(desk.asked.snapshot("mine", True))
         for body, engine in (
-            ({"state": "begun", "id": 3}, "mine"),
+            (done | {"state": "begun"}, "mine"),
             (done, "other"),
             (done | {"id": 2}, "mine"),
             (done | {"id": "x"}, "mine"),
@@ -126,8 +126,8 @@ def test_a_deep_look_is_answered_once_its_end_is_in_the_journal() -> None:
             await asyncio.sleep(0)
             early.append(answer.done())
         desk.asked.fold([
-            Record(kind="attribution", engine="mine", segment=0, at=stamp(20.0), body=body)
-            for body in (done, {"state": "failed", "id": 0})
+            make_record("attribution", engine="mine", segment=0, at=stamp(20.0), body=body)
+            for body in (done, done | {"state": "failed", "id": 0})
         ])  # fmt: skip
         return early, await asyncio.wait_for(answer, 30.0)
 
@@ -207,7 +207,7 @@ def test_a_process_is_traced_to_the_run_whose_daemon_started_it(tmp_path: Path) 
     """The daemon is the process that holds the journal open; a worker is known by the pid in its hello."""
     holder = "import subprocess, sys; f = open('run.db'); p = subprocess.Popen([sys.executable, '-c', 'input()'],"
     holder += " stdin=subprocess.PIPE); print(p.pid, flush=True); p.wait()"
-    hello = Record(kind="hello", engine="mine", segment=1, at=stamp(50.0), body={"pid": 0})
+    hello = make_record("hello", engine="mine", segment=1, at=stamp(50.0), body={"pid": 0})
     run = written(tmp_path / "r", hello)
     (run.path / "lock").touch()
     daemon = subprocess.Popen([sys.executable, "-c", holder], cwd=run.path, stdout=subprocess.PIPE, text=True)

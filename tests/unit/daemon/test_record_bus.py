@@ -3,12 +3,12 @@
 import pytest
 
 from soakd.daemon.record_bus import RecordBus
-from soakd.wire.records import Record
+from soakd.wire.records import Record, make_record
 from tests.recorded import stamp
 
 
 def record(engine: str = "mine", segment: int = 3) -> Record:
-    return Record(kind="incident", engine=engine, segment=segment, at=stamp(1.0), body={"what": "crash"})
+    return make_record("incident", engine=engine, segment=segment, at=stamp(1.0), body={"what": "crash"})
 
 
 def test_listeners_before_the_commit_have_each_record_in_their_order_and_those_after_it_whole_batches() -> None:

@@ -1,4 +1,3 @@
-import dataclasses
 import json
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +8,7 @@ import pytest
 from soakd.live.status import answer_so_far
 from soakd.report.junit import junit
 from soakd.report.markdown import markdown
-from soakd.wire.records import Record, Stamp
+from soakd.wire.records import Record, Stamp, make_record
 from soakd.wire.spec import Role
 from tests.recorded import (
     MONO_S,
@@ -22,6 +21,7 @@ from tests.recorded import (
     per_hour,
     per_operation,
     plan_of,
+    remade,
     with_engine,
 )
 
@@ -189,7 +189,7 @@ def test_a_clock_that_jumps_makes_the_run_invalid(shift: tuple[float, float], wo
         wall_s, boot_s, mono_s = record.at
         later = mono_s - 4000 > 60
         at = Stamp(wall_s + shift[0] * later, boot_s + shift[1] * later, mono_s)
-        return Record(kind=record.kind, engine=record.engine, segment=record.segment, at=at, body=record.body)
+        return make_record(record.kind, engine=record.engine, segment=record.segment, at=at, body=record.body)
 
     verdict = judged(SHORT, change=jump)
     assert verdict["verdict"] == "INVALID"
@@ -242,7 +242,7 @@ def test_each_life_names_its_interpreter_and_the_summary_does_where_engines_diff
             if record.kind != "hello":
                 return record
             said = {"python": "3.13.1", "executable": path if record.engine == "mine" else "/own/python"}
-            return dataclasses.replace(record, body={**record.body, **said})
+            return remade(record, body={**record.body, **said})
 
         return change
 

@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from soakd.wire.records import Record
+from soakd.wire.records import Record, make_record
 from tests.recorded import (
     MONO_S,
     Level,
@@ -20,6 +20,7 @@ from tests.recorded import (
     per_hour,
     per_operation,
     plan_of,
+    remade,
     stamp,
     verdict_of,
 )
@@ -36,7 +37,7 @@ def spoiled(kind: str, engine: str, nth: int, **more: Any) -> Callable[[Record],
     def change(record: Record) -> Record:
         if (record.kind, record.engine) != (kind, engine) or next(seen) != nth:
             return record
-        return dataclasses.replace(record, body={**record.body, **more})
+        return remade(record, body={**record.body, **more})
 
     return change
 
@@ -55,7 +56,7 @@ def test_text_or_nan_in_place_of_a_number_makes_the_run_invalid(value: Any) -> N
 def test_a_moment_that_no_clock_shows_makes_the_run_invalid(wall_s: Any) -> None:
     def change(record: Record) -> Record:
         is_end = record.kind == "bye" and record.engine == "mine"
-        return dataclasses.replace(record, at=record.at._replace(wall_s=wall_s)) if is_end else record
+        return remade(record, at=record.at._replace(wall_s=wall_s)) if is_end else record
 
     verdict = judged(SHORT, change=change)
     assert verdict["verdict"] == "INVALID"
@@ -66,7 +67,7 @@ def test_a_moment_that_no_clock_shows_makes_the_run_invalid(wall_s: Any) -> None
 def test_an_incident_that_does_not_say_what_it_is_makes_the_run_invalid(what: Any) -> None:
     """It may have been a crash."""
     for engine in ("mine", ""):
-        incident = Record(kind="incident", engine=engine, segment=0, at=stamp(30.0), body={"what": what})
+        incident = make_record("incident", engine=engine, segment=0, at=stamp(30.0), body={"what": what})
         verdict = verdict_of(SHORT, [*made_up(SHORT), incident])
         assert verdict["verdict"] == "INVALID"
         assert verdict["incidents"] == []
@@ -108,7 +109,7 @@ def test_failed_readings_are_counted_by_probe() -> None:
 def test_of_what_the_child_of_a_probe_died_is_said() -> None:
     failing: dict[str, Level] = {"probe.snapshot.failures_total": lambda t_s, n: 3.0}
     body = {"what": "probe_died", "probe": "snapshot", "detail": "the forked child died of SIGSEGV"}
-    died = Record(kind="incident", engine="mine", segment=0, at=stamp(30.0), body=body)
+    died = make_record("incident", engine="mine", segment=0, at=stamp(30.0), body=body)
     verdict = verdict_of(SHORT, [*made_up(SHORT, {"mine": Story(more=failing)}), died])
     reason = check(verdict, "mine", "evidence.probe")["reason"]
     assert "readings of snapshot failed 3 times (the forked child died of SIGSEGV)" in reason
@@ -147,7 +148,7 @@ def test_records_that_only_bye_tells_of_are_counted_with_those_of_the_samples() 
 
 
 def test_records_lost_by_a_daemon_that_left_the_run_count_too() -> None:
-    left = Record(kind="phase", engine="", segment=0, at=stamp(30.0), body={"name": "left", "records_dropped": 7})
+    left = make_record("phase", engine="", segment=0, at=stamp(30.0), body={"name": "left", "records_dropped": 7})
     verdict = verdict_of(SHORT, [*made_up(SHORT), left])
     assert check(verdict, "", "evidence.records")["lost_records"] == 7
 
@@ -157,7 +158,7 @@ def test_records_lost_by_a_daemon_that_left_the_run_count_too() -> None:
 def test_lines_in_the_record_pipe_that_were_not_the_workers_make_the_run_invalid(
     what: str, body: dict[str, Any], count: int
 ) -> None:
-    incident = Record(kind="incident", engine="mine", segment=0, at=stamp(30.0), body={"what": what, **body})
+    incident = make_record("incident", engine="mine", segment=0, at=stamp(30.0), body={"what": what, **body})
     verdict = verdict_of(SHORT, [*made_up(SHORT), incident])
     assert verdict["verdict"] == "INVALID"
     records = check(verdict, "", "evidence.records")
@@ -167,7 +168,7 @@ def test_lines_in_the_record_pipe_that_were_not_the_workers_make_the_run_invalid
 
 def ended_with(**more: Any) -> Callable[[Record], Record]:
     """Change the record that seals the run."""
-    return lambda r: dataclasses.replace(r, body={**r.body, **more}) if r.body.get("name") == "end" else r
+    return lambda r: remade(r, body={**r.body, **more}) if r.body.get("name") == "end" else r
 
 
 def test_duplicates_do_not_stand_in_for_missing_samples() -> None:
@@ -210,7 +211,7 @@ def of_own(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[Reco
 
     def changed(record: Record) -> Record:
         own = record.kind == "sample" and not record.engine
-        return dataclasses.replace(record, body=change(dict(record.body))) if own else record
+        return remade(record, body=change(dict(record.body))) if own else record
 
     return changed
 
@@ -264,7 +265,7 @@ def test_operations_that_a_deep_look_held_up_are_nobodys_fault_and_are_said() ->
              "until_mono_s": MONO_S + until_s} for from_s, until_s in stretches
         ]  # fmt: skip
         looks = [
-            Record(kind="attribution", engine="mine", segment=0, at=stamp(ended_s), body={**body, "id": number})
+            make_record("attribution", engine="mine", segment=0, at=stamp(ended_s), body={**body, "id": number})
             for number, body in enumerate(bodies)
         ]
         return verdict_of(SHORT, [*made_up(SHORT, {"mine": held_up}), *looks])
@@ -329,7 +330,7 @@ def test_a_reader_that_only_says_nothing_or_less_is_never_a_pass(signal: str, va
     def broken(record: Record) -> Record:
         names = (signal, signal.replace("native", "python"))
         body = {k: value if k in names else v for k, v in record.body.items()}
-        return dataclasses.replace(record, body=body) if record.engine == "mine" else record
+        return remade(record, body=body) if record.engine == "mine" else record
 
     assert judged(SHORT, change=broken)["verdict"] == "INVALID"
 
@@ -353,7 +354,7 @@ def test_an_engine_that_the_plan_does_not_have_is_said() -> None:
 def test_two_readings_of_one_moment_that_differ_make_the_run_invalid() -> None:
     records = made_up(SHORT)
     sample = next(r for r in records if r.engine == "mine" and r.kind == "sample" and r.body.get("fds"))
-    verdict = verdict_of(SHORT, [*records, dataclasses.replace(sample, body={**sample.body, "fds": 3})])
+    verdict = verdict_of(SHORT, [*records, remade(sample, body={**sample.body, "fds": 3})])
     assert verdict["verdict"] == "INVALID"
     assert "1 readings of mine contradict another of the same moment (fds)" in verdict["summary"]
 
@@ -361,7 +362,7 @@ def test_two_readings_of_one_moment_that_differ_make_the_run_invalid() -> None:
 def test_near_duplicates_do_not_stand_in_for_missing_samples() -> None:
     plan = plan_of(run='controls_off = ["null", "leak"]')
     kept = [r for r in made_up(plan) if not (r.kind == "sample" and r.engine and int(r.at.mono_s) % 2)]
-    later = [dataclasses.replace(r, at=r.at._replace(mono_s=r.at.mono_s + 1e-3)) for r in kept if r.kind == "sample"]
+    later = [remade(r, at=r.at._replace(mono_s=r.at.mono_s + 1e-3)) for r in kept if r.kind == "sample"]
     assert check(verdict_of(plan, kept + later), "mine", "evidence.coverage")["verdict"] == "INVALID"
 
 
@@ -374,7 +375,7 @@ def test_a_counter_that_goes_back_within_a_life_makes_the_run_invalid() -> None:
 def test_lives_that_overlap_make_the_run_invalid() -> None:
     def second(record: Record) -> Record:
         odd = record.engine == "mine" and record.kind == "sample" and int(record.at.mono_s) % 10 == 0
-        return dataclasses.replace(record, segment=1) if odd else record
+        return remade(record, segment=1) if odd else record
 
     verdict = judged(SHORT, mine=Story(restarts=(170.0,)), change=second)
     assert "segments 0 and 1 overlap in time" in check(verdict, "mine", "evidence.process")["reason"]
@@ -386,7 +387,7 @@ def test_a_worker_of_another_boot_makes_the_run_invalid() -> None:
     def booted(record: Record) -> Record:
         if record.kind != "hello":
             return record
-        return dataclasses.replace(record, body={**record.body, "boot_id": next(boots)})
+        return remade(record, body={**record.body, "boot_id": next(boots)})
 
     verdict = judged(SHORT, change=booted)
     assert verdict["verdict"] == "INVALID"
@@ -397,7 +398,7 @@ def test_clocks_that_go_back_together_are_seen() -> None:
     def jump(record: Record) -> Record:
         by_s = -100.0 * (record.at.mono_s > 4060)
         at = record.at._replace(wall_s=record.at.wall_s + by_s, boot_s=record.at.boot_s + by_s)
-        return dataclasses.replace(record, at=at)
+        return remade(record, at=at)
 
     assert check(judged(SHORT, change=jump), "", "evidence.clock")["verdict"] == "INVALID"
 
@@ -431,7 +432,7 @@ def test_the_daemons_share_of_the_processor_is_that_of_its_lives() -> None:
         if record.engine or record.kind != "sample" or record.at.mono_s < MONO_S + 90:
             return record
         body = {**record.body, "cpu_s_total": record.body["cpu_s_total"] - 0.18}
-        return dataclasses.replace(record, segment=1, body=body)
+        return remade(record, segment=1, body=body)
 
     assert judged(SHORT, change=resumed)["observer"]["cpu_ratio"] == pytest.approx(0.002, rel=0.01)
 

@@ -9,8 +9,8 @@ import pytest
 from soakd.setup.plan import Plan
 from soakd.verdict.severity import may_decide
 from soakd.wire import histogram
-from soakd.wire.records import Record
-from tests.recorded import MONO_S, Story, check, judged, made_up, plan_of, stamp, verdict_of
+from soakd.wire.records import Record, make_record
+from tests.recorded import MONO_S, Story, check, judged, made_up, plan_of, remade, stamp, verdict_of
 from tests.unit.judge.test_verdict_schema import SCHEMA
 
 NAME = "kill@mine"
@@ -95,7 +95,7 @@ def test_a_fault_that_is_not_due_yet_holds_nothing_down() -> None:
 def test_a_death_on_purpose_is_no_crash_and_one_beside_it_is() -> None:
     def on_purpose(record: Record) -> Record | None:
         if record.body.get("what") == "crash":
-            object.__setattr__(record, "body", {**record.body, "fault": NAME})
+            return remade(record, body={**record.body, "fault": NAME})
         return record
 
     story = Story(incidents=ended(2.0), restarts=(AT_S,))
@@ -140,7 +140,7 @@ def test_an_engine_beside_a_fault_must_keep_its_latency(slow_ns: int, state: str
     }  # fmt: skip
     records = made_up(made, {"mine": Story(incidents=ended(2.0))})
     for engine in ("control-null", "mine"):
-        records.append(Record(kind="latency", engine=engine, segment=0, at=stamp(AT_S + 2.0), body=body))
+        records.append(make_record("latency", engine=engine, segment=0, at=stamp(AT_S + 2.0), body=body))
     verdict = verdict_of(made, records)
     found = check(verdict, "control-null", "cascade.latency")
     assert (found["verdict"], found["operations"], found["faults"]) == (state, 500, 1)

@@ -1,13 +1,11 @@
 """Several lives of one process: each is judged by itself, and the worst one decides."""
 
-import dataclasses
-
 import pytest
 
 from soakd.judge.checks.axes import STOOD_STILL
 from soakd.report.markdown import markdown
-from soakd.wire.records import Record
-from tests.recorded import MONO_S, Story, check, judged, made_up, plan_of, stamp, verdict_of
+from soakd.wire.records import Record, make_record
+from tests.recorded import MONO_S, Story, check, judged, made_up, plan_of, remade, stamp, verdict_of
 
 PLAN = plan_of(
     run='controls_off = ["null", "leak"]',
@@ -78,7 +76,7 @@ def test_where_memory_was_not_read_for_a_while_operations_did_not_stand_still() 
     def change(record: Record) -> Record:
         if record.engine != "mine" or not 60.0 <= record.at.mono_s - MONO_S <= 100.0:
             return record
-        return dataclasses.replace(record, body={k: v for k, v in record.body.items() if k not in names})
+        return remade(record, body={k: v for k, v in record.body.items() if k not in names})
 
     verdict = judged(PLAIN, change=change)
     assert check(verdict, "mine", "evidence.probe")["estimate"] > STOOD_STILL
@@ -127,7 +125,7 @@ def test_a_standstill_of_soakd_itself_is_no_slowness_of_an_engine() -> None:
 
     stopped = made_up(plan, {"mine": Story(operations=operations)})
     detail = {"what": "standstill", "detail": "soakd itself did not run for 10.0s", "seconds": 10.0}
-    incident = Record(kind="incident", engine="", segment=0, at=stamp(70.0), body=detail)
+    incident = make_record("incident", engine="", segment=0, at=stamp(70.0), body=detail)
     kept = [record for record in stopped if was_told(record)]
     blamed, spared = verdict_of(plan, kept), verdict_of(plan, [*kept, incident])
     assert check(blamed, "mine", "rate.achieved")["verdict"] == "FAIL"
@@ -137,7 +135,7 @@ def test_a_standstill_of_soakd_itself_is_no_slowness_of_an_engine() -> None:
 @pytest.mark.parametrize("what", ["crash", "exit", "hang"])
 def test_an_end_after_bye_that_was_not_in_order_fails_and_is_how_the_life_ended(what: str) -> None:
     body = {"what": what, "detail": "mine: killed by SIGSEGV after its work was done"}
-    late = Record(kind="incident", engine="mine", segment=0, at=stamp(PLAIN.duration_s + 1.0), body=body)
+    late = make_record("incident", engine="mine", segment=0, at=stamp(PLAIN.duration_s + 1.0), body=body)
     verdict = verdict_of(PLAIN, [*made_up(PLAIN), late])
     crashes = check(verdict, "mine", "stability.crashes")
     assert (crashes["verdict"], crashes["estimate"], crashes["reason"]) == ("FAIL", 1.0, body["detail"])
@@ -148,7 +146,7 @@ def test_an_end_after_bye_that_was_not_in_order_fails_and_is_how_the_life_ended(
 
 def test_forked_children_that_came_back_fail_and_are_counted() -> None:
     body = {"what": "child_returned", "detail": "a child process came back", "count": 3}
-    incident = Record(kind="incident", engine="mine", segment=0, at=stamp(30.0), body=body)
+    incident = make_record("incident", engine="mine", segment=0, at=stamp(30.0), body=body)
     crashes = check(verdict_of(PLAIN, [*made_up(PLAIN), incident]), "mine", "stability.crashes")
     assert (crashes["verdict"], crashes["estimate"]) == ("FAIL", 3.0)
     assert "a child process came back" in crashes["reason"]

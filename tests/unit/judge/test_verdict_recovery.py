@@ -5,7 +5,7 @@ import pytest
 
 from soakd.setup import config
 from soakd.setup.plan import Plan, make_plan
-from soakd.wire.records import Record
+from soakd.wire.records import Record, make_record
 from tests.recorded import ServerStory, Story, check, judged, plan_of, with_engine
 
 SHORT = plan_of(limits='growth_per_operation = "16B"\nerror_ratio = 0.1\nrestarts = 3')
@@ -86,8 +86,8 @@ def test_a_recovery_without_its_time_is_never_a_pass(value: Any) -> None:
     def spoil(record: Record) -> Record:
         if record.body.get("what") != "server_recovered":
             return record
-        return Record(
-            kind=record.kind,
+        return make_record(
+            record.kind,
             engine=record.engine,
             segment=record.segment,
             at=record.at,

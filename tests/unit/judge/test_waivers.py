@@ -22,8 +22,20 @@ from soakd.setup.plan import Plan, make_plan
 from soakd.setup.plan_json import plan_as_dict, plan_from_dict
 from soakd.setup.settings import Waiver
 from soakd.setup.waivers import read_waivers
-from soakd.wire.records import Record
-from tests.recorded import Level, Story, check, flat, made_up, per_hour, per_operation, plan_of, stamp, verdict_of
+from soakd.wire.records import Record, make_record
+from tests.recorded import (
+    Level,
+    Story,
+    check,
+    flat,
+    made_up,
+    per_hour,
+    per_operation,
+    plan_of,
+    remade,
+    stamp,
+    verdict_of,
+)
 from tests.unit.judge.test_verdict_schema import SCHEMA
 from tests.unit.report.test_diff import look
 
@@ -49,7 +61,7 @@ def with_waivers(plan: Plan, *waivers: Waiver) -> Plan:
 
 def packages(*found: dict[str, str], engine: str = "mine") -> list[Record]:
     return [
-        Record(kind="phase", engine="", segment=0, at=stamp(float(n)),
+        make_record("phase", engine="", segment=0, at=stamp(float(n)),
                body={"name": "packages", "environments": [{"engines": [engine], "packages": each}]})
         for n, each in enumerate(found)
     ]  # fmt: skip
@@ -135,8 +147,9 @@ def test_with_at_most_a_site_may_be_measured_roughly() -> None:
 def test_two_known_leaks_add_up_and_a_container_is_not_counted_beside_the_line_that_fills_it() -> None:
     both = BY_SITE, waiver(name="second", fingerprint=OTHER)
     assert judged(*both, grows=per_operation(150), sites=((PRINT, 98.0), (OTHER, 50.0)))["verdict"] == "PASS"
-    records = [look((PRINT, 98.0), (OTHER, 97.0))]
-    records[0].body["sites"][1]["tool"] = "holders"
+    found = look((PRINT, 98.0), (OTHER, 97.0))
+    line, container = found.body["sites"]
+    records = [remade(found, body={**found.body, "sites": [line, {**container, "tool": "holders"}]})]
     verdict = judged(*both, grows=per_operation(150), sites=(), records=records)
     assert "114 B/op are listed" in check(verdict, "mine", "growth.reachable_bytes")["reason"]
 

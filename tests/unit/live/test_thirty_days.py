@@ -10,7 +10,7 @@ from soakd.daemon.log import EventLog
 from soakd.live import metrics
 from soakd.live.status import RunStatus
 from soakd.wire import histogram
-from soakd.wire.records import INCIDENTS, Kind, Record
+from soakd.wire.records import INCIDENTS, Kind, Record, make_record
 from soakd.worker.probes.allocator import live_native_bytes, live_python_bytes
 from tests.recorded import MONO_S, plan_of, stamp
 
@@ -25,7 +25,7 @@ MOST_GROWN_BYTES = 100_000
 
 
 def record(kind: Kind, engine: str, t_s: float, body: dict[str, Any], segment: int = 0) -> Record:
-    return Record(kind=kind, engine=engine, segment=segment, at=stamp(t_s), body=body)
+    return make_record(kind, engine=engine, segment=segment, at=stamp(t_s), body=body)
 
 
 def a_while(t_s: int, names: tuple[str, ...], packed: str) -> Iterator[Record]:

@@ -7,6 +7,7 @@ import pytest
 from soakd.live.status import RunStatus
 from soakd.live.status.heap import HeapGrowth
 from soakd.live.status.timeline import MOST_KINDS, MOST_OF_A_KIND, Timeline
+from soakd.wire.heaps import Heap, read_heap
 from tests.showing import ORIGIN_S, hello, incident, origin, phase, plan, record
 
 ENGINE = "cache-rust"
@@ -19,6 +20,12 @@ def snapshot(types: dict[str, tuple[int, int]], containers: dict[int, int], **mo
         "containers": [{"type": "list", "length": length, "id": number} for number, length in containers.items()],
         **more,
     }  # fmt: skip
+
+
+def heap_of(types: dict[str, tuple[int, int]], containers: dict[int, int]) -> Heap:
+    heap = read_heap(snapshot(types, containers))
+    assert heap is not None
+    return heap
 
 
 def test_a_storm_of_one_kind_does_not_push_out_the_others() -> None:
@@ -42,10 +49,9 @@ def test_kinds_that_an_engine_invents_are_bounded_too() -> None:
 
 def test_an_incident_is_shown_with_its_facts_and_cannot_write_control_characters() -> None:
     shown = Timeline().take(
-        record("incident", ENGINE, 5.0, {
-            "what": "server_recovered", "recovery_s": 0.5, "detail": "a\x1b[31mb", "server": "redis", "odd": [1],
-        }), ORIGIN_S,
-    )  # fmt: skip
+        incident(ENGINE, "server_recovered", 5.0, recovery_s=0.5, detail="a\x1b[31mb", server="redis", odd=[1]),
+        ORIGIN_S,
+    )
     assert shown["recovery_s"] == 0.5
     assert shown["detail"] == "a\\x1b[31mb"
     assert (shown["server"], shown["engine"], "odd" in shown) == ("redis", ENGINE, False)
@@ -53,11 +59,9 @@ def test_an_incident_is_shown_with_its_facts_and_cannot_write_control_characters
 
 def test_what_grows_is_the_difference_between_the_first_and_the_latest_snapshot() -> None:
     heap = HeapGrowth()
-    heap.take(snapshot({"list": (10, 1000), "dict": (5, 500), "str": (3, 90)}, {1: 10, 2: 20}), 0, 60.0)
+    heap.take(heap_of({"list": (10, 1000), "dict": (5, 500), "str": (3, 90)}, {1: 10, 2: 20}), 0, 60.0)
     assert heap.as_dict() is None, "one snapshot says nothing of growth"
-    heap.take(
-        snapshot({"list": (30, 4000), "dict": (5, 500), "str": (2, 60), "few": (9, 9)}, {1: 500, 2: 20}), 0, 120.0
-    )
+    heap.take(heap_of({"list": (30, 4000), "dict": (5, 500), "str": (2, 60), "few": (9, 9)}, {1: 500, 2: 20}), 0, 120.0)
     grown = heap.as_dict()
     assert grown is not None
     assert [(entry["type"], entry["grown_bytes"], entry["grown_count"]) for entry in grown["types"]] == [
@@ -69,8 +73,8 @@ def test_what_grows_is_the_difference_between_the_first_and_the_latest_snapshot(
 
 def test_a_type_that_was_not_among_the_largest_grew_by_at_least_what_it_has_more_than_the_least_of_them() -> None:
     heap = HeapGrowth()
-    heap.take(snapshot({"list": (10, 1000), "str": (3, 90)}, {}), 0, 60.0)
-    heap.take(snapshot({"list": (10, 1000), "bytes": (50, 5000)}, {}), 0, 120.0)
+    heap.take(heap_of({"list": (10, 1000), "str": (3, 90)}, {}), 0, 60.0)
+    heap.take(heap_of({"list": (10, 1000), "bytes": (50, 5000)}, {}), 0, 120.0)
     grown = heap.as_dict()
     assert grown is not None
     assert grown["types"] == [{"type": "bytes", "count": 50, "bytes": 5000, "grown_bytes": 4910, "at_least": True}]
@@ -78,15 +82,20 @@ def test_a_type_that_was_not_among_the_largest_grew_by_at_least_what_it_has_more
 
 def test_another_life_begins_another_comparison() -> None:
     heap = HeapGrowth()
-    heap.take(snapshot({"list": (10, 1000)}, {}), 0, 60.0)
-    heap.take(snapshot({"list": (1, 100)}, {}), 1, 120.0)
-    assert heap.as_dict() is None
-    heap.take({"skipped": "no memory"}, 1, 180.0)
+    heap.take(heap_of({"list": (10, 1000)}, {}), 0, 60.0)
+    heap.take(heap_of({"list": (1, 100)}, {}), 1, 120.0)
     assert heap.as_dict() is None
 
 
 @pytest.mark.parametrize(
-    "body", [{"types": [{"count": 1}]}, {"types": [{"type": "list", "count": "x"}]}, {"types": [7]}, {"types": None}]
+    "body",
+    [
+        {"types": [{"count": 1}]},
+        {"types": [{"type": "list", "count": "x"}]},
+        {"types": [7]},
+        {"types": None},
+        {"skipped": "no"},
+    ],
 )
 def test_a_snapshot_that_makes_no_sense_hurts_nothing_else(body: dict[str, Any]) -> None:
     status = RunStatus(plan(), "run")

@@ -13,7 +13,7 @@ from soakd.errors import JournalError
 from soakd.judge.judge import judge
 from soakd.record.journal import Journal, headings, query, read_latest, read_meta, read_records, read_spread, writing
 from soakd.record.run_folder import RunDir
-from soakd.wire.records import KINDS, Record, Stamp
+from soakd.wire.records import KINDS, Record, Stamp, make_record
 from tests.conftest import GOLDEN
 
 BODIES: list[dict[str, Any]] = [
@@ -24,7 +24,7 @@ BODIES: list[dict[str, Any]] = [
 
 
 def record(n: int, engine: str = "mine", kind: str = "sample") -> Record:
-    return Record(kind=kind, engine=engine, segment=0, at=Stamp(1e9 + n, n, n), body={"n": n})  # type: ignore[arg-type]
+    return make_record(kind, engine=engine, segment=0, at=Stamp(1e9 + n, n, n), body={"n": n})  # type: ignore[arg-type]
 
 
 def opened(path: Path, published: list[Record] | None = None) -> Journal:
@@ -106,7 +106,7 @@ def test_nobody_else_reads_a_journal_whatever_the_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         journal = Journal(tmp_path / "run.db", on_commit=lambda _: None, on_failure=lambda _: None)
-        journal.put(Record(kind="phase", engine="", segment=0, at=Stamp(1.0, 1.0, 1.0), body={"name": "origin"}))
+        journal.put(make_record("phase", engine="", segment=0, at=Stamp(1.0, 1.0, 1.0), body={"name": "origin"}))
         modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
         journal.close()
     finally:
@@ -118,8 +118,8 @@ def test_nobody_else_reads_a_journal_whatever_the_umask(tmp_path: Path) -> None:
 def test_from_all_over_a_run_no_more_is_read_than_asked_for(tmp_path: Path, count: int, read: int) -> None:
     db = Journal(tmp_path / "run.db", on_commit=lambda batch: None, on_failure=lambda error: None)
     for number in range(count):
-        db.put(Record(kind="sample", engine="a", segment=0, at=Stamp(0, 0, number), body={"number": number}))
-        db.put(Record(kind="sample", engine="b", segment=0, at=Stamp(0, 0, number), body={}))
+        db.put(make_record("sample", engine="a", segment=0, at=Stamp(0, 0, number), body={"number": number}))
+        db.put(make_record("sample", engine="b", segment=0, at=Stamp(0, 0, number), body={}))
     db.close()
     found = [record.body["number"] for record in read_spread(tmp_path / "run.db", "sample", "a", places=10, each=4)]
     assert len(found) == read
@@ -131,7 +131,7 @@ def test_from_all_over_a_run_no_more_is_read_than_asked_for(tmp_path: Path, coun
 
 def samples(bodies: Sequence[dict[str, Any]]) -> list[Record]:
     return [
-        Record(kind="sample", engine="mine", segment=0, at=Stamp(n, n, n), body=body) for n, body in enumerate(bodies)
+        make_record("sample", engine="mine", segment=0, at=Stamp(n, n, n), body=body) for n, body in enumerate(bodies)
     ]
 
 

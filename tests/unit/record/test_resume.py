@@ -1,6 +1,5 @@
 """A run that another daemon began: what is read of it, and how it is judged."""
 
-import dataclasses
 import json
 import random
 import shutil
@@ -23,8 +22,8 @@ from soakd.record.resume import Resumption
 from soakd.record.run_folder import RunDir
 from soakd.setup.plan import longest_gap_s
 from soakd.setup.plan_json import plan_as_dict
-from soakd.wire.records import Record, Stamp
-from tests.recorded import check, made_up, plan_of, stamp, verdict_of
+from soakd.wire.records import Record, Stamp, make_record
+from tests.recorded import check, made_up, plan_of, remade, stamp, verdict_of
 
 PLAN = plan_of()
 DIED_S, RESUMED_S = 60.0, 64.0
@@ -56,7 +55,7 @@ def after(resumed: Resumption, clocks: Callable[[Stamp], Stamp], *, from_s: floa
         before[record.engine] = max(before.get(record.engine, 0), record.body.get("operations_total", 0))
     for n, (name, life) in enumerate(lives.items()):
         hello = {"pid": 500 + 10 * life + n}
-        rest.append(Record(kind="hello", engine=name, segment=life, at=clocks(stamp(from_s)), body=hello))
+        rest.append(make_record("hello", engine=name, segment=life, at=clocks(stamp(from_s)), body=hello))
     for record in made_up(PLAN):
         if record.at.mono_s <= stamp(from_s).mono_s or record.kind == "hello":
             continue
@@ -67,7 +66,7 @@ def after(resumed: Resumption, clocks: Callable[[Stamp], Stamp], *, from_s: floa
             if name in body:
                 body[name] += shift_s
         segment = lives[record.engine] if record.engine else resumed.life
-        rest.append(dataclasses.replace(record, segment=segment, at=clocks(record.at), body=body))
+        rest.append(remade(record, segment=segment, at=clocks(record.at), body=body))
     assert resumed.origin_s == pytest.approx(origin_s + shift_s)
     return rest
 
@@ -127,7 +126,7 @@ def test_no_segment_number_is_used_twice_over_many_resumes(tmp_path: Path) -> No
         taken.add(life)
         at = stamp(DIED_S + 2 * n)
         sample = {"source": "outside", "rss_bytes": 1.0}  # a life that ended before its worker could say hello
-        records += [resumed.record(), Record(kind="sample", engine="mine", segment=life, at=at, body=sample)]
+        records += [resumed.record(), make_record("sample", engine="mine", segment=life, at=at, body=sample)]
 
 
 def test_a_server_has_numbers_of_its_own(tmp_path: Path) -> None:
@@ -135,8 +134,8 @@ def test_a_server_has_numbers_of_its_own(tmp_path: Path) -> None:
     crash = {"what": "server_crash", "detail": "gone", "server": "redis"}
     records = [
         *until(DIED_S),
-        Record(kind="sample", engine="mine", segment=7, at=stamp(10), body=server),
-        Record(kind="incident", engine="mine", segment=9, at=stamp(10), body=crash),
+        make_record("sample", engine="mine", segment=7, at=stamp(10), body=server),
+        make_record("incident", engine="mine", segment=9, at=stamp(10), body=crash),
     ]
     past = resume.look_back(written(tmp_path / "run.db", records), stamp(RESUMED_S), BOOT).engines["mine"]
     assert (past.next_segment, past.next_server_life) == (1, 10)
@@ -144,8 +143,8 @@ def test_a_server_has_numbers_of_its_own(tmp_path: Path) -> None:
 
 def test_restarts_count_and_a_daemons_end_does_not(tmp_path: Path) -> None:
     told = [
-        Record(kind="incident", engine="mine", segment=1, at=stamp(20), body={"what": "restart"}),
-        Record(kind="incident", engine="mine", segment=2, at=stamp(30), body={"what": "restart"}),
+        make_record("incident", engine="mine", segment=1, at=stamp(20), body={"what": "restart"}),
+        make_record("incident", engine="mine", segment=2, at=stamp(30), body={"what": "restart"}),
     ]
     first = until(DIED_S) + told
     resumed = resume.look_back(written(tmp_path / "a.db", first), stamp(RESUMED_S), BOOT)
@@ -158,8 +157,8 @@ def test_a_gap_that_is_too_long_makes_the_run_invalid(tmp_path: Path) -> None:
     first = until(DIED_S)
     resumed = resume.look_back(written(tmp_path / "run.db", first), stamp(DIED_S + 121), BOOT)
     assert (resumed.allowed_s, resumed.too_late) == (120.0, True)
-    end = Record(
-        kind="phase", engine="", segment=1, at=stamp(DIED_S + 121), body={"name": "end", "reason": "longest_gap"}
+    end = make_record(
+        "phase", engine="", segment=1, at=stamp(DIED_S + 121), body={"name": "end", "reason": "longest_gap"}
     )
     verdict = verdict_of(PLAN, [*first, resumed.record(), resumed.incident(), end])
     assert verdict["verdict"] == "INVALID"
@@ -298,11 +297,11 @@ def test_a_journal_that_is_cut_or_torn_opens_or_says_what_is_lost(tmp_path: Path
 
 
 def incident(engine: str, t_s: float, segment: int, what: str) -> Record:
-    return Record(kind="incident", engine=engine, segment=segment, at=stamp(t_s), body={"what": what, "detail": "x"})
+    return make_record("incident", engine=engine, segment=segment, at=stamp(t_s), body={"what": what, "detail": "x"})
 
 
 def hello(engine: str, t_s: float, segment: int) -> Record:
-    return Record(kind="hello", engine=engine, segment=segment, at=stamp(t_s), body={"pid": 1})
+    return make_record("hello", engine=engine, segment=segment, at=stamp(t_s), body={"pid": 1})
 
 
 def test_restarts_before_a_long_healthy_life_are_forgiven_by_a_resume_too(tmp_path: Path) -> None:
@@ -366,13 +365,13 @@ def test_what_names_no_run_begins_none(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_a_gap_before_any_engine_was_ready_is_told_and_costs_nothing(tmp_path: Path) -> None:
-    first = [Record(kind="hello", engine="mine", segment=0, at=stamp(-602.0), body={"pid": 50})]
+    first = [make_record("hello", engine="mine", segment=0, at=stamp(-602.0), body={"pid": 50})]
     resumed = resume.look_back(written(tmp_path / "run.db", first), stamp(-3.0), BOOT)
     assert resumed.gap_s == pytest.approx(599.0)
     assert not resumed.too_late
     lives = {name: past.next_segment for name, past in resumed.engines.items()}
     later = [
-        dataclasses.replace(record, segment=lives.get(record.engine, resumed.life)) for record in made_up(PLAN)
+        remade(record, segment=lives.get(record.engine, resumed.life)) for record in made_up(PLAN)
     ]  # fmt: skip
     records = [*first, resumed.record(), resumed.incident(), *later]
     verdict = verdict_of(PLAN, list(on_one_clock(records, clock_shifts(records))))

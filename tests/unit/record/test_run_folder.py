@@ -11,7 +11,7 @@ from soakd.errors import JournalError, PreflightError
 from soakd.record import run_folder
 from soakd.record.journal.schema import create
 from soakd.record.run_folder import RunDir
-from soakd.wire.records import Record
+from soakd.wire.records import make_record
 from tests.recorded import recorded_run, stamp
 
 
@@ -31,7 +31,7 @@ def test_any_text_of_a_report_is_written(tmp_path: Path, name: str) -> None:
 def run(tmp_path: Path) -> RunDir:
     """A run that is sealed."""
     body = {"name": "end", "reason": "completed", "signal": None, "records_dropped": 0}
-    return recorded_run(tmp_path / "run", [Record(kind="phase", engine="", segment=0, at=stamp(180.0), body=body)])
+    return recorded_run(tmp_path / "run", [make_record("phase", engine="", segment=0, at=stamp(180.0), body=body)])
 
 
 @pytest.mark.parametrize("name", [*run_folder.WRITTEN, "captures/look.bin"])

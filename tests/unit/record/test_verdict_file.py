@@ -13,7 +13,7 @@ from soakd.cli import main
 from soakd.errors import BrokenVerdictError, JournalError
 from soakd.record import run_folder, verdict_file
 from soakd.record.run_folder import RunDir
-from soakd.wire.records import Record
+from soakd.wire.records import make_record
 from tests.recorded import recorded_run, stamp
 
 VERDICT = {
@@ -30,7 +30,7 @@ VERDICT = {
 def failed(tmp_path: Path) -> Path:
     """A run that is sealed, with a verdict that says FAIL."""
     body = {"name": "end", "reason": "completed", "signal": None, "records_dropped": 0}
-    end = Record(kind="phase", engine="", segment=0, at=stamp(180.0), body=body)
+    end = make_record("phase", engine="", segment=0, at=stamp(180.0), body=body)
     run = recorded_run(tmp_path / "failed", [end])
     verdict_file.write(run, VERDICT)
     return run.path

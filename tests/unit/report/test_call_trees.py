@@ -1,6 +1,5 @@
 """Flame graphs: from whole stacks or from named sites, as markup that is safe, whole and needs no network."""
 
-import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ from soakd.errors import JournalError
 from soakd.report import call_trees
 from soakd.report.call_trees import Flame, collect, tree
 from soakd.report.flamegraph import fragment, page
-from soakd.wire.records import Record
+from soakd.wire.records import Record, make_record
 from soakd.worker.attribution.flames import HARNESS, NO_SYMBOLS, UNKNOWN, readable
 from soakd.worker.attribution.frames import Frame
-from tests.recorded import stamp
+from tests.recorded import remade, stamp
 from tests.unit.report.test_diff import look, written
 
 STACKS = [
@@ -99,7 +98,7 @@ def captured(tmp_path: Path) -> Record:
             {"path": str(tmp_path / "moved" / f"mine-7.{n}.memray"), "operations": 100 * n} for n in (1, 2)
         ],
     }  # fmt: skip
-    return Record(kind="attribution", engine="mine", segment=0, at=stamp(150.0), body=body)
+    return make_record("attribution", engine="mine", segment=0, at=stamp(150.0), body=body)
 
 
 def test_the_longest_capture_is_read_where_the_run_is_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +121,7 @@ def test_without_the_capture_the_sites_are_drawn_and_it_is_said(tmp_path: Path) 
     run = written(tmp_path / "r", captured(tmp_path))
     assert collect(run) == []
     named = look(("add", 98.0))
-    named = dataclasses.replace(named, body={**named.body, "route": "native"})
+    named = remade(named, body={**named.body, "route": "native"})
     (found,) = collect(written(tmp_path / "s", captured(tmp_path), named))
     assert (found.source, found.root.value, found.note) == ("sites", 98.0, "mine-7.2.memray is gone")
 

@@ -18,7 +18,7 @@ from soakd.record.run_folder import RunDir
 from soakd.report.diff import changed_packages, diff_heaps, diff_runs, differences
 from soakd.setup.plan import Plan
 from soakd.setup.plan_json import plan_as_dict
-from soakd.wire.records import Record
+from soakd.wire.records import Record, make_record
 from tests.recorded import Level, Story, flat, made_up, per_operation, plan_of, stamp
 
 PLAN = plan_of(run='snapshot_every = "10s"')
@@ -32,7 +32,7 @@ def look(*sites: tuple[str, float], engine: str = "mine", line: int = 10, state:
         for name, each in sites
     ]  # fmt: skip
     body = {"id": 1, "route": "python", "state": state, "why": "no time", "sites": found, "operations": [100, 300]}
-    return Record(kind="attribution", engine=engine, segment=0, at=stamp(LOOKED_S), body=body)
+    return make_record("attribution", engine=engine, segment=0, at=stamp(LOOKED_S), body=body)
 
 
 def run_of(
@@ -140,11 +140,11 @@ def test_plans_and_environments_that_differ_are_said_and_an_engine_of_one_run_is
 
 def installed(python: str, packages: dict[str, str] | None, *engines: str) -> list[Record]:
     hellos = [
-        Record(kind="hello", engine=name, segment=0, at=stamp(0.0), body={"pid": 7, "python": python})
+        make_record("hello", engine=name, segment=0, at=stamp(0.0), body={"pid": 7, "python": python})
         for name in engines
     ]  # fmt: skip
     body = {"name": "packages", "environments": [{"engines": list(engines), "packages": packages or {}}]}
-    return [*hellos, Record(kind="phase", engine="", segment=0, at=stamp(1.0), body=body)]
+    return [*hellos, make_record("phase", engine="", segment=0, at=stamp(1.0), body=body)]
 
 
 def test_packages_and_interpreters_that_changed_are_said_with_the_engines_that_have_them() -> None:
@@ -175,12 +175,12 @@ def snapshot(t_s: float, grown: int, *, segment: int = 0, method: str = "pympler
             {"type": "dict", "length": 50, "id": 8192 + segment},
         ],
     }  # fmt: skip
-    return Record(kind="snapshot", engine="mine", segment=segment, at=stamp(t_s), body=body)
+    return make_record("snapshot", engine="mine", segment=segment, at=stamp(t_s), body=body)
 
 
 def skipped(t_s: float) -> Record:
     body = {"skipped": "gave way", "forked_at_s": t_s}
-    return Record(kind="snapshot", engine="mine", segment=0, at=stamp(t_s), body=body)
+    return make_record("snapshot", engine="mine", segment=0, at=stamp(t_s), body=body)
 
 
 def written(folder: Path, *more: Record, plan: Plan = PLAN) -> RunDir:

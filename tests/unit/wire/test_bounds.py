@@ -8,7 +8,7 @@ import pytest
 from soakd.daemon.log import safe
 from soakd.wire import bounds
 from soakd.wire.bounds import bounded
-from soakd.wire.records import Kind, Record, Stamp, decode, encode
+from soakd.wire.records import Kind, Stamp, decode, encode, make_record
 
 AT = Stamp(1.0, 2.0, 3.0)
 KINDS: tuple[Kind, ...] = ("hello", "phase", "sample", "snapshot", "attribution", "incident", "bye", "fault")
@@ -16,7 +16,7 @@ KINDS: tuple[Kind, ...] = ("hello", "phase", "sample", "snapshot", "attribution"
 
 def received(kind: Kind, body: dict[str, Any]) -> Any:
     """Return a record's body as the daemon has it."""
-    return decode(encode(Record(kind=kind, engine="cache", segment=0, at=AT, body=body))).body
+    return decode(encode(make_record(kind, engine="cache", segment=0, at=AT, body=body))).body
 
 
 def characters(value: Any) -> int:
@@ -30,7 +30,7 @@ def characters(value: Any) -> int:
 @pytest.mark.parametrize("kind", ["sample", "latency", "incident"])
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "1" * 400])
 def test_a_number_that_no_reading_is_does_not_get_in(kind: Kind, number: str) -> None:
-    line = encode(Record(kind=kind, engine="cache", segment=0, at=AT, body={"a": 5, "b": "x"}))
+    line = encode(make_record(kind, engine="cache", segment=0, at=AT, body={"a": 5, "b": "x"}))
     assert decode(line.replace(b'"a":5', b'"a":' + number.encode())).body == {"a": None, "b": "x"}
 
 
@@ -79,7 +79,7 @@ def test_a_line_that_is_longer_than_any_record_is_none() -> None:
 def test_what_fits_the_bounds_fits_a_line_however_it_is_escaped() -> None:
     body = bounded({f"{n}": "\x01" * 100_000 for n in range(100)})
     assert (
-        len(encode(Record(kind="incident", engine="e" * 64, segment=0, at=AT, body=body))) < bounds.LONGEST_LINE_BYTES
+        len(encode(make_record("incident", engine="e" * 64, segment=0, at=AT, body=body))) < bounds.LONGEST_LINE_BYTES
     )
 
 

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soakd.wire.records import Record, Stamp, decode, encode
+from soakd.wire.records import Stamp, decode, encode, make_record
 
-RECORD = Record(
-    kind="sample", engine="cache", segment=2, at=Stamp(1.5, 2.5, 3.5), body={"rss_bytes": 4096, "phase": None}
+RECORD = make_record(
+    "sample", engine="cache", segment=2, at=Stamp(1.5, 2.5, 3.5), body={"rss_bytes": 4096, "phase": None}
 )
 
 
@@ -19,7 +19,7 @@ def test_a_record_survives_its_line() -> None:
 
 def test_a_number_that_json_does_not_have_is_refused_when_written_and_when_read() -> None:
     with pytest.raises(ValueError, match="JSON"):
-        encode(Record(kind="sample", engine="", segment=0, at=RECORD.at, body={"x": float("nan")}))
+        encode(make_record("sample", engine="", segment=0, at=RECORD.at, body={"x": float("nan")}))
     with pytest.raises(ValueError, match="NaN"):
         decode(encode(RECORD).replace(b"4096", b"NaN"))
 
@@ -45,7 +45,7 @@ def test_a_line_that_is_not_a_record_is_refused(change: dict[str, object]) -> No
 
 def test_a_lone_surrogate_becomes_text_that_every_file_can_carry() -> None:
     body = {"bad \udcff": ["\ud800", {"x": "good \U0001f600"}]}
-    record = decode(encode(Record(kind="incident", engine="", segment=0, at=RECORD.at, body=body)))
+    record = decode(encode(make_record("incident", engine="", segment=0, at=RECORD.at, body=body)))
     assert record.body == {"bad \\udcff": ["\\ud800", {"x": "good \U0001f600"}]}
 
 

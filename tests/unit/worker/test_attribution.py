@@ -16,7 +16,6 @@ from soakd.daemon.looks import scheduler
 from soakd.daemon.looks.scheduler import LookScheduler
 from soakd.daemon.looks.triggers import routes
 from soakd.judge.conclude.sites import attribution, looks, site_words
-from soakd.judge.story.looks import is_look
 from soakd.judge.story.rundata import EngineData
 from soakd.live.terminal.sites import site_lines
 from soakd.procs import capture_reader
@@ -24,7 +23,8 @@ from soakd.report.markdown import sites
 from soakd.verdict.check import Check
 from soakd.verdict.codec import to_json
 from soakd.verdict.types import LookEntry, TypeEntry
-from soakd.wire.records import Record
+from soakd.wire.records import Look as LookRecord
+from soakd.wire.records import Record, Unreadable
 from soakd.wire.sites import Site, encode
 from soakd.worker.attribution import allocations, handles, mappings, typecounts
 from soakd.worker.attribution.allocations import Sum
@@ -173,8 +173,9 @@ def test_a_table_that_was_moved_is_no_rate_and_does_not_hide_the_line_beside_it(
     ],
 )
 def test_what_is_no_look_is_told_from_one(body: Mapping[str, Any]) -> None:
-    assert not is_look(body)
-    assert is_look({"state": "done", "route": "python", "sites": [{"site": "a", "fingerprint": "b"}]})
+    assert isinstance(record("attribution", "cache-rust", 60.0, body), Unreadable)
+    found = {"state": "done", "route": "python", "sites": [{"site": "a", "fingerprint": "b"}]}
+    assert isinstance(record("attribution", "cache-rust", 60.0, found), LookRecord)
 
 
 def verdict(kind: str, state: str, role: str = "subject") -> dict[str, Any]:
@@ -515,9 +516,8 @@ def test_a_mapping_that_grows_is_named_and_one_that_was_mapped_once_is_not() -> 
 
 
 def looked_at(*bodies: Mapping[str, Any]) -> EngineData:
-    return EngineData(
-        plan=plan().engines[0], looks=[record("attribution", "cache-rust", 60.0 + n, b) for n, b in enumerate(bodies)]
-    )
+    made = [record("attribution", "cache-rust", 60.0 + n, body) for n, body in enumerate(bodies)]
+    return EngineData(plan=plan().engines[0], looks=[look for look in made if isinstance(look, LookRecord)])
 
 
 def done(*sites: tuple[str, float], **more: Any) -> dict[str, Any]:

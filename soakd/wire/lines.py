@@ -1,19 +1,16 @@
-"""The records that workers send and the journal keeps: one JSON line each.
+"""The lines that workers send: one JSON object each, with what every record has. What its body says: `records`.
 
-A line is `{"v": 1, "kind": ..., "engine": ..., "segment": ..., "at": [wall_s, boot_s, mono_s], "body": {...}}`. Both
-stacks speak through this module, so that neither imports the other.
+A line is `{"v": 1, "kind": ..., "engine": ..., "segment": ..., "at": [wall_s, boot_s, mono_s], "body": {...}}`.
 """
 
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeGuard, get_args
+from typing import Literal, NamedTuple, TypeGuard, get_args
 
-from soakd.wire.bounds import LONGEST_LINE_BYTES, LONGEST_NAME, bounded, is_reading
+from soakd.wire.bounds import LONGEST_LINE_BYTES
 
 VERSION = 1
-MOST_LATENCIES = 16
 
 Kind = Literal["hello", "phase", "sample", "latency", "snapshot", "attribution", "incident", "bye", "server", "fault"]
 KINDS: frozenset[str] = frozenset(get_args(Kind))
@@ -34,19 +31,8 @@ INCIDENTS = frozenset({
 NOT_FOR_ENGINES = INCIDENTS | {"sleep", "clock_step", "findings_failed"}
 
 
-def are_packages(environments: Any) -> bool:
-    """Tell whether what a record says are the packages of engines' environments."""
-    return isinstance(environments, list) and all(
-        isinstance(each, dict)
-        and isinstance(each.get("engines"), list)
-        and isinstance(each.get("packages"), dict)
-        and all(isinstance(word, str) for word in (*each["engines"], *each["packages"].values()))
-        for each in environments
-    )
-
-
 def is_reserved(what: str) -> bool:
-    """Tell whether an incident of this name is soakd's to tell of, so that the verdict may believe it."""
+    """Return whether an incident of this name is soakd's to tell of, so that the verdict may believe it."""
     return what in NOT_FOR_ENGINES or what.startswith("server_")
 
 
@@ -58,56 +44,31 @@ class Stamp(NamedTuple):
     mono_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """One thing that happened, or was read, at one moment of one segment of one engine.
-
-    `engine` is "" for what concerns the run or its host.
-    """
+class Line(NamedTuple):
+    """What a line says; its body is not looked at yet."""
 
     kind: Kind
     engine: str
     segment: int
     at: Stamp
-    body: Mapping[str, Any]
+    body: dict[str, object]
 
 
-def encode(record: Record) -> bytes:
-    """Write a record as one line of JSON, newline included.
+def encode_line(kind: Kind, engine: str, segment: int, at: Stamp, body: Mapping[str, object]) -> bytes:
+    """Write one line, newline included.
 
     Raises:
         ValueError: the body holds NaN or an infinity, which JSON does not have.
     """
     line = {
-        "v": VERSION,
-        "kind": record.kind,
-        "engine": record.engine,
-        "segment": record.segment,
-        "at": [round(seconds, 6) for seconds in record.at],
-        "body": record.body,
-    }
+        "v": VERSION, "kind": kind, "engine": engine, "segment": segment,
+        "at": [round(seconds, 6) for seconds in at], "body": body,
+    }  # fmt: skip
     return json.dumps(line, separators=(",", ":"), allow_nan=False).encode() + b"\n"
 
 
-def sealed(line: bytes, key: str) -> bytes:
-    """Put the key of a worker's pipe before a line: what else is written to the pipe does not have it."""
-    return f"{key} ".encode() + line if key else line
-
-
-def opened(line: bytes, key: str) -> bytes:
-    """Take the key off a line.
-
-    Raises:
-        ValueError: it does not begin with the key.
-    """
-    mark = sealed(b"", key)
-    if not line.startswith(mark):
-        raise ValueError("not a line of the worker's")
-    return line[len(mark) :]
-
-
-def decode(line: bytes | str) -> Record:
-    """Read one line; what an engine says in it is cut to size.
+def decode_line(line: bytes | str) -> Line:
+    """Read one line.
 
     Raises:
         ValueError: not a record of this version; the message says what is wrong with it.
@@ -126,21 +87,24 @@ def decode(line: bytes | str) -> Record:
     body, clocks = fields.get("body"), fields.get("at")
     if not isinstance(body, dict) or not _is_stamp(clocks):
         raise ValueError(f"a {kind} record without a body or three clock readings")
-    wall_s, boot_s, mono_s = clocks
-    kept = body if kind == "latency" and _is_flat(body) else bounded(body)
-    engine = engine.encode("utf-8", "backslashreplace").decode()
-    return Record(kind=kind, engine=engine, segment=segment, at=Stamp(wall_s, boot_s, mono_s), body=kept)
+    return Line(kind, engine.encode("utf-8", "backslashreplace").decode(), segment, Stamp(*clocks), body)
 
 
-def _is_flat(body: Mapping[str, Any]) -> bool:
-    """Tell whether a body is a record of latencies: a few values, of which the packed ones are long and in ASCII."""
-    return len(body) < MOST_LATENCIES and all(
-        len(name) <= LONGEST_NAME
-        and not isinstance(value, dict | list)
-        and is_reading(value)
-        and (not isinstance(value, str) or value.isascii())
-        for name, value in body.items()
-    )
+def sealed(line: bytes, key: str) -> bytes:
+    """Put the key of a worker's pipe before a line: what else is written to the pipe does not have it."""
+    return f"{key} ".encode() + line if key else line
+
+
+def opened(line: bytes, key: str) -> bytes:
+    """Take the key off a line.
+
+    Raises:
+        ValueError: it does not begin with the key.
+    """
+    mark = sealed(b"", key)
+    if not line.startswith(mark):
+        raise ValueError("not a line of the worker's")
+    return line[len(mark) :]
 
 
 def _is_stamp(clocks: object) -> TypeGuard[list[float]]:
