@@ -46,7 +46,7 @@ class Daemon:
         self, plan: Plan, run: RunDir, *, on_progress: Callable[[RunStatus, float], None],
         resumption: Resumption | None = None,
     ) -> None:  # fmt: skip
-        """Take a plan and the folder of its run, locked; with `resumption` where another daemon began it."""
+        """Take a plan and the folder of its run, locked; `resumption` if another daemon began it."""
         self.plan = plan
         self.run = run
         self.status = RunStatus(plan, run.run_id)
@@ -114,7 +114,7 @@ class Daemon:
             run_folder.write_atomically(address, f"{server.url}\n")
             return await self._soak_and_seal()
         finally:
-            with contextlib.suppress(OSError):  # of a disk that has become read-only, which an incident says
+            with contextlib.suppress(OSError):  # of a disk that has become read-only, which is an incident
                 address.unlink(missing_ok=True)
             await server.cleanup("left" if self._ending.is_resumable else "ended")
 
@@ -210,7 +210,7 @@ class Daemon:
         )
 
     async def _last_judgement(self) -> dict[str, Any]:
-        """Judge the whole run; where its record was lost, the error says that, and not what the judge makes of it."""
+        """Judge the whole run; if its journal was lost, the error is that, and not the judge's."""
         try:
             return await run_judge(self.run, live=False)
         except JournalError as error:

@@ -20,7 +20,7 @@ class Cause(IntEnum):
     CUT_SHORT = 1
     """soakd ends it: the host's memory or disk, or a resume that came too late."""
     INTERRUPTED = 2
-    """Somebody asked for it: a signal, or the page."""
+    """It was asked for: by a signal, or on the page."""
     FAILED = 3
     """The record of the run cannot be kept: an unrecorded soak proves nothing."""
     LEFT = 4
@@ -35,9 +35,9 @@ class Ending:
     reason: str = "completed"
     """As it is recorded."""
     failure: str | None = None
-    """What failed, in words, where something did."""
+    """What failed, in words; None if nothing did."""
     signal: Signals | None = None
-    """The signal that asked for the end, where one did."""
+    """The signal that asked for the end; None without one."""
 
     @property
     def is_resumable(self) -> bool:
@@ -59,7 +59,7 @@ class Ending:
         return dataclasses.replace(counts, signal=self.signal or other.signal)
 
     def record_body(self) -> Mapping[str, Any]:
-        """Return what the run's last record says."""
+        """Return the body of the run's last record."""
         if self.is_resumable:
             return {"name": "left", "reason": self.reason}
         return {"name": "end", "reason": self.reason, "signal": self.signal.name if self.signal else None}
@@ -71,7 +71,7 @@ def cut_short(reason: str) -> Ending:
 
 
 def interrupted(number: Signals | None = None) -> Ending:
-    """Return the ending of a run that somebody ends early, by a signal or on the page."""
+    """Return the ending of a run that is ended early from outside, by a signal or on the page."""
     return Ending(cause=Cause.INTERRUPTED, reason="interrupted", signal=number)
 
 

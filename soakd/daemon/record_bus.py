@@ -21,7 +21,7 @@ class RecordBus:
         self._life = life
 
     def put(self, record: Record) -> None:
-        """Take a record from whoever made it."""
+        """Take a record from its maker."""
         if not record.engine and self._life:
             record = dataclasses.replace(record, segment=self._life)
         for listener in self.before_commit:

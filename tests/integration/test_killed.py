@@ -344,5 +344,5 @@ def test_two_daemons_never_write_one_run(folder: Path) -> None:
         [sys.executable, "-m", "soakd", "run", "--resume", "run"],
         cwd=folder, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert "is finished, and not resumed" in third.stdout
+    assert "is finished, so it is not resumed" in third.stdout
     assert third.returncode == {"INVALID": 4, "INCONCLUSIVE": 3, "FAIL": 1}[soak.verdict()["verdict"]]

@@ -139,18 +139,18 @@ def _drop(writer: asyncio.StreamWriter, *, by_reset: bool) -> None:
     writer.transport.abort()
 
 
-async def obey(proxy: Proxy, say: Callable[[dict[str, object]], None]) -> None:
+async def take_orders(proxy: Proxy, answer: Callable[[dict[str, object]], None]) -> None:
     """Take orders until standard input ends."""
     orders = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
     await proxy.listen()
-    say({"ready": True})
+    answer({"ready": True})
     while line := await orders.readline():
         given = json.loads(line)
         try:
-            say({"connections": await proxy.order(given["mode"], given.get("latency_s", 0.0))})
+            answer({"connections": await proxy.order(given["mode"], given.get("latency_s", 0.0))})
         except OSError as error:
-            say({"error": str(error)})
+            answer({"error": str(error)})
 
 
 def main() -> None:
@@ -161,11 +161,11 @@ def main() -> None:
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
-    def say(what: dict[str, object]) -> None:
+    def answer(what: dict[str, object]) -> None:
         os.write(1, json.dumps(what).encode() + b"\n")
 
     with contextlib.suppress(BrokenPipeError):
-        asyncio.run(obey(Proxy(address, upstream), say))
+        asyncio.run(take_orders(Proxy(address, upstream), answer))
 
 
 if __name__ == "__main__":

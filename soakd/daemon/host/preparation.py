@@ -1,6 +1,6 @@
-"""How a host is prepared for a soak, and what to do about what is not. Looks only; changes nothing, starts nothing.
+"""What of a host is not prepared for a soak, and what to do about it. Changes nothing, starts nothing.
 
-Every finding is one line: what is so, what that does to a soak, and the command that mends it. docs/operations.md says
+Every finding is one line: what it is, what it does to a soak, and the command that changes it. docs/operations.md says
 how to mend it for good.
 """
 
@@ -30,7 +30,7 @@ def unprepared(
     root: Path = Path("/"), *, load: Callable[[], float] = lambda: os.getloadavg()[1],
     heavy: Callable[[], Heavy] | None = None, names: Callable[[], Mapping[str, int]] | None = None,
 ) -> Iterator[str]:  # fmt: skip
-    """Yield what of a host is not prepared for a soak. Half a second, for other programs are watched for so long.
+    """Yield what of a host is not prepared for a soak. Takes half a second, in which other programs are watched.
 
     Args:
         root: where the host's files are, for tests.
@@ -48,7 +48,7 @@ def unprepared(
 
 
 def heavy_processes(look_s: float = LOOK_S) -> Heavy:
-    """Watch every process that may be seen, but this one and its parents; return the heavy ones, heaviest first."""
+    """Watch every visible process except this one and its parents; return the heavy ones, heaviest first."""
     mine = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     before = _processor_s()
     begun_s = time.monotonic()
@@ -111,7 +111,7 @@ def _cron(root: Path, names: Mapping[str, int]) -> Iterator[str]:
     )
     if running and jobs:
         more = f" and {len(jobs) - MOST_NAMED} more" if len(jobs) > MOST_NAMED else ""
-        yield f"{running[0]}: starts {', '.join(jobs[:MOST_NAMED])}{more} when it likes: systemctl stop {running[0]}"
+        yield f"{running[0]}: starts {', '.join(jobs[:MOST_NAMED])}{more} at any time: systemctl stop {running[0]}"
 
 
 def _timers(root: Path) -> Iterator[str]:
@@ -125,7 +125,7 @@ def _timers(root: Path) -> Iterator[str]:
     if others:
         upgrades = "upgrade packages unattended, and " if _upgrades_unattended(root) else ""
         named = " ".join(others)
-        yield f"timers: {named}: they {upgrades}start when they like: systemctl mask --now {named}"
+        yield f"timers: {named}: they {upgrades}start at any time: systemctl mask --now {named}"
 
 
 def _upgrades_unattended(root: Path) -> bool:

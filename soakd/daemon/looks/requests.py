@@ -66,7 +66,7 @@ class LookRequests:
         """Take a heap snapshot of an engine, or with `deep` a look at it.
 
         Returns:
-            200 with {"engine", "snapshot": the body of its record} or {"engine", "look": likewise}; 404 where there is
+            200 with {"engine", "snapshot": the body of its record} or {"engine", "look": likewise}; 404 if there is
             no such engine, 409 if it cannot be done now, 503 if it failed, each with {"error"}.
         """
         engine = next((each for each in self._plan.engines if each.config.name == name), None)

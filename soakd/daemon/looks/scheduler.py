@@ -172,7 +172,7 @@ class LookScheduler:
             origin_s: when the run began, on CLOCK_MONOTONIC.
 
         Returns:
-            The body of the look's last record; its `state` is "failed" with `why` where it could not be taken.
+            The body of the look's last record; its `state` is "failed" with `why` if it could not be taken.
         """
         engine = next(each for each in self._plan.engines if each.config.name == name)
         at_s, reload = _now_s() - origin_s, _reload(engine)

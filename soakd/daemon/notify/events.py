@@ -71,18 +71,18 @@ class Incidents:
         self._counts[key] += 1
         if len(self._first) < MOST_INCIDENTS:
             detail = printable(record.detail or "", MOST_TEXT)
-            told = {"engine": record.engine or None, "what": key[1], "detail": detail}
-            self._first.append({**told, "segment": record.segment, "at_wall_s": round(record.at.wall_s, 3)})
+            incident = {"engine": record.engine or None, "what": key[1], "detail": detail}
+            self._first.append({**incident, "segment": record.segment, "at_wall_s": round(record.at.wall_s, 3)})
 
     def take(self, about: Mapping[str, Any]) -> dict[str, Any]:
         """Return them as one event, and begin anew."""
-        told, counts = self._first, self._counts
+        first, counts = self._first, self._counts
         self._first, self._counts = [], Counter()
         counted = [{"engine": engine or None, "what": what, "count": n} for (engine, what), n in counts.most_common()]
         words = ", ".join(_words(*key, count) for key, count in counts.most_common(5))
         rest = len(counts) - 5
         text = f"{about.get('run_id')}: {words}" + (f" and {rest} other kinds" if rest > 0 else "")
-        return event("incident", about, total=counts.total(), counts=counted, incidents=told, text=text)
+        return event("incident", about, total=counts.total(), counts=counted, incidents=first, text=text)
 
 
 def _words(engine: str, what: str, count: int) -> str:

@@ -1,6 +1,6 @@
 """Everything that would stop the run, found before it starts, each with how to mend it.
 
-`trial` starts engines and servers, and is imported only where that is asked for: what only looks is quick.
+`trial` starts engines and servers, and is imported only if that is asked for: the others only look, and are quick.
 """
 
 from soakd.daemon.preflight.environments import check_environments, check_factories

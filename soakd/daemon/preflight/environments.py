@@ -53,7 +53,10 @@ def _is_findable(factory: str, path: Sequence[str]) -> bool:
 
 def why_unfit(python: str) -> str | None:
     """Return why no worker can run under an interpreter, as far as files show; None if they show nothing."""
-    from soakd.procs.interpreters import cannot_start, unfit  # with an event loop, which most checks need not pay
+    from soakd.procs.interpreters import (
+        cannot_start,
+        unfit,
+    )  # with an event loop, which costs time that most checks save
 
     found = Path(python) if "/" in python else Path(shutil.which(python) or python)
     try:
@@ -62,23 +65,23 @@ def why_unfit(python: str) -> str | None:
         return f"{python}: {cannot_start(python, error)}"
     if found.is_dir() or not os.access(found, os.X_OK):
         return f"{python}: {cannot_start(python, PermissionError(13, 'Permission denied'))}"
-    told = _told_of_environment(found)
-    version = tuple(int(part) for part in told.get("version", "").split(".")[:3] if part.isdecimal())
-    implementation = told.get("implementation", "cpython").lower()
+    settings = _venv_settings(found)
+    version = tuple(int(part) for part in settings.get("version", "").split(".")[:3] if part.isdecimal())
+    implementation = settings.get("implementation", "cpython").lower()
     return unfit(python, implementation, version, "") if len(version) > 1 else None
 
 
-def _told_of_environment(python: Path) -> dict[str, str]:
+def _venv_settings(python: Path) -> dict[str, str]:
     """Return the settings in the `pyvenv.cfg` of an interpreter's environment; none without that file."""
     try:
         lines = read_given(python.parent.parent / "pyvenv.cfg", LARGEST_FILE_BYTES, errors="replace").splitlines()
     except OSError:
         return {}
     pairs = (line.partition("=") for line in lines if "=" in line)
-    told = {key.strip().lower(): value.strip() for key, _, value in pairs}
-    if "version" not in told and "version_info" in told:
-        told["version"] = told["version_info"]
-    return told
+    settings = {key.strip().lower(): value.strip() for key, _, value in pairs}
+    if "version" not in settings and "version_info" in settings:
+        settings["version"] = settings["version_info"]
+    return settings
 
 
 def _missing_program(engine: EnginePlan) -> str | None:
@@ -86,7 +89,7 @@ def _missing_program(engine: EnginePlan) -> str | None:
     kind = KINDS[engine.config.kind].server
     if kind is None or "url" in engine.options:
         return None
-    from soakd.daemon.backends import programs  # with an HTTP client: a third of a second that other runs need not pay
+    from soakd.daemon.backends import programs  # with an HTTP client: a third of a second that other runs save
 
     try:
         programs.find(kind, engine.options)
@@ -122,9 +125,9 @@ def _has(python: str | None, path: Sequence[str], package: str) -> bool:
 def package_folders(python: str) -> list[Path]:
     """Return the folders that hold the packages of an interpreter: of its environment, or of where it is installed."""
     found = Path(python) if "/" in python else Path(shutil.which(python) or python)
-    told = _told_of_environment(found)
+    settings = _venv_settings(found)
     others = [Path("/usr/local"), Path.home() / ".local"]
-    roots = [found.parent.parent] if told else [found.resolve().parent.parent, *others]
-    if told.get("include-system-site-packages", "").lower() == "true" and "home" in told:
-        roots += [Path(told["home"]).parent, *others]
+    roots = [found.parent.parent] if settings else [found.resolve().parent.parent, *others]
+    if settings.get("include-system-site-packages", "").lower() == "true" and "home" in settings:
+        roots += [Path(settings["home"]).parent, *others]
     return [folder for root in roots for pattern in PACKAGES for folder in sorted(root.glob(pattern))]

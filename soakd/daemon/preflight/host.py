@@ -51,7 +51,7 @@ def check_host(plan: Plan, run_path: Path) -> Iterator[Finding]:
 
 
 def check_preparation(*, watch: bool) -> Iterator[Finding]:
-    """Look at how the host is prepared: what disturbs a soak stops none.
+    """Look at how the host is prepared: these findings are warnings.
 
     Args:
         watch: other programs too, for half a second.
@@ -149,7 +149,7 @@ def check_port(plan: Plan) -> Iterator[Finding]:
     if not _is_loopback(http.host):
         yield Finding(
             "warning",
-            f"http: {http.host} is reached from other hosts, and everybody there may read the metrics and the run: "
+            f"http: {http.host} can be reached from other hosts, and anyone there can read the metrics and the run: "
             "keep http.host at 127.0.0.1, or put a firewall before it",
         )
     try:
@@ -169,7 +169,7 @@ def _check_notify(plan: Plan) -> Iterator[Finding]:
     """Look at the receivers of notices; send nothing."""
     notify = plan.config.notify
     if notify.command and shutil.which(notify.command[0]) is None:
-        yield Finding("error", f"notify: command: {notify.command[0]}: no program of that name that may be run")
+        yield Finding("error", f"notify: command: {notify.command[0]}: not a program that can be run")
     if notify.webhook is not None:
         address = urlsplit(notify.webhook)
         if address.scheme.lower() == "http" and not _is_loopback(address.hostname or ""):

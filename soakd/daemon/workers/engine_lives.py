@@ -67,7 +67,7 @@ class EngineLives:
 
     @property
     def running(self) -> Worker | None:
-        """The worker, where it has not exited."""
+        """The worker, if it has not exited."""
         return None if self.worker is None or self.worker.has_exited.is_set() else self.worker
 
     async def run(self, launch: Launch) -> None:
@@ -104,7 +104,7 @@ class EngineLives:
             worker.kill("did not stop in time" + (closing if worker.bye is None else f": {describe_staying(worker)}"))
 
     async def _live(self, launch: Launch, segment: int) -> tuple[bool, Harm | None]:
-        """Run one life; return whether it ended as planned, and the fault on purpose that ended it, where one did."""
+        """Run one life; return whether it ended as planned, and the fault on purpose that ended it, if one did."""
         python, liveness = self._engine.config.python, Liveness()
         self.liveness = liveness
 

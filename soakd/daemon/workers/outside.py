@@ -91,7 +91,7 @@ class OutsideSampler:
         try:
             body = {**read(process), **more}
         except ProbeError:
-            return  # the process is gone, as its end says; or no file descriptor is left, as an incident says
+            return  # the process is gone, or no file descriptor is left: both are incidents
         body["probe.outside.duration_s"] = round(time.perf_counter() - started_s, 6)
         at = now()
         self._put(make_record("sample", engine=engine, segment=segment, at=at, body={"source": "outside", **body}))

@@ -37,7 +37,7 @@ class Restarts:
 
         Args:
             lasted_s: how long the life lasted.
-            harm: the fault on purpose that ended it, where one did.
+            harm: the fault on purpose that ended it, if one did.
         """
         if lasted_s >= self._supervision.healthy_after_s:
             self.failures = 0

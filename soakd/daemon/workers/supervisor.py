@@ -35,7 +35,7 @@ class Supervisor:
         origin_s: the origin of a run that is resumed.
         past: engine -> what it went through before the run was resumed.
         imports: where to make the folder that foreign interpreters import soakd from, in the run's folder.
-        ends_for: called with the reason where the host's state ends the run early.
+        ends_for: called with the reason if the host's state ends the run early.
     """
 
     def __init__(
@@ -119,7 +119,7 @@ class Supervisor:
             shutil.rmtree(folder, ignore_errors=True)
 
     def send_order(self, name: str, order: Mapping[str, Any]) -> bool:
-        """Send an order to the worker of an engine; False where there is none."""
+        """Send an order to the worker of an engine; return False if there is none."""
         if (worker := self._engines[name].running) is None:
             return False
         worker.send_order(order)
@@ -129,7 +129,7 @@ class Supervisor:
         """Signal the worker of an engine on purpose; what follows is the fault's doing, until `mend`.
 
         Returns:
-            The worker's pid; None where there is no worker under way.
+            The worker's pid; None if no worker runs.
         """
         if (worker := self._engines[name].running) is None:
             return None
@@ -138,12 +138,12 @@ class Supervisor:
         return worker.process.pid
 
     def go_on(self, name: str) -> None:
-        """Let a worker go on where a signal has stopped it."""
+        """Let a worker go on if a signal has stopped it."""
         if (worker := self._engines[name].worker) is not None:
             worker.signal(signal.SIGCONT)
 
     def mend(self, name: str) -> None:
-        """Let a worker go on, and count what happens to it as its own again."""
+        """Let a worker go on; what happens to it from now on is no doing of a fault."""
         self.go_on(name)
         if (worker := self._engines[name].worker) is not None:
             worker.harm = None

@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
-from soakd.daemon.backends import opa, programs, redis
+from soakd.daemon.backends import Backends, opa, programs, redis
 from soakd.daemon.backends.client import About
 from soakd.daemon.backends.opa import OpaQuestions
 from soakd.daemon.backends.redis import RedisQuestions
 from soakd.daemon.backends.server_address import LONGEST_SOCKET_BYTES, ServerPlace
 from soakd.errors import BackendError
+from tests.conftest import InVirtualTime
+from tests.recorded import plan_of
 from tests.servers import server_saying
 
 
@@ -336,3 +338,20 @@ def test_no_error_shows_a_password(address: str) -> None:
     with pytest.raises(BackendError, match=r"^\w+://127\.0\.0\.1:9: ") as caught:
         asyncio.run(ask())
     assert "secret" not in str(caught.value)
+
+
+def test_a_run_that_ends_does_not_wait_for_servers_that_never_answer(
+    tmp_path: Path, in_virtual_time: InVirtualTime[Any]
+) -> None:
+    class Silent:
+        settled = asyncio.Event()
+
+    async def wait() -> float:
+        servers, ends = Backends(plan_of(), lambda record: None, tmp_path), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        servers.servers["mine"] = Silent()  # type: ignore[assignment]
+        loop.call_later(5.0, ends.set)
+        await servers.settled(ends)
+        return loop.time()
+
+    assert in_virtual_time(wait()) == 5.0

@@ -76,7 +76,7 @@ def test_timers_are_named_where_systemd_runs_and_they_are_not_masked(tmp_path: P
     assert found(root) == []
     (root / "run/systemd/system").mkdir(parents=True)
     (said,) = found(root)
-    assert said.startswith("timers: apt-daily.timer fstrim.timer: they start when they like")
+    assert said.startswith("timers: apt-daily.timer fstrim.timer: they start at any time")
     assert said.endswith("systemctl mask --now apt-daily.timer fstrim.timer")
     host(root, {"etc/apt/apt.conf.d/20auto-upgrades": 'APT::Periodic::Unattended-Upgrade "1";\n'})
     assert "they upgrade packages unattended" in found(root)[0]
