@@ -1,1 +1,1 @@
-"""What a run leaves on disk: its folder, its journal, and one clock over restarts and reboots."""
+"""A run on disk: its folder, its journal, and one clock across restarts and reboots."""

@@ -1,7 +1,7 @@
-"""One time line for a run that several daemons recorded, perhaps over a reboot that set its clocks to zero.
+"""One time line for a run recorded by several daemons, perhaps across a reboot that reset the clocks.
 
-The record `resumed` says which lives are the new daemon's, and what to add to their clocks. A record tells by its own
-life which daemon it is of: the order of records does not matter.
+The record `resumed` says which lives belong to the new daemon, and what to add to their clocks. A record's own life
+shows which daemon it is from: the order of records does not matter.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,28 +14,28 @@ from soakd.wire.records import Record, Resumed, is_of_a_server, moved
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockShift:
-    """Where one daemon's records end and the next one's begin."""
+    """The handover from one daemon's records to the next one's."""
 
     life: int
-    """Of the daemon that begins here."""
+    """The life number of the daemon that begins here."""
     segments: Mapping[str, int] = field(default_factory=dict)
-    """Engine -> the first segment that is this daemon's."""
+    """Engine -> the first segment of this daemon."""
     server_lives: Mapping[str, int] = field(default_factory=dict)
     shift_s: float = 0.0
-    """What to add to CLOCK_MONOTONIC from here on for one time line; 0 where the boot is the first one's."""
+    """What to add to CLOCK_MONOTONIC from here on; 0 in the first boot."""
     boot_shift_s: float = 0.0
     since_wall_s: float = 0.0
-    """When the last record before it was made."""
+    """Wall time of the last record before it."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Write what `clock_shifts` reads."""
+        """Return the JSON that `clock_shifts` reads."""
         return {
             "segments": dict(self.segments), "server_lives": dict(self.server_lives), "shift_s": self.shift_s,
             "boot_shift_s": self.boot_shift_s,
         }  # fmt: skip
 
     def holds(self, record: Record) -> bool:
-        """Tell whether a record is of this daemon, or of a later one."""
+        """Return whether a record is from this daemon or a later one."""
         if not record.engine:
             return record.segment >= self.life
         lives = self.server_lives if is_of_a_server(record) else self.segments
@@ -56,7 +56,7 @@ def clock_shifts(records: Iterable[Record]) -> list[ClockShift]:
 
 
 def on_one_clock(records: Iterable[Record], found: Sequence[ClockShift]) -> Iterator[Record]:
-    """Put the records of every daemon on the first one's clocks."""
+    """Convert the records of every daemon to the first one's clocks."""
     if not any(handover.shift_s or handover.boot_shift_s for handover in found):
         yield from records
         return
@@ -66,5 +66,5 @@ def on_one_clock(records: Iterable[Record], found: Sequence[ClockShift]) -> Iter
 
 
 def reboots(found: Sequence[ClockShift]) -> int:
-    """Count the handovers at which the clocks began again."""
+    """Count the handovers at which the clocks were reset."""
     return sum(before.shift_s != after.shift_s for before, after in pairwise([ClockShift(life=0), *found]))

@@ -1,6 +1,6 @@
-"""What a daemon needs to go on with a run, and no copy may hold: secrets, and who is told of what.
+"""What a daemon needs to resume a run but no copy may contain: secrets, and the recipients of notifications.
 
-It lies in files that the run's user alone may read, until the run is sealed. The journal has the plan without it.
+It is kept in files that only the run's user can read, until the run is sealed. The journal has the plan without it.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from soakd.setup.settings import Notify
 
 
 def keep(folder: Path, plan: Plan) -> None:
-    """Write who is told, and the options of engines that have secrets in them; nothing where there is none.
+    """Write the recipients, and the options of engines that contain secrets, if there are any.
 
     Raises:
         JournalError: it cannot be written.
@@ -30,17 +30,17 @@ def keep(folder: Path, plan: Plan) -> None:
 
 
 def kept_notify(folder: Path) -> Notify | None:
-    """Read who is told; None where nothing was kept, or it cannot be read."""
+    """Read the recipients; None if nothing was kept, or it cannot be read."""
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         return notify_from_dict(json.loads((folder / NOTIFY).read_text(encoding="utf-8")))
     return None
 
 
 def restored(folder: Path, plan: Plan) -> Plan:
-    """Return a plan as it was before its secrets were hidden.
+    """Return a plan with its secrets restored.
 
     Raises:
-        JournalError: a secret is gone.
+        JournalError: a secret is missing.
     """
     options: Any = {}
     with contextlib.suppress(OSError, ValueError):
@@ -52,7 +52,7 @@ def restored(folder: Path, plan: Plan) -> Plan:
 
 
 def forget(folder: Path) -> None:
-    """Remove what was kept."""
+    """Remove the files."""
     for name in (NOTIFY, SECRETS):
         with contextlib.suppress(OSError):
             (folder / name).unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""Files of a run that soakd writes in place: none is reached through a link, and none is truncated.
+"""Opens the files of a run that are written in place: never through a link, and never truncating.
 
-A run's folder may come from elsewhere. A link in it must not lead what soakd writes into a file that is not its own.
-Most files are replaced as a whole (`run_folder.write_atomically`), which replaces a link too.
+A run's folder may come from elsewhere. A link in it must not redirect soakd's output to another file. Most files are
+replaced as a whole (`run_folder.write_atomically`), which replaces a link too.
 """
 
 import errno
@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TextIO
 
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
-"""A pipe or a device in the place of a file keeps nobody waiting."""
+"""A pipe or device instead of a file must not block."""
 
 
 def open_own(path: Path, mode: int = 0o640) -> int:
-    """Open a file for reading and writing, as it is; make it where it is not there. Returns a descriptor.
+    """Open a file for reading and writing without truncating it; create it if missing. Return a descriptor.
 
     Raises:
-        OSError: it is a link, or no regular file, or cannot be opened.
+        OSError: it is a link, is not a regular file, or cannot be opened.
     """
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, mode)
@@ -39,7 +39,7 @@ def open_to_read(path: Path, errors: str = "strict") -> TextIO:
 
 
 def is_empty_file(path: Path) -> bool:
-    """Return whether there is a regular file without content; a link is none."""
+    """Return whether there is an empty regular file; a link is not one."""
     try:
         found = path.lstat()
     except OSError:
@@ -48,7 +48,7 @@ def is_empty_file(path: Path) -> bool:
 
 
 def refuse_links(paths: Iterable[Path]) -> None:
-    """Check that nothing will be written through a link.
+    """Raise if any of the paths is a link.
 
     Raises:
         OSError: one of the paths is a link.

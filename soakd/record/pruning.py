@@ -1,4 +1,4 @@
-"""Which runs may go, and what that frees. One that is written now never goes, one that may be resumed never unasked."""
+"""Selects runs to remove, and the space that frees: never a live one, and one that may be resumed only on request."""
 
 import os
 import shutil
@@ -13,34 +13,34 @@ from soakd.setup.settings import Retention
 from soakd.units import format_bytes, format_duration
 
 IsFinished = Callable[[RunDir], bool]
-"""Tells of a run that no daemon holds whether there is nothing to go on with."""
+"""Returns whether a run that no daemon holds is finished, so that it cannot be resumed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prunable:
-    """A run that may go."""
+    """A run that may be removed."""
 
     run: RunDir
     bytes: int
-    """What its folder takes on the disk."""
+    """The disk space of its folder."""
     why: str = ""
     is_finished: bool = True
-    """False where it may still be resumed: it goes only where somebody said so."""
+    """False if it may still be resumed: it is then removed only on request."""
 
 
 def prunable(
     runs: Sequence[RunDir], is_finished: IsFinished, *, keep: int, older_than_s: float, now_s: float,
     unfinished: bool = False,
 ) -> Iterator[Prunable]:  # fmt: skip
-    """Yield the runs that may go, oldest first.
+    """Yield the runs that may be removed, oldest first.
 
     Args:
         runs: oldest first.
         is_finished: see `IsFinished`.
-        keep: so many of the newest stay, however old.
-        older_than_s: a run stays whose journal was written less than so many seconds ago.
+        keep: the number of newest runs to keep, however old.
+        older_than_s: keep runs whose journal was written more recently than this.
         now_s: wall seconds since 1970.
-        unfinished: those that may still be resumed count and go too.
+        unfinished: include runs that may still be resumed.
     """
     ended = [(run, is_finished(run)) for run in _not_running(runs)]
     found = [(run, finished) for run, finished in ended if finished or unfinished]
@@ -52,15 +52,15 @@ def prunable(
 def surplus(
     runs: Sequence[RunDir], is_finished: IsFinished, *, name: str, retention: Retention, now_s: float
 ) -> Iterator[Prunable]:
-    """Yield the runs of one name that are beyond any bound of its retention, oldest first.
+    """Yield the runs of one name that exceed a bound of its retention, oldest first.
 
-    Those that may still be resumed are yielded too where they are too old, or where the rest does not fit beside them;
-    they say so, and are nobody's to remove unasked.
+    Those that may still be resumed are included if they are too old, or if the others do not fit beside them; they are
+    marked, and must not be removed without a request.
 
     Args:
         runs: oldest first.
         is_finished: see `IsFinished`.
-        name: `run.name` of the configuration; runs of other names stay.
+        name: `run.name` of the configuration; runs of other names are kept.
         retention: the bounds.
         now_s: wall seconds since 1970.
     """
@@ -87,11 +87,11 @@ def surplus(
 
 
 def leftovers(runs: Sequence[RunDir], *, older_than_s: float = 0.0, now_s: float) -> Iterator[Prunable]:
-    """Yield the folders of runs that never started; a soakd that is just beginning keeps its own.
+    """Yield the folders of runs that never started, except those of a soakd that is just starting.
 
     Args:
         runs: folders without a run in them.
-        older_than_s: one stays that was made less than so many seconds ago.
+        older_than_s: keep folders created more recently than this.
         now_s: wall seconds since 1970.
     """
     for run in _not_running(runs):
@@ -100,10 +100,10 @@ def leftovers(runs: Sequence[RunDir], *, older_than_s: float = 0.0, now_s: float
 
 
 def remove(run: RunDir) -> None:
-    """Remove a run with everything in its folder; it is locked meanwhile, so that nobody resumes it.
+    """Remove a run with its folder, locked so that it cannot be resumed at the same time.
 
     Raises:
-        PreflightError: it is in use by now, or cannot be removed.
+        PreflightError: it is in use, or cannot be removed.
     """
     try:
         run.lock()
@@ -119,7 +119,7 @@ def _not_running(runs: Sequence[RunDir]) -> list[RunDir]:
 
 
 def _name_of(run: RunDir) -> str | None:
-    """Return `run.name` of the configuration that a run began with; None where the journal does not say."""
+    """Return `run.name` of a run's configuration; None if the journal does not have it."""
     try:
         name: str = journal.read_meta(run.journal)["plan"]["config"]["run"]["name"]
     except (JournalError, KeyError, TypeError):

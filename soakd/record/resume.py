@@ -1,7 +1,7 @@
-"""What a run went through before this daemon: where it stopped, on whose clock it goes on, which numbers are taken.
+"""The state of a run before this daemon: where it stopped, its clock, and the numbers that are taken.
 
-Everything comes from the journal. A life of the daemon is a number too, from 0: it is the segment of the records that
-concern the run itself.
+Everything comes from the journal. The lives of the daemon are numbered too, from 0: as the segment of the run's own
+records.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ from soakd.wire.records import (
     moved,
 )
 
-# Every question is answered by the index over engine and kind: nine in ten records are samples, of months millions.
+# Every query uses the index over engine and kind: nine in ten records are samples, millions in a long run.
 _TOLD = "SELECT id FROM record WHERE engine = ? AND kind IN ('hello', 'incident', 'bye', 'server')"
 _TOLD_OF_RUN = "SELECT id FROM record WHERE engine = '' AND kind IN ('incident', 'phase')"
 _LAST_SAMPLES = (
@@ -39,22 +39,22 @@ _LAST_SAMPLES = (
     """SELECT id FROM told WHERE engine = :engine AND kind = 'sample' AND instr(COALESCE(said, body), '"source":') = 0
     ORDER BY id DESC LIMIT 1""",
 )
-"""Of every life of an engine but the latest, and of that."""
+"""Queries for every life of an engine but the latest, and for the latest."""
 _SAMPLES = """
 SELECT COUNT(*) FROM told WHERE engine = ? AND kind = 'sample' AND id <= ?
     AND instr(COALESCE(said, body), '"source":') = 0
 """
 LAST_SAMPLES = 64
-"""So many of an engine's last samples have the number of its latest life, and of its server's: numbers only rise."""
+"""The last samples of an engine in which to find the number of its latest life, and its server's: numbers only rise."""
 _SPREAD = {"sample": (2048, 8), "latency": (512, 2), "snapshot": (32, 1)}
-"""Kind -> at how many places of a run how many records in a row are read to rebuild its series."""
+"""Kind -> the number of places in a run, and of consecutive records at each, to read for its series."""
 MOST_TOLD = 20_000
-"""So many of the last records are read again to rebuild what is shown: a storm of incidents must not delay a resume."""
+"""The most recent records to read for the state that is shown: a storm of incidents must not delay a resume."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
-    """What one engine went through before."""
+    """The earlier history of one engine."""
 
     next_segment: int = 0
     next_server_life: int = 0
@@ -64,44 +64,44 @@ class Past:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumption:
-    """A run that stopped without its sealing record."""
+    """An unfinished run, which has no sealing record."""
 
     plan: Plan
     life: int
-    """Of the daemon; 1 where the run is resumed for the first time."""
+    """The life number of the daemon; 1 for the first resume."""
     gap_s: float
-    """From the last record to now."""
+    """Time from the last record to now."""
     allowed_s: float
     since_wall_s: float
-    """When the last record was made."""
+    """Wall time of the last record."""
     at: Stamp
-    """When this was read: now."""
+    """The current time, when this was read."""
     boot_id: str | None
     origin_s: float | None
-    """The run's origin on this boot's CLOCK_MONOTONIC; None where the engines never stood ready."""
+    """The run's origin on this boot's CLOCK_MONOTONIC; None if the engines were never ready."""
     handover: ClockShift
     engines: Mapping[str, Past]
     records: int
-    """The number of the last record there was."""
+    """The number of the last record."""
     left: str | None = None
-    """Why the daemon before left the run in order, where it did."""
+    """Why the previous daemon left the run in order; None if it did not."""
     changed: tuple[str, ...] = ()
-    """The keys of the configuration that differ by now; the run goes on as it began."""
+    """The configuration keys that have changed; the run keeps the original ones."""
 
     @property
     def too_late(self) -> bool:
-        """Whether the gap is longer than the plan allows; before the origin nothing can be missed."""
+        """Whether the gap is longer than the plan allows; before the origin nothing is missed."""
         return self.origin_s is not None and self.gap_s > self.allowed_s
 
     @property
     def left_ratio(self) -> float:
-        """The share of the plan that is still to come."""
+        """The share of the plan that is left."""
         if self.origin_s is None:
             return 1.0
         return min(1.0, max(0.0, 1.0 - (self.at.mono_s - self.origin_s) / self.plan.duration_s))
 
     def record(self) -> Record:
-        """Return the record that says where one daemon's records end and the next one's begin."""
+        """Return the record of the handover between two daemons."""
         body = {
             "name": "resumed", "gap_s": round(self.gap_s, 3), "boot_id": self.boot_id, "origin_mono_s": self.origin_s,
             "since_wall_s": self.since_wall_s, **self.handover.as_dict(),
@@ -110,7 +110,7 @@ class Resumption:
         return make_record("phase", engine="", segment=self.life, at=self.at, body=body)
 
     def incident(self) -> Record:
-        """Return the incident: for how long nobody watched, and why."""
+        """Return the incident about the time without a daemon, and its reason."""
         why = f"soakd left the run ({self.left})" if self.left else "soakd was gone"
         detail = f"{why} for {self.gap_s:.1f}s; {self.allowed_s:.0f}s are allowed (run.longest_gap)"
         if self.changed:
@@ -120,7 +120,7 @@ class Resumption:
 
 
 def is_sealed(path: Path) -> bool:
-    """Tell whether a journal has its sealing record.
+    """Return whether a journal has its sealing record.
 
     Raises:
         JournalError: it cannot be read.
@@ -129,15 +129,15 @@ def is_sealed(path: Path) -> bool:
 
 
 def look_back(path: Path, at: Stamp, boot_id: str | None) -> Resumption:
-    """Read where an unfinished run stands.
+    """Read the state of an unfinished run.
 
     Args:
         path: its journal.
         at: now, on the three clocks.
-        boot_id: the kernel's name for this boot; None where it has none, which counts as another one.
+        boot_id: the kernel's id of this boot; None if unknown, which counts as another boot.
 
     Raises:
-        JournalError: the journal cannot be read, or holds no run.
+        JournalError: the journal cannot be read, or has no run.
     """
     meta = journal.read_meta(path)
     if "plan" not in meta:
@@ -176,7 +176,7 @@ def look_back(path: Path, at: Stamp, boot_id: str | None) -> Resumption:
 
 
 def replayed(path: Path, resumption: Resumption) -> Iterator[Record]:
-    """Yield what rebuilds the shown state of a run, on this boot's clock: few records, however long the run was."""
+    """Yield records to rebuild the shown state of a run, on this boot's clock: few, however long the run."""
     told, last = _ids(path, _TOLD_OF_RUN), []
     for engine in resumption.engines:
         told += _ids(path, _TOLD, (engine,))
@@ -186,7 +186,7 @@ def replayed(path: Path, resumption: Resumption) -> Iterator[Record]:
 
 
 def spread(path: Path, resumption: Resumption) -> Iterator[Record]:
-    """Yield what rebuilds the series of a run, on this boot's clock: so many records from all over it, however long."""
+    """Yield records to rebuild the series of a run, on this boot's clock: a bounded number, spread over the run."""
     yield from on_this_clock(path, journal.read_records(path, "phase", engine=""), resumption)
     for engine in ("", *(one.config.name for one in resumption.plan.engines)):
         for kind, (places, each) in _SPREAD.items():
@@ -195,14 +195,14 @@ def spread(path: Path, resumption: Resumption) -> Iterator[Record]:
 
 
 def on_this_clock(path: Path, records: Iterable[Record], resumption: Resumption) -> Iterator[Record]:
-    """Yield records of a run as if this boot's clock had told their time."""
+    """Yield records of a run, converted to this boot's clock."""
     before = clock_shifts(journal.read_records(path, "phase", engine=""))
     for record in on_one_clock(records, before):
         yield moved(record, -resumption.handover.shift_s)
 
 
 def samples_before(path: Path, resumption: Resumption) -> Mapping[str, int]:
-    """Count the samples of each engine, over all its lives before. Reads every sample: of a month in seconds."""
+    """Count the samples of each engine over all earlier lives. Reads every sample: some seconds for a month."""
     return {name: journal.query(path, _SAMPLES, (name, resumption.records))[0][0] for name in resumption.engines}
 
 
@@ -211,21 +211,21 @@ def _ids(path: Path, query: str, values: Mapping[str, object] | Sequence[object]
 
 
 def _boot_of(phases: Iterable[Record], meta: Mapping[str, Any]) -> str | None:
-    """Return the boot that the last daemon ran in."""
+    """Return the boot id of the last daemon."""
     told = [record.boot_id for record in phases if isinstance(record, Resumed)]
     boot: str | None = told[-1] if told else meta.get("environment", {}).get("host", {}).get("boot_id")
     return boot
 
 
 def _last_record(path: Path) -> Stamp | None:
-    """Return when the last record was made: the latest of the last ones, for they come in batches; None before one."""
+    """Return the time of the last record: the latest of the last batch; None without records."""
     rows = journal.query(path, "SELECT wall_s, boot_s, mono_s FROM record ORDER BY id DESC LIMIT 50")
     stamps = [Stamp(*row) for row in rows]
     return max(stamps, key=lambda stamp: stamp.mono_s, default=None)
 
 
 def _past(path: Path, engine: str, last_s: float, plan: Plan) -> Past:
-    """Read what an engine went through until `last_s`; a life of `healthy_after` forgives the restarts before it."""
+    """Read an engine's history until `last_s`; restarts before a life of `healthy_after` do not count."""
     told = list(journal.read_records(path, "hello", "phase", "incident", "bye", "server", engine=engine))
     samples = [record for _, record in journal.read_latest(path, "sample", engine, LAST_SAMPLES)]
     highest = {False: -1, True: -1}
@@ -240,7 +240,7 @@ def _past(path: Path, engine: str, last_s: float, plan: Plan) -> Past:
 
 
 def _restarts(told: Iterable[Record], last_s: float, healthy_after_s: float) -> int:
-    """Count the restarts that no healthy life has forgiven."""
+    """Count the restarts since the last healthy life."""
     restarts, begun_s = 0, None
     for record in told:
         if isinstance(record, Hello):

@@ -26,20 +26,20 @@ CONFIG = "soak.toml"
 ENVIRONMENT = "environment.json"
 LOCK = "lock"
 SERVERS = "servers"
-"""Sockets, and what servers write; gone when the run has ended."""
+"""Sockets and files of servers; removed when the run has ended."""
 ADDRESS = "address"
-"""Where the page of the run is, while its daemon lives."""
+"""The address of the run's page, while its daemon is alive."""
 CAPTURES = "captures"
 IMPORTS = ".imports"
-"""Where workers import soakd from; gone when the run has ended."""
+"""The folder from which workers import soakd; removed when the run has ended."""
 TOKEN = "token"  # noqa: S105 - the name of a file
-"""What a request that changes something must show; readable by the run's user alone."""
+"""The token for requests that change something; readable only by the run's user."""
 CREDENTIALS = "CREDENTIALS_DIRECTORY"
-"""Where systemd puts a token of the administrator's, where one is given."""
+"""Where systemd puts the administrator's token, if there is one."""
 NOTIFY = "notify.json"
-"""Who is told, with the address of a webhook: readable by the run's user alone, gone when the run is sealed."""
+"""Recipients, with a webhook's address: readable only by the run's user, removed when the run is sealed."""
 SECRETS = "secrets.json"
-"""Options of engines with secrets in them: readable by the run's user alone, gone when the run is sealed."""
+"""Options of engines with secrets: readable only by the run's user, removed when the run is sealed."""
 FLAMES = "flamegraph.html"
 JUNIT = "verdict.junit.xml"
 SUMMARY = "verdict.md"
@@ -52,7 +52,7 @@ WRITTEN = (
 HALF_WRITTEN = tuple(
     f".{name}." for name in (VERDICT, CONFIG, ENVIRONMENT, JUNIT, SUMMARY, REPORT, NOTIFY, SECRETS, ADDRESS, FLAMES)
 )
-"""How the names begin of files that are about to replace others."""
+"""Prefixes of the names of files that are about to replace others."""
 
 PACKAGES = (
     "aiohttp", "cachetools", "memray", "numpy", "prometheus-client", "psutil", "Pympler", "redis", "rich", "scipy",
@@ -70,7 +70,7 @@ class RunDir:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock: int | None = None
-        """A descriptor, which is held until the process ends."""
+        """The locked descriptor, held until the process ends."""
 
     @property
     def run_id(self) -> str:
@@ -83,7 +83,7 @@ class RunDir:
         return self.path / JOURNAL
 
     def journal_id(self) -> tuple[int, int] | None:
-        """Return what tells the SQLite file from another one of its name; None where it is gone."""
+        """Return the identity of the SQLite file, to notice that it was replaced; None if it is gone."""
         try:
             found = self.journal.stat()
         except OSError:
@@ -92,15 +92,15 @@ class RunDir:
 
     @property
     def verdict(self) -> Path:
-        """The verdict, from the first minute on."""
+        """The verdict file, which exists from the first minute on."""
         return self.path / VERDICT
 
     @classmethod
     def create(cls, path: Path) -> "RunDir":
-        """Make the folder and lock it.
+        """Create the folder and lock it.
 
         Raises:
-            PreflightError: it cannot be made or written, or holds another run.
+            PreflightError: it cannot be created or written, or has another run.
         """
         try:
             path.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -113,7 +113,7 @@ class RunDir:
         return run
 
     def lock(self) -> None:
-        """Hold the run until this process ends.
+        """Lock the run until this process ends.
 
         Raises:
             PreflightError: another soakd holds it.
@@ -126,14 +126,14 @@ class RunDir:
             raise PreflightError(f"{self.path}: another soakd is writing this run") from error
 
     def unlock(self) -> None:
-        """Let others hold the run."""
+        """Release the lock."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     @classmethod
     def reopen(cls, path: Path) -> "RunDir":
-        """Lock the folder of a run that is there, and remove what a daemon that was killed could not.
+        """Lock an existing run, and remove what a killed daemon left behind.
 
         Raises:
             PreflightError: another soakd holds it, or it cannot be written.
@@ -149,7 +149,7 @@ class RunDir:
         return run
 
     def sweep(self) -> None:
-        """Remove what is of use only to a living daemon: half-written files, servers' sockets, workers' imports."""
+        """Remove what only a live daemon needs: half-written files, servers' sockets, workers' imports."""
         for left in self.path.glob(".*"):
             if left.name.startswith(HALF_WRITTEN):
                 left.unlink(missing_ok=True)
@@ -158,10 +158,10 @@ class RunDir:
             shutil.rmtree(self.path / folder, ignore_errors=True)
 
     def token(self) -> str:
-        """Return the run's token: systemd's credential of that name, or the file, made where it is not there.
+        """Return the run's token: from systemd's credential of that name, or from the file, created if missing.
 
         Raises:
-            JournalError: it can be neither read nor written.
+            JournalError: it cannot be read or written.
         """
         given = os.environ.get(CREDENTIALS)
         path = Path(given) / TOKEN if given and (Path(given) / TOKEN).is_file() else self.path / TOKEN
@@ -174,7 +174,7 @@ class RunDir:
         return token
 
     def is_running(self) -> bool:
-        """Tell whether some daemon holds the run now."""
+        """Return whether a daemon holds the run now."""
         try:
             with open_to_read(self.path / LOCK) as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -196,7 +196,7 @@ def _own_token(path: Path) -> str:
 
 
 def default_path(runs: Path, name: str, now: datetime) -> Path:
-    """Return a folder under `runs` that is not there yet: name and UTC second, numbered where that is taken."""
+    """Return a new folder under `runs`: name and UTC second, with a number if that is taken."""
     base = runs / f"{name}-{now:%Y%m%dT%H%M%SZ}"
     candidates = [base, *(base.with_name(f"{base.name}-{n}") for n in range(2, 100))]
     return next(path for path in candidates if not path.exists())
@@ -206,7 +206,7 @@ def find(run: str, runs: Path) -> RunDir:
     """Find a run by its folder, by its name under `runs`, or as "latest".
 
     Raises:
-        JournalError: there is none.
+        JournalError: there is no such run.
     """
     known = list_runs(runs)
     if run == "latest" and known:
@@ -228,7 +228,7 @@ def list_runs(runs: Path) -> list[RunDir]:
 
 
 def by_age(run: RunDir) -> tuple[float, str]:
-    """Return what sorts runs, oldest first: when the configuration was written, which happens once, and the name."""
+    """Return the key to sort runs by age: when the configuration was written, which happens once, and the name."""
     created_s = 0.0
     with contextlib.suppress(OSError):
         created_s = (run.path / (CONFIG if (run.path / CONFIG).exists() else LOCK)).stat().st_mtime
@@ -236,10 +236,10 @@ def by_age(run: RunDir) -> tuple[float, str]:
 
 
 def write_atomically(path: Path, text: str, *, mode: int = 0o640) -> None:
-    """Replace a file so that a reader sees the old one or the new one, whole. What UTF-8 cannot carry is escaped.
+    """Replace a file atomically: a reader sees the old or the new one. What UTF-8 cannot represent is escaped.
 
     Raises:
-        JournalError: it cannot be written; the old file stays.
+        JournalError: it cannot be written; the old file is kept.
     """
     try:
         with tempfile.NamedTemporaryFile(
@@ -268,7 +268,7 @@ def file_record(path: Path) -> dict[str, Any]:
 
 
 def environment(folder: Path) -> dict[str, Any]:
-    """Record where a run happens: host, kernel, processors, memory, Python, Rust engines, packages, git commit."""
+    """Return the environment of a run: host, kernel, processors, memory, Python, Rust engines, packages, git commit."""
     uname = platform.uname()
     return {
         "host": {
@@ -288,7 +288,7 @@ def environment(folder: Path) -> dict[str, Any]:
 
 
 def boot_id() -> str | None:
-    """Return the kernel's name for this boot: CLOCK_BOOTTIME starts again with another one."""
+    """Return the kernel's id of this boot: CLOCK_BOOTTIME restarts with each boot."""
     return _first_line("/proc/sys/kernel/random/boot_id")
 
 
@@ -298,7 +298,7 @@ def to_json(value: Mapping[str, Any]) -> str:
 
 
 def to_json_line(value: Mapping[str, Any]) -> str:
-    """Write the same as one line, without its end."""
+    """Write the same as one line, without the line end."""
     return _carried(json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False))
 
 
@@ -316,7 +316,7 @@ def _cpu_model() -> str | None:
 
 
 def _package_versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version  # slow to import, and asked for once a run
+    from importlib.metadata import PackageNotFoundError, version  # slow to import, and needed once per run
 
     versions = {}
     for package in PACKAGES:
@@ -328,7 +328,7 @@ def _package_versions() -> dict[str, str]:
 
 
 def _git_commit(folder: Path) -> str | None:
-    """Return the commit of the configuration's folder, "+" appended where files differ from it."""
+    """Return the commit of the configuration's folder, with "+" appended if files differ from it."""
     try:
         done = subprocess.run(
             ["git", "-C", str(folder), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"],

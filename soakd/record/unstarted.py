@@ -1,4 +1,4 @@
-"""Folders of runs that never started: their soakd was killed before the journal held a plan."""
+"""Folders of runs that never started, because soakd was killed before the journal had a plan."""
 
 import re
 import shutil
@@ -26,13 +26,13 @@ EARLY = frozenset(
         f"{run_folder.JOURNAL}-shm",
     }
 )
-"""What soakd leaves in a folder before its run begins."""
+"""Files that soakd creates in a folder before its run begins."""
 _BEGUN = re.compile(r"-[0-9]{8}T[0-9]{6}Z(?:-[0-9]{1,4}+)?")
 NEVER_STARTED = "never started: its soakd ended before there was anything to record"
 
 
 def is_unstarted(run: RunDir) -> bool:
-    """Return whether a folder is soakd's own, with nothing else in it, and holds no run: never started, or not yet."""
+    """Return whether a folder has only soakd's own files and no run, because it never started, or not yet."""
     try:
         names = {path.name for path in run.path.iterdir()}
     except OSError:
@@ -43,7 +43,7 @@ def is_unstarted(run: RunDir) -> bool:
 
 
 def list_unstarted(runs: Path) -> list[RunDir]:
-    """List the folders of runs that never started, oldest first; with those whose soakd is just beginning."""
+    """List the folders of runs that never started, oldest first, including those that are just starting."""
     if not runs.is_dir():
         return []
     found = [RunDir(path) for path in runs.iterdir() if path.is_dir() and not path.is_symlink()]
@@ -56,7 +56,7 @@ def belongs_to(run: RunDir, name: str) -> bool:
 
 
 def clear(run: RunDir) -> None:
-    """Empty such a folder, so that a run can begin in it; its lock stays.
+    """Empty such a folder, so that a run can begin in it; its lock is kept.
 
     Raises:
         PreflightError: it is in use, or cannot be written.

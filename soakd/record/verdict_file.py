@@ -1,4 +1,4 @@
-"""The verdict file: written with a checksum of its own, and never taken at its word where that does not fit."""
+"""The verdict file: written with a checksum, and refused if the checksum does not match."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ from soakd.verdict.severity import State
 from soakd.wire.sites import decode_all
 
 CHECKSUM = "sha256"
-"""The key of the checksum: of everything else in the file, as JSON with sorted keys, without blanks, in ASCII."""
+"""The key of the checksum of everything else in the file, as JSON with sorted keys, without spaces, in ASCII."""
 NOT_SEALED = "not sealed: it has no checksum of its own, as older versions of soakd wrote it"
 STATES = get_args(State)
 _LISTS = ("engines", "checks", "comparisons", "incidents", "faults", "exclusions", "waivers", "artifacts")
@@ -23,22 +23,22 @@ _LISTS_OF_ENGINE = ("checks", "looks", "servers")
 
 @dataclass(frozen=True, slots=True)
 class VerdictFile:
-    """What a verdict file says."""
+    """The content of a verdict file."""
 
     text: str
     content: dict[str, Any]
 
     @property
     def is_sealed(self) -> bool:
-        """Whether the file has a checksum; one that does not fit is never read."""
+        """Whether the file has a checksum; a file whose checksum does not match is never read."""
         return CHECKSUM in self.content
 
 
 def write(run: run_folder.RunDir, verdict: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the verdict of a run with its checksum; returns what is read back.
+    """Write the verdict of a run with its checksum; return what is read back.
 
     Raises:
-        JournalError: it cannot be written; the old file stays.
+        JournalError: it cannot be written; the old file is kept.
     """
     content: dict[str, Any] = json.loads(run_folder.to_json({k: v for k, v in verdict.items() if k != CHECKSUM}))
     content[CHECKSUM] = checksum(content)
@@ -50,7 +50,7 @@ def read(run: run_folder.RunDir) -> VerdictFile:
     """Read the verdict file of a run.
 
     Raises:
-        BrokenVerdictError: it is no verdict, or was changed after it was written.
+        BrokenVerdictError: it is not a verdict, or was changed after it was written.
         JournalError: it is missing, or cannot be read.
     """
     path, anew = run.verdict, f"soakd judge {run.path} writes it anew"
@@ -96,13 +96,13 @@ def _has_tables(content: Mapping[str, Any], keys: Sequence[str]) -> bool:
 
 
 def _text(path: Path) -> str:
-    if path.exists() and not path.is_file():  # a pipe would keep its reader waiting
+    if path.exists() and not path.is_file():  # a pipe would block the reader
         raise OSError(f"{path.name} is not a regular file")
     return path.read_text(encoding="utf-8")
 
 
 def _without_doubles(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a key that stands twice: readers differ in which of both they take."""
+    """Refuse a duplicate key: readers differ in which value they use."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a key stands twice")

@@ -1,8 +1,8 @@
 """The journal: every record of a run in one SQLite file, committed in batches of at most a second.
 
-One thread writes; everything else reads. A record is published (`on_commit`) only once it is on its way to the disk,
-so that nothing that was ever shown can be missing from the file. Write-ahead logging lets the judge read meanwhile, and
-lets `kill -9` lose the batch in flight and nothing else.
+One thread writes; everything else reads. A record is published (`on_commit`) only after it was committed, so everything
+that was ever shown is in the file. Write-ahead logging lets the judge read at the same time, and limits the loss by
+`kill -9` to the batch in flight.
 """
 
 from soakd.record.journal.reading import (

@@ -1,7 +1,7 @@
-"""What samples of one kind have in common, written once: the names of their values, and whose they are.
+"""The common part of samples of one kind, written once: the names of their values, and their source.
 
-Two thirds of a sample's JSON are names that the sample before had too. The journal keeps each set of names once, as a
-heading, and of a sample its values in that order. What is read back is what was written.
+Two thirds of a sample's JSON are names that the previous sample had too. The journal stores each set of names once, as
+a heading, and the values of a sample in that order. Reading returns what was written.
 """
 
 import json
@@ -10,9 +10,9 @@ from functools import lru_cache
 from typing import Any
 
 MOST = 1000
-"""Sets of names in one journal: an engine whose counters have ever new names is written in full beyond that."""
+"""The most sets of names in one journal; beyond that, samples with new names are written in full."""
 CONSTANTS = ("source", "server")
-"""Texts that every sample of one source repeats. A heading has them as the body of a sample would."""
+"""Texts that every sample of one source repeats. They are stored in the heading."""
 
 
 class Headings:
@@ -22,11 +22,11 @@ class Headings:
         self._numbers = {text: number for number, text in known}
 
     def split(self, body: Mapping[str, Any]) -> tuple[int | None, str, str]:
-        """Take a body apart.
+        """Split a body into heading and values.
 
         Returns:
-            The number of its heading, the heading where it is a new one or "", and its values as JSON; None, "" and
-            the whole body where there are enough headings.
+            The number of its heading, the heading if it is new or "", and its values as JSON; None, "" and the whole
+            body if there are too many headings.
 
         Raises:
             ValueError: the body holds NaN or an infinity, which JSON does not have.
@@ -44,7 +44,7 @@ class Headings:
 
 
 def joined(heading: str | None, body: Any) -> Any:
-    """Return the body that was taken apart; what does not fit its heading is returned as it is.
+    """Return the body that was split; one that does not match its heading is returned unchanged.
 
     Raises:
         ValueError: the heading is damaged.
@@ -56,7 +56,7 @@ def joined(heading: str | None, body: Any) -> Any:
 
 
 def compact(value: Any) -> str:
-    """Write JSON without blanks.
+    """Write JSON without spaces.
 
     Raises:
         ValueError: it holds NaN or an infinity.

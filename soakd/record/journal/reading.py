@@ -1,4 +1,4 @@
-"""The reading side of a journal: always read-only, one short transaction a question."""
+"""The reading side of a journal: always read-only, with one short transaction per query."""
 
 import contextlib
 import json
@@ -23,14 +23,14 @@ def read_meta(path: Path) -> dict[str, Any]:
     """Read the facts about a run.
 
     Raises:
-        JournalError: no journal, not readable, or of another version.
+        JournalError: there is no journal, or it is unreadable or of another version.
     """
     with _Reader(path) as db:
         return {key: json.loads(value) for key, value in db.execute("SELECT key, value FROM meta")}
 
 
 def has_begun(path: Path) -> bool:
-    """Return whether a journal holds a plan or a record, as far as it can be read; False where there is none."""
+    """Return whether a journal has a plan or a record, as far as it can be read; False if there is no journal."""
     if not path.exists():
         return False
     try:
@@ -62,10 +62,10 @@ def read_records(path: Path, *kinds: str, engine: str | None = None) -> Iterator
 
 
 def read_spread(path: Path, kind: str, engine: str, *, places: int, each: int) -> Iterator[Record]:
-    """Read some records of one kind from all over a run, in the order of their commit: never more than `places * each`.
+    """Read records of one kind spread over a run, in the order of their commit: at most `places * each`.
 
-    A run that has no more is read whole. Of a longer one `each` records in a row are read at `places` places, as far
-    from each other as from the ends: what is read does not grow with the run.
+    A run with fewer is read in full. In a longer one, `each` consecutive records are read at `places` evenly spaced
+    places, so the cost does not grow with the run.
 
     Raises:
         JournalError: as for `read_records`.
@@ -92,10 +92,10 @@ def read_latest(
     Args:
         path: the journal.
         kind: of records.
-        engine: whose; "" for the run's own.
-        count: how many at most.
+        engine: the engine; "" for the run's own records.
+        count: the most records.
         before: only records with smaller numbers.
-        without: a text that their bodies do not contain; all where it is empty.
+        without: leave out records with this text in their body; "" for none.
 
     Raises:
         JournalError: as for `read_records`.
@@ -108,7 +108,7 @@ def read_latest(
 
 
 def read_latest_number(path: Path) -> int:
-    """Return the number of the last record; 0 where there is none.
+    """Return the number of the last record; 0 if there is none.
 
     Raises:
         JournalError: as for `read_records`.
@@ -130,7 +130,7 @@ def read_since(path: Path, number: int) -> list[tuple[int, Record]]:
 
 
 def read_by_id(path: Path, ids: Iterable[int]) -> Iterator[Record]:
-    """Read some records in the order of their commit; numbers that no record has are passed over.
+    """Read the records with these numbers in the order of their commit; unknown numbers are skipped.
 
     Raises:
         JournalError: as for `read_records`.
@@ -145,9 +145,9 @@ def read_by_id(path: Path, ids: Iterable[int]) -> Iterator[Record]:
 def query(
     path: Path, sql: str, values: Sequence[object] | Mapping[str, object] = ()
 ) -> list[tuple[Any, ...]]:  # fmt: skip
-    """Ask the file a question of our own, with values for its marks, and read the whole answer.
+    """Run a SQL query with values for its placeholders, and read the whole answer.
 
-    `told` is `record` with one more column, `said`: what the heading of a sample says, NULL where it has none.
+    `told` is `record` with one more column, `said`: the heading of a sample, NULL if it has none.
 
     Raises:
         JournalError: as for `read_meta`, or the file is damaged.
@@ -157,10 +157,10 @@ def query(
 
 
 def check_whole(path: Path) -> None:
-    """Look at every page of a journal, before somebody goes on writing it.
+    """Check every page of a journal before it is written again.
 
     Raises:
-        JournalError: it is damaged; the message says how much of it can still be read, and what is lost.
+        JournalError: it is damaged; the message says how much can still be read, and what is lost.
     """
     try:
         with _Reader(path) as db:
@@ -173,7 +173,7 @@ def check_whole(path: Path) -> None:
 
 
 def _what_is_left(path: Path) -> str:
-    """Say up to which record a damaged file can be read."""
+    """Describe up to which record a damaged file can be read."""
     count, last_s = 0, None
     with contextlib.suppress(JournalError), _Reader(path) as db:
         for row in db.execute(f"SELECT {_COLUMNS} FROM told ORDER BY id"):  # noqa: S608 - a constant

@@ -1,4 +1,4 @@
-"""The file of a journal: its tables, its versions, how it is opened."""
+"""The file format of a journal: tables, versions, and how it is opened."""
 
 import errno
 import json
@@ -12,14 +12,14 @@ from soakd.record.journal.headings import Headings
 from soakd.record.own_files import open_own
 
 SCHEMA_VERSION = 2
-"""1 had no headings: every sample with all its names."""
+"""Version 1 had no headings: every sample had all its names."""
 READ_VERSIONS = (1, 2)
 CACHE_KIB = 256
-"""Pages that SQLite keeps: it appends. Its 2 MB by default fill in minutes, and are growth of soakd's own till then."""
+"""SQLite's page cache, small because it only appends. The default of 2 MB fills in minutes, as soakd's own growth."""
 PAGE_BYTES = 8192
-"""Latencies of a minute fill a third of it. With SQLite's usual 4096 bytes the file is 6 % larger."""
+"""A minute's latencies fill a third of a page. With SQLite's default of 4096 bytes the file is 6 % larger."""
 CHECKPOINT_PAGES = 500
-"""Of the write-ahead log: 4 MB, as SQLite's own default with its usual pages."""
+"""Size of the write-ahead log: 4 MB, like SQLite's default with its default pages."""
 
 _SCHEMA = """
 CREATE TABLE heading (number INTEGER PRIMARY KEY, said TEXT NOT NULL);
@@ -49,15 +49,15 @@ TOLD = {
     1: "SELECT *, NULL AS said FROM record",
     2: "SELECT record.*, said FROM record LEFT JOIN heading ON number = heading",
 }
-"""Version -> the records with what their headings say, for every question that is asked of a file."""
+"""Version -> the records with their headings, as used by every query."""
 STAMPED = "kind, engine, segment, wall_s, boot_s, mono_s"
 
 
 def create(path: Path) -> sqlite3.Connection:
-    """Open a journal for writing; make it where there is none.
+    """Open a journal for writing; create it if there is none.
 
     Raises:
-        JournalError: it is a link, or no regular file.
+        JournalError: it is a link, or not a regular file.
     """
     try:
         fd = open_own(path)
@@ -66,7 +66,7 @@ def create(path: Path) -> sqlite3.Connection:
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EINVAL):
             raise JournalError(f"{path}: cannot be written: {error.strerror}") from error
-        # of the rest SQLite says better what is wrong; it gives its other files the same mode
+        # SQLite describes other errors better; it gives its other files the same mode
     db = connect(path)
     if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone():
         db.executescript(_SCHEMA)
@@ -76,9 +76,9 @@ def create(path: Path) -> sqlite3.Connection:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open a file for writing, as every connection of soakd writes."""
+    """Open a file for writing, with soakd's settings."""
     db = sqlite3.connect(path, timeout=30, check_same_thread=False)
-    db.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # of a file that is yet to come
+    db.execute(f"PRAGMA page_size = {PAGE_BYTES}")  # for a new file
     db.execute("PRAGMA journal_mode = WAL")
     db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     db.execute("PRAGMA synchronous = NORMAL")
@@ -87,10 +87,10 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def headings_of(path: Path, db: sqlite3.Connection) -> Headings | None:
-    """Return the headings that a journal has; None for one of version 1, which goes on as it began.
+    """Return a journal's headings; None for version 1, which continues without them.
 
     Raises:
-        JournalError: its version is one that this soakd does not know.
+        JournalError: its version is unknown.
     """
     try:
         if version_of(path, db, "writes") == 1:
@@ -105,7 +105,7 @@ def version_of(path: Path, db: sqlite3.Connection, does: str) -> int:
     """Return a journal's version.
 
     Raises:
-        JournalError: it is one that this soakd does not know.
+        JournalError: it is unknown.
     """
     row = db.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
     version = None if row is None else json.loads(row[0])

@@ -20,7 +20,7 @@ from soakd.wire.records import READINGS, Record, with_body
 BATCH_S = 1.0
 QUEUE_LENGTH = 50_000
 ROOM_FOR_EVENTS = 5_000
-"""Where readings are dropped already there is still room for what happened: of readings more come."""
+"""Room that is left for events when readings are dropped: further readings follow, an event does not repeat."""
 END_EVERY_S = 0.02
 
 _INSERT_PLAIN = f"INSERT INTO record ({STAMPED}, body) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - columns, no values
@@ -28,9 +28,9 @@ _INSERT = f"INSERT INTO record ({STAMPED}, heading, body) VALUES (?, ?, ?, ?, ?,
 
 
 class Journal:
-    """The writing side. `put` never blocks; a full queue drops the record and counts it.
+    """The writing side. `put` never blocks: if the queue is full, the record is dropped and counted.
 
-    `dropped` are all records that are in no file; `events_dropped` those of them that are no readings.
+    `dropped` counts all records that were lost; `events_dropped` those of them that are events.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Journal:
         Args:
             path: the SQLite file.
             on_commit: called in the writer thread with each committed batch.
-            on_failure: called in the writer thread, once, when the file cannot be written any more.
+            on_failure: called once, in the writer thread, when the file can no longer be written.
 
         Raises:
             JournalError: the file cannot be created, or is not a journal that this version can write.
@@ -67,7 +67,7 @@ class Journal:
         self._thread.start()
 
     def put(self, record: Record) -> None:
-        """Hand a record over to the writer, without the secrets in its texts: they are in no file, and never shown."""
+        """Pass a record to the writer, with the secrets in its texts masked: no file has them."""
         if record.kind in READINGS and self._queue.qsize() >= QUEUE_LENGTH:
             self._drop(record)
             return
@@ -79,11 +79,11 @@ class Journal:
 
     @property
     def lost(self) -> Mapping[str, int]:
-        """What was dropped so far, as the run's last record tells it."""
+        """The numbers of dropped records, for the run's last record."""
         return {"records_dropped": self.dropped, "events_dropped": self.events_dropped}
 
     def written(self) -> tuple[int, int]:
-        """Return how many records are committed, and how many were taken."""
+        """Return how many records were committed, and how many were accepted."""
         return self._committed, self._given
 
     def set_meta(self, values: Mapping[str, Any]) -> None:
@@ -101,7 +101,7 @@ class Journal:
             raise JournalError(f"{self._path}: cannot be written: {escaped(str(error))}") from error
 
     async def ended(self) -> None:
-        """Commit what is queued and close the file; no thread waits, for a daemon out of memory gets none."""
+        """Commit the queue and close the file, without a waiting thread: a daemon out of memory cannot start one."""
         while not self._finishing:
             try:
                 self._queue.put_nowait(None)
@@ -113,7 +113,7 @@ class Journal:
         self._db.close()
 
     def close(self) -> None:
-        """Commit what is queued and close the file."""
+        """Commit the queue and close the file."""
         if not self._finishing:
             self._finishing = True
             self._queue.put(None)
@@ -136,7 +136,7 @@ class Journal:
             self.events_dropped += record.kind not in READINGS
 
     def _next_batch(self) -> list[Record] | None:
-        """Wait for a record, then gather what follows within `BATCH_S`; None at the end."""
+        """Wait for a record, then collect those that follow within `BATCH_S`; None at the end."""
         record = self._queue.get()
         if record is None:
             return None
@@ -173,7 +173,7 @@ class Journal:
 
 
 def _without_secrets(record: Record) -> Record:
-    """Hide the secrets that an engine, a server or an error may have said. Packed latencies are numbers."""
+    """Mask secrets in texts from engines, servers and errors. Packed latencies are numbers, and skipped."""
     if record.kind == "latency" or (said := masked(record.body)) == record.body:
         return record
     return with_body(record, said)
