@@ -1,1 +1,1 @@
-"""What crosses a pipe between daemon and worker. Standard library only: both sides import it."""
+"""Data that crosses a pipe between daemon and worker. Standard library only, because both sides import it."""

@@ -1,4 +1,4 @@
-"""Addresses of servers: what one may look like, and how it is written down without its secrets."""
+"""Addresses of servers: which ones are valid, and how to show them without secrets."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -8,24 +8,24 @@ REDIS_PARAMETERS = (
     "db", "username", "password", "ssl_ca_certs", "ssl_ca_path", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname",
     "ssl_keyfile", "ssl_password",
 )  # fmt: skip
-"""What may stand behind the "?" of a Redis address: what redis-py and the daemon read alike."""
+"""Parameters allowed after the "?" of a Redis address: those that redis-py and the daemon read in the same way."""
 
 PORTS: Mapping[str, int] = {"http": 80, "https": 443, "redis": 6379, "rediss": 6379}
-"""Where a server listens whose address says no port."""
+"""Default ports."""
 SSL_CERT_REQS = ("none", "optional", "required")
 
 
 def check(url: str, schemes: Collection[str]) -> str:
-    """Return an address, where it is one that a client will not take for another.
+    """Return an address if it is valid, and clients will not misread it.
 
     Raises:
-        ValueError: the rule that it breaks, without what may be a password.
+        ValueError: with the rule that it breaks, without anything that may be a password.
     """
     scheme, _, rest = url.partition("://")
     if scheme not in schemes or not rest:
         shown = repr((rest and without_credentials(url)) or url.rpartition("@")[2])
         raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}, got {shown}")
-    parts = urlsplit(url)  # a ValueError of its own, for an IPv6 address that has no end
+    parts = urlsplit(url)  # raises ValueError for an unterminated IPv6 address
     try:
         port = parts.port
     except ValueError:
@@ -41,12 +41,12 @@ def check(url: str, schemes: Collection[str]) -> str:
 
 
 def parameters(url: str) -> Mapping[str, str]:
-    """Return what stands behind the "?" of an address."""
+    """Return the parameters after the "?" of an address."""
     return {name: values[0] for name, values in parse_qs(urlsplit(url).query, keep_blank_values=True).items()}
 
 
 def without_credentials(url: str) -> str:
-    """Return an address as it may be written down: without user, password and parameters."""
+    """Return an address that is safe to show: without user, password and parameters."""
     scheme, _, rest = re.split(r"[?#]", url, maxsplit=1)[0].partition("://")
     host, slash, path = rest.partition("/")
     return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
@@ -59,6 +59,6 @@ def _check_redis(path: str, given: Mapping[str, str], *, on_socket: bool) -> Non
     if (required := given.get("ssl_cert_reqs", "required")) not in SSL_CERT_REQS:
         raise ValueError(f"ssl_cert_reqs must be one of {', '.join(SSL_CERT_REQS)}, got {required!r}")
     database = given.get("db") or ("" if on_socket else unquote(path).strip("/"))
-    # redis-py takes a name for no number, and writes into the default one.
+    # redis-py ignores a database that is not a number, and uses the default one.
     if database and not re.fullmatch(r"[0-9]+", database):
         raise ValueError(f"its database must be a whole number, such as /9, got {database!r}")

@@ -1,7 +1,7 @@
-"""How large a record of an engine may be. What comes from an engine is cut here, before anybody reads it.
+"""Bounds on an engine's records. Data from an engine is cut here before anything else reads it.
 
-A worker cuts what its engine says before it sends it, and the daemon cuts every record as it decodes it: texts, names,
-and how many of each. Texts that UTF-8 cannot carry are escaped.
+A worker cuts its engine's data before it sends it, and the daemon cuts every record as it decodes it: the lengths of
+texts and names, and their numbers. Texts that UTF-8 cannot represent are escaped.
 """
 
 import math
@@ -9,37 +9,37 @@ from itertools import islice
 from typing import Any
 
 LONGEST_LINE_BYTES = 1 << 19
-"""Of JSON. What fits the bounds below is shorter, however its characters are escaped."""
+"""The longest line of JSON. Records within the bounds below are shorter, however their characters are escaped."""
 MOST_CHARACTERS = 1 << 16
-"""In all texts and names of one record."""
+"""The most characters in all texts and names of one record."""
 LONGEST_TEXT = 4096
 LONGEST_NAME = 200
 MOST_ENTRIES = 400
-"""In one list, or one table: a sample has 150, a heap snapshot 50."""
+"""The most entries in one list or table: a sample has 150, a heap snapshot 50."""
 MOST_VALUES = 4000
 MOST_DEPTH = 8
 LARGEST_BITS = 64
-"""Of a whole number. What is larger is no reading."""
+"""The largest whole number, in bits; anything larger is not a reading."""
 MOST_READING = 1e18
-"""No host has an exabyte, and no counter of a run comes so far."""
+"""The largest reading: no host has an exabyte, and no counter gets this far."""
 CUT = "..."
 
 
 def bounded(body: dict[str, Any]) -> dict[str, Any]:
-    """Return a record's body cut to size; what JSON does not have stays as it is."""
+    """Return a record's body cut to size; values that JSON does not have are kept unchanged."""
     cut: dict[str, Any] = _Room().value(body, MOST_DEPTH)
     return cut
 
 
 def is_reading(value: Any) -> bool:
-    """Return whether a value is no number that JSON carries and a reading is not: 10**30, 1e999."""
+    """Return whether a value is a possible reading, unlike 10**30 and 1e999, which JSON allows."""
     if isinstance(value, float):
         return math.isfinite(value)
     return not isinstance(value, int) or value.bit_length() <= LARGEST_BITS
 
 
 class _Room:
-    """What of one record there is still room for."""
+    """The space left in one record."""
 
     def __init__(self) -> None:
         self._characters = MOST_CHARACTERS

@@ -1,7 +1,7 @@
-"""Files that a user names: a configuration, waivers, a policy with its data and inputs. Only regular ones are read.
+"""Reads files that a user names: a configuration, waivers, a policy with its data and inputs; only regular files.
 
-A pipe that nobody writes to would keep a command waiting, a device has no end, and what is too large would take all
-memory before it is refused.
+A pipe without a writer would block the command, a device has no end, and a file that is too large would fill the memory
+before it is refused.
 """
 
 import errno
@@ -13,7 +13,7 @@ from pathlib import Path
 from soakd.units import format_bytes
 
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-"""What takes the place of a file between the look at it and its opening keeps nobody waiting either."""
+"""Do not block on a pipe that replaces the file between the check and the opening."""
 _OTHER_KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a pipe"),
@@ -24,26 +24,26 @@ _OTHER_KINDS = (
 
 
 def check_given(path: Path, most_bytes: float) -> None:
-    """Check that a file can be one that is read: a regular one, and not too large. It is not opened.
+    """Check that a file is regular and not too large, without opening it.
 
     Raises:
-        OSError: it is not there, no regular file, or has more than `most_bytes`.
+        OSError: it does not exist, is not a regular file, or has more than `most_bytes`.
     """
     _check(path, path.stat(), most_bytes)
 
 
 def read_given(path: Path, most_bytes: int, *, encoding: str = "utf-8", errors: str = "strict") -> str:
-    r"""Read a text file that a user names, its line ends as "\n".
+    r"""Read a text file that a user names, with line ends as "\n".
 
     Raises:
-        OSError: it cannot be read, is no regular file, or has more than `most_bytes`.
+        OSError: it cannot be read, is not a regular file, or has more than `most_bytes`.
         UnicodeDecodeError: it is not in that encoding.
     """
     check_given(path, most_bytes)
     with open(os.open(path, _FLAGS), "rb") as file:
         _check(path, os.fstat(file.fileno()), most_bytes)
         content = file.read(most_bytes + 1) or b""
-    _check_size(path, len(content), most_bytes)  # of what lies below /proc, only reading tells the size
+    _check_size(path, len(content), most_bytes)  # below /proc only reading shows the size
     return io.TextIOWrapper(io.BytesIO(content), encoding=encoding, errors=errors).read()
 
 

@@ -1,6 +1,6 @@
-"""The layout of a latency histogram: one description for the recorder that fills it and the judge that reads it.
+"""The layout of a latency histogram, shared by the recorder that fills it and the judge that reads it.
 
-Log-linear, 128 buckets an octave: a value is known to better than 1 %, unless it is packed more coarsely. Values are
+Log-linear, 128 buckets per octave: the error of a value is below 1 %, unless it is packed more coarsely. Values are
 nanoseconds below 2**40 (18 minutes), which makes 4,352 buckets. The native recorder in `rust/soakd-py` uses the same
 layout; a test compares them.
 """
@@ -15,10 +15,10 @@ MAX_NS = (1 << 40) - 1
 BUCKETS = (40 - OCTAVE_BITS + 1) * OCTAVE
 
 COLUMNS = "~"
-"""Before a packed histogram whose steps come first and then its counts: a tenth less than pairs of them."""
+"""The prefix of a packed histogram with all steps first, then all counts: a tenth smaller than pairs."""
 
 MOST_BYTES = BUCKETS * (2 + 10)
-"""A step and a count of 64 bits for every bucket: nothing larger is unpacked."""
+"""The largest unpacked histogram: a step and a count of 64 bits for every bucket."""
 
 Histogram = Mapping[int, int]
 """Bucket index -> count; buckets without a value are absent."""
@@ -47,25 +47,25 @@ def encode_sparse(counts: Iterable[tuple[int, int]]) -> bytes:
 
 
 def decode_sparse(data: bytes) -> dict[int, int]:
-    """Read what `encode_sparse`, or the native recorder, wrote.
+    """Decode the output of `encode_sparse` or the native recorder.
 
     Raises:
-        ValueError: the bytes end in the middle of a pair or leave the layout.
+        ValueError: the bytes end in the middle of a pair, or exceed the layout.
     """
     numbers = _varints(data)
     return _counts(numbers[::2], numbers[1::2])
 
 
 def pack(sparse: bytes, octave_bits: int = OCTAVE_BITS) -> str:
-    """Compress a sparse histogram to text fit for a JSON record.
+    """Compress a sparse histogram to text for a JSON record.
 
     Args:
-        sparse: what `encode_sparse`, or the native recorder, wrote.
-        octave_bits: 2**octave_bits buckets an octave are kept apart; each counts in the highest of those that it is
-            put together with, so that quantiles remain upper bounds.
+        sparse: the output of `encode_sparse` or the native recorder.
+        octave_bits: 2**octave_bits buckets per octave are kept apart; merged buckets count as the highest of them, so
+            that quantiles remain upper bounds.
 
     Raises:
-        ValueError: not a sparse histogram.
+        ValueError: it is not a sparse histogram.
     """
     rest = (1 << OCTAVE_BITS - octave_bits) - 1
     counts: dict[int, int] = {}
@@ -77,7 +77,7 @@ def pack(sparse: bytes, octave_bits: int = OCTAVE_BITS) -> str:
 
 
 def unpack(text: str) -> dict[int, int]:
-    """Read what `pack` wrote, today's or an older one's: that had each count beside its step.
+    """Decode the output of `pack`, also of an older version, which had each count next to its step.
 
     Raises:
         ValueError: not a packed histogram.
@@ -119,7 +119,7 @@ def quantile_s(histogram: Histogram, q: float) -> float | None:
 
 
 def _steps(counts: Iterable[tuple[int, int]]) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the step from the last bucket, and the count, of pairs in ascending order."""
+    """Yield the step from the previous bucket, and the count, of pairs in ascending order."""
     last = 0
     for bucket, count in counts:
         yield _varint(bucket - last), _varint(count)

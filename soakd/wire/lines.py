@@ -15,9 +15,9 @@ VERSION = 1
 Kind = Literal["hello", "phase", "sample", "latency", "snapshot", "attribution", "incident", "bye", "server", "fault"]
 KINDS: frozenset[str] = frozenset(get_args(Kind))
 PROBE_DIED = "probe_died"
-"""A forked child of a probe or a deep look crashed; `probe` says whose, `detail` how."""
+"""The incident that a forked child of a probe or a deep look crashed; `probe` is its name, `detail` the cause."""
 READINGS: frozenset[str] = frozenset({"sample", "latency", "snapshot", "attribution"})
-"""Kinds of which more come: one that is lost leaves a gap, which is judged. All others tell what happened, once."""
+"""Kinds that repeat: a lost one leaves a gap, which is judged. All others are events, recorded once."""
 INCIDENTS = frozenset({
     "start_failed", "restart", "crash", "exit", "hang", "gave_up", "garbled", "records_refused", "children_left",
     "child_returned", "child_lost", "thread_lost", "close_failed", "operation_error", "disagreement",
@@ -27,7 +27,7 @@ INCIDENTS = frozenset({
     "fault_begin", "fault_end", "proxy_lost",
     "server_start_failed", "server_crash", "server_hang", "server_restart", "server_recovered", "server_gave_up",
 })  # fmt: skip
-"""What soakd itself calls an incident, by what it is; engines may send others."""
+"""The names of soakd's own incidents; engines may send others."""
 NOT_FOR_ENGINES = INCIDENTS | {"sleep", "clock_step", "findings_failed"}
 
 
@@ -71,7 +71,7 @@ def decode_line(line: bytes | str) -> Line:
     """Read one line.
 
     Raises:
-        ValueError: not a record of this version; the message says what is wrong with it.
+        ValueError: it is not a record of this version; the message says why.
     """
     if len(line) > LONGEST_LINE_BYTES:
         raise ValueError(f"not a record: {len(line)} bytes in one line")
@@ -91,12 +91,12 @@ def decode_line(line: bytes | str) -> Line:
 
 
 def sealed(line: bytes, key: str) -> bytes:
-    """Put the key of a worker's pipe before a line: what else is written to the pipe does not have it."""
+    """Prefix a line with the key of a worker's pipe, which foreign lines in the pipe do not have."""
     return f"{key} ".encode() + line if key else line
 
 
 def opened(line: bytes, key: str) -> bytes:
-    """Take the key off a line.
+    """Remove the key from a line.
 
     Raises:
         ValueError: it does not begin with the key.

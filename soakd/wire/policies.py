@@ -1,7 +1,7 @@
-"""The files of a policy: modules, data, recorded inputs.
+"""Reads the files of a policy: modules, data, recorded inputs.
 
-Both stacks read them: a worker that loads them into its own engine or pushes them to a server, and the daemon, which
-starts a server with them.
+Used by a worker, which loads them into its engine or pushes them to a server, and by the daemon, which starts a server
+with them.
 """
 
 import json
@@ -13,11 +13,11 @@ from soakd.wire.given_files import read_given
 
 LONGEST_INPUTS = 1_000_000
 LARGEST_FILE_BYTES = 256_000_000
-"""Of modules, data and inputs. A worker has all of it in memory before the baseline."""
+"""The largest file of modules, data or inputs. A worker has all of it in memory before the baseline."""
 
 
 def read_modules(sources: list[str]) -> dict[str, str]:
-    """Read .rego files, and those of folders at any depth, as {file: text}; test files (`_test.rego`) stay out.
+    """Read .rego files, also from folders at any depth, as {file: text}; test files (`_test.rego`) are skipped.
 
     Raises:
         EngineError: a file cannot be read, or there is none.
@@ -33,10 +33,10 @@ def read_modules(sources: list[str]) -> dict[str, str]:
 
 
 def read_data(path: str | None) -> Any:
-    """Read the JSON document for `data`; None where there is none.
+    """Read the JSON document for `data`; None if there is none.
 
     Raises:
-        EngineError: it cannot be read, or is no JSON object.
+        EngineError: it cannot be read, or is not a JSON object.
     """
     if path is None:
         return None
@@ -50,10 +50,10 @@ def read_data(path: str | None) -> Any:
 
 
 def read_inputs(path: str) -> list[dict[str, Any]]:
-    """Read recorded inputs, one JSON object a line; empty lines are skipped.
+    """Read recorded inputs, one JSON object per line; empty lines are skipped.
 
     Raises:
-        EngineError: it cannot be read, a line is no JSON object, or there is no input or more than a million.
+        EngineError: it cannot be read, a line is not a JSON object, or there is no input or more than a million.
     """
     inputs: list[dict[str, Any]] = []
     for number, line in enumerate(_text_of(Path(path)).split("\n"), start=1):
@@ -74,7 +74,7 @@ def read_inputs(path: str) -> list[dict[str, Any]]:
 
 
 def opa_id(file: str) -> str:
-    """Return what OPA calls a module that it was started with, so that a later push replaces it."""
+    """Return the id that OPA gives a module at its start, so that a later push replaces it."""
     return file.strip("/")
 
 

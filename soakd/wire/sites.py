@@ -1,6 +1,6 @@
-"""A call site of growing memory, as one value from the look that finds it to every page that shows it.
+"""A call site of growing memory, as one value from the look that finds it to every output that shows it.
 
-A worker and the readers of captures make sites; they travel in `attribution` records and stand in the verdict file.
+Workers and the readers of captures create sites; `attribution` records and the verdict file contain them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,14 +12,14 @@ from soakd.wire.bounds import MOST_READING
 Confidence = Literal["high", "medium", "low"]
 CONFIDENCES: tuple[Confidence, ...] = get_args(Confidence)
 HOLDERS = "holders"
-"""The tool whose sites are containers: what they hold is counted at the lines that allocate, where those are known."""
+"""The tool whose sites are containers: their contents count at the lines that allocate, if those are known."""
 LONGEST_FINGERPRINT = 64
 MOST_TEXT, MOST_FRAMES, MOST_NAMES = 500, 40, 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """One place at which something grows. Numbers that are not known are None, never 0."""
+    """One place at which something grows. Unknown numbers are None, never 0."""
 
     fingerprint: str
     """The same for the same leak in every run, wherever its lines have moved."""
@@ -29,19 +29,19 @@ class Site:
     """The stack, leaf first."""
     bytes_per_operation: float | None = None
     share: float | None = None
-    """Of the growth that was measured; the judge knows it."""
+    """Share of the measured growth; set by the judge."""
     things_per_operation: float | None = None
-    """File descriptors, tasks or threads that it makes and nobody ends."""
+    """File descriptors, tasks or threads that it creates and that do not end."""
     runs: tuple[str, ...] = ()
-    """What those tasks or threads run."""
+    """The functions that those tasks or threads run."""
     held_by: tuple[str, ...] = ()
     """The containers that grow with it."""
     confidence: Confidence = "low"
     tool: str = ""
     last_resort: bool = False
-    """It counts only where nothing else was found: a mapping without a name."""
+    """Used only if nothing else was found: a mapping without a name."""
     known: str | None = None
-    """The waiver that lists it; the judge knows it."""
+    """The waiver that covers it; set by the judge."""
 
     @property
     def is_container(self) -> bool:
@@ -50,7 +50,7 @@ class Site:
 
 
 def encode(site: Site) -> dict[str, Any]:
-    """Write a site in JSON's types, as records and the verdict file have it."""
+    """Return a site as JSON types, for records and the verdict file."""
     lists = {"runs": site.runs, "held_by": site.held_by}
     numbers = {name: getattr(site, name) for name in ("bytes_per_operation", "share", "things_per_operation")}
     return {
@@ -63,10 +63,10 @@ def encode(site: Site) -> dict[str, Any]:
 
 
 def decode(fields: object) -> Site:
-    """Read a site as it was written; texts and lists are cut to size, and what only explains is left out where odd.
+    """Decode a site; texts and lists are cut to size, and invalid explanatory fields are left out.
 
     Raises:
-        ValueError: it is no site; the message says why.
+        ValueError: it is not a site; the message says why.
     """
     if not isinstance(fields, dict):
         raise ValueError("a site is no table")
@@ -89,10 +89,10 @@ def decode(fields: object) -> Site:
 
 
 def decode_all(values: object) -> tuple[Site, ...]:
-    """Read a list of sites.
+    """Decode a list of sites.
 
     Raises:
-        ValueError: it is no list, or one of them is no site.
+        ValueError: it is not a list, or one of the entries is not a site.
     """
     if not isinstance(values, list):
         raise ValueError("sites are no list")
@@ -100,9 +100,9 @@ def decode_all(values: object) -> tuple[Site, ...]:
 
 
 def distinct(looks: Iterable[Iterable[Site]]) -> tuple[Site, ...]:
-    """Return each leak once; where several looks have found it, as the first of them has it.
+    """Return each leak once, from the first look that found it.
 
-    A container that one look has named is left out where another has named the line that fills it.
+    A container named by one look is left out if another one named the line that fills it.
     """
     found: dict[str, Site] = {}
     for look in looks:
@@ -113,7 +113,7 @@ def distinct(looks: Iterable[Iterable[Site]]) -> tuple[Site, ...]:
 
 
 def _added_up(look: Iterable[Site]) -> dict[str, Site]:
-    """Add up the lines of one function, which have one fingerprint; the first one stands for them."""
+    """Add up the lines of one function, which share a fingerprint, under the first of them."""
     found: dict[str, Site] = {}
     for site in look:
         first = found.get(site.fingerprint)

@@ -1,6 +1,6 @@
-"""Frozen values that cross rooms: what a worker is told, what drives an engine, what a phase is.
+"""The specification of a worker: its engine, operations and phases, as frozen values.
 
-Both stacks (daemon and worker) stand on this module; it imports the standard library only.
+Daemon and worker both use this module; it imports the standard library only.
 """
 
 import dataclasses
@@ -15,14 +15,14 @@ Verb = Literal["read", "write", "admin"]
 LOADED_PHASES: frozenset[PhaseName] = frozenset({"load", "reload"})
 DECIDING_ROLES: tuple[Role, ...] = ("subject", "twin")
 LOOK_PROCESS = b"soakd-look"
-"""What a child is called that a probe forks from a worker, by prctl(2): it is none of the engine's."""
+"""The name (prctl(2)) of a child that a probe forks from a worker, to tell it from the engine's own children."""
 
 
 class Operation(NamedTuple):
     """One operation of the tape. Engines read what they need and ignore the rest.
 
-    A cache reads `verb`, `key` and `size_bytes`; a policy engine decides on `input`; anybody's own operation may
-    take all of it.
+    A cache reads `verb`, `key` and `size_bytes`; a policy engine decides on `input`; a user's operation may use all of
+    them.
     """
 
     verb: Verb
@@ -33,7 +33,7 @@ class Operation(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
-    """A stretch of a run, in seconds since the run's origin (the moment when every engine stood ready)."""
+    """A phase of a run, in seconds since the run's origin, when every engine was ready."""
 
     name: PhaseName
     start_s: float
@@ -47,10 +47,10 @@ class Phase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSpec:
-    """Everything one worker process needs to know; travels as JSON on its standard input's place, the control pipe.
+    """Everything that one worker process needs to know; sent as JSON through the control pipe.
 
-    `rate_per_s` and `profile` make the arrivals; `mix` the tape. `collect_every_s` and `snapshot_every_s` are None
-    where forking is not wanted. `segment` counts the lives of the engine's process from 0.
+    `rate_per_s` and `profile` determine the arrivals, `mix` the tape. `collect_every_s` and `snapshot_every_s` are None
+    if forking is not wanted. `segment` counts the lives of the engine's process from 0.
     """
 
     engine: str
@@ -73,7 +73,7 @@ class WorkerSpec:
     peers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """For `authorize`: the engines that it names, as {name: {"kind": ..., "options": ...}}."""
     site_packages: tuple[str, ...] = ()
-    """Where soakd's own packages are; only a forked snapshot child appends them to `sys.path`."""
+    """The folders of soakd's own packages; only a forked snapshot child appends them to `sys.path`."""
 
     def to_json(self) -> str:
         """Write the spec as one line of JSON."""
@@ -81,10 +81,10 @@ class WorkerSpec:
 
     @classmethod
     def from_json(cls, text: str) -> "WorkerSpec":
-        """Read what `to_json` wrote.
+        """Decode the output of `to_json`.
 
         Raises:
-            ValueError, KeyError, TypeError: not a worker spec.
+            ValueError, KeyError, TypeError: it is not a worker spec.
         """
         fields = json.loads(text)
         fields["phases"] = tuple(Phase(**phase) for phase in fields["phases"])

@@ -1,4 +1,4 @@
-"""Signals that are the sum of two readings of one moment: Python's own allocator, and the C library's."""
+"""Signals that are the sum of two readings of one sample: Python's own allocator, and the C library's."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from soakd.wire.bounds import MOST_READING
 
 PYMALLOC_OFF = "note.pymalloc_off"
-"""Set in a sample whose process has no pymalloc: every object is then among the native bytes."""
+"""Set in a sample of a process without pymalloc: native bytes then include every object."""
 SUMS: Mapping[str, tuple[str, str]] = {
     "live_bytes": ("live_python_bytes", "live_native_bytes"),
     "reachable_bytes": ("reachable_python_bytes", "reachable_native_bytes"),
@@ -15,7 +15,7 @@ SUMS: Mapping[str, tuple[str, str]] = {
 
 
 def sum_of(readings: Mapping[str, Any], name: str) -> float | None:
-    """Return the sum `name` of one moment's readings; None where a part is missing or no size.
+    """Return the sum `name` of one sample's readings; None if a part is missing or not a size.
 
     A process without pymalloc has no Python part: its native part is the whole.
     """

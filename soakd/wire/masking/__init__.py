@@ -1,8 +1,8 @@
-"""Secrets in texts and in JSON values, hidden wherever soakd shows or keeps them.
+"""Masks secrets in texts and JSON values, wherever soakd shows or stores them.
 
-Passwords, tokens and keys are known by their shape: the name that they stand under, an address that they are a part of,
-or the form that their issuer gives them. What is hidden becomes `***`. The standard library only, so that worker,
-daemon, judge and commands share it. Time is proportional to the length of a text, whatever it holds.
+Passwords, tokens and keys are recognized by their key, by their place in an address, or by their issuer's format, and
+replaced by `***`. Standard library only, so that worker, daemon, judge and commands share it. The time is proportional
+to the length of a text, whatever it contains.
 """
 
 from collections.abc import Mapping
@@ -28,18 +28,18 @@ __all__ = [
 ]
 
 MARGIN = 512
-"""Characters beyond a cut that are read too: a password must not lose what it is known by, such as the @ after it."""
+"""Characters beyond a cut that are read too, so that a password is still recognized, for example by the @ after it."""
 
 
 PAIR_NAMES, PAIR_VALUES = ("name", "Name", "key", "Key"), ("value", "Value")
-"""The keys of a variable that is written as a pair."""
+"""The keys of a variable written as a pair."""
 
 BY_ENGINE = "engines"
-"""The key of a table whose names are those of engines, which may be called "jwt" or "session-token"."""
+"""The key of a table by engine names, which may be "jwt" or "session-token"."""
 
 
 def mask(text: str) -> str:
-    """Hide the secrets in a text; what is hidden already stays as it is. Cut a long text first, with `cut`."""
+    """Mask the secrets in a text; masked ones stay unchanged. Cut a long text first, with `cut`."""
     return hide_forms(hide_on_command_lines(hide_named(text)))
 
 
@@ -54,16 +54,16 @@ def tail(text: str, longest: int) -> str:
 
 
 def is_secret_name(name: str) -> bool:
-    """Tell whether what stands under a name is a secret: "db_password", "apiKey", "Authorization"."""
+    """Return whether a key has a secret value: "db_password", "apiKey", "Authorization"."""
     return kind_of(name) is not None
 
 
 def masked(value: Any, *, numbers: bool = False) -> Any:
-    """Hide the secrets in a JSON value, its keys' texts included.
+    """Mask the secrets in a JSON value, also in its keys.
 
     Args:
         value: texts, numbers, lists and dicts.
-        numbers: hide numbers under a secret name too: of a configuration, not of readings.
+        numbers: also mask numbers under a secret key; for configurations, not for readings.
     """
     if isinstance(value, str):
         return mask(value)
@@ -78,7 +78,7 @@ def masked(value: Any, *, numbers: bool = False) -> Any:
 
 
 def copied_secret(value: Any) -> str | None:
-    """Return the key of a secret that was hidden when the value was written; "" for one without a key, None without."""
+    """Return the key of a secret that was masked when the value was written; "" if it has no key, None if none was."""
     if isinstance(value, str):
         return "" if value == HIDDEN or f"{HIDDEN}@" in value else None
     if isinstance(value, Mapping):
@@ -95,7 +95,7 @@ def _key(key: Any) -> Any:
 
 @lru_cache(maxsize=1024)
 def _name(key: str) -> str:
-    """Hide the secrets in a name; the same hundred names come again with each sample."""
+    """Mask the secrets in a name; cached, because the same hundred names are in every sample."""
     return mask(key)
 
 
@@ -110,7 +110,7 @@ def _entry(key: Any, value: Any, numbers: bool) -> Any:
 
 
 def _kind_of_pair(value: Mapping[Any, Any]) -> str | None:
-    """Return what stands under "value" beside a "name", as lists of variables have it; None where it is no secret."""
+    """Return the kind of the "value" next to a "name", as in lists of variables; None if it is not a secret."""
     if not any(key in value for key in PAIR_VALUES):
         return None
     names = (value.get(key) for key in PAIR_NAMES)
@@ -119,7 +119,7 @@ def _kind_of_pair(value: Mapping[Any, Any]) -> str | None:
 
 
 def _items(values: list[Any] | tuple[Any, ...], numbers: bool) -> list[Any]:
-    """Hide the secrets of a list; the value behind "--password", in a list of arguments, is one."""
+    """Mask the secrets in a list, including the value after "--password" in a list of arguments."""
     shown: list[Any] = []
     flag = False
     for value in values:
@@ -130,7 +130,7 @@ def _items(values: list[Any] | tuple[Any, ...], numbers: bool) -> list[Any]:
 
 
 def _hidden(value: Any, kind: str, numbers: bool) -> Any:
-    """Hide every text below a secret name."""
+    """Mask every text below a secret key."""
     if isinstance(value, str):
         harmless = is_harmless(value, kind) or (kind == SEVERAL and value.isdigit())
         return value if harmless else HIDDEN

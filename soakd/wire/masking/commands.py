@@ -1,4 +1,4 @@
-"""Secrets on command lines, behind short options, and those of addresses without a scheme."""
+"""Secrets on command lines after short options, and in addresses without a scheme."""
 
 import re
 
@@ -10,7 +10,7 @@ _ATTACHED = re.compile(
     r"(?:(?![ \t\"']-p(?:[^\s\"'`]|[\"'][^\s,\])\"']))[^\n;|&]){0,250}+[ \t\"']-p)"
     r"(?!\d{1,5}+:\d)('[^'\n]{1,256}+'|\"[^\"\n]{1,256}+\"|[^\s\"'`;|&]{1,256}+)"
 )
-"""`mysql -pSECRET`: a blank behind -p would ask for it. What looks like two ports is what Docker takes behind -p."""
+"""`mysql -pSECRET`: with a space after -p it would prompt. Something like two ports is Docker's -p."""
 _BEHIND_A_BLANK = re.compile(
     r"((?<![\w.-])(?:"
     r"(?:sshpass|mongo[a-z]{0,10}+)(?:(?![ \t\"']-p[\s\"',])[^\n;|&]){0,250}+[ \t\"']-p"
@@ -24,11 +24,11 @@ _NO_SCHEME = re.compile(
     r"(?=@(?:[A-Za-z0-9.-]{1,253}+:\d{1,5}+/|tcp\(|unix\())",
     re.IGNORECASE,
 )
-"""user:SECRET@host:port/path, and user:SECRET@tcp(host:port)/path, as some drivers have it."""
+"""user:SECRET@host:port/path, and user:SECRET@tcp(host:port)/path, used by some drivers."""
 
 
 def hide_on_command_lines(text: str) -> str:
-    """Hide what stands behind the options of clients that take a password there, and user:SECRET@host:port/path."""
+    """Mask passwords after the options of clients, and user:SECRET@host:port/path."""
     if any(program in text for program in _PROGRAMS):
         text = _BEHIND_A_BLANK.sub(_without_value, _ATTACHED.sub(_without_value, text))
     return _NO_SCHEME.sub(rf"\1{HIDDEN}", text) if "@" in text else text

@@ -1,4 +1,4 @@
-"""Secrets that are known by the form which their issuer gives them, wherever they stand."""
+"""Secrets recognized by their issuer's format, anywhere in a text."""
 
 import base64
 import binascii
@@ -17,7 +17,7 @@ _MARKS = (
     "gh", "glpat-", "xox", "AKIA", "ASIA", "AIza", "npm_", "pypi-", "hf_", "sk-", "k_live_", "k_test_", "dop_v1_",
     "SG.", "eyJ", "hv",
 )  # fmt: skip
-"""One of them is in every token of a known form; most texts have none."""
+"""Every token of a known format contains one of these; most texts contain none."""
 _HOOK = re.compile(
     r"((?:hooks\.slack\.com/services|discord(?:app)?\.com/api/webhooks|api\.telegram\.org/bot|outlook\.office\.com/webhook)"
     r"/?)[^\s\"'<>]{8,512}+"
@@ -31,14 +31,14 @@ _USER = re.compile(
 _BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _END = re.compile(r"-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----")
 _OF_KEYS = f"{string.ascii_letters}{string.digits}+/=\\\r\n"
-"""What base64 and the ends of its lines are made of."""
+"""The characters of base64 and its line ends."""
 _HEADERS = ("Proc-Type:", "DEK-Info:", "Version:", "Comment:")
 LONG_ENOUGH = 24
-"""A word that long behind "bearer" is no word."""
+"""A "word" of this length after "bearer" is a token."""
 
 
 def hide_forms(text: str) -> str:
-    """Hide tokens of known forms, keys in PEM, and what stands behind "Bearer", "Basic" and `-u user:`."""
+    """Mask tokens of known formats, keys in PEM, and the text after "Bearer", "Basic" and `-u user:`."""
     if "-----BEGIN" in text or "-----END" in text:
         text = _without_keys(text)
     if any(mark in text for mark in _MARKS):
@@ -54,14 +54,14 @@ def hide_forms(text: str) -> str:
 
 
 def is_in_key(line: str, *, before: bool) -> bool:
-    """Tell whether a line begins a private key in PEM that it does not end, or goes on with the one `before` it."""
+    """Return whether a line begins a private key in PEM without ending it, or continues the one in `before`."""
     if (begin := _BEGIN.search(line)) is not None:
         return _END.search(line, begin.end()) is None
     return before and (line.startswith(_HEADERS) or not line.strip().strip(_OF_KEYS))
 
 
 def _without_keys(text: str) -> str:
-    """Hide private keys in PEM, and what is there of one whose begin or end was cut off."""
+    """Mask private keys in PEM, also parts of one whose beginning or end was cut off."""
     shown, at = [], 0
     first, begin = _END.search(text), _BEGIN.search(text)
     if first is not None and (begin is None or first.start() < begin.start()):
@@ -82,7 +82,7 @@ def _without_bearer(found: re.Match[str]) -> str:
 
 
 def _without_basic(found: re.Match[str]) -> str:
-    """Hide what is a user and a password in base64."""
+    """Mask a user and password in base64."""
     scheme, blank, word = found.groups()
     try:
         told = base64.b64decode(word + "=" * (-len(word) % 4), altchars=b"-_" if "-" in word or "_" in word else None)

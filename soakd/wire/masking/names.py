@@ -1,10 +1,10 @@
-"""Names under which secrets stand: `DB_PASSWORD`, `clientSecret`, `x-api-key`; and those that only look like it."""
+"""Names of secrets: `DB_PASSWORD`, `clientSecret`, `x-api-key`; and names that only look similar."""
 
 import re
 from functools import lru_cache
 
 LONGEST_NAME = 64
-"""A longer word is no name of a setting."""
+"""A longer word is not the name of a setting."""
 
 VALUE, SEVERAL, LINE, FOLDER, QUERY = "value", "several", "line", "folder", "query"
 """One secret; a list of secrets, or a count of harmless things; the rest of a line; a secret or a path; a secret in the
@@ -32,19 +32,19 @@ _VAGUE = frozenset({
     "again", "b64", "base", "base64", "confirm", "confirmation", "current", "digest", "hash", "hex", "new", "old",
     "plain", "raw", "repeat", "str", "string", "text", "value",
 })  # fmt: skip
-"""Ends of names that say how a secret is written, and not that it is none."""
+"""Suffixes that describe how a secret is written; the name is still a secret's."""
 _OF_LANGUAGE = frozenset({
     "bos", "cls", "count", "eos", "first", "last", "mask", "max", "min", "n", "num", "pad", "per", "sep", "total",
     "unexpected", "unk",
 })  # fmt: skip
-"""Before "token": a piece of text, as parsers and language models have it."""
+"""Words before "token" in the sense of parsers and language models."""
 _IN_QUERIES = frozenset({"auth", "sig", "signature"})
 _FOLDERS = frozenset({"pwd", "oldpwd"})
 
 
 @lru_cache(maxsize=1024)
 def kind_of(name: str) -> str | None:
-    """Return what stands under a name; None where it is nothing secret."""
+    """Return the kind of secret under a name; None if it is not one."""
     parts = [part.lower() for part in _PARTS.findall(name[-LONGEST_NAME:])]
     while len(parts) > 1 and (parts[-1] in _VAGUE or parts[-1].isdigit()):
         parts.pop()
@@ -65,7 +65,7 @@ def kind_of(name: str) -> str | None:
 
 
 def _kind_of_pair(before: str, last: str, parts: list[str]) -> str | None:
-    """Return what stands under a name whose last word alone says nothing."""
+    """Return the kind of secret under a name whose last word alone is ambiguous."""
     if last in ("key", "keys"):
         return VALUE if before in _KEYS_OF else FOLDER if before in _KEYS_IN_FILES else None
     if last == "pass":

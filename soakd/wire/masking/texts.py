@@ -1,7 +1,7 @@
-"""Secrets in running text: what stands under a secret name, and what stands before the @ of an address.
+"""Secrets in running text: values of secret names, and credentials before the @ of an address.
 
-One pass from left to right. A hint (part of a name, or "://") is looked for; the name around it has at most 64
-characters, and what is read behind it is either hidden, and never read again, or bounded. No pattern backtracks.
+One pass from left to right. It looks for a hint (part of a name, or "://"); the name around it has at most 64
+characters, and the text read after it is either masked and never read again, or bounded. No pattern backtracks.
 """
 
 import re
@@ -34,13 +34,13 @@ _ANNOTATION = re.compile(r"(?:Optional\[)?(?:str|bytes|SecretStr|Any)\]?(?: \| N
 _ELEMENT = re.compile(r"[ \t]{0,8}+>")
 _FLAG = re.compile(r"[\"']?+,?+[ \t]{1,8}+(?!-)")
 _SPELLED = re.compile(r"[ \t]{1,8}+(?='[^'\s]{1,256}+')")
-"""PASSWORD 'x', as SQL has it."""
+"""PASSWORD 'x', as in SQL."""
 _IDENTIFIED = re.compile(
     r"(?:[ \t]{1,8}+with[ \t]{1,8}+[\w'\"`]{1,64}+)?+[ \t]{1,8}+(?:by|as)[ \t]{1,8}+(?:password[ \t]{1,8}+)?+",
     re.IGNORECASE,
 )
 _OF_USERS = ("user", "role", "grant")
-"""Statements in which "identified by" is SQL, however it is written."""
+"""Statements in which "identified by" is SQL, in upper or lower case."""
 _NAMED = re.compile(r"(?:name|key)\\{0,4}+[\"']?[ \t]{0,8}+[:=][ \t]{0,8}+\\{0,4}+[\"']?$", re.IGNORECASE)
 _PAIRED = re.compile(
     r"(?:\\*+[\"'])?+,?+\s{0,64}+(?:\\*+[\"'])?+value(?:\\*+[\"'])?+[ \t]{0,8}+[:=][ \t]{0,8}+", re.IGNORECASE
@@ -53,7 +53,7 @@ _CALL = re.compile(
 )
 """An expression in a line of source, of names alone: next(tokens), tokens[0]."""
 _DIRECTIVES = ("requirepass", "masterauth")
-"""Names behind which the value stands after a blank, in Redis's configuration and commands."""
+"""Names followed by a space and the value, in Redis's configuration and commands."""
 _DIRECTIVE = re.compile(r"[ \t]{1,8}+(?=[^\s=:])")
 _OPENING = re.compile(r"[bBuUrRfF]{0,2}+(\\*+(?:\"\"\"|'''|[\"'`]))")
 _QUOTED = {
@@ -64,7 +64,7 @@ _QUOTED = {
 _SCHEME_OF_HEADER = re.compile(r"(?:bearer|basic|token|apikey|negotiate|key)[ \t]{1,8}+", re.IGNORECASE)
 _WORD_OF_HEADER = re.compile(r"[^\s\"'`,;]*+")
 _BEHIND_A_SCHEME = re.compile(r"[ \t]{1,8}+[^\s\"'`,;0-9]{0,200}+[0-9][^\s\"'`,;]*+")
-"""What stands behind a word that may be the name of a scheme: it has a digit, as a token has."""
+"""The text after a possible scheme name: it has a digit, as tokens have."""
 _LINE = re.compile(r"[^\r\n\"'`]*+")
 _WHOLE_LINE = re.compile(r"[^\r\n]*+")
 _PARAMETERS = re.compile(r"(?:digest|hawk|oauth|aws4|signature)[\w-]{0,40}+[ \t]", re.IGNORECASE)
@@ -77,13 +77,13 @@ _SENTENCE = re.compile(
     r"|\d[\d.,]{0,20}+ (?:[kMGT]?i?B\b|lines?|operations|samples|errors|times)"
     r"|(?:PASS|FAIL|INCONCLUSIVE|INVALID|INCOMPLETE)(?![\w-]))"
 )
-"""What soakd says of an engine that is called "token", behind its name."""
+"""soakd's own text after the name of an engine called "token"."""
 _OF_ENGINE = ('engine "', "engine '")
 _COOKIE = re.compile(r"[\w-]{1,64}+=")
 
 
 def hide_named(text: str) -> str:
-    """Hide what stands under secret names, and the credentials of addresses."""
+    """Mask values of secret names, and credentials in addresses."""
     lower = text.lower()
     if not any(hint in lower for hint in _HINTS):
         return text
@@ -105,7 +105,7 @@ def hide_named(text: str) -> str:
 
 
 def _in_sql(text: str, hint: re.Match[str]) -> Found:
-    """Look behind "identified": IDENTIFIED BY 'x', or the same in small letters in a statement about users."""
+    """Look after "identified": IDENTIFIED BY 'x', or the same in lower case in a statement about users."""
     found = _IDENTIFIED.match(text, hint.end())
     if found is None or (quote := _OPENING.match(text, found.end())) is None:
         return hint.end()
@@ -115,7 +115,7 @@ def _in_sql(text: str, hint: re.Match[str]) -> Found:
 
 
 def _under_name(text: str, hint: re.Match[str], at: int) -> Found:
-    """Look at the name around a hint; return where to read on, or the secret under it: begin, end, what is shown."""
+    """Look at the name around a hint; return where to continue, or its secret: begin, end, and the replacement."""
     first = hint.start()
     least = max(at, first - LONGEST_NAME)
     while first > least and (text[first - 1].isalnum() or text[first - 1] in "_.-"):
@@ -134,11 +134,11 @@ def _under_name(text: str, hint: re.Match[str], at: int) -> Found:
 
 
 def _begin_of_value(text: str, first: int, last: int, name: str) -> int | None:
-    """Return where the value begins that belongs to a name; None where none follows."""
+    """Return where the value of a name begins; None if no value follows."""
     before = text[first - 1 : first]
     if (found := _SEPARATOR.match(text, last)) is not None:
         if found[1] == ":" and before in ("/", "\\") and text[found.end() - 1] == " ":
-            return None  # a path, and what is said of it
+            return None  # a path, and a remark about it
         typed = _ANNOTATION.match(text, found.end()) if found[1] == ":" else None
         return (typed or found).end()
     if before == "<" and (found := _ELEMENT.match(text, last)) is not None:
@@ -155,7 +155,7 @@ def _begin_of_value(text: str, first: int, last: int, name: str) -> int | None:
 
 
 def _value(text: str, begin: int, kind: str, name: str, *, spoken: bool) -> Found:
-    """Read the value that begins somewhere; return where to read on, or begin, end and what is shown."""
+    """Read the value that begins here; return where to continue, or its begin, end, and the replacement."""
     if kind == LINE:
         return _header(text, begin)
     if (quote := _OPENING.match(text, begin)) is not None:
@@ -163,7 +163,7 @@ def _value(text: str, begin: int, kind: str, name: str, *, spoken: bool) -> Foun
     if text[begin : begin + 1] == "[":
         return without_items(text, begin, kind)
     if text[begin : begin + 1] == "{" and text[begin : begin + 2] != "{{":
-        return begin + 1  # a table: its own names say what is secret in it
+        return begin + 1  # a table: its own names show what is secret
     if text[begin - 1] in " \t" and (call := _CALL.match(text, begin)) is not None:
         return call.end()
     end = unquoted(text, begin)
@@ -174,7 +174,7 @@ def _value(text: str, begin: int, kind: str, name: str, *, spoken: bool) -> Foun
 
 
 def _quoted(text: str, opening: re.Match[str], kind: str) -> Found:
-    """Read up to the quote that closes; to the end of the text where none does."""
+    """Read up to the closing quote, or to the end of the text without one."""
     quote, begin = opening[1], opening.end()
     if (pattern := _QUOTED.get(quote)) is not None:
         matched = pattern.match(text, begin)
@@ -188,7 +188,7 @@ def _quoted(text: str, opening: re.Match[str], kind: str) -> Found:
 
 
 def _header(text: str, begin: int) -> Found:
-    """Hide what an Authorization or Cookie header says, but for the name of the scheme."""
+    """Mask the value of an Authorization or Cookie header, except for the name of the scheme."""
     if text[begin : begin + 1] == "[":
         return without_items(text, begin, VALUE)
     if text[begin : begin + 1] == "{":
@@ -212,7 +212,7 @@ def _header(text: str, begin: int) -> Found:
 
 
 def _extent_of_header(text: str, begin: int, *, named: bool) -> re.Pattern[str]:
-    """Return how far a header goes: a word behind a scheme's name, a line without quotes, or a whole line."""
+    """Return what matches a header: the word after a scheme's name, a line up to a quote, or a whole line."""
     if named:
         return _WORD_OF_HEADER
     if _PARAMETERS.match(text, begin):

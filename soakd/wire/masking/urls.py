@@ -1,4 +1,4 @@
-"""Credentials in addresses: what stands before the @ of the host, escaped or not."""
+"""Credentials in addresses: the part before the @ of the host, escaped or not."""
 
 import re
 
@@ -7,27 +7,27 @@ from soakd.wire.masking.values import HIDDEN, Found
 _ADDRESS = re.compile(r"[^\s\"'`<>\x00-\x1f]{0,4096}+")
 _AUTHORITY = re.compile(r"[^\s\"'`<>\x00-\x1f/?#]{0,4096}+")
 _USERS_ONLY = ("ssh", "git", "sftp", "rsync", "svn")
-"""Schemes in which a user without a password is no secret."""
+"""Schemes in which a user without a password is not a secret."""
 _NO_PASSWORDS = ("", "x-oauth-basic")
-"""Behind these the user is the token."""
+"""With these passwords the user is the token."""
 _OF_FILES = ("file", "sqlite", "unix")
-"""Schemes that a path follows where no host does."""
+"""Schemes that are followed by a path without a host."""
 _PORT_AND_QUERY = re.compile(r"\d{1,5}+(?:/[^\s\"'`<>?@]{0,256}+)?+\?[\w.-]{1,64}+=")
-"""What begins so behind a host is a port, perhaps a path, and a query: an @ in that belongs to a parameter."""
+"""A port, an optional path and a query after a host: an @ in it belongs to a parameter."""
 _DIGEST = re.compile(r"sha(?:256|384|512):(?:[0-9a-f]{8}|\.\.\.)")
-"""Behind the @ of an image: docker://image@sha256:..."""
+"""After the @ of an image: docker://image@sha256:..."""
 _WEB = ("http", "https", "ws", "wss")
 
 
 class Addresses:
-    """The addresses of one text, looked at from left to right. It remembers how far no @ is: nothing is read twice."""
+    """The addresses in one text, from left to right. It remembers how far there is no @, so nothing is read twice."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._clean_until = 0
 
     def look(self, end_of_scheme: int, begin: int) -> Found:
-        """Look at the address that begins behind a "://"; where its password is clear, that alone is hidden."""
+        """Look at the address after a "://"; if its password is clear, only that is masked."""
         if begin < self._clean_until:
             return begin
         scheme = _scheme_before(self._text, end_of_scheme)
@@ -41,16 +41,16 @@ class Addresses:
         return begin, begin + length, f"{user}:{HIDDEN}" if is_user else HIDDEN
 
     def _length_of_credentials(self, begin: int, scheme: str) -> int | None:
-        """Return how many characters stand before the @ of the host; None where there is none, or a path has it.
+        """Return the number of characters before the @ of the host; None if there is none, or it is in a path.
 
-        Unescaped, a password may have an @ or a / in it: the last @ is taken for the one of the host.
+        An unescaped password may contain @ or /: the last @ is taken as that of the host.
         """
         first = _without_digest(self._read(_AUTHORITY, begin))
         user, colon, port = first.partition(":")
         if "@" in first and (not colon or "@" in user):
             return first.rindex("@")
         if first.startswith("[") or (not first and scheme.partition("+")[0] in _OF_FILES):
-            return None  # an address of IPv6, or a path
+            return None  # an IPv6 address, or a path
         is_place = bool(user) and (not colon or (port.isdigit() and scheme in _WEB))
         if is_place:
             return None

@@ -1,4 +1,4 @@
-"""What stands behind a secret name: where it ends, and whether it is a secret at all."""
+"""Values of secret names: where they end, and whether they are secrets at all."""
 
 import re
 
@@ -7,13 +7,13 @@ from soakd.wire.masking.names import FOLDER, SEVERAL
 HIDDEN = "***"
 
 Found = int | tuple[int, int, str]
-"""Where to read on; or a secret: its begin, its end, and what is shown in its place."""
+"""Where to continue; or a secret: its begin, its end, and the replacement."""
 
 _WORD = re.compile(
     r"(?:[^\s\"'`<>\\,;&]++|\\(?![\"'`])|[\"'`](?=\w)"
     r"|[,;&](?![\"'{(\[]|[\w.%-]{1,60}+[=:])(?=[^\s\"'`<>\\]|\\(?![\"'`])|`(?=\w)))*+"
 )
-"""Up to a blank, a quote or a bracket, or to a comma before one of them or before the next name."""
+"""Up to a space, a quote or a bracket, or to a comma before one of them or before the next name."""
 _CLOSING = ")]},;."
 _LIST = re.compile(r"\[(?:[^\]\"']++|\"(?:[^\"\\]++|\\.)*+\"?|'(?:[^'\\]++|\\.)*+'?)*+\]?")
 _PLACEHOLDER = re.compile(
@@ -34,23 +34,23 @@ _SAID = frozenset({
     "text", "that", "the", "this", "to", "too", "unexpected", "unknown", "unset", "use", "used", "was", "when", "will",
     "with", "wrong", "yes",
 })  # fmt: skip
-"""Words of a sentence about a password, where one would stand."""
+"""Words of a sentence about a password, in the place of a password."""
 _CODE = re.compile(
     r"(?:os|environ|getenv|self|cls|settings|config|conf|cfg|args|options|opts|kwargs|request|req|env|ctx|context"
     r"|secrets|getpass|params|data|payload|headers|session|response|app|current_app|user|credentials|input|str|bytes"
     r"|(?:get|load|read|make|fetch|new)_\w{1,40}+)(?:\.[A-Za-z_]|\[|\()"
 )
-"""Begins an expression in a line of source."""
+"""The beginning of an expression in source code."""
 
 
 def is_harmless(value: str, kind: str, *, name: str = "", spoken: bool = False) -> bool:
-    """Tell whether what stands under a secret name is none.
+    """Return whether the value of a secret name is not a secret.
 
     Args:
         value: without quotes.
-        kind: of the name, as `names.kind_of` gives it.
-        name: the name; a variable that is passed on under its own name is no secret.
-        spoken: a blank stands before it, as before a word of a sentence.
+        kind: of the name, from `names.kind_of`.
+        name: the name; a variable passed on under its own name is not a secret.
+        spoken: it follows a space, like a word of a sentence.
     """
     bare = value.strip()
     lower = bare.lower()
@@ -68,7 +68,7 @@ def is_harmless(value: str, kind: str, *, name: str = "", spoken: bool = False) 
 
 
 def unquoted(text: str, begin: int) -> int:
-    """Return where a value without quotes ends: at a blank, a bracket that closes, or before the next name."""
+    """Return where a value without quotes ends: at a space, a closing bracket, or before the next name."""
     matched = _WORD.match(text, begin)
     end = begin if matched is None else matched.end()
     while end > begin + 1 and text[end - 1] in _CLOSING:
@@ -77,7 +77,7 @@ def unquoted(text: str, begin: int) -> int:
 
 
 def without_items(text: str, begin: int, kind: str) -> Found:
-    """Hide a list; return where to read on, or its begin, its end and what is shown."""
+    """Mask a list; return where to continue, or its begin, its end, and the replacement."""
     matched = _LIST.match(text, begin)
     end = begin + 1 if matched is None else matched.end()
     inner = text[begin + 1 : end].rstrip("]").strip()
