@@ -1,7 +1,7 @@
 """What the open descriptors of processes hold, read from outside: files without a name, unread pipes and sockets.
 
 No counter of a process shows these: a memfd or a deleted file takes memory or disk until its last descriptor closes,
-and what nobody reads out of a pipe or a socket is the kernel's.
+and what is unread in a pipe or a socket is the kernel's.
 """
 
 import contextlib
@@ -18,18 +18,18 @@ from dataclasses import dataclass, field
 
 BLOCK_BYTES = 512
 MOST_ASKED = 2000
-"""Pipes and sockets whose queues are asked for in one reading, 20 us each; where there are more, none are told."""
+"""Pipes and sockets whose queues are asked for in one reading, 20 us each; with more of them, none is reported."""
 KINDS = (
     ("socket:", "socket"), ("pipe:", "pipe"), ("/memfd:", "memfd"), ("anon_inode:[eventpoll]", "epoll"),
     ("anon_inode:[eventfd]", "eventfd"), ("anon_inode:[io_uring]", "io_uring"), ("anon_inode:", "anon"),
     ("/dev/", "device"),
 )  # fmt: skip
-"""How the target of a descriptor begins, and what kind it is; see proc_pid_fd(5)."""
+"""Begin of a descriptor's target -> its kind; see proc_pid_fd(5)."""
 DELETED = " (deleted)"
 QUEUES = ("socket", "pipe")
 UNNAMED = ("memfd", "deleted")
 _PIDFD_GETFD = 438
-"""pidfd_getfd(2): of the same number on all machines."""
+"""pidfd_getfd(2): the number is the same on all machines."""
 _SO_MEMINFO, _MEMINFO = 55, struct.Struct("9I")
 _RECEIVED, _SENT, _WAITING = 0, 2, 5
 """Of SO_MEMINFO: bytes of what was received, of what was sent and not taken yet, of what waits to be sent."""
@@ -39,7 +39,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 @dataclass(slots=True)
 class Held:
-    """What some processes hold, each thing once however many descriptors lead to it."""
+    """What some processes hold; each thing counts once, however many descriptors lead to it."""
 
     counts: Counter[str] = field(default_factory=Counter)
     """Descriptors by kind."""
@@ -48,7 +48,7 @@ class Held:
     written_bytes: int = 0
     """Of files with a name that are open for writing."""
     queued_bytes: int | None = 0
-    """Of what is unread in pipes and sockets; None where it may not be asked for."""
+    """Of what is unread in pipes and sockets; None if it must not be read."""
     seen: set[tuple[int, int]] = field(default_factory=set)
     asked: int = 0
 
@@ -62,7 +62,7 @@ def kind_of(target: str) -> str:
 
 
 def read_held(pids: Iterable[int]) -> Held:
-    """Read what processes hold; those that are gone, or not ours to read, hold nothing."""
+    """Read what processes hold; one that is gone, or not ours to read, counts as holding nothing."""
     held = Held()
     for pid in pids:
         with contextlib.suppress(OSError), _pidfd(pid) as process:
@@ -107,7 +107,7 @@ def _add_queue(held: Held, process: int, path: str, number: int) -> None:
     if held.queued_bytes is None or not _is_new(held, os.stat(path)):  # noqa: PTH116
         return
     held.asked += 1
-    # A copy for an instant: what was opened stays open for so long, even where the process closes it just then.
+    # A copy for an instant: what it leads to stays open for so long, even if the process closes it just then.
     copy = _libc.syscall(_PIDFD_GETFD, process, number, 0) if held.asked <= MOST_ASKED else -1
     if copy < 0:
         held.queued_bytes = None

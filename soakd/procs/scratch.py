@@ -18,7 +18,7 @@ BLOCK_BYTES = 512
 
 @contextlib.contextmanager
 def held_folder(prefix: str) -> Iterator[Path]:
-    """Make a temporary folder that nobody removes while this process lives; it is gone afterwards.
+    """Make a temporary folder that no sweep removes while this process lives; remove it afterwards.
 
     Those of processes that were killed are removed too: nobody holds them.
 
@@ -34,7 +34,7 @@ def held_folder(prefix: str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold a folder, so that nobody removes it."""
+    """Lock a folder, so that no sweep removes it."""
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(lock, fcntl.LOCK_SH)  # systemd-tmpfiles(8) leaves alone what is locked, however old it is
@@ -44,7 +44,7 @@ def held(folder: Path) -> Iterator[None]:
 
 
 def sweep(temporary: Path, prefix: str) -> None:
-    """Remove the folders of soakds that were killed: nobody holds them, and they are not just being made."""
+    """Remove the folders of soakds that were killed: they are not locked, and not new."""
     for folder in temporary.glob(f"{prefix}*"):
         with contextlib.suppress(OSError):  # another user's, or held, or gone meanwhile
             if folder.lstat().st_mtime > time.time() - JUST_MADE_S:
@@ -58,7 +58,7 @@ def sweep(temporary: Path, prefix: str) -> None:
 
 
 def scratch_of(scratch: Path, number: int) -> Path:
-    """Return the folder of the engine of a number, made where it is not there: whoever the engine becomes may use it.
+    """Return the folder of the engine with a number, and make it if needed: usable by any user the engine becomes.
 
     Its name is short: sockets in it have names of at most 107 bytes.
     """
@@ -71,12 +71,12 @@ def scratch_of(scratch: Path, number: int) -> Path:
 
 
 class FolderSize:
-    """The disk that a folder takes, read a piece at a time however many files there are; memory of a fixed size."""
+    """The disk that a folder takes, read in pieces, however many files there are; takes memory of a fixed size."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._whole = 0
-        """What the last reading that came to the end has found."""
+        """The result of the last complete reading."""
         self._sum = 0
         self._open: list[Iterator[os.DirEntry[str]]] = []
 

@@ -11,11 +11,11 @@ from soakd.procs.proc import status_bytes
 from soakd.wire.spec import LOOK_PROCESS
 
 WHOLE_EVERY = 60
-"""Readings from one that looks at every process of the host to the next: numbers are used again, however rarely."""
+"""Every so many readings all processes of the host are looked at: pids are used again, however rarely."""
 LONGEST_NAME = 60
 ZOMBIE, DEAD = b"Z", b"ZX"
 SCRIPTS = ("python", "perl", "ruby", "node", "sh", "bash", "dash", "java")
-"""Programs that say little of what a process does: its name goes on with the script."""
+"""Interpreters, whose names say little: the name of such a process includes the script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Entry:
     """The name that the kernel keeps: at most 15 bytes."""
     state: bytes
     started: int
-    """Clock ticks since boot: with the pid, nobody else's."""
+    """Clock ticks since boot: identifies the process together with its pid."""
 
 
 Table = Mapping[int, Entry]
@@ -52,7 +52,7 @@ def below(table: Table, pid: int) -> list[Entry]:
 
 
 def own_bytes(pid: int) -> int | None:
-    """Return the anonymous memory of a process, swapped out or not; None where it is gone."""
+    """Return the anonymous memory of a process, swapped out or not; None if it is gone."""
     try:
         read = status_bytes(pid)
     except OSError:
@@ -61,7 +61,7 @@ def own_bytes(pid: int) -> int | None:
 
 
 def executed(pid: int) -> str:
-    """Name what a process executes: its program, and of an interpreter the script or module; "" where it is gone."""
+    """Name what a process executes: its program, and of an interpreter the script or module; "" if it is gone."""
     try:
         program = os.path.basename(os.readlink(f"/proc/{pid}/exe"))  # noqa: PTH115, PTH119
         with open(f"/proc/{pid}/cmdline", "rb") as file:
@@ -86,7 +86,7 @@ class Tree:
         """What the last reading cost."""
 
     def table(self) -> Table | None:
-        """Read the table; None where nothing can be read: no file descriptor is left."""
+        """Read the table; None if nothing can be read: no file descriptor is left."""
         begun_s = time.thread_time()
         known = self._strangers() if self._readings % WHOLE_EVERY else {}
         self._readings += 1
@@ -101,7 +101,7 @@ class Tree:
         return self._table
 
     def _strangers(self) -> dict[int, Entry]:
-        """Return the processes known that do not descend from this one."""
+        """Return the known processes that do not descend from this one."""
         ours = {entry.pid for entry in _descendants(self._table, os.getpid())}
         return {number: entry for number, entry in self._table.items() if number not in ours}
 
@@ -120,7 +120,7 @@ def _descendants(table: Table, top: int) -> list[Entry]:
 
 
 def _entry(pid: int) -> Entry | None:
-    """Read one process; None where it is gone. Source: proc_pid_stat(5)."""
+    """Read one process; None if it is gone. Source: proc_pid_stat(5)."""
     with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY)
         try:
@@ -134,7 +134,7 @@ def _entry(pid: int) -> Entry | None:
 
 
 def _script(arguments: list[bytes]) -> Iterator[str]:
-    """Yield what an interpreter was told to execute; nothing else of its command line, which may hold a secret."""
+    """Yield what an interpreter executes; nothing else of its command line, which may hold a secret."""
     for number, argument in enumerate(arguments):
         if argument == b"-m":
             yield from ("-m", *(word.decode("utf-8", "replace") for word in arguments[number + 1 : number + 2]))

@@ -1,7 +1,6 @@
-"""What lives beside the main thread of a worker: its threads and the processes below it, and which of them are lost.
+"""The threads of a worker and the processes below it, and which of them are lost.
 
-Read by the daemon. A child counts from the second reading that has it on: a program that runs for an instant is work,
-no holding.
+Read by the daemon. A child counts from the second reading that has it: a program that runs for an instant is work.
 """
 
 import os
@@ -16,7 +15,7 @@ from soakd.procs.tree import DEAD, ZOMBIE, Entry, Table
 MOST_NAMES = 8
 """Kinds of children that have readings of their own; the bytes of all others are in the sums alone."""
 MOST_LOSSES = 20
-"""Incidents of one life: who loses more has said so."""
+"""Incidents of one life; losses after them are not recorded."""
 A_COPY = "a forked copy"
 
 
@@ -33,7 +32,7 @@ class Family:
 
     Args:
         pid: the worker's.
-        old_s: who was there for so long is missed when it goes, seconds.
+        old_s: a thread or child that was there for so long is missed when it goes, seconds.
     """
 
     def __init__(self, pid: int, old_s: float) -> None:
@@ -44,10 +43,10 @@ class Family:
         self._threads: dict[Hashable, str] = {}
         self._has_had_children = False
         self._lost_children, self._lost_threads = Losses(old_s), Losses(old_s)
-        self._told = 0
+        self._reported = 0
 
     def read(self, table: Table) -> dict[str, float]:
-        """Return the children of the worker by the names of their signals; only how many, where there were never any.
+        """Return the children of the worker by the names of their signals; only their number if there never were any.
 
         `children`, `zombies`, `children_bytes`; `child_count.NAME` and `child_bytes.NAME` by what they execute.
         """
@@ -72,7 +71,7 @@ class Family:
         return [self._pid, *(pid for pid, _ in self._names)]
 
     def losses(self, now_s: float, *, counts: bool, is_looked_at: bool) -> Iterator[tuple[str, str, int]]:
-        """Yield who is lost since the last reading: the incident's kind, a sentence, how many.
+        """Yield the losses since the last reading: the incident's kind, a sentence, how many.
 
         Call it once after each `read`; see `Losses.look` for the arguments.
         """
@@ -83,8 +82,8 @@ class Family:
                 now_s, self._threads, counts=counts, is_looked_at=is_looked_at
             )
         for what, losses in lost.items():
-            for loss in losses[: MOST_LOSSES - self._told]:
-                self._told += 1
+            for loss in losses[: MOST_LOSSES - self._reported]:
+                self._reported += 1
                 yield what, f"{_who(what, loss)} ended after {loss.lived_s:.0f}s and none took its place", loss.count
 
     def _zombies(self, entries: list[Entry]) -> int:
@@ -115,7 +114,7 @@ class Family:
         return A_COPY if name == tree.executed(self._pid) else name
 
     def _read_threads(self) -> bool:
-        """Read who is there, the names of newcomers only; False where the process is gone."""
+        """Read the threads, and the names of new ones; return False if the process is gone."""
         folder = f"/proc/{self._pid}/task"
         try:
             numbers = os.listdir(folder)  # noqa: PTH208 - no Path object per thread

@@ -1,7 +1,7 @@
 """What a worker and its children hold outside of their memory: files without a name, queues, disk.
 
-Dear to read where there is much of it, so that it is read less often than a sample: a hundred times in the load phase,
-at least once a minute; less often where that is more than a thousandth of a core, but often enough to be judged.
+Reading much of it is costly, so it is read less often than a sample: a hundred times in the load phase, at least once a
+minute; less often if that takes more than a thousandth of a core, but often enough to be judged.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from soakd.procs.scratch import FolderSize
 READINGS, LEAST_READINGS = 100, 32
 LONGEST_S = 60.0
 EARLY = 0.9
-"""Of the time between two readings, that a sample which comes a little early is not put off to the next."""
+"""Share of the time between two readings after which the next sample reads, even if it is a little early."""
 MOST_TIME = 0.001
 """Share of one core."""
 
@@ -24,7 +24,7 @@ class Holdings:
     """Reads what one worker holds.
 
     Args:
-        scratch: the temporary folder of its engine, where it has one of its own.
+        scratch: the temporary folder of its engine; None without one.
         load_s: length of its load phase.
     """
 
@@ -35,7 +35,7 @@ class Holdings:
         self._due_s = float("-inf")
 
     def read(self, pids: Sequence[int], now_s: float) -> dict[str, float]:
-        """Return what these processes hold by the names of its signals, where it is due; nothing where it is not.
+        """Return what these processes hold, by the names of its signals, if it is due; else nothing.
 
         Inside an event loop.
 

@@ -1,4 +1,4 @@
-"""Members of a crew (threads, child processes) that go for good. Pure: sees no process, remembers who lives.
+"""Threads and child processes that go for good. Pure: sees no process, remembers which live.
 
 An engine that swallows its errors goes on without them: no operation fails, and nothing crashes.
 """
@@ -16,7 +16,7 @@ BEFORE = 2
 
 @dataclass(slots=True)
 class _Member:
-    """Who lives: since when, and from which reading on."""
+    """A member that lives: since when, and from which reading on."""
 
     name: str
     since_s: float
@@ -26,7 +26,7 @@ class _Member:
 
 @dataclass(frozen=True, slots=True)
 class _Missing:
-    """Who is gone, since which reading."""
+    """A member that is gone, and since which reading."""
 
     name: str
     lived_s: float
@@ -44,7 +44,7 @@ class Loss:
 
 
 class Losses:
-    """Tells which members went that had been there for long, and were not replaced.
+    """Finds members that went after a long time, and were not replaced.
 
     Args:
         old_s: a member must have been there for so long, seconds.
@@ -59,13 +59,13 @@ class Losses:
     def look(
         self, now_s: float, alive: Mapping[Hashable, str], *, counts: bool, is_looked_at: bool = False
     ) -> list[Loss]:  # fmt: skip
-        """Take one reading; return who is lost for good by now.
+        """Take one reading; return the members that are lost for good by now.
 
         Args:
             now_s: any one clock, seconds.
             alive: identity -> name; an identity is never another's.
-            counts: who goes now is missed: the engine is under load, and nothing is broken on purpose.
-            is_looked_at: who comes now is never missed: a tool may have started it.
+            counts: members that go now are missed: the engine is under load, and nothing is broken on purpose.
+            is_looked_at: members that come now are never missed: a tool may have started them.
         """
         self._reading += 1
         for identity, name in alive.items():

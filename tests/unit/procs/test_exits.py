@@ -12,6 +12,7 @@ from soakd.daemon.workers.exit_reasons import describe_end, describe_staying, is
 from soakd.daemon.workers.worker import Worker
 from soakd.procs.exits import KernelKills
 from soakd.procs.output import Output
+from soakd.wire.records import Stamp, make_record
 
 VERSION_2 = ("0::/soak.slice/soakd.service\n", "soak.slice/soakd.service", "memory.events", "memory.max")
 VERSION_1 = (
@@ -84,7 +85,8 @@ class Ended:
     """What is known of a worker that has ended."""
 
     def __init__(self, *, bye: dict[str, object] | None = None, **known: object) -> None:
-        self.bye = bye
+        at = Stamp(0.0, 0.0, 0.0)
+        self.bye = None if bye is None else make_record("bye", engine="mine", segment=0, at=at, body=bye)
         self.killed_for = known.get("killed_for")
         self.start_failure = known.get("start_failure")
         self.output = Output()
