@@ -8,7 +8,7 @@ from soakd.judge.conclude.classes import Class, growth_words, limit_words
 from soakd.judge.conclude.deciding_checks import deciding_checks, judged_engines
 from soakd.judge.conclude.server_growth import LEAK
 from soakd.judge.conclude.sites import site_words
-from soakd.judge.conclude.unwatched import lost_words
+from soakd.judge.conclude.unwatched import doubts, unwatched
 from soakd.judge.conclude.waivers import hidden_words
 from soakd.judge.story.rundata import EngineData, RunData
 from soakd.units import format_duration, format_rate
@@ -72,9 +72,10 @@ def visibility(run: RunData, checks: Mapping[str, Sequence[Check]], harness: str
         if limits.growth_rate_bytes_per_h is None and limits.growth_per_operation_bytes is None:
             yield f"{data.name}: no rate of growth was judged: growth_rate and growth_per_operation are off"
         yield from hidden_words(data, checks[data.name])
-        yield from lost_words(data)
+        yield from doubts(data, checks[data.name])
     if harness is not None:
         yield harness
+    yield from unwatched(judged)
     longest_s = max((data.plan.load.duration_s for data in judged), default=0.0)
     if longest_s < LEAST_HOURS * 3600:
         yield (

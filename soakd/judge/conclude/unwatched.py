@@ -1,16 +1,42 @@
-"""What a PASS does not speak of: parts of an engine that went, and kinds of leaks that nothing looked for."""
+"""What a PASS does not speak of: parts of an engine that went, work that became cheap, and what nobody looks at."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from soakd.judge.story.rundata import EngineData
+from soakd.verdict.check import Check
 
 LOST = ("child_lost", "thread_lost")
 MOST_TOLD = 3
+WATCHED_SINCE = "children"
+"""A signal that every recording has in which something below is watched: older ones are not asked for it."""
+NEVER = (
+    "the memory of devices and of io_uring", "files outside of TMPDIR that are closed (in /dev/shm, too)",
+    "message queues and semaphores of System V",
+)  # fmt: skip
+WHERE_READ = {
+    "queued_bytes": "unread pipes and sockets of {}",
+    "scratch_bytes": "temporary files of {}",
+    "counter.swallowed_errors": "errors that {} may swallow (no counter `swallowed_errors`)",
+}
+"""Signal -> what is not watched of the engines that do not have it."""
 
 
-def lost_words(data: EngineData) -> Iterator[str]:
-    """Name the children and threads that went and were not replaced; whether they should have, their engine knows."""
+def doubts(data: EngineData, checks: Sequence[Check]) -> Iterator[str]:
+    """Name the children and threads that went and were not replaced, and work that became cheap: was it meant?"""
     details = [str(i.detail) for i in data.incidents if i.what in LOST and i.fault is None]
     yield from (f"{detail}: a check cannot tell whether it was meant to" for detail in details[:MOST_TOLD])
     if len(details) > MOST_TOLD:
         yield f"{data.name}: {len(details) - MOST_TOLD} more such incidents"
+    yield from (f"{data.name}: {check.reason}" for check in checks if check.id == "behaviour.changed")
+
+
+def unwatched(engines: Sequence[EngineData]) -> Iterator[str]:
+    """Say in one sentence what of these engines nobody looked at."""
+    recent = [engine for engine in engines if len(engine.signal(WATCHED_SINCE))]
+    if not recent:
+        return
+    parts = []
+    for signal, words in WHERE_READ.items():
+        if names := [engine.name for engine in recent if not len(engine.signal(signal))]:
+            parts.append(words.format(" and ".join(names) if len(names) <= MOST_TOLD else f"{len(names)} engines"))
+    yield f"not watched: {'; '.join((*parts, *NEVER))}"

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from soakd.judge.checks.agreement import check_agreement
+from soakd.judge.checks.behaviour import check_behaviour
 from soakd.judge.checks.census import doubt_census
 from soakd.judge.checks.comparisons import comparisons
 from soakd.judge.checks.controls import check_controls, judge_controls
@@ -111,6 +112,7 @@ def _check_engine(data: EngineData, run: RunData, outlook: Outlook, memory: floa
     checks = [
         *excuse_garbage(data, growth),
         *check_service(data),
+        *check_behaviour(data),
         *check_evidence(data, overall),
         *check_agreement(data),
         *check_server(data, overall),

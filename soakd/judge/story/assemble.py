@@ -241,7 +241,8 @@ def _window(record: Latency) -> LatencyWindow | None:
     return LatencyWindow(
         phase=record.phase, from_s=record.from_mono_s, to_s=record.at.mono_s, segment=record.segment,
         observed=record.window, fault=record.fault, operations=service.operations,
-        service_p95_s=service.quantile_s(0.95), lateness_p99_s=lateness.quantile_s(0.99),
+        service_p50_s=service.quantile_s(0.5), service_p95_s=service.quantile_s(0.95),
+        lateness_p99_s=lateness.quantile_s(0.99),
         packed=(record.service, record.response),
     )  # fmt: skip
 

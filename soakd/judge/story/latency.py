@@ -77,6 +77,7 @@ class LatencyWindow:
     fault: str | None
     """The fault on purpose that was on meanwhile."""
     operations: int
+    service_p50_s: float | None
     service_p95_s: float | None
     lateness_p99_s: float | None
     packed: tuple[str, str]

@@ -44,6 +44,8 @@ zombies_twin = partial(processes.zombies, keep=False)
 dying_child_leak = partial(processes.dying_child, dies=True)
 dying_child_twin = partial(processes.dying_child, dies=False)
 dying_thread_leak = partial(processes.dying_thread, dies=True)
+swallowing_leak = partial(processes.Swallowing, refuses=True)
+swallowing_twin = partial(processes.Swallowing, refuses=False)
 dying_thread_twin = partial(processes.dying_thread, dies=False)
 
 memfd_leak = partial(kept_by_kernel.memfd, keep=True)

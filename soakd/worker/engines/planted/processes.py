@@ -1,12 +1,14 @@
 """Leaks in child processes, which no counter of the engine's own process shows; and parts that end unnoticed."""
 
+import hashlib
 import itertools
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from queue import SimpleQueue
 
 Operation = Callable[[], None]
@@ -102,6 +104,33 @@ def dying_thread(*, dies: bool, after: int = 1000) -> Operation:
             waiting.put(number)
 
     return operation
+
+
+class Swallowing:
+    """Has a backend that refuses everything from some operation on, or not, and swallows that; it may count it."""
+
+    def __init__(self, *, refuses: bool, after: int = 5000, work: int = 400, tells: bool = False) -> None:
+        self._refused_from = after if refuses else math.inf
+        self._work, self._tells = work, tells
+        self._numbers = itertools.count(1)
+        self._swallowed = 0
+
+    def operation(self) -> None:
+        """Ask the backend."""
+        try:
+            self._ask(next(self._numbers))
+        except ConnectionRefusedError:
+            self._swallowed += 1
+
+    def counters(self) -> Mapping[str, float]:
+        """Return what was swallowed."""
+        return {"swallowed_errors": self._swallowed} if self._tells else {}
+
+    def _ask(self, number: int) -> None:
+        if number > self._refused_from:
+            raise ConnectionRefusedError
+        for _ in range(self._work):
+            hashlib.sha256(b"x" * 100).digest()
 
 
 def _consumer(what: str) -> "subprocess.Popen[bytes]":
