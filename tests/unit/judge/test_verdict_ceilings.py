@@ -104,7 +104,7 @@ def test_a_count_is_judged_at_its_end_after_a_fall_and_at_its_maximum(
 @pytest.mark.parametrize(
     "level",
     [
-        lambda t_s: 5 + 40 * (share(t_s) > 0.6),
+        lambda t_s: 5 + 40 * (share(t_s) > 0.4),
         lambda t_s: 5 + 40 * min(1.0, share(t_s) / 0.5),
         lambda t_s: 9 + 100 * (t_s % 5000 < 600),
         lambda t_s: 9 + 50 * (t_s / 3600 / 9.3 % 1),
@@ -112,7 +112,7 @@ def test_a_count_is_judged_at_its_end_after_a_fall_and_at_its_maximum(
         lambda t_s: 60 if share(t_s) < 0.3 else 5,
         lambda t_s: 9 + between(0.6, 0.7, 100)(t_s, 0),
     ],
-    ids=["late pool", "slow pool", "bursts", "sawtooth", "wave", "a fall", "once more for a while"],
+    ids=["pool", "slow pool", "bursts", "sawtooth", "wave", "a fall", "once more for a while"],
 )
 def test_a_count_that_does_not_leak_passes(level: Callable[[float], float]) -> None:
     assert count(level)["verdict"] == "PASS"
