@@ -77,8 +77,9 @@ def _growth() -> list[Panel]:
     return [
         lines("Growth of reachable bytes, per hour", "The leak check, with its 95 % interval and the limit.",
               "decbytes", growth_of("reachable_bytes", ', engine="$engine"'), zero=False),
-        lines("Growth of anonymous memory, per hour", "The host check, with its 95 % interval and the limit.",
-              "decbytes", growth_of("rss_anon_bytes", ', engine="$engine"'), zero=False),
+        lines("Growth of resident memory, per hour", "The host check: anonymous, swapped and shared memory, with "
+              "its 95 % interval and the limit.", "decbytes", growth_of("resident_bytes", ', engine="$engine"'),
+              zero=False),
         lines("Growth of every judged signal, per hour", "Where they differ, the difference has its place: live "
               "without reachable is garbage, anonymous without live is fragmentation.", "decbytes",
               [(f"3600 * {growth}", "{{signal}}"), (f"3600 * {least}", "{{signal}}: least that would be seen")],
@@ -108,8 +109,10 @@ def _memory() -> list[Panel]:
             (f"soakd_engine_open_fds{{{ONE}}}", "fds"), (f"soakd_engine_threads{{{ONE}}}", "threads"),
             (f"soakd_engine_tasks{{{ONE}}}", "tasks"),
         ], 8),
-        lines("Swapped memory", "A process that is swapped is not measured: this must be 0.", "decbytes",
-              [(f"soakd_engine_swap_bytes{{{ONE}}}", "swapped")], 8),
+        lines("Swapped and shared memory", "A process that is swapped out is slow; both count as resident memory.",
+              "decbytes", [(f"soakd_engine_swap_bytes{{{ONE}}}", "swapped"),
+                           (f"soakd_engine_shared_memory_bytes{{{ONE}}}", "shared"),
+                           (f"soakd_engine_host_memory_bytes{{{ONE}}}", "anonymous, swapped and shared")], 8),
     ]  # fmt: skip
 
 

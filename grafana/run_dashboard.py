@@ -100,8 +100,9 @@ def _growth() -> list[Panel]:
             growth_of("reachable_bytes"), zero=False,
         ),
         lines(
-            "Growth of anonymous memory, per hour", "The host check: fragmentation and private allocators show only "
-            "here. Dotted: the 95 % interval.", "decbytes", growth_of("rss_anon_bytes"), zero=False,
+            "Growth of resident memory, per hour", "The host check: anonymous, swapped and shared memory. "
+            "Fragmentation and private allocators show only here. Dotted: the 95 % interval.", "decbytes",
+            growth_of("resident_bytes"), zero=False,
         ),
         lines(
             "Least growth that would have been seen, per hour", "What a PASS is worth: growth below this could hide.",

@@ -68,8 +68,8 @@ def sample(engine: str, t_s: float, operations: int, *, segment: int = 0, **more
 
 def outside(engine: str, t_s: float, *, segment: int = 0, **more: Any) -> Record:
     body = {
-        "source": "outside", "rss_bytes": 41_200_000, "rss_anon_bytes": 30_100_000, "swap_bytes": 0, "fds": 12,
-        "threads": 1, "cpu_s_total": round(t_s * 0.1, 3), **more,
+        "source": "outside", "rss_bytes": 41_200_000, "rss_anon_bytes": 30_100_000, "rss_shmem_bytes": 0,
+        "swap_bytes": 0, "fds": 12, "threads": 1, "cpu_s_total": round(t_s * 0.1, 3), **more,
     }  # fmt: skip
     return record("sample", engine, t_s, body, segment=segment)
 
@@ -123,7 +123,7 @@ def growth(estimate: float, low: float, high: float, so_far: str, **more: Any) -
 
 def verdict_so_far() -> dict[str, Any]:
     rss = {
-        "id": "growth.rss_anon_bytes", "verdict": "INCOMPLETE", "so_far": "INCONCLUSIVE", "estimate": 2.1e5,
+        "id": "growth.resident_bytes", "verdict": "INCOMPLETE", "so_far": "INCONCLUSIVE", "estimate": 2.1e5,
         "low": -3.0e5, "high": 7.2e5, "limit": 1e6, "unit": "bytes/hour", "per_operation": 0.03,
         "minimum_detectable": 1.5e6, "time_to_limit_seconds": 432_000.0, "reason": "the limit lies inside the interval",
     }  # fmt: skip

@@ -88,7 +88,9 @@ def is_stopped(process: psutil.Process) -> bool:
         return False
 
 
-_FIELDS = {"VmRSS:": "rss_bytes", "RssAnon:": "rss_anon_bytes", "VmSwap:": "swap_bytes"}
+_FIELDS = {
+    "VmRSS:": "rss_bytes", "RssAnon:": "rss_anon_bytes", "RssShmem:": "rss_shmem_bytes", "VmSwap:": "swap_bytes",
+}  # fmt: skip
 
 
 def status_bytes(pid: int) -> dict[str, float]:

@@ -20,6 +20,7 @@ RESOLUTION_BYTES: Mapping[str, float] = {
     "rust_bytes": 64e3,
     "python_free_bytes": 256e3,
     "native_free_bytes": 256e3,
+    "resident_bytes": 4e6,
     "rss_anon_bytes": 4e6,
     "rss_bytes": 4e6,
     "pss_bytes": 4e6,
@@ -30,7 +31,9 @@ RESOLUTION_BYTES: Mapping[str, float] = {
 BYTE_SIGNALS = tuple(RESOLUTION_BYTES)
 WHERE_READ = ("children_bytes",)
 """What decides where there is something to read, and is missed in nobody: not every engine has children."""
-LIVE_SIGNALS = ("reachable_bytes", "rss_anon_bytes", "live_bytes")
+HOST_SIGNALS = ("resident_bytes", "rss_anon_bytes")
+"""What the host pays: the first that was recorded decides. Older versions, and made-up runs, have the second alone."""
+LIVE_SIGNALS = ("reachable_bytes", *HOST_SIGNALS, "live_bytes")
 """What is judged while the run goes on: what decides, and what tells garbage from a leak."""
 
 

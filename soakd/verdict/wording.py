@@ -19,7 +19,7 @@ CONTROL_WORDS = {
 }
 """A control that behaves is good news, also where its check says FAIL."""
 
-LEAK_CHECKS = ("growth.reachable_bytes", "growth.live_bytes", "growth.rss_anon_bytes")
+LEAK_CHECKS = ("growth.reachable_bytes", "growth.live_bytes", "growth.resident_bytes", "growth.rss_anon_bytes")
 
 
 def value_words(check: Mapping[str, Any]) -> str:

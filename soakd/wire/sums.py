@@ -1,4 +1,4 @@
-"""Signals that are the sum of two readings of one sample: Python's own allocator, and the C library's."""
+"""Signals that are the sum of readings of one sample: what allocators hold, and what the host holds of a process."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,16 +12,24 @@ SUMS: Mapping[str, tuple[str, str]] = {
     "reachable_bytes": ("reachable_python_bytes", "reachable_native_bytes"),
 }
 """Sum -> its Python and its native part."""
+RESIDENT, SHARED = "resident_bytes", "rss_shmem_bytes"
+RESIDENT_PARTS = ("rss_anon_bytes", "swap_bytes", SHARED)
+"""What the host holds of a process: anonymous, swapped and shared memory."""
+SUMMED = (*SUMS, RESIDENT)
 
 
 def sum_of(readings: Mapping[str, Any], name: str) -> float | None:
     """Return the sum `name` of one sample's readings; None if a part is missing or not a size.
 
-    A process without pymalloc has no Python part: its native part is the whole.
+    A process without pymalloc has no Python part: its native part is the whole. Shared memory is a part if it was
+    read: recordings of older versions do not have it.
     """
-    python, native = SUMS[name]
-    without_pymalloc = python not in readings and readings.get(PYMALLOC_OFF)
-    parts = [0 if without_pymalloc else readings.get(python), readings.get(native)]
+    if name == RESIDENT:
+        parts = [readings.get(part) for part in RESIDENT_PARTS if part != SHARED or part in readings]
+    else:
+        python, native = SUMS[name]
+        without_pymalloc = python not in readings and readings.get(PYMALLOC_OFF)
+        parts = [0 if without_pymalloc else readings.get(python), readings.get(native)]
     return sum(parts) if all(map(_is_size, parts)) else None  # type: ignore[arg-type]
 
 

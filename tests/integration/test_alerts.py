@@ -158,7 +158,7 @@ def test_a_leak_is_a_warning_before_80_percent_of_the_plan_and_critical_from_the
     assert watched.query("max_over_time(run:soakd_progress:ratio[1m])")[""] >= 0.8
     labels = critical["labels"]
     assert (critical["status"], labels["engine"], labels["severity"]) == ("firing", "leak", "critical")
-    assert labels["signal"] in ("reachable_bytes", "rss_anon_bytes")
+    assert labels["signal"] in ("reachable_bytes", "resident_bytes")
     assert critical["annotations"]["runbook_url"] == "docs/alerts.md#soakdgrowthabovelimit"
     assert critical["annotations"]["summary"].startswith("leak leaks: ")
 

@@ -87,7 +87,7 @@ def _deciding(data: EngineData) -> tuple[str, ...]:
     limits = data.plan.config.limits
     judges_latency = limits.latency_p95_s is not None or limits.response_p99_s is not None
     needed = (
-        data.leak_signal, *TOTALS, "rss_anon_bytes", "fds", "threads", "cpu_s_total",
+        data.leak_signal, *TOTALS, data.host_signal, "fds", "threads", "cpu_s_total",
         *(["tasks"] if len(data.signal("tasks")) else []), *([LATENCY] if judges_latency else []),
     )  # fmt: skip
     return needed[:READ_OF_A_CONTROL] if data.plan.config.role == "control" else needed
@@ -112,7 +112,7 @@ def _read_at(data: EngineData, signal: str) -> FloatArray:
     if signal == LATENCY:
         return np.array(sorted(window.to_s for window in data.latency if window.phase == "load"))
     series = data.in_load(signal)
-    is_level = signal in (data.leak_signal, "rss_anon_bytes", "fds", "threads")
+    is_level = signal in (data.leak_signal, data.host_signal, "fds", "threads")
     return series.t_s[:0] if is_level and not np.any(series.y > 0.0) else series.t_s
 
 

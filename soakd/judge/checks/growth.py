@@ -1,7 +1,8 @@
 """Which signals are judged for growth, against which limit, and what a run of this length may say.
 
-`growth.reachable_bytes` is the leak check and `growth.rss_anon_bytes` the host check: both decide. Where forking is
-off, live bytes stand in for reachable ones. The others tell where a difference is, and do not decide.
+`growth.reachable_bytes` is the leak check and `growth.resident_bytes` the host check: both decide. Where forking is
+off, live bytes stand in for reachable ones; where swap was not recorded, anonymous memory for resident. The others tell
+where a difference is, and do not decide.
 """
 
 import dataclasses
@@ -20,6 +21,7 @@ from soakd.judge.story.rundata import EngineData, Series, running_total
 from soakd.verdict.check import Check, round_number
 from soakd.verdict.resolution import (
     BYTE_SIGNALS,
+    HOST_SIGNALS,
     LIVE_SIGNALS,
     RESOLUTION_BYTES,
     WHERE_READ,
@@ -60,7 +62,7 @@ def check_growth(data: EngineData, *, every_signal: bool, room: Room | None = No
 
 def decides(data: EngineData, signal: str) -> bool:
     """Tell whether a signal decides for its engine."""
-    return signal in (data.leak_signal, "rss_anon_bytes", *WHERE_READ)
+    return signal in (data.leak_signal, data.host_signal, *WHERE_READ)
 
 
 def _byte_checks(data: EngineData, signal: str, series: Series) -> Iterator[Check]:
@@ -142,7 +144,7 @@ def _with_time_left(check: Check, signal: str, room: Room | None) -> Check:
     """Say of a run that goes on when its growth reaches a limit, if it goes on as it does."""
     if room is None or check.informational:
         return check
-    left = room.memory if signal == "rss_anon_bytes" else room.total_growth
+    left = room.memory if signal in HOST_SIGNALS else room.total_growth
     per_hour = check.per_hour
     if left is None or per_hour is None or per_hour <= 0.0:
         return check

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from soakd.judge.story.rundata import EngineData
 from soakd.verdict.check import Check
+from soakd.verdict.resolution import HOST_SIGNALS
 
 MOSTLY = 0.5
 """Garbage that grows by so much of what resident memory gained explains it."""
@@ -23,18 +24,24 @@ def excuse_garbage(data: EngineData, checks: Sequence[Check]) -> list[Check]:
     if not all(_spans(data, signal) for signal in ("reachable_bytes", "live_bytes")):
         return list(checks)  # growth that nobody looked into may be a leak
     by_id = {check.id: check for check in checks}
-    return [_excused(check, by_id) if check.id.startswith("growth.rss_anon_bytes") else check for check in checks]
+    return [_excused(check, signal, by_id) if (signal := _host_signal(check)) else check for check in checks]
+
+
+def _host_signal(check: Check) -> str | None:
+    """Return which signal of what the host pays a check of growth is about; None where it is about another."""
+    signal = check.id.removeprefix("growth.").removesuffix(".per_operation")
+    return signal if signal in HOST_SIGNALS and check.id.startswith("growth.") else None
 
 
 def _spans(data: EngineData, signal: str) -> bool:
     """Tell whether a signal was read from the beginning to the end of what resident memory was judged on."""
-    told, rss = data.in_load(signal).t_s, data.in_load("rss_anon_bytes").t_s
+    told, rss = data.in_load(signal).t_s, data.in_load(data.host_signal).t_s
     slack_s = LONGEST_APART * data.plan.load.duration_s
     return len(told) > 0 and len(rss) > 0 and told[0] - rss[0] <= slack_s and rss[-1] - told[-1] <= slack_s
 
 
-def _excused(rss: Check, by_id: Mapping[str, Check]) -> Check:
-    suffix = rss.id.removeprefix("growth.rss_anon_bytes")
+def _excused(rss: Check, signal: str, by_id: Mapping[str, Check]) -> Check:
+    suffix = rss.id.removeprefix(f"growth.{signal}")
     reachable, live = (by_id.get(f"growth.{signal}{suffix}") for signal in ("reachable_bytes", "live_bytes"))
     if reachable is None or live is None or rss.verdict != "FAIL" or reachable.verdict != "PASS":
         return rss

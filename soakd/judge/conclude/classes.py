@@ -25,6 +25,7 @@ SIGNAL_WORDS = {
     "live_native_bytes": "live native memory",
     "reachable_python_bytes": "the reachable Python heap",
     "reachable_native_bytes": "reachable native memory",
+    "resident_bytes": "resident memory (anonymous, swapped and shared)",
     "rss_anon_bytes": "anonymous resident memory",
     "server_rss_anon_bytes": "the server's anonymous resident memory",
     "server_live_bytes": "the server's live memory",
@@ -76,11 +77,11 @@ def classify(data: EngineData, checks: Sequence[Check]) -> Class:
     for signal in THINGS:
         if (check := by_id.get(f"growth.{signal}")) is not None and check.is_failing:
             return _things(signal, check)
-    if (rss := growth_check(by_id, "rss_anon_bytes")) is not None and rss.is_failing:
+    if (rss := growth_check(by_id, data.host_signal)) is not None and rss.is_failing:
         live = growth_check(by_id, "live_bytes")
         if live is not None and live.is_failing and not _passes(leak):
-            return _unread(rss, live, leak)
-        return _resident_only(rss, by_id, backlog=_passes(leak))
+            return _unread(data, rss, live, leak)
+        return _resident_only(data, rss, by_id, backlog=_passes(leak))
     if (below := growth_check(by_id, "children_bytes")) is not None and below.is_failing:
         return Class("child_growth", f"{growth_words('children_bytes', below)}: {_grown_child(data)}")
     if (filling := _filling(checks)) is not None:
@@ -179,16 +180,16 @@ def _things(signal: str, check: Check) -> Class:
     return Class(name, f"{SIGNAL_WORDS[signal]} grew by {grown} over the load phase: {words}")
 
 
-def _unread(rss: Check, live: Check, leak: Check | None) -> Class:
+def _unread(data: EngineData, rss: Check, live: Check, leak: Check | None) -> Class:
     """Live memory grows, and whether that is garbage could not be read."""
-    grown = f"{growth_words('rss_anon_bytes', rss)}, and {growth_words('live_bytes', live)}"
+    grown = f"{growth_words(data.host_signal, rss)}, and {growth_words('live_bytes', live)}"
     if leak is not None and RELEASED in leak.reason:
         return Class("undecided", f"{grown}; {leak.reason}")
     return Class("undecided", f"{grown}; too little was read of what is reachable to tell a leak from garbage")
 
 
-def _resident_only(rss: Check, by_id: Mapping[str, Check], *, backlog: bool) -> Class:
-    grown = growth_words("rss_anon_bytes", rss)
+def _resident_only(data: EngineData, rss: Check, by_id: Mapping[str, Check], *, backlog: bool) -> Class:
+    grown = growth_words(data.host_signal, rss)
     free = {part: _estimate(growth_check(by_id, f"{part}_free_bytes")) for part in ("python", "native")}
     if sum(free.values()) > FREED * _estimate(rss):
         part = "the Python heap's" if free["python"] > free["native"] else "malloc's"

@@ -38,7 +38,7 @@ from soakd.wire.records import (
     Unreadable,
     in_order,
 )
-from soakd.wire.sums import SUMS, sum_of
+from soakd.wire.sums import SUMMED, sum_of
 
 REASONS = ("completed", "interrupted", "failed", "memory_reserve", "longest_gap", "disk_full", "disk_budget")
 """Why a run ended, in the record that seals it."""
@@ -210,7 +210,7 @@ class _Builder:
         readings, mono_s, segment = sample.readings, sample.at.mono_s, sample.segment
         forked_s = readings.get("reachable_forked_at_s", mono_s)
         self.unreadable += self._columns.add_sample(sample, forked_s)
-        for name in SUMS:
+        for name in SUMMED:
             if (total := sum_of(readings, name)) is not None:
                 self._columns.add(name, forked_s if name == "reachable_bytes" else mono_s, total, segment)
 

@@ -15,8 +15,8 @@ from soakd.wire.records import Record, Sample, in_order
 R = TypeVar("R", bound=Record)
 NEVER_NEGATIVE = frozenset(
     {
-        *BYTE_SIGNALS, "fds", "threads", "tasks", "children", "zombies", "held_file_bytes", "open_file_bytes",
-        "queued_bytes", "scratch_bytes", "cpu_s_total",
+        *BYTE_SIGNALS, "swap_bytes", "rss_shmem_bytes", "fds", "threads", "tasks", "children", "zombies",
+        "held_file_bytes", "open_file_bytes", "queued_bytes", "scratch_bytes", "cpu_s_total",
         "operations_total", "errors_total", "dropped_total", "skipped_total",
     }
 )  # fmt: skip

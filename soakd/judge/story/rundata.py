@@ -13,7 +13,7 @@ from soakd.judge.growth.series import MIN_SAMPLES, MIN_SHARE, BoolArray, FloatAr
 from soakd.judge.story.latency import LatencyWindow
 from soakd.record.clocks import ClockShift
 from soakd.setup.plan import EnginePlan, Plan
-from soakd.verdict.resolution import leak_signal
+from soakd.verdict.resolution import HOST_SIGNALS, leak_signal
 from soakd.verdict.types import Incident as IncidentEntry
 from soakd.verdict.types import LifeEntry
 from soakd.wire.records import End, FaultIncident, Incident, Look, Origin, in_order
@@ -209,6 +209,11 @@ class EngineData:
     def leak_signal(self) -> str:
         """The signal that answers whether the engine leaks: live bytes stand in where nothing is forked."""
         return leak_signal(self.plan.collect_every_s)
+
+    @property
+    def host_signal(self) -> str:
+        """The signal that answers what the host pays: of anonymous memory alone where swap was never recorded."""
+        return next((signal for signal in HOST_SIGNALS if len(self.signal(signal))), HOST_SIGNALS[-1])
 
     @property
     def declared(self) -> Mapping[str, float]:

@@ -104,6 +104,8 @@ FAMILIES = (
     _process("soakd_engine_resident_memory_bytes", "rss_bytes", "Resident memory of the engine's process"),
     _process("soakd_engine_resident_anonymous_memory_bytes", "rss_anon_bytes", "Anonymous part of resident memory"),
     _process("soakd_engine_swap_bytes", "swap_bytes", "Swapped memory of the engine's process"),
+    _process("soakd_engine_shared_memory_bytes", "rss_shmem_bytes", "Shared part of resident memory: memfd, tmpfs"),
+    _process("soakd_engine_host_memory_bytes", "resident_bytes", "Anonymous, swapped and shared memory"),
     _process(
         "soakd_engine_proportional_memory_bytes", "pss_bytes", "Resident memory, shared pages divided by their users",
         f"{NOT_ALIVE}, which comes with the first snapshot",

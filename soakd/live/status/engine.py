@@ -35,7 +35,7 @@ from soakd.wire.records import (
     is_of_a_server,
 )
 from soakd.wire.sites import Site, decode_all, encode
-from soakd.wire.sums import SUMS, sum_of
+from soakd.wire.sums import SUMMED, sum_of
 
 OUTCOMES: Mapping[str, str] = {"error": "errors_total", "dropped": "dropped_total", "skipped": "skipped_total"}
 OWN_COUNTERS = (
@@ -240,7 +240,7 @@ class EngineStatus:
             self.up, self.ended_by = False, what
 
     def _take_sample(self, sample: Sample, origin_s: float | None) -> None:
-        sums = {name: sum_of(sample.readings, name) for name in SUMS}
+        sums = {name: sum_of(sample.readings, name) for name in SUMMED}
         numbers = {**sample.readings, **{name: total for name, total in sums.items() if total is not None}}
         for name, value in numbers.items():
             self._take_number(name, value)

@@ -16,8 +16,8 @@ MOST_SERIES = 40
 _NAN = float("nan")
 
 KEPT = (
-    "rss_bytes", "rss_anon_bytes", "reachable_bytes", "live_bytes", "live_python_bytes", "live_native_bytes",
-    "rust_bytes", "fds", "threads", "tasks", "counter.entries",
+    "rss_bytes", "resident_bytes", "rss_anon_bytes", "reachable_bytes", "live_bytes", "live_python_bytes",
+    "live_native_bytes", "rust_bytes", "fds", "threads", "tasks", "counter.entries",
 )  # fmt: skip
 """Signals of samples that are kept; the other series are derived from counters and latencies."""
 KEPT_OF_SERVER = ("rss_anon_bytes", "live_bytes")

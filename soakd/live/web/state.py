@@ -5,8 +5,8 @@ from typing import Any
 from soakd.live.status import EngineStatus, RunStatus
 
 BRIEF = (
-    "rss_bytes", "rss_anon_bytes", "reachable_bytes", "live_bytes", "live_python_bytes", "live_native_bytes",
-    "rust_bytes", "pss_bytes", "uss_bytes", "swap_bytes", "fds", "threads", "tasks",
+    "rss_bytes", "resident_bytes", "rss_anon_bytes", "reachable_bytes", "live_bytes", "live_python_bytes",
+    "live_native_bytes", "rust_bytes", "pss_bytes", "uss_bytes", "swap_bytes", "fds", "threads", "tasks",
 )  # fmt: skip
 OF_OWN = (
     "rss_bytes", "rss_anon_bytes", "fds", "threads", "run_bytes", "disk_free_bytes", "memory_available_bytes",

@@ -44,7 +44,7 @@ def fits_of(data: EngineData, engine: Verdict) -> Iterator[Fitted]:
         engine: its part of the verdict file.
     """
     checks = {str(check.get("id")): check for check in engine.get("checks") or ()}
-    for signal in (data.leak_signal, "rss_anon_bytes"):
+    for signal in (data.leak_signal, data.host_signal):
         name = next((n for n in (f"growth.{signal}", f"growth.{signal}.per_operation") if n in checks), None)
         series = data.trend(signal)
         if name is not None and len(series):

@@ -22,14 +22,14 @@ from soakd.report.curves.values import Curves, EngineCurves, FaultSpan, Span
 from soakd.setup.plan import Plan
 from soakd.setup.plan_json import plan_from_dict
 from soakd.wire.records import SERVER, Latency, Origin, Record, Sample, Snapshot
-from soakd.wire.sums import PYMALLOC_OFF, SUMS
+from soakd.wire.sums import PYMALLOC_OFF, RESIDENT_PARTS, SUMS
 
 COLUMNS = 320
 """Columns of a chart: more cannot be distinguished in print."""
 FITTED = 6000
 """Readings of a signal that the growth method gets."""
 KINDS = ("hello", "phase", "sample", "latency", "incident", "bye", "snapshot", "server")
-KEPT = ("rss_anon_bytes", "operations_total", "reachable_forked_at_s", PYMALLOC_OFF, ENTRIES)
+KEPT = ("operations_total", "reachable_forked_at_s", PYMALLOC_OFF, ENTRIES)
 
 
 def read_curves(run: RunDir, verdict: Mapping[str, Any]) -> Curves:
@@ -133,7 +133,7 @@ class _Reading:
 
 def _lean(sample: Sample) -> Sample:
     """Return a sample with only what the growth method reads."""
-    parts = (*KEPT, *(part for sums in SUMS.values() for part in sums))
+    parts = (*KEPT, *RESIDENT_PARTS, *(part for sums in SUMS.values() for part in sums))
     return replace(sample, readings={name: sample.readings[name] for name in parts if name in sample.readings})
 
 

@@ -4,13 +4,13 @@ from soakd.report.curves.bands import Thinner
 from soakd.report.curves.values import Band
 from soakd.wire.histogram import quantile_s, unpack
 from soakd.wire.records import Latency, Sample
-from soakd.wire.sums import SUMS, sum_of
+from soakd.wire.sums import SUMMED, sum_of
 
 LEVELS = {
     None: ("live_bytes", "reachable_bytes", "tasks", "counter.entries"),
     "outside": (
-        "rss_bytes", "rss_anon_bytes", "fds", "threads", "memory_available_bytes", "host_cpu_pressure_ratio",
-        "host_steal_ratio",
+        "rss_bytes", "resident_bytes", "rss_anon_bytes", "fds", "threads", "memory_available_bytes",
+        "host_cpu_pressure_ratio", "host_steal_ratio",
     ),
     "server": ("rss_bytes", "rss_anon_bytes", "live_bytes"),
 }  # fmt: skip
@@ -40,7 +40,7 @@ class Signals:
         source, t_s, readings = sample.source, sample.at.mono_s - self._origin_s, sample.readings
         prefix = "server." if source == "server" else ""
         for name in LEVELS.get(source, ()):
-            value = sum_of(readings, name) if source is None and name in SUMS else readings.get(name)
+            value = sum_of(readings, name) if source != "server" and name in SUMMED else readings.get(name)
             if value is not None:
                 forked_s = readings.get("reachable_forked_at_s") if name == "reachable_bytes" else None
                 at_s = t_s if forked_s is None else forked_s - self._origin_s

@@ -11,12 +11,14 @@ from soakd.report.html.markup import Html, join, state_badge, tag
 from soakd.report.html.svg import Chart, Shade, Trace
 from soakd.units import format_duration
 from soakd.verdict.check import Check
+from soakd.verdict.resolution import HOST_SIGNALS
 from soakd.verdict.types import EngineVerdict
 from soakd.verdict.wording import LEAK_CHECKS, leak_check, limit_words, quantity_words, range_words, value_words
 
-LEAK, RESIDENT = ("reachable_bytes", "live_bytes"), "rss_anon_bytes"
+LEAK = ("reachable_bytes", "live_bytes")
 NAMES = {
-    "reachable_bytes": "reachable", "live_bytes": "live", "rss_anon_bytes": "anonymous RSS", "rss_bytes": "RSS",
+    "reachable_bytes": "reachable", "live_bytes": "live", "resident_bytes": "resident", "rss_bytes": "RSS",
+    "rss_anon_bytes": "anonymous RSS",
     "server.rss_bytes": "RSS", "server.rss_anon_bytes": "anonymous RSS", "server.live_bytes": "live",
     "fds": "file descriptors", "threads": "threads", "tasks": "tasks", "operations_per_s": "done",
     "errors_per_s": "errors", "dropped_per_s": "dropped", "cpu_ratio": "engine's process",
@@ -25,6 +27,7 @@ NAMES = {
 TITLES = {
     "reachable_bytes": "Reachable memory: what a full collection would leave",
     "live_bytes": "Live memory: what is allocated",
+    "resident_bytes": "Resident memory, anonymous, swapped and shared: what the host pays",
     "rss_anon_bytes": "Anonymous resident memory: what the host pays",
 }
 MOST_STEEP = 25.0
@@ -74,7 +77,8 @@ def subject(entry: EngineVerdict, curves: Curves) -> Subject | None:
 
 def judged_charts(subject: Subject) -> Iterator[Html]:
     """Draw the deciding signals of growth, each with its fitted curve, interval and limit."""
-    for signal in (*LEAK, RESIDENT):
+    resident = next((signal for signal in HOST_SIGNALS if _growth_check(subject, signal)), HOST_SIGNALS[-1])
+    for signal in (*LEAK, resident):
         check = _growth_check(subject, signal)
         if check is not None and signal in subject.curves.levels:
             note = join([state_badge(check.verdict), " ", growth_words(check)])

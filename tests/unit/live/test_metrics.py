@@ -285,7 +285,7 @@ def test_histograms_are_cumulative_and_end_with_the_count() -> None:
 
 def test_growth_is_exported_in_the_unit_in_which_it_was_judged() -> None:
     text = scrape(status_in_load())
-    rss = {"engine": "cache-rust", "signal": "rss_anon_bytes"}
+    rss = {"engine": "cache-rust", "signal": "resident_bytes"}
     assert values(text, "soakd_engine_growth_bytes_per_second", bound="high", **rss) == [200.0]
     assert values(text, "soakd_engine_growth_bytes_per_operation", **rss) == [0.03]
     leak = {"engine": "control-leak", "signal": "reachable_bytes"}

@@ -5,11 +5,11 @@ import { Chart } from "/page/chart.js";
 import { badge, h, remake, s, say } from "/page/dom.js";
 import { bytes, cores, count, duration, estimate, figures, inWords, isNumber, perSecond, seconds, UNKNOWN } from "/page/format.js";
 import { aligned, hang } from "/page/growth.js";
-import { breaches, checkOf, CLASSES, leakCheck, perHour, shownState, stateOf } from "/page/words.js";
+import { breaches, checkOf, CLASSES, hostCheck, leakCheck, perHour, shownState, stateOf } from "/page/words.js";
 
 const POINTS = 256;
 const WANTED = [
-  "reachable_bytes", "rss_anon_bytes", "rss_bytes", "live_bytes", "server.rss_anon_bytes", "service_p50_s", "service_p95_s",
+  "reachable_bytes", "resident_bytes", "rss_anon_bytes", "rss_bytes", "live_bytes", "server.rss_anon_bytes", "service_p50_s", "service_p95_s",
   "service_p99_s", "response_p99_s", "rate_per_s", "errors_per_s",
 ];
 const AHEAD = 0.06;
@@ -48,8 +48,8 @@ export class Card {
           { label: "fit", color: "violet", style: "dash", value: fit("growth.reachable_bytes"), optional: true },
           { label: "low", color: "violet", width: 0, quiet: true, value: bytes },
           { label: "high", color: "violet", width: 0, quiet: true, value: bytes },
-          { label: "anonymous RSS", color: "blue", value: signed },
-          { label: "fit", color: "blue", style: "dash", value: fit("growth.rss_anon_bytes"), optional: true },
+          { label: "resident", color: "blue", value: signed },
+          { label: "fit", color: "blue", style: "dash", value: () => estimate(hostCheck(this.engine)), optional: true },
           { label: "limit", color: "red", style: "dots", width: 2, value: () => inWords(leakCheck(this.engine)?.limit, leakCheck(this.engine)?.unit), optional: true },
         ],
         bands: [{ series: [4, 3], color: "violet" }],
@@ -158,7 +158,7 @@ function growthColumns(signals, times, column, engine) {
   const newest = times.at(-1) ?? 0;
   const ahead = newest < load.end_s ? [newest + (newest - (times[0] ?? 0)) * AHEAD] : [];
   const x = [...times, ...ahead];
-  const fans = ["reachable_bytes", "rss_anon_bytes"].map((name) => {
+  const fans = ["reachable_bytes", signals.resident_bytes ? "resident_bytes" : "rss_anon_bytes"].map((name) => {
     const rates = perHour(checkOf(engine, `growth.${name}`), engine);
     return { name, rates, hung: rates && hang(signals[name], rates.estimate, load) };
   });
@@ -195,7 +195,7 @@ function breachRow(check) {
   return h("p", { class: "breach" }, badge(stateOf(check)), h("b", null, ` ${check.id} `), [check.decides ? "" : "informational", measured, check.reason].filter(Boolean).join("; "));
 }
 
-const nameOf = (check) => ({ "growth.reachable_bytes": "reachable", "growth.live_bytes": "live", "growth.rss_anon_bytes": "anonymous RSS" })[check.id.replace(".per_operation", "")] ?? check.id;
+const nameOf = (check) => ({ "growth.reachable_bytes": "reachable", "growth.live_bytes": "live", "growth.resident_bytes": "resident", "growth.rss_anon_bytes": "anonymous RSS" })[check.id.replace(".per_operation", "")] ?? check.id;
 
 // The interval on a scale that holds zero and the limit.
 function intervalPicture(check) {

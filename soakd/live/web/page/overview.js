@@ -16,14 +16,14 @@ export function overview(table, engines, live) {
   const key = rows.map(({ engine, state, check, now }) => [engine.name, state, check?.estimate, check?.low, now?.rate_per_s, now?.latest, now?.latency, now?.operations, now?.up]);
   remake(table, key, () => [
     h("caption", { class: "offscreen" }, "Engines at a glance"),
-    head("Engine", "So far", "Growth [95 % interval]", "Limit", "Reachable", "Anon. RSS", "Service p95", "Rate", "Errors"),
+    head("Engine", "So far", "Growth [95 % interval]", "Limit", "Reachable", "Resident", "Service p95", "Rate", "Errors"),
     h("tbody", null, rows.map(({ engine, state, check, now, errors }) => h("tr", null,
       h("td", null, h("a", { href: `#${anchor(engine.name)}` }, engine.name), h("span", { class: "sub" }, [engine.role, CLASSES[engine.class]].filter(Boolean).join(" · "))),
       h("td", { class: "left" }, badge(state)),
       h("td", null, estimate(check)),
       h("td", null, inWords(check?.limit, check?.unit)),
       h("td", null, bytes(now?.latest.reachable_bytes)),
-      h("td", null, bytes(now?.latest.rss_anon_bytes)),
+      h("td", null, bytes(now?.latest.resident_bytes ?? now?.latest.rss_anon_bytes)),
       h("td", null, seconds(now?.latency.service_p95_s)),
       h("td", { class: isDown(now) ? "bad" : null }, now?.up === false ? (now.ended_by ?? "starting") : perSecond(now?.rate_per_s)),
       h("td", { class: errors ? "bad" : null }, count(errors))))),
@@ -56,7 +56,7 @@ function compared(group, live) {
     ["Processor per operation", cpu, seconds, "low"],
     ["Processor", (engine) => checkOf(engine, "cpu.ratio")?.estimate, cores, "low"],
     ["Reachable", (engine) => now(engine)?.latest.reachable_bytes, bytes, "low"],
-    ["Anonymous RSS", (engine) => now(engine)?.latest.rss_anon_bytes, bytes, "low"],
+    ["Resident", (engine) => now(engine)?.latest.resident_bytes ?? now(engine)?.latest.rss_anon_bytes, bytes, "low"],
     ["Server RSS", (engine) => now(engine)?.server?.rss_bytes, bytes, null],
     ["Errors", (engine) => now(engine)?.operations.error, count, null],
   ];

@@ -4,12 +4,15 @@ import { isNumber } from "/page/format.js";
 
 export const stateOf = (check) => check?.so_far ?? check?.verdict ?? null;
 
-const LEAK_CHECKS = ["growth.reachable_bytes", "growth.live_bytes", "growth.rss_anon_bytes"];
+const LEAK_CHECKS = ["growth.reachable_bytes", "growth.live_bytes", "growth.resident_bytes", "growth.rss_anon_bytes"];
 
 export function checkOf(engine, name) {
   const checks = engine.checks ?? [];
   return checks.find((check) => check.id === name) ?? checks.find((check) => check.id === `${name}.per_operation`) ?? null;
 }
+
+// What the host pays: of anonymous memory alone where swap was not recorded.
+export const hostCheck = (engine) => checkOf(engine, "growth.resident_bytes") ?? checkOf(engine, "growth.rss_anon_bytes");
 
 export const leakCheck = (engine) => LEAK_CHECKS.map((name) => checkOf(engine, name)).find(Boolean) ?? null;
 
