@@ -56,7 +56,8 @@ def rise_at_the_end(data: EngineData, signal: str, life: Series, limit: float) -
     Too late for a rate: far above the limit it fails, otherwise it is open.
     """
     share = _share(life)
-    usual = life.y[(share >= RECENT) & (share <= LATE)]
+    # what a fault on purpose has closed is opened again: then all that was before is usual
+    usual = life.y[(share >= (WARM_UP_SHARE if data.faults else RECENT)) & (share <= LATE)]
     if not len(usual):
         return None
     reload = next(phase for phase in data.plan.phases if phase.name == "reload")

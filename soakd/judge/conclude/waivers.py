@@ -22,6 +22,7 @@ from soakd.judge.story.rundata import EngineData, RunData, Series, running_total
 from soakd.setup.settings import Waiver
 from soakd.setup.waivers import WAIVABLE
 from soakd.verdict.check import Check, round_number
+from soakd.verdict.resolution import HOST_SIGNALS
 from soakd.verdict.types import WaivedCheck, WaiverFate
 from soakd.verdict.wording import quantity_words
 from soakd.wire.sites import Site
@@ -187,7 +188,10 @@ def _is_about(waiver: Waiver, check: Check) -> bool:
     """Tell whether a waiver that fits the engine is about one of its checks; a fingerprint is about all of its leak."""
     if waiver.fingerprint is not None:
         return ".server_" not in check.id
-    return check.id in waiver.checks or check.id.removesuffix(".per_operation") in waiver.checks
+    names = {check.id, check.id.removesuffix(".per_operation")}
+    # waivers for the host check of older versions hold for the one that replaced it, up to the growth that they list
+    names |= {name.replace(*HOST_SIGNALS) for name in names}
+    return not names.isdisjoint(waiver.checks)
 
 
 def _with_reason(check: Check, told: str) -> Check:
