@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from soakd.wire.records import Record
+from soakd.wire.records import Record, Sample
 from soakd.wire.sums import sum_of
 from tests.recorded import MONO_S, Level, Story, check, flat, judged, per_hour, plan_of
 
@@ -23,14 +23,13 @@ def parts(
     """Give the readings from outside more anonymous memory, and swapped and shared memory; None: not recorded."""
 
     def change(record: Record) -> Record:
-        if record.kind != "sample" or record.body.get("source") != "outside" or record.engine != "mine":
+        if not isinstance(record, Sample) or record.source != "outside" or record.engine != "mine":
             return record
         t_s = record.at.mono_s - MONO_S
         more = {"swap_bytes": swapped, "rss_shmem_bytes": shared}
-        read = {name: level(t_s, 0) for name, level in more.items() if level is not None}
-        body: dict[str, Any] = {**record.body, **read}
-        body["rss_anon_bytes"] += anonymous(t_s, 0)
-        return dataclasses.replace(record, body=body)
+        readings = {**record.readings, **{name: level(t_s, 0) for name, level in more.items() if level is not None}}
+        readings["rss_anon_bytes"] += anonymous(t_s, 0)
+        return dataclasses.replace(record, readings=readings)
 
     return change
 
@@ -99,9 +98,10 @@ def test_recordings_that_have_swap_and_no_shared_memory_are_judged_by_both_parts
 def test_swap_that_falls_silent_is_never_a_pass() -> None:
     def silent(record: Record) -> Record:
         changed = parts()(record)
-        if record.at.mono_s - MONO_S < 50_000 or "swap_bytes" not in changed.body:
+        if record.at.mono_s - MONO_S < 50_000 or not isinstance(changed, Sample):
             return changed
-        return dataclasses.replace(changed, body={k: v for k, v in changed.body.items() if k != "swap_bytes"})
+        readings = {name: value for name, value in changed.readings.items() if name != "swap_bytes"}
+        return dataclasses.replace(changed, readings=readings)
 
     assert found(mine(silent), "evidence.probe")["verdict"] == "INVALID"
 
