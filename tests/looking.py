@@ -13,6 +13,8 @@ PROGRAM = """
 import asyncio, json, resource, sys, tempfile, time
 from soakd.worker.attribution import Look
 from soakd.procs.capture_reader import merged, read_captures
+from soakd.wire.records import Capture
+from soakd.wire.sites import decode_all, encode
 from soakd.worker.engines import planted
 from soakd.worker.probes.allocator import live_native_bytes, live_python_bytes
 from soakd.worker.probes.fork import ForkedChild
@@ -42,7 +44,8 @@ async def main():
         await asyncio.sleep(0.0005)
     body = bodies[-1]
     if body.get("capture"):
-        body = merged(body, await read_captures(None, body["capture"]))
+        found = await read_captures(None, [Capture(**capture) for capture in body["capture"]])
+        body["sites"] = [encode(site) for site in merged(decode_all(body["sites"]), found)]
     print(json.dumps(body))
 
 asyncio.run(main())

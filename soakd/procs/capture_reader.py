@@ -4,12 +4,14 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from soakd.errors import ProbeError
 from soakd.procs.interpreters import import_folder, worker_environment
-from soakd.wire.sites import decode_all, encode
+from soakd.wire.records import Capture
+from soakd.wire.sites import Site, decode_all
 
 MOST_BYTES = 500_000_000
 """Of all captures of a run."""
@@ -28,34 +30,33 @@ def prune(folder: Path, most_bytes: int = MOST_BYTES) -> None:
                 path.unlink(missing_ok=True)
 
 
-def merged(body: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
-    """Join what a look has found by itself with the sites of its captures, the heaviest first.
+def merged(own: Sequence[Site], captured: Sequence[Site]) -> list[Site]:
+    """Join the sites that a look found by itself with those of its captures, the heaviest first.
 
     A mapping without a name is left out if anything else was found.
     """
-    both = (*decode_all(found.get("sites", [])), *decode_all(body["sites"]))
-    sites = sorted(both, key=lambda site: -(site.bytes_per_operation or 0.0))
-    kept = [site for site in sites if not site.last_resort] or sites
-    return {**body, "capture": [], **found, "sites": [encode(site) for site in kept]}
+    sites = sorted((*captured, *own), key=lambda site: -(site.bytes_per_operation or 0.0))
+    return [site for site in sites if not site.last_resort] or sites
 
 
-async def read_captures(python: str | None, captures: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+async def read_captures(python: str | None, captures: Sequence[Capture]) -> tuple[Site, ...]:
     """Resolve the sites of two windows.
 
     Args:
         python: the engine's interpreter; None for soakd's own.
-        captures: {"path", "operations"} of each window.
+        captures: of each window.
 
-    Returns:
-        {"sites": [...]}, or {"state": "failed", "why": ...}.
+    Raises:
+        ProbeError: they cannot be read.
     """
-    arguments = [str(part) for capture in captures for part in (capture["path"], capture["operations"])]
+    arguments = [str(part) for capture in captures for part in (capture.path, capture.operations)]
     found = await _ask(python, "soakd.worker.attribution.resolve", arguments)
+    if "why" in found:
+        raise ProbeError(found["why"])
     try:
-        decode_all(found.get("sites", []))
+        return decode_all(found.get("sites"))
     except ValueError as error:
-        return {"state": "failed", "why": f"the captures cannot be read: {error}"}
-    return found
+        raise ProbeError(f"the captures cannot be read: {error}") from error
 
 
 async def read_stacks(python: str | None, path: Path) -> dict[str, Any]:
@@ -66,7 +67,7 @@ async def read_stacks(python: str | None, path: Path) -> dict[str, Any]:
         path: the capture.
 
     Returns:
-        {"stacks": [{"frames", "bytes"}]}, frames root first, or {"state": "failed", "why": ...}.
+        {"stacks": [{"frames", "bytes"}]}, frames root first, or {"why": ...}.
     """
     return await _ask(python, "soakd.worker.attribution.flames", [str(path)])
 
@@ -81,13 +82,13 @@ async def _ask(python: str | None, module: str, arguments: Sequence[str]) -> dic
         try:
             output, errors = await asyncio.wait_for(process.communicate(), WITHIN_S)
         except TimeoutError:
-            return {"state": "failed", "why": f"the captures were not read within {WITHIN_S:.0f}s"}
+            return {"why": f"the captures were not read within {WITHIN_S:.0f}s"}
         finally:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
     try:
-        found: dict[str, Any] = json.loads(output)
-    except ValueError:
+        found: dict[str, Any] = dict(json.loads(output))
+    except (TypeError, ValueError):
         last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
-        return {"state": "failed", "why": f"the captures cannot be read: {last[:300]}"}
+        return {"why": f"the captures cannot be read: {last[:300]}"}
     return found

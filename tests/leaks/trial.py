@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from soakd.procs.capture_reader import merged, read_captures
+from soakd.wire.records import Capture
+from soakd.wire.sites import decode_all, encode
 from soakd.worker.attribution import Look
 from soakd.worker.probes.allocator import live_native_bytes, live_python_bytes
 from soakd.worker.probes.fork import ForkedChild
@@ -83,7 +85,10 @@ class Trial:
             look.step(time.monotonic(), self.done)
             await self.operate(10)
         body = bodies[-1]
-        return merged(body, await read_captures(None, body["capture"])) if body.get("capture") else body
+        if body.get("capture"):
+            found = await read_captures(None, [Capture(**capture) for capture in body["capture"]])
+            body["sites"] = [encode(site) for site in merged(decode_all(body["sites"]), found)]
+        return body
 
 
 def routes(growth: Mapping[str, float]) -> list[str]:

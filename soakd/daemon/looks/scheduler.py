@@ -7,7 +7,6 @@ and steady, in two judgements running gets a light look: forked children only, n
 
 import asyncio
 import contextlib
-import dataclasses
 import errno
 import socket
 import time
@@ -21,7 +20,8 @@ from soakd.errors import ProbeError
 from soakd.procs.capture_reader import merged, prune, read_captures
 from soakd.procs.proc import now
 from soakd.setup.plan import EnginePlan, Plan
-from soakd.wire.records import Incident, Look, Record, content, make_record
+from soakd.wire.records import Capture, Incident, Look, Record, content, make_record
+from soakd.wire.sites import Site, encode
 from soakd.wire.spec import Phase
 
 LEAD, LEAST_LEAD_S, MOST_LEAD = 2.5, 1.0, 0.2
@@ -45,7 +45,7 @@ HOUR_S = 3600.0
 NEVER_FORKED = "collect_every is off: its process is never forked"
 
 
-Read = Callable[[str | None, Sequence[Mapping[str, Any]]], Awaitable[dict[str, Any]]]
+Read = Callable[[str | None, Sequence[Capture]], Awaitable[Sequence[Site]]]
 
 
 class Origin(Protocol):
@@ -248,8 +248,12 @@ class LookScheduler:
             return self._failed(engine, route, str(error))
         body = content(record)
         if record.captures:
-            captures = [dataclasses.asdict(capture) for capture in record.captures]
-            body = merged(body, await self._read(engine.config.python, captures))
+            body["capture"] = []
+            try:
+                found = await self._read(engine.config.python, record.captures)
+                body["sites"] = [encode(site) for site in merged(record.sites, found)]
+            except ProbeError as error:
+                body |= {"state": "failed", "why": str(error)}
             self._put(make_record("attribution", engine=record.engine, segment=record.segment, at=now(), body=body))
         return body
 

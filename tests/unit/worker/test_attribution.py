@@ -15,6 +15,7 @@ import pytest
 from soakd.daemon.looks import scheduler
 from soakd.daemon.looks.scheduler import LookScheduler
 from soakd.daemon.looks.triggers import routes
+from soakd.errors import ProbeError
 from soakd.judge.conclude.sites import attribution, looks, site_words
 from soakd.judge.story.rundata import EngineData
 from soakd.live.terminal.sites import site_lines
@@ -23,8 +24,8 @@ from soakd.report.markdown import sites
 from soakd.verdict.check import Check
 from soakd.verdict.codec import to_json
 from soakd.verdict.types import LookEntry, TypeEntry
+from soakd.wire.records import Capture, Record, Unreadable
 from soakd.wire.records import Look as LookRecord
-from soakd.wire.records import Record, Unreadable
 from soakd.wire.sites import Site, encode
 from soakd.worker.attribution import allocations, handles, mappings, typecounts
 from soakd.worker.attribution.allocations import Sum
@@ -493,19 +494,18 @@ def test_the_oldest_captures_go_and_the_newest_stay(tmp_path: Path) -> None:
 
 def test_a_mapping_without_a_name_is_named_only_where_nothing_else_is() -> None:
     named = Site(fingerprint="f1", place="mapping: anonymous memory", bytes_per_operation=9.0)
-    unnamed, line = encode(replace(named, last_resort=True)), encode(replace(named, bytes_per_operation=4.0))
-    assert capture_reader.merged({"sites": [unnamed]}, {"sites": [line]})["sites"] == [line]
-    assert capture_reader.merged({"sites": [unnamed]}, {"sites": []})["sites"] == [unnamed]
+    unnamed, line = replace(named, last_resort=True), replace(named, bytes_per_operation=4.0)
+    assert capture_reader.merged([unnamed], [line]) == [line]
+    assert capture_reader.merged([unnamed], []) == [unnamed]
 
 
-@pytest.mark.parametrize("printed", ["no JSON", '{"sites": 3}', '{"sites": [{"site": "a"}]}'])
+@pytest.mark.parametrize("printed", ["no JSON", "3", "[]", '{"sites": 3}', '{"sites": [{"site": "a"}]}'])
 def test_captures_whose_reader_prints_anything_but_sites_name_nothing(tmp_path: Path, printed: str) -> None:
     python = tmp_path / "python"
     python.write_text(f"#!/bin/sh\necho '{printed}'\n", encoding="utf-8")
     python.chmod(0o755)
-    found = asyncio.run(capture_reader.read_captures(str(python), [{"path": "a.memray", "operations": 5}]))
-    assert found["state"] == "failed"
-    assert found["why"].startswith("the captures cannot be read: ")
+    with pytest.raises(ProbeError, match="the captures cannot be read: "):
+        asyncio.run(capture_reader.read_captures(str(python), [Capture(path="a.memray", operations=5)]))
 
 
 def test_a_mapping_that_grows_is_named_and_one_that_was_mapped_once_is_not() -> None:
