@@ -1,1 +1,1 @@
-"""Journal -> verdict: a short process of its own, the one with numpy and scipy. Pure but for `judge`."""
+"""Journal -> verdict: a short separate process, the only one with numpy and scipy. Pure, except for `judge`."""

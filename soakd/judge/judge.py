@@ -1,6 +1,6 @@
-"""Journal -> verdict files. A short process of its own (`python -m soakd judge`): numpy never lives in the daemon.
+"""Journal -> verdict files. A short separate process (`python -m soakd judge`), so that the daemon has no numpy.
 
-The daemon runs it with `--live` while the run goes on and once at the end; a user runs the same code a year later.
+The daemon runs it with `--live` during the run and once at the end; a user runs the same code a year later.
 """
 
 import ctypes
@@ -28,13 +28,13 @@ def judge(run: run_folder.RunDir, *, live: bool) -> dict[str, Any]:
 
     Args:
         run: the run.
-        live: the run goes on: judge what decides, finally nothing.
+        live: the run is live: judge only what decides, and nothing finally.
 
     Returns:
-        The verdict as written: without secrets, whatever a journal of an older soakd holds.
+        The verdict as written: without secrets, whatever a journal of an older soakd contains.
 
     Raises:
-        JournalError: the journal cannot be read, or the file not be written.
+        JournalError: the journal cannot be read, or the file cannot be written.
     """
     meta = journal.read_meta(run.journal)
     data = load(run, meta)
@@ -56,17 +56,17 @@ def load(run: run_folder.RunDir, meta: dict[str, Any] | None = None) -> RunData:
 
 
 def end_with(parent: int) -> None:
-    """End this process with the one that started it: what it would write is another one's then."""
+    """End this process with the one that started it, as another judge may then write the files."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(0)
 
 
 def be_nice() -> None:
-    """Yield the processor to the engines; for the process that judges while they run."""
+    """Lower the priority of this process, to judge while the engines run."""
     os.nice(10)
 
 
 def _artifacts(run: run_folder.RunDir) -> list[Artifact]:
-    """Describe the files of the run. The journal counts without its bookkeeping, which readers may change."""
+    """Describe the files of the run; the journal without its bookkeeping, which readers may change."""
     return [Artifact(**run_folder.file_record(run.path / name)) for name in ARTIFACTS if (run.path / name).is_file()]

@@ -1,1 +1,1 @@
-"""The verdict as values: one check, severity, the words for its numbers. Pure."""
+"""The verdict as values: checks, severity, and the formatting of numbers. Pure."""

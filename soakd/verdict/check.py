@@ -1,4 +1,4 @@
-"""One judged question and its answer, and the words that all checks share."""
+"""One judged question and its answer."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -21,14 +21,14 @@ from soakd.verdict.severity import State, may_decide
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One judged question. Numbers that are not known are None; units stand in `unit`."""
+    """One judged question. Unknown numbers are None; their unit is in `unit`."""
 
     id: str
     verdict: State
     decides: bool = written(True)
-    """It decides the verdict of the run."""
+    """Whether it decides the verdict of the run."""
     informational: bool = False
-    """It is shown, and does not decide the verdict of its engine either."""
+    """Whether it is only shown, and does not decide the verdict of its engine either."""
     estimate: float | None = None
     low: float | None = None
     high: float | None = None
@@ -40,25 +40,25 @@ class Check:
     samples: int | None = None
     method: str | None = None
     signal: str | None = None
-    """Of observer.growth: what of the daemon is judged."""
+    """For observer.growth: the signal of the daemon that is judged."""
     evidence: EvidenceDetail | None = field(default=None, metadata=FLAT)
     faults: FaultDetail | None = field(default=None, metadata=FLAT)
     cache: CacheDetail | None = field(default=None, metadata=FLAT)
     so_far: State | None = None
-    """The present answer of a check that cannot be final yet."""
+    """The current answer of a check that is not final yet."""
     due_seconds: float | None = None
-    """While the run goes on: its evidence cannot be there before, and there is no `so_far`."""
+    """In a live run: when its evidence is due; there is no `so_far` before."""
     time_to_limit_seconds: float | None = None
-    """While the run goes on: until total growth, or the host's memory, is used up."""
+    """In a live run: the time until total growth, or the host's memory, is used up."""
     reloads: ReloadDetail | None = field(default=None, metadata=FLAT)
     harness: HarnessDetail | None = field(default=None, metadata=FLAT)
     waived: tuple[str, ...] = ()
-    """The waivers that cover this check, which fails and decides nothing."""
+    """The waivers that cover this failing check, so that it does not decide."""
     waived_up_to: float | None = None
-    """The growth that they list, in the unit of the check."""
+    """The growth that they cover, in the unit of the check."""
     reason: str = ""
     due_s: float = unwritten(0.0)
-    """Seconds since the origin until which its evidence may be missing because it cannot be there yet."""
+    """Seconds since the origin before which its evidence is not due."""
 
     @property
     def answer(self) -> State:
@@ -72,21 +72,21 @@ class Check:
 
     @property
     def per_operation(self) -> float | None:
-        """Growth in bytes per operation, whichever axis was judged; None where it is not known."""
+        """Growth in bytes per operation, whichever axis was judged; None if not known."""
         if self.unit == "bytes/operation":
             return self.estimate
         return self.growth.per_operation if self.growth else None
 
     @property
     def per_hour(self) -> float | None:
-        """Growth in bytes per hour, whichever axis was judged; None where it is not known."""
+        """Growth in bytes per hour, whichever axis was judged; None if not known."""
         if self.unit == "bytes/hour":
             return self.estimate
         return self.growth.per_hour if self.growth else None
 
     @property
     def minimum_detectable(self) -> float | None:
-        """The rate that would have been called FAIL, in `unit`; None where it is not known."""
+        """The rate that would have been a FAIL, in `unit`; None if not known."""
         return self.growth.minimum_detectable if self.growth else None
 
     @property
@@ -95,15 +95,15 @@ class Check:
         return self.cache is not None and bool(self.cache.cache_filling)
 
     def decides_for(self, role: str | None) -> bool:
-        """Return whether it decides the verdict of the run: a check of an engine of that role, or (None) of the run."""
+        """Return whether it decides the run's verdict, as a check of an engine of that role, or (None) of the run."""
         return not self.informational and may_decide(role, self.id)
 
     def of_role(self, role: str | None) -> Self:
-        """Return the check as it stands in the verdict of an engine of that role, or (None) of the run."""
+        """Return the check for the verdict of an engine of that role, or (None) of the run."""
         return dataclasses.replace(self, decides=self.decides_for(role))
 
     def as_dict(self) -> dict[str, Any]:
-        """Write the check as the verdict file has it."""
+        """Return the check as JSON for the verdict file."""
         table: dict[str, Any] = to_json(self)
         return table
 
@@ -111,11 +111,10 @@ class Check:
 def is_deciding(check: Mapping[str, Any], role: str | None) -> bool:
     """Return whether a check in the JSON of a verdict file decides the verdict of its run.
 
-    The judge writes it. Files of older versions do not have it: there, a check decides that is not informational and
-    may decide.
+    The judge writes the field. In files of older versions a check decides if it is not informational and may decide.
 
     Args:
-        check: as the file has it.
+        check: the check in the file.
         role: of its engine; None for a check of the run itself.
     """
     written_there = check.get("decides")
@@ -125,7 +124,7 @@ def is_deciding(check: Mapping[str, Any], role: str | None) -> bool:
 
 
 def growth_check(by_id: Mapping[str, Check], signal: str) -> Check | None:
-    """Return the check on a signal's growth that says most: of two, the one that found growth."""
+    """Return the more informative check on a signal's growth: of two, the one that found growth."""
     found = [c for suffix in ("", ".per_operation") if (c := by_id.get(f"growth.{signal}{suffix}")) is not None]
     return next((check for check in found if check.is_failing), found[0] if found else None)
 
@@ -141,7 +140,7 @@ def below(
     load: LoadDetail | None = None,
     latency: LatencyDetail | None = None,
 ) -> Check:
-    """Judge a number that must not exceed its limit; one that is missing is INCONCLUSIVE, with `missing` as reason."""
+    """Judge a number that must not exceed its limit; a missing one is INCONCLUSIVE, with `missing` as reason."""
     if value is None:
         return Check(id=check_id, verdict="INCONCLUSIVE", limit=limit, unit=unit, reason=missing, due_s=due_s)
     return Check(

@@ -1,7 +1,7 @@
-"""Dataclasses <-> the tables of JSON: written in the order of their fields, read with what is not known left out.
+"""Converts dataclasses to and from JSON tables: written in the order of fields; unknown keys are ignored when reading.
 
-A field that has its default is not written, unless it is `written()`. A name that Python reserves is told by `key`;
-`FLAT` holds fields that the file has beside the others, not in a table of their own.
+A field with its default value is not written, unless it is `written()`. A name that Python reserves is given by `key`;
+`FLAT` marks a dataclass whose fields are not in a table of their own.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def written(default: Any = None) -> Any:
-    """Return a field that is written also where it has its default."""
+    """Return a field that is written even with its default value."""
     return dataclasses.field(default=default, metadata={"written": True})
 
 
@@ -25,21 +25,21 @@ def named(key: str, default: Any = MISSING) -> Any:
 
 
 FLAT = {"flat": True}
-"""Metadata of a field for a dataclass whose fields stand beside the others; None where none of them is there."""
+"""Metadata of a field for a dataclass whose fields are in the same table; None if all of them are missing."""
 
 
 def as_other(default: Any, *, write: Callable[[Any], Any], read: Callable[[Any], Any]) -> Any:
-    """Return a field that is always written, by functions of its own; `read` raises ValueError."""
+    """Return a field that is always written, with custom functions; `read` raises ValueError."""
     return dataclasses.field(default=default, metadata={"written": True, "write": write, "read": read})
 
 
 def unwritten(default: Any) -> Any:
-    """Return a field that no file has."""
+    """Return a field that is never written."""
     return dataclasses.field(default=default, metadata={"unwritten": True})
 
 
 def to_json(value: Any) -> Any:
-    """Write a value in JSON's types."""
+    """Convert a value to JSON types."""
     if dataclasses.is_dataclass(value):
         return dict(_pairs(value))
     if isinstance(value, Mapping):
@@ -51,7 +51,7 @@ def from_json(cls: type[T], table: Any, place: str = "") -> T:
     """Read a dataclass from a table of JSON.
 
     Raises:
-        ValueError: something is missing in it, or of another type; it says where.
+        ValueError: something is missing or has another type; the message says where.
     """
     if not isinstance(table, Mapping):
         raise ValueError(f"{place or 'it'} is no table")
@@ -78,7 +78,7 @@ def fields_of(cls: Any) -> tuple[tuple[Field[Any], Any], ...]:
 
 
 def key_of(field: Field[Any]) -> str:
-    """Return what a field is called in the file."""
+    """Return the key of a field in the file."""
     return str(field.metadata.get("key", field.name))
 
 
@@ -92,7 +92,7 @@ def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _read_beside(kind: Any, table: Mapping[str, Any], place: str) -> Any:
-    """Read a dataclass whose fields stand beside others; None where none of them does."""
+    """Read a dataclass whose fields are in the same table; None if all are missing."""
     there = any(table.get(key_of(field)) is not None for field, _ in fields_of(kind))
     return from_json(kind, table, place) if there else None
 

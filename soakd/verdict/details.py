@@ -1,4 +1,4 @@
-"""What only some checks have, in small groups; None where nothing of a group is known."""
+"""Fields that only some checks have, in small groups; a group is None if nothing in it is known."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrowthDetail:
-    """Growth over the other axis, what explains it, and the least rate that would have been called FAIL."""
+    """Growth over the other axis, what explains it, and the least rate that would have been a FAIL."""
 
     per_operation: float | None = None
     per_operation_low: float | None = None
@@ -17,13 +17,13 @@ class GrowthDetail:
     per_hour_high: float | None = None
     per_hour_minimum_detectable: float | None = None
     explained_by: str | None = None
-    """operations, time, either or reloads; None where nothing grows for certain."""
+    """operations, time, either or reloads; None if growth is not certain."""
     minimum_detectable: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheDetail:
-    """The bounded cache whose entries were taken off, and the growth with them still in it."""
+    """The bounded cache whose entries were subtracted, and the growth before that."""
 
     unadjusted_estimate: float | None = None
     unadjusted_low: float | None = None
@@ -34,25 +34,25 @@ class CacheDetail:
     bytes_per_entry: float | None = None
     bytes_per_entry_source: str | None = None
     cache_filling: bool | None = None
-    """True where its entries explain the growth, and it is not full yet."""
+    """True if its entries explain the growth, and it is not full yet."""
     full_after_hours: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadDetail:
-    """How growth goes with reloads."""
+    """Growth at reloads."""
 
     reloads: int | None = None
     per_reload: float | None = None
     per_reload_low: float | None = None
     per_reload_high: float | None = None
     between_reloads: bool | None = None
-    """True where growth comes between reloads and not at them."""
+    """True if growth occurs between reloads, not at them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HarnessDetail:
-    """What the null control grew, in the unit of the check that it was held against."""
+    """The null control's growth, in the unit of the check that was corrected for it."""
 
     harness_estimate: float | None = None
     harness_low: float | None = None
@@ -61,7 +61,7 @@ class HarnessDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyDetail:
-    """Windows of latency, and the quantiles over those that count."""
+    """Latency windows, and the quantiles over those that count."""
 
     windows: int | None = None
     driver_bound_windows: int | None = None
@@ -74,7 +74,7 @@ class LatencyDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadDetail:
-    """What became of the operations that were due."""
+    """Outcomes of the operations that were due."""
 
     errors: float | None = None
     errors_in_faults: float | None = None
@@ -88,7 +88,7 @@ class LoadDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvidenceDetail:
-    """What is missing of the record."""
+    """What is missing in the record."""
 
     longest_gap_seconds: float | None = None
     dropped_records: float | None = None
@@ -100,7 +100,7 @@ class EvidenceDetail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultDetail:
-    """What faults on purpose, or outages of a server, have left."""
+    """Effects of faults on purpose, or of a server's outages."""
 
     outages: int | None = None
     operations: float | None = None

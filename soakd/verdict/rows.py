@@ -1,4 +1,4 @@
-"""The checks of a verdict file as rows for people: the one table that terminal, Markdown, HTML and JUnit write."""
+"""The checks of a verdict file as formatted rows, shared by terminal, Markdown, HTML and JUnit."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,29 +14,29 @@ WAIVED = "waived"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckRow:
-    """One check in words. Texts are as the file has them: each output escapes what it cannot hold."""
+    """One check, formatted. Texts are unchanged from the file: each output escapes what it must."""
 
     engine: str
     """Name of the engine, or `RUN`."""
     id: str
     verdict: str
-    """The state as the judge wrote it."""
+    """The state in the file."""
     state: str
-    """The state as people read it: "waived" where it is, and of a control's leak check "flat", "caught" and so on."""
+    """The state to show: "waived" if it is, and for a control's leak check "flat", "caught" and so on."""
     estimate: str
-    """With its interval; empty where nothing was measured."""
+    """The estimate with its interval; empty if nothing was measured."""
     limit: str
     detectable: str
-    """The least rate that would have been seen."""
+    """The least detectable rate."""
     reason: str
     waived: tuple[str, ...]
     """The waivers that cover it."""
     decides: bool
-    """It decides the verdict of the run."""
+    """Whether it decides the verdict of the run."""
     informational: bool
-    """It decides nothing and is not waived. The leak check of a control is neither: `evidence.controls` judges it."""
+    """Whether it neither decides nor is waived; never for a control's leak check: `evidence.controls` judges it."""
     minor: bool
-    """It decides nothing and is no bad news: left out where space is short."""
+    """Whether it does not decide and has not failed: left out if space is short."""
 
 
 def rows_of(verdict: Mapping[str, Any]) -> Iterator[CheckRow]:
@@ -63,7 +63,7 @@ def _row(check: Mapping[str, Any], engine: Mapping[str, Any], *, is_leak_check: 
     waived = tuple(map(str, check.get("waived") or ()))
     decides = is_deciding(check, role)
     minor = bool(check.get("informational")) and verdict != "FAIL" and not waived
-    if role == "control" and not is_leak_check:  # a control answers one question; else only what broke is news
+    if role == "control" and not is_leak_check:  # a control answers one question; apart from that only failures matter
         minor = verdict == "PASS" or check_id.startswith(("growth.", "latency."))
     word = control_word(str(engine.get("kind")), verdict) if is_leak_check else verdict
     least = check.get("minimum_detectable")

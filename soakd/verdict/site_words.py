@@ -1,4 +1,4 @@
-"""Call sites in words: one wording for terminal, status page, Markdown, HTML and the sentence of a verdict."""
+"""Text for call sites, shared by terminal, status page, Markdown, HTML and the verdict's summary."""
 
 from collections.abc import Iterator
 
@@ -7,14 +7,14 @@ from soakd.wire.sites import Site
 
 
 def place_words(site: Site) -> str:
-    """Write "at shop.py:42 in add (kept in list `seen` of ...), 98% of the growth"."""
+    """Format "at shop.py:42 in add (kept in list `seen` of ...), 98% of the growth"."""
     held = f" (kept in {site.held_by[0]})" if site.held_by and not site.is_container else ""
     share = f", {share_words(site)} of the growth" if site.share is not None else ""
     return f"{'kept in' if site.is_container else 'at'} {site.place}{held}{share}"
 
 
 def growth_words(site: Site) -> str:
-    """Write what it gains by an operation: "392 B/op", "0.04/op"; empty where that was not measured."""
+    """Format its growth per operation: "392 B/op", "0.04/op"; empty if not measured."""
     return gain_words(site.bytes_per_operation, site.things_per_operation)
 
 
@@ -25,12 +25,12 @@ def gain_words(each: float | None, things: float | None) -> str:
 
 
 def share_words(site: Site) -> str:
-    """Write its share of the growth: "98%"; empty where that is not known."""
+    """Format its share of the growth: "98%"; empty if not known."""
     return "" if site.share is None else f"{site.share:.0%}"
 
 
 def site_facts(site: Site) -> Iterator[str]:
-    """Yield what is known of a site besides its place, the weightiest first."""
+    """Yield the known facts about a site apart from its place, the most important first."""
     if site.share is not None:
         yield f"{share_words(site)} of the growth"
     if growth := growth_words(site):

@@ -1,4 +1,4 @@
-"""The verdict of a run as values: what the judge writes, and every output reads.
+"""The verdict of a run as values: the judge writes it, and every output reads it.
 
 `Verdict.as_dict` and `Verdict.from_dict` are the one way to and from `verdict.json`. Only additions are made to it.
 """
@@ -17,7 +17,7 @@ SCHEMA = "soakd.verdict/1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """What was run, for how long, and where."""
+    """The run: what, for how long, and where."""
 
     name: str = written("")
     started_at: str | None = written()
@@ -26,7 +26,7 @@ class RunFacts:
     planned_seconds: float | None = written()
     observed_seconds: float | None = written()
     coverage_ratio: float | None = written()
-    """The least share of the samples due that arrived, of all engines."""
+    """The share of the due samples that were received, the least of all engines."""
     host: Mapping[str, Any] | None = written()
     versions: Mapping[str, Any] | None = written()
     git_commit: str | None = written()
@@ -43,13 +43,13 @@ class LifeEntry:
     ended_at: str | None = written()
     ended_by: str = ""
     python: str | None = None
-    """Version of its interpreter; None of a server."""
+    """Version of its interpreter; None for a server."""
     executable: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerVerdict:
-    """The server that an engine talks to, judged as a process of its own."""
+    """An engine's server, judged as a separate process."""
 
     server: str
     """Its kind: redis or opa."""
@@ -66,7 +66,7 @@ class ServerVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypeEntry:
-    """Python objects of one type that keep growing in number."""
+    """A type of Python objects whose number keeps growing."""
 
     type: str
     per_operation: float
@@ -81,9 +81,9 @@ class LookEntry:
     state: str
     why: str | None = None
     note: str | None = None
-    """What it had to do without, and why."""
+    """A limitation, with its reason."""
     operations: tuple[float, ...] | None = None
-    """In each window."""
+    """Operations in each window."""
     types: tuple[TypeEntry, ...] = ()
     seconds: float | None = None
 
@@ -94,7 +94,7 @@ def _sites_json(sites: tuple[Site, ...]) -> list[dict[str, Any]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineVerdict:
-    """What was found of one engine."""
+    """The results for one engine."""
 
     name: str
     kind: str = ""
@@ -113,27 +113,27 @@ class EngineVerdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One measured number of two engines; a side is None where it was not measured."""
+    """One measured number of two engines; None on a side without a measurement."""
 
     id: str
     unit: str
     subject: float | None = None
     other: float | None = None
     ratio: float | None = None
-    """other / subject; None where one is not known, or is not certainly above 0."""
+    """other / subject; None if one is unknown, or not certainly above 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A rival or a twin beside its subject."""
+    """A rival or twin compared with its subject."""
 
     subject: str
     other: str
     role: str = ""
     same_tape: bool = written(False)
-    """Both were driven by the same operations."""
+    """Whether both were driven by the same operations."""
     note: str | None = None
-    """Why not."""
+    """Why not, if they were not."""
     figures: tuple[Figure, ...] = written(())
     missing: str | None = None
     """What could not be compared, and why."""
@@ -141,7 +141,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlVerdict:
-    """What became of a control."""
+    """The result of a control."""
 
     engine: str | None = None
     check: str | None = None
@@ -164,13 +164,13 @@ class Controls:
     leak: ControlVerdict | None = None
 
     def of_kind(self, kind: str) -> ControlVerdict | None:
-        """Return what became of the control of a kind of engine; None where it is no control."""
+        """Return the result of the control of a kind; None if the kind is not a control."""
         return {"control.null": self.null, "control.leak": self.leak}.get(kind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observer:
-    """What soakd itself took and grew, and what its empty control grew."""
+    """soakd's own resources and growth, and the growth of its null control."""
 
     cpu_ratio: float | None = None
     resident_bytes: float | None = None
@@ -189,31 +189,31 @@ class Observer:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """Something that happened; besides these it has whatever is known of its kind."""
+    """Something that happened, with additional fields that depend on its kind."""
 
     facts: Mapping[str, Any]
-    """All of it, by the names and in the order of the file."""
+    """All fields, by the names and in the order of the file."""
 
     @property
     def what(self) -> str:
-        """What it is; a journal that was damaged may not say."""
+        """Its kind; a damaged journal may not have it."""
         return str(self.facts.get("what", "unknown"))
 
     @property
     def engine(self) -> str | None:
-        """The engine; None where it is the run's or the host's."""
+        """The engine; None if it is about the run or the host."""
         named = self.facts.get("engine")
         return named if isinstance(named, str) else None
 
     @property
     def at_wall_s(self) -> float:
-        """When it was, in wall seconds; 0 where the file does not say."""
+        """Its time in wall seconds; 0 if the file does not have it."""
         at = self.facts.get("at_wall_s")
         return float(at) if isinstance(at, int | float) else 0.0
 
     @property
     def detail(self) -> str:
-        """What is said of it."""
+        """Its description."""
         return str(self.facts.get("detail") or "")
 
 
@@ -229,10 +229,10 @@ def _incidents_json(incidents: tuple[Incident, ...]) -> list[Mapping[str, Any]]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultEntry:
-    """A fault on purpose, and how it was recovered from."""
+    """A fault on purpose, and the recovery from it."""
 
     number: int | None = None
-    """Of the plan's; files of older versions do not have it."""
+    """Its number in the plan; files of older versions do not have it."""
     name: str
     kind: str = ""
     target: str = ""
@@ -255,7 +255,7 @@ class FaultEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exclusion:
-    """Something that was recorded of the load phases and not judged."""
+    """Something that was recorded in the load phases and not judged."""
 
     engine: str | None = None
     what: str
@@ -276,7 +276,7 @@ class WaivedCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaiverFate:
-    """What became of one waiver."""
+    """The state of one waiver."""
 
     name: str
     state: str
@@ -293,11 +293,11 @@ class WaiverFate:
     covers: tuple[WaivedCheck, ...] = ()
     beyond: tuple[WaivedCheck, ...] = ()
     why: str | None = None
-    """Why it did not hold, or was of no use."""
+    """Why it did not apply, or was unused."""
 
     @property
     def reasons(self) -> list[str]:
-        """Why it did not cover what it might have."""
+        """Why it did not cover more."""
         return [why for why in (*(each.why for each in self.beyond), self.why) if why]
 
 
@@ -312,7 +312,7 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What soakd says of one run."""
+    """The verdict of one run."""
 
     schema: str = written(SCHEMA)
     run_id: str = written("")
@@ -322,7 +322,7 @@ class Verdict:
     run: RunFacts | None = None
     engines: tuple[EngineVerdict, ...] = written(())
     checks: tuple[Check, ...] = written(())
-    """Of the run as a whole."""
+    """Checks of the run as a whole."""
     comparisons: tuple[Comparison, ...] = ()
     controls: Controls | None = None
     observer: Observer | None = None
@@ -333,16 +333,16 @@ class Verdict:
     artifacts: tuple[Artifact, ...] = written(())
 
     def as_dict(self) -> dict[str, Any]:
-        """Write the content of `verdict.json`, but for its checksum."""
+        """Return the content of `verdict.json`, without its checksum."""
         content: dict[str, Any] = to_json(self)
         return content
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
-        """Read the content of a verdict file of this or an older version; keys that are not known are left out.
+        """Read the content of a verdict file of this or an older version; unknown keys are ignored.
 
         Raises:
-            ValueError: something is missing in it, or of another type; it says where.
+            ValueError: something is missing or has another type; the message says where.
         """
         engines = content.get("engines")
         if isinstance(engines, list):
@@ -350,12 +350,12 @@ class Verdict:
         return from_json(cls, {**_decided(content, None), "engines": engines})
 
     def engine(self, name: str) -> EngineVerdict | None:
-        """Return an engine by its name; None where there is none."""
+        """Return an engine by its name; None if there is none."""
         return next((engine for engine in self.engines if engine.name == name), None)
 
 
 def _decided(judged: Mapping[str, Any], role: str | None) -> Mapping[str, Any]:
-    """Say of each check in a table whether it decides, where an older file does not."""
+    """Add `decides` to each check in a table of an older file."""
     checks = judged.get("checks")
     if not isinstance(checks, list):
         return judged

@@ -1,4 +1,4 @@
-"""Numbers of checks as people read them: one scale for an estimate and its interval, and the unit said once."""
+"""Formats numbers of checks: one scale for an estimate and its interval, with the unit once."""
 
 import math
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ CONTROL_WORDS = {
     "control.null": {"PASS": "flat", "FAIL": "GROWS"},
     "control.leak": {"FAIL": "caught", "PASS": "MISSED"},
 }
-"""A control that behaves is good news, also where its check says FAIL."""
+"""States of a control: one that behaves is good, even if its check says FAIL."""
 
 LEAK_CHECKS = ("growth.reachable_bytes", "growth.live_bytes", "growth.resident_bytes", "growth.rss_anon_bytes")
 
 
 def value_words(check: Mapping[str, Any]) -> str:
-    """Write estimate and interval: "31.9 B/op [31.7, 32.1]"; empty where nothing was measured."""
+    """Format estimate and interval: "31.9 B/op [31.7, 32.1]"; empty if nothing was measured."""
     estimate, low, high = (_number(check.get(name)) for name in ("estimate", "low", "high"))
     if estimate is None:
         return ""
@@ -38,13 +38,13 @@ def value_words(check: Mapping[str, Any]) -> str:
 
 
 def limit_words(check: Mapping[str, Any]) -> str:
-    """Write the limit with its unit: "16 B/op"; empty where there is none."""
+    """Format the limit with its unit: "16 B/op"; empty if there is none."""
     limit = _number(check.get("limit"))
     return "" if limit is None else quantity_words(limit, str(check.get("unit") or ""))
 
 
 def figure_words(figure: Mapping[str, Any], side: str) -> str:
-    """Write one side of a compared figure: "21 us", "2,000/s"; "-" where it was not measured."""
+    """Format one side of a compared figure: "21 us", "2,000/s"; "-" if not measured."""
     value, unit = _number(figure.get(side)), str(figure.get("unit") or "")
     if value is None:
         return "-"
@@ -54,18 +54,18 @@ def figure_words(figure: Mapping[str, Any], side: str) -> str:
 
 
 def figure_name(figure: Mapping[str, Any]) -> str:
-    """Write what a figure is: "operations per CPU second"."""
+    """Format the name of a figure: "operations per CPU second"."""
     return str(figure.get("id")).replace("_", " ").replace("cpu", "CPU")
 
 
 def ratio_words(figure: Mapping[str, Any]) -> str:
-    """Write a ratio: "14.8x"; empty where there is none."""
+    """Format a ratio: "14.8x"; empty if there is none."""
     ratio = _number(figure.get("ratio"))
     return "" if ratio is None else f"{format_count(float(f'{ratio:.3g}'))}x"
 
 
 def range_words(low: float, high: float, unit: str) -> str:
-    """Write from where to where something went, on one scale: "19.9 to 26.2 MB"; one number where both read alike."""
+    """Format a range on one scale: "19.9 to 26.2 MB"; one number if both look the same."""
     magnitude = max(abs(low), abs(high))
     factor, label = scale(magnitude, unit)
     whole = factor == 1.0 and low == round(low) and high == round(high)
@@ -75,11 +75,11 @@ def range_words(low: float, high: float, unit: str) -> str:
 
 
 def scale(magnitude: float, unit: str) -> tuple[float, str]:
-    """Return what to divide numbers of a unit by, and how the unit is then called, with its space before it."""
+    """Return the divisor for numbers of a unit, and the name of the scaled unit with a leading space."""
     base, _, per = unit.partition("/")
     suffix = f"/{PER.get(per, per)}" if per else ""
     if base == "bytes":
-        # Limits per hour are discussed in MB/h: stay with it down to a tenth.
+        # Limits per hour are usually in MB/h: use it down to a tenth.
         least = 0.1 if per == "hour" else 0.9995
         factor, label = _largest(magnitude, {k: BYTES[k] for k in ("TB", "GB", "MB", "kB", "B")}, least)
     elif base == "seconds":
@@ -95,24 +95,24 @@ def scale(magnitude: float, unit: str) -> tuple[float, str]:
 
 
 def leak_check(checks: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Return the check that answers whether an engine leaks: of the best signal, per hour before per operation."""
+    """Return the leak check of an engine: of the best signal, per hour before per operation."""
     names = [name + suffix for name in LEAK_CHECKS for suffix in ("", ".per_operation")]
     return next((checks[name] for name in names if name in checks), None)
 
 
 def state_of(check: Mapping[str, Any]) -> str | None:
-    """Return the answer of a check: what it says so far, where the run goes on."""
+    """Return the answer of a check, or its answer so far in a live run."""
     state = check.get("so_far", check.get("verdict"))
     return None if state is None else str(state)
 
 
 def control_word(kind: str, state: str | None) -> str | None:
-    """Say what a state means for a control; other engines' states stay as they are."""
+    """Return the state to show for a control; other engines' states are unchanged."""
     return CONTROL_WORDS.get(kind, {}).get(state, state) if state is not None else None
 
 
 def quantity_words(value: float, unit: str) -> str:
-    """Write one number in its unit: "1.2 ms", "16 B/op"."""
+    """Format one number with its unit: "1.2 ms", "16 B/op"."""
     factor, label = scale(abs(value), unit)
     return format_count(value / factor if abs(value / factor) >= 10**-MOST_DECIMALS / 2 else 0.0) + label
 

@@ -1,4 +1,4 @@
-"""What a heap snapshot holds: the heaviest types, and the longest containers."""
+"""The content of a heap snapshot: the heaviest types, and the longest containers."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Container:
     type: str
     length: int
     id: int | None
-    """Its address: the same container in one life only."""
+    """Its address, which identifies it within one life."""
     name: str | None = None
     bytes: int | None = None
 
@@ -32,7 +32,7 @@ class Heap:
     """A heap at one moment."""
 
     method: str
-    """How it was counted."""
+    """The method of counting."""
     objects: int | None
     bytes: int | None
     types: tuple[HeapType, ...]
@@ -40,7 +40,7 @@ class Heap:
 
 
 def read_heap(body: Mapping[str, object]) -> Heap | None:
-    """Read the heap out of the body of a snapshot; None where it has none: it was skipped, or failed."""
+    """Read the heap from the body of a snapshot; None if it was skipped or failed."""
     if not isinstance(body.get("types"), list):
         return None
     return Heap(

@@ -1,4 +1,4 @@
-"""The lines that workers send: one JSON object each, with what every record has. What its body says: `records`.
+"""The lines that workers send: one JSON object each, with the common part of a record. Bodies are read in `records`.
 
 A line is `{"v": 1, "kind": ..., "engine": ..., "segment": ..., "at": [wall_s, boot_s, mono_s], "body": {...}}`.
 """
@@ -32,7 +32,7 @@ NOT_FOR_ENGINES = INCIDENTS | {"sleep", "clock_step", "findings_failed"}
 
 
 def is_reserved(what: str) -> bool:
-    """Return whether an incident of this name is soakd's to tell of, so that the verdict may believe it."""
+    """Return whether only soakd may send an incident of this name, so that the verdict can rely on it."""
     return what in NOT_FOR_ENGINES or what.startswith("server_")
 
 
@@ -45,7 +45,7 @@ class Stamp(NamedTuple):
 
 
 class Line(NamedTuple):
-    """What a line says; its body is not looked at yet."""
+    """A decoded line; its body is not read yet."""
 
     kind: Kind
     engine: str

@@ -1,20 +1,20 @@
-"""One value of a record's body, as what it should be, or None where it is something else."""
+"""Reads one value of a record's body as the expected type, or None if it has another type."""
 
 from collections.abc import Mapping
 
 from soakd.wire.bounds import MOST_READING
 
 LATEST_S = 1e11
-"""A moment later than the year 5000 was read off no clock."""
+"""The year 5000: later times are not from a clock."""
 
 
 def is_number(value: object, most: float = MOST_READING) -> bool:
-    """Return whether a value is a finite number that something could have been read as."""
+    """Return whether a value is a finite number that can be a reading."""
     return type(value) in (int, float) and -most <= value <= most  # type: ignore[operator]
 
 
 def number(body: Mapping[str, object], name: str, most: float = MOST_READING) -> float | None:
-    """Return a number as it was written: an int stays one."""
+    """Return a number unchanged: an int stays an int."""
     value = body.get(name)
     return value if is_number(value, most) else None  # type: ignore[return-value]
 
@@ -31,7 +31,7 @@ def whole(body: Mapping[str, object], name: str) -> int | None:
 
 
 def count(body: Mapping[str, object], name: str, otherwise: int = 0) -> int:
-    """Return a count above 0; `otherwise` where there is none."""
+    """Return a count above 0, or `otherwise`."""
     value = number(body, name)
     return int(value) if value is not None and value > 0 else otherwise
 
@@ -48,7 +48,7 @@ def texts(value: object) -> tuple[str, ...] | None:
 
 
 def tables(body: Mapping[str, object], name: str) -> list[Mapping[str, object]] | None:
-    """Return a list without what is no table in it."""
+    """Return the tables in a list."""
     value = body.get(name)
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else None
 

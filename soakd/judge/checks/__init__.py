@@ -1,1 +1,1 @@
-"""One question a file, each answered by checks."""
+"""One question per file, each answered by checks."""

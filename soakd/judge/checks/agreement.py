@@ -1,4 +1,4 @@
-"""Shadow comparison: both paths of a migration were asked the same, and every answer must be the same."""
+"""Shadow comparison: both paths of a migration were asked the same, and every pair of answers must be equal."""
 
 from collections.abc import Iterator
 
@@ -14,18 +14,18 @@ from soakd.verdict.severity import State
 COMPARED, DISAGREED = "counter.compared_total", "counter.disagreements_total"
 UNANSWERED = "counter.compare_errors_total"
 FINDING = "disagreement"
-"""Incident that samples one disagreement, with its input and both answers."""
+"""The incident for one example of a disagreement, with its input and both answers."""
 LONGEST_EXAMPLE = 300
 
 
 def check_agreement(data: EngineData) -> Iterator[Check]:
-    """Judge whether both paths decided alike, over all lives and phases; nothing where the engine compares nothing."""
+    """Judge whether both paths decided alike, over all lives and phases; nothing if the engine does not compare."""
     ratio = data.plan.options.get("compare_ratio")
     if data.plan.config.factory is not None or not isinstance(ratio, int | float) or not ratio > 0:
         return
     told = [i.detail or "" for i in data.incidents if i.what == FINDING]
     compared, unanswered = _total(data.signal(COMPARED)), _total(data.signal(UNANSWERED))
-    disagreed = max(_total(data.signal(DISAGREED)), float(len(told)))  # what a life told before it was counted
+    disagreed = max(_total(data.signal(DISAGREED)), float(len(told)))  # reported by a life before it was counted
     share = disagreed / compared if compared else None
     state, reason = _state(data, compared, disagreed)
     if disagreed:
@@ -42,7 +42,7 @@ def check_agreement(data: EngineData) -> Iterator[Check]:
 
 
 def _state(data: EngineData, compared: float, disagreed: float) -> tuple[State, str]:
-    """Disagreement is certain whatever else is missing; agreement is not."""
+    """Return the state: a disagreement is certain whatever else is missing, agreement is not."""
     if disagreed:
         return "FAIL", ""
     for name in (COMPARED, DISAGREED):
@@ -54,7 +54,7 @@ def _state(data: EngineData, compared: float, disagreed: float) -> tuple[State, 
 
 
 def _missing(data: EngineData, name: str) -> str | None:
-    """Say which readings of a counter are missing, of those that came with the engine's operations."""
+    """Return which readings of a counter are missing, compared with those of the engine's operations."""
     counter, operations = data.in_load(name), data.in_load("operations_total")
     unread = np.setdiff1d(operations.segment, counter.segment)
     if not len(counter) or len(unread):
@@ -66,5 +66,5 @@ def _missing(data: EngineData, name: str) -> str | None:
 
 
 def _total(counter: Series) -> float:
-    """Return what a counter came to that begins again with each life."""
+    """Return the total of a counter that restarts with each life."""
     return float(sum(np.max(counter.y[counter.segment == life]) for life in np.unique(counter.segment)))

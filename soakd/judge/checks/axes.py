@@ -1,4 +1,4 @@
-"""Time and operations: the two things that growth may follow, and which of them explains it."""
+"""Time and operations: the two axes that growth may follow, and which of them explains it."""
 
 import math
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ from soakd.verdict.details import GrowthDetail
 Explained = Literal["operations", "time", "either"]
 
 PROPORTIONAL = 0.02
-"""Operations that stray less than this share from a steady rate cannot be told from time."""
+"""Operations that deviate less than this share from a steady rate cannot be distinguished from time."""
 BETTER = 2.0
-"""One axis explains growth better when the other leaves so many times its squares: noise alone rarely makes 1.5."""
+"""One axis explains growth better if the other's residual is this many times larger: noise alone rarely makes 1.5."""
 BLOCKS = 48
 
 
@@ -32,18 +32,18 @@ class Axes:
 
     @property
     def operations_per_hour(self) -> float:
-        """Over the whole series; NaN where there is too little of it."""
+        """The mean rate; NaN for a series that is too short."""
         hours = extent(self.hours)
         return extent(self.operations) / hours if hours else math.nan
 
     @property
     def operations_per_day(self) -> float:
-        """Likewise."""
+        """The mean rate per day."""
         return DAY_H * self.operations_per_hour
 
     @property
     def proportional(self) -> bool:
-        """Whether operations kept pace with time, so that a rate over one is a rate over the other."""
+        """Whether operations were proportional to time, so that a rate over one converts to the other."""
         hours, operations = extent(self.hours), extent(self.operations)
         if not hours or not operations:
             return True
@@ -52,29 +52,29 @@ class Axes:
 
 
 STOOD_STILL = 0.2
-"""Share of the time in which fewer than a hundredth of the operations were done, from which on they do not go on."""
+"""Operations stood still if a hundredth of them took more than this share of the time."""
 
 
 def longest_standstill(axes: Axes) -> float:
-    """Return the longest share of the time in which a hundredth of all operations was done; 1 where none was."""
+    """Return the longest share of the time in which a hundredth of all operations was done; 1 without operations."""
     hours, operations = extent(axes.hours), extent(axes.operations)
     if not hours or not operations:
         return 1.0
     done, time = (axes.operations - axes.operations[0]) / operations, (axes.hours - axes.hours[0]) / hours
-    # Between two readings operations went on as they did on average: where nothing was read, nothing stood still.
+    # Between two readings the average rate is assumed: without readings there is no standstill.
     edges = np.interp(np.linspace(0.0, 1.0, 101)[1:-1], done, time)
     return float(np.max(np.diff(np.concatenate(([0.0], edges, [1.0])))))
 
 
 def axes_of(data: EngineData, series: Series) -> Axes:
-    """Give each sample of a series its hour and its count of operations."""
+    """Return the hour and the count of operations of each sample in a series."""
     operations = data.operations_at(series)
     known = np.isfinite(operations)
     return Axes(series.t_s[known] / 3600.0, operations[known], series.y[known], series.segment[known])
 
 
 def explained_by(axes: Axes, growth: Growth) -> Explained | None:
-    """Say which axis explains the growth of a series better; None where nothing grows for certain."""
+    """Return which axis explains the growth of a series better; None if growth is not certain."""
     if growth.low is None or growth.low <= 0.0:
         return None
     if axes.proportional:
@@ -86,14 +86,14 @@ def explained_by(axes: Axes, growth: Growth) -> Explained | None:
 
 
 def over_the_other(axes: Axes, growth: Growth, *, hourly: bool, limit: float) -> GrowthDetail:
-    """Say a rate per hour per operation, or the other way round: its estimate, bounds and minimum detectable rate.
+    """Convert a rate per hour to one per operation, or the other way round: estimate, bounds, minimum detectable rate.
 
-    Where operations kept pace with time that is a matter of units; otherwise the other axis is judged by itself.
+    If operations were proportional to time, that is a change of units; otherwise the other axis is judged separately.
 
     Args:
         axes: the series that was judged.
         growth: the answer over one axis.
-        hourly: that axis was time.
+        hourly: whether that axis was time.
         limit: in the unit of `growth`.
 
     Returns:
@@ -116,7 +116,7 @@ def over_the_other(axes: Axes, growth: Growth, *, hourly: bool, limit: float) ->
 
 
 def _left_over(axes: Axes, x: FloatArray) -> float:
-    """Sum of squares that a straight line over `x`, with a level per segment, leaves of the blocks of a series.
+    """Return the residual sum of squares of a line over `x`, with a level per segment, for a series' blocks.
 
     Blocks are medians over a 48th of the time, so that noise within them does not drown the difference.
     """

@@ -1,4 +1,4 @@
-"""What a bounded cache changes in the answer about growth: a leak beside it, a fill that goes on, or is done."""
+"""The effect of a bounded cache on the answer about growth: a leak beside it, or a fill that continues or has ended."""
 
 import dataclasses
 from collections.abc import Callable
@@ -19,15 +19,15 @@ LEAST_GAIN = 0.01
 
 
 def judge_beside_cache(data: EngineData, series: Series, judge: Judge, *, of_server: bool = False) -> Check:
-    """Judge a series; where it does not pass and a bounded cache was filling, judge what its entries leave.
+    """Judge a series; if it does not pass while a bounded cache fills, judge what its entries do not explain.
 
-    Growth that entries explain below capacity is INCONCLUSIVE: nobody has seen that it ends. At capacity it has ended.
+    Growth that entries explain below capacity is INCONCLUSIVE: its end was not observed. At capacity it has ended.
 
     Args:
         data: the engine.
         series: one of its signals, in bytes.
-        judge: answers for a series.
-        of_server: the series is one of its server, which holds the entries where there is one.
+        judge: returns the answer for a series.
+        of_server: whether the series is the server's, which then holds the entries.
     """
     raw = judge(series)
     if raw.verdict == "PASS" or raw.estimate is None or of_server != (data.server is not None):
@@ -58,7 +58,7 @@ def _combined(raw: Check, adjusted: Check, fill: Fill, grown: float) -> Check:
 
 
 def _bytes_unknown(raw: Check, fill: Fill, grown: float, told: str) -> Check:
-    """Only a capacity is known: growth with entries below it is not yet a leak, and not yet none."""
+    """Answer if only a capacity is known: growth with entries below it may or may not be a leak."""
     bounded_in_bytes = fill.capacity_bytes is not None and fill.capacity_entries is None
     if raw.verdict != "FAIL" or (grown >= (fill.capacity_bytes or 0.0) if bounded_in_bytes else fill.is_full(grown)):
         return raw
@@ -78,12 +78,12 @@ def _still_filling(raw: Check, fill: Fill, grown: float, why: str) -> Check:
 
 
 def breaks_its_bound(fill: Fill) -> bool:
-    """More entries than the cache says it can hold: the bound does not hold, and excuses nothing."""
+    """Return whether there are more entries than the declared capacity: then the bound excuses nothing."""
     return fill.capacity_entries is not None and fill.last > MOST_OVER_CAPACITY * fill.capacity_entries
 
 
 def _explains_too_much(adjusted: Check) -> bool:
-    """What is left shrinks for certain, by more than the limit. A difference of levels has no interval."""
+    """Return whether the remainder certainly shrinks by more than the limit. A difference of levels has no interval."""
     most = adjusted.estimate if adjusted.high is None else adjusted.high
     return most is not None and adjusted.limit is not None and most < -adjusted.limit
 
@@ -93,7 +93,7 @@ def _entries(fill: Fill) -> str:
 
 
 def _enough(raw: Check, adjusted: Check, fill: Fill, grown: float) -> str:
-    """What entries that still come would have to weigh: whoever declared their bytes knows whether they may."""
+    """Return how large an entry would have to be to explain all growth, for comparison with the declared size."""
     left, whole, declared = adjusted.estimate or 0.0, raw.estimate or 0.0, fill.bytes_per_entry
     if fill.source != "declared" or declared is None or fill.is_full(grown) or not 0.0 < left < whole:
         return ""
@@ -111,6 +111,6 @@ def _facts(raw: Check, fill: Fill) -> CacheDetail:
 
 
 def _grown(series: Series) -> float:
-    """Bytes gained over a series."""
+    """Return the bytes gained over a series."""
     few = max(1, len(series) // 20)
     return float(np.median(series.y[-few:]) - np.median(series.y[:few]))

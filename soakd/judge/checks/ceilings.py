@@ -1,8 +1,8 @@
-"""How far something rose above what is usual, at its highest: every sample counts, from the warm-up to the close.
+"""The highest rise above the usual level: every sample counts, from the warm-up to the close.
 
-A rate is judged on levels, and a level on medians: what comes in the last minutes of the load and goes at the close is
-in neither. A rise here is from the highest sample of one part of the load phase to that of a later one, so that bursts
-that come again and again, sawteeth and garbage are no rise, and a level that fell and comes back is one.
+A rate is judged on levels, and a level on medians: growth in the last minutes of the load that disappears at the close
+affects neither. A rise here is from the highest sample of one part of the load phase to that of a later part, so that
+recurring bursts, sawteeth and garbage are not a rise, but a level that fell and comes back is one.
 """
 
 from collections.abc import Iterator
@@ -15,20 +15,20 @@ from soakd.judge.story.rundata import EngineData, Series
 
 CONSTANT_PROFILES = ("baseline", "target", "stress", "extreme")
 WARM_UP_SHARE = 0.25
-"""The load phase counts from here on."""
+"""Share of the load phase that is left out as warm-up."""
 PARTS, LEAST_PARTS, PART_SAMPLES = 16, 4, 4
-"""Parts of what remains, fewer where each would have fewer samples; what comes back in each of them is usual."""
+"""Parts of the rest, fewer if each would have fewer samples; a level that recurs in each of them is usual."""
 
 
 class Rise(NamedTuple):
-    """A rise, and when its highest sample was, in seconds since the origin."""
+    """A rise, and the time of its highest sample, in seconds since the origin."""
 
     rose: float
     at_s: float
 
 
 def to_the_close(data: EngineData, signal: str) -> Series:
-    """Return a signal from the begin of the load phase to the end, without faults on purpose and deep looks."""
+    """Return a signal from the start of the load phase to the end, without faults on purpose and deep looks."""
     whole = data.signal(signal).between(data.plan.load.start_s, np.inf)
     series = data.outside_faults(whole)
     inside = np.zeros(len(series), dtype=bool)
@@ -38,7 +38,7 @@ def to_the_close(data: EngineData, signal: str) -> Series:
 
 
 def highest_rise(data: EngineData, series: Series) -> Rise | None:
-    """Return the highest rise of the worst life; None where no life was read often enough under load.
+    """Return the highest rise of the worst life; None if no life was read often enough under load.
 
     Args:
         data: the engine.

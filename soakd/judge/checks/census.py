@@ -1,8 +1,8 @@
-"""What the forked child counts against what the process has: a hook that lets go at the fork hides a leak.
+"""Compares the forked child's count with the process: a hook that frees memory at the fork hides a leak.
 
-The child reads live bytes before it collects. Garbage is still in them; what the engine's own hooks release in every
-forked child (os.register_at_fork, pthread_atfork) is not. Where the process gains much that its copy does not have,
-what is reachable was not seen, and nothing passes for it.
+The child reads live bytes before it collects. They include garbage, but not what the engine's own hooks release in
+every forked child (os.register_at_fork, pthread_atfork). If the process gains much that its copy does not have,
+reachable bytes are not known, and do not pass.
 """
 
 import dataclasses
@@ -16,20 +16,20 @@ from soakd.verdict.check import Check
 
 LEAST_BYTES = 1e6
 MOSTLY = 0.5
-"""Share of what live bytes gained that is missing in the copy."""
+"""The share of live bytes' growth that must be missing in the copy."""
 RELEASED = "released at the fork"
-"""In the words of a check that says so."""
+"""The text that marks such a check."""
 
 
 def doubt_census(data: EngineData, checks: Sequence[Check]) -> list[Check]:
-    """Answer INCONCLUSIVE where reachable bytes pass, and the process gained what its forked copy does not have."""
+    """Answer INCONCLUSIVE if reachable bytes pass although the process gained what its forked copy does not have."""
     if not (words := missing_in_copy(data)):
         return list(checks)
     return [_doubted(check, words) if check.id.startswith("growth.reachable_") else check for check in checks]
 
 
 def missing_in_copy(data: EngineData) -> str:
-    """Say how much the process gained in the load phase that its forked copies did not have; "" where they agree.
+    """Describe how much the process gained in the load phase that its forked copies do not have; "" if they agree.
 
     A restart gives back what a life gained: the worst life counts.
     """
@@ -47,7 +47,7 @@ def missing_in_copy(data: EngineData) -> str:
 
 
 def _gained(life: Series) -> float:
-    """Return the median of the last fifth less that of the first."""
+    """Return the median of the last fifth minus that of the first."""
     share = (life.t_s - life.t_s[0]) / np.ptp(life.t_s)
     return float(np.median(life.y[share >= 0.8]) - np.median(life.y[share <= 0.2]))
 

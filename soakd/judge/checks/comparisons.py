@@ -1,6 +1,6 @@
-"""A rival or a twin beside its subject on the same operations: what each took, and how many times as much.
+"""Comparisons of a rival or twin with its subject on the same operations: each one's figures, and their ratios.
 
-Shown, never judged. A figure that was not measured on a side is absent there, and so is its ratio.
+They are shown, never judged. A figure that was not measured on one side is absent there, and has no ratio.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,15 +15,15 @@ from soakd.verdict.check import Check, round_number
 from soakd.verdict.types import Comparison, Figure
 
 FAMILIES = ("policy", "cache", "authorize")
-"""Kinds whose engines do the same work, and are compared where nobody names a twin."""
+"""Families of kinds that do the same work, and are compared unless a twin is named."""
 LEAST_ENTRIES = 1000
-"""Fewer entries are lost in what a process takes by itself."""
+"""With fewer entries the process's own memory dominates."""
 LEAST_READINGS = 8
 BEGUN = 0.05
-"""Before so much of a fill, connections and the first operations take more than entries do."""
+"""Before this share of a fill, connections and the first operations take more than entries."""
 PERCENTILES = ("p50", "p95", "p99")
 TIMED = "service_p95"
-"""Measured where any percentile is."""
+"""Measured if any percentile is."""
 WITH_SERVER = "operations_per_cpu_second_with_server"
 ORDER = (
     "operations_per_second", *(f"service_{percentile}" for percentile in PERCENTILES), "operations_per_cpu_second",
@@ -40,7 +40,7 @@ class Measured(NamedTuple):
     value: float
     unit: str
     comparable: bool = True
-    """False where it may as well be 0, so that a ratio would say nothing."""
+    """False if it may be 0, so that a ratio has no meaning."""
 
 
 def comparisons(run: RunData, checks: Checks) -> list[Comparison]:
@@ -63,13 +63,13 @@ def comparisons(run: RunData, checks: Checks) -> list[Comparison]:
 
 
 def _untimed(name: str, checks: Sequence[Check]) -> str:
-    """Say why an engine has no service times to compare."""
+    """Return why an engine has no service times to compare."""
     reasons = (check.reason for check in checks if check.id == "latency.p95" and check.reason)
     return f"no service times of {name}: {next(reasons, 'no latency was recorded')}"
 
 
 def _pairs(run: RunData) -> Iterator[tuple[EngineData, EngineData]]:
-    """Yield who is compared: with the engine that it is a twin of, otherwise with all subjects that do its work."""
+    """Yield the pairs to compare: with the engine in `twin_of`, otherwise with all subjects of the same family."""
     for other in run.engines:
         config = other.plan.config
         if config.twin_of is not None:
@@ -120,7 +120,7 @@ def _place(name: str) -> int:
 
 
 def _tapes(subject: EngineData, other: EngineData) -> str | None:
-    """Say why the two were not driven by the same operations; None where they were."""
+    """Return why the two were not driven by the same operations; None if they were."""
     tapes = {engine.name: {life.tape_sha256 for life in engine.lives} for engine in (subject, other)}
     unknown = [name for name, hashes in tapes.items() if not hashes or None in hashes]
     if unknown:
@@ -152,7 +152,7 @@ def _service(data: EngineData, checks: Sequence[Check]) -> Iterator[tuple[str, M
 
 
 def _processor(data: EngineData) -> Iterator[tuple[str, Measured]]:
-    """Operations for a second of processor time: of the engine's process, and with its server's where it has one."""
+    """Return operations per second of processor time: of the engine's process, and including its server's."""
     own = _per_cpu_s(data, data.in_load("cpu_s_total"))
     if own is None:
         return
@@ -164,7 +164,7 @@ def _processor(data: EngineData) -> Iterator[tuple[str, Measured]]:
 
 
 def _per_cpu_s(data: EngineData, seconds: Series) -> float | None:
-    """Return operations for each second that a process used; None where either is not known, or is nothing."""
+    """Return operations per second of processor time; None if either is unknown or 0."""
     if len(seconds) < 2:
         return None
     operations = data.operations_at(seconds)
@@ -178,10 +178,10 @@ def _per_cpu_s(data: EngineData, seconds: Series) -> float | None:
 
 
 def memory_per_entry(data: EngineData) -> float | None:
-    """Return bytes for each entry of a cache, in the process or server that holds them; None where not known.
+    """Return bytes per cache entry, in the process or server that holds the entries; None if not known.
 
-    By what the holder gains with its entries while it fills; where it fills between two samples, by what it holds more
-    at the end of the load phase than before it, connections and all.
+    It uses the holder's growth with its entries while it fills; if it fills between two samples, the difference between
+    the end of the load phase and before it, connections included.
     """
     if data.plan.config.kind == "authorize":  # its parts may be anywhere
         return None
@@ -198,7 +198,7 @@ def memory_per_entry(data: EngineData) -> float | None:
 
 
 def _while_filling(holder: Series, entries: Series) -> float | None:
-    """Return the slope of bytes over entries in the life that gained most of them; None where that was too quick."""
+    """Return the slope of bytes over entries in the life that gained most entries; None if that was too quick."""
     if len(entries) < 2:
         return None
     best: float | None = None
@@ -215,7 +215,7 @@ def _while_filling(holder: Series, entries: Series) -> float | None:
 
 
 def _gained(data: EngineData, series: Series) -> float | None:
-    """Return how much higher a series is in the last tenth of the load phase than in the baseline."""
+    """Return the difference between the last tenth of the load phase and the baseline."""
     baseline, load = data.plan.phases[0], data.plan.load
     before = series.between(baseline.start_s, baseline.end_s)
     after = series.between(load.end_s - 0.1 * load.duration_s, load.end_s)

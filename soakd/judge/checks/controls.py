@@ -12,11 +12,11 @@ from soakd.verdict.types import Controls, ControlVerdict
 from soakd.verdict.wording import value_words
 
 EVIDENCE = ("evidence.probe", "evidence.process")
-"""What was not seen of a control says nothing about the instrument."""
+"""Checks of a control that say nothing about the instrument if its evidence is missing."""
 
 
 def judge_controls(run: RunData, checks: Mapping[str, Sequence[Check]]) -> Controls:
-    """Say what became of the controls: null must be flat, leak must be caught.
+    """Return the results of the controls: null must be flat, leak must be caught.
 
     Args:
         run: the run.

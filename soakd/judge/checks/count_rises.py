@@ -1,4 +1,4 @@
-"""Rises of a count that two levels do not show: at the very end, after a fall, for a moment."""
+"""Rises of a count that two levels do not show: at the very end, after a fall, or briefly."""
 
 from typing import NamedTuple
 
@@ -13,15 +13,15 @@ WARM_UP_SHARE = 0.1
 PARTS = 10
 """Parts of a life whose levels are compared."""
 RECENT, LATE, END = 0.5, 0.9, 0.97
-"""Shares of a life: what was usual before its last tenth, and its end."""
+"""Shares of a life: the usual part before its last tenth, and its end."""
 CERTAIN = 10.0
-"""Limits that may not come in the last tenth, though nobody can have seen whether that ends."""
+"""A rise of this many limits in the last tenth fails, although its end could not be observed."""
 MAXIMUM = 100.0
-"""Limits that may not be exceeded for a moment: 800 descriptors, where processes often have 1024."""
+"""A rise of this many limits fails even briefly: 800 descriptors, as processes often may have 1024."""
 
 
 class CountRise(NamedTuple):
-    """An answer, why, and how far it rose."""
+    """An answer, its reason, and the rise."""
 
     state: State
     reason: str
@@ -29,10 +29,10 @@ class CountRise(NamedTuple):
 
 
 def after_a_fall(data: EngineData, life: Series, limit: float) -> tuple[Series, float] | None:
-    """Return a life from where a steady level fell, and how far it rose then beyond the limit; None where it did not.
+    """Return the part of a life after a steady level fell, and its rise beyond the limit since; None without one.
 
-    The fall hides it from the levels at the begin and at the end.
-    What rises and falls again and again, or with the load, has low levels of its own.
+    The fall hides the rise from the levels at the start and the end. Counts that rise and fall repeatedly, or with the
+    load, have low levels in between.
     """
     share = _share(life)
     number = np.floor(PARTS * (share - WARM_UP_SHARE) / (1.0 - WARM_UP_SHARE)).clip(max=PARTS - 1)
@@ -51,9 +51,9 @@ def after_a_fall(data: EngineData, life: Series, limit: float) -> tuple[Series, 
 
 
 def rise_at_the_end(data: EngineData, signal: str, life: Series, limit: float) -> CountRise | None:
-    """Judge what came in the last tenth of a life, or in the reload phase, above all that was usual; None: nothing.
+    """Judge the rise above the usual level in the last tenth of a life, or in the reload phase; None without one.
 
-    Too late for a rate: far above the limit it fails, otherwise it is open.
+    It is too late for a rate: far above the limit it fails, otherwise it is INCONCLUSIVE.
     """
     share = _share(life)
     # what a fault on purpose has closed is opened again: then all that was before is usual
@@ -73,7 +73,7 @@ def rise_at_the_end(data: EngineData, signal: str, life: Series, limit: float) -
 
 
 def rise_above_the_maximum(data: EngineData, signal: str, life: Series, limit: float) -> CountRise | None:
-    """Fail a count that was far above what is usual at any moment up to the close; None where it was not."""
+    """Fail a count that was far above the usual level at any time up to the close; None if it was not."""
     whole = to_the_close(data, signal)
     own = whole.segment == life.segment[-1]
     rise = highest_rise(data, Series(whole.t_s[own], whole.y[own], whole.segment[own]))

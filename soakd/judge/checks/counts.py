@@ -1,6 +1,6 @@
-"""Growth of what is counted in things: file descriptors, threads, tasks, the interpreter's blocks.
+"""Growth of counts: file descriptors, threads, tasks, the interpreter's blocks.
 
-Whole things over the whole phase are the question, not a rate: a service that gained three threads gained three.
+The number gained over the whole phase matters, not a rate: a service that gained three threads gained three.
 """
 
 import dataclasses
@@ -17,18 +17,18 @@ from soakd.verdict.severity import SEVERITY, State
 
 METHOD = "level-difference/1"
 BLOCK_BYTES = 64.0
-"""Size of a typical block of the interpreter, by which a limit in bytes becomes one in blocks."""
+"""Size of a typical block of the interpreter, to convert a limit in bytes to blocks."""
 LEAST_BLOCKS = 1000.0
-"""Caches and free lists of the interpreter itself; 64 kB of them, which is what reachable bytes can resolve."""
+"""Caches and free lists of the interpreter itself: 64 kB, the resolution of reachable bytes."""
 
 SETTLED = 0.4
 """A count that has not risen for so much of a life has stopped: one large jump is a pool, and leaks come one by one."""
 WHERE_ANY = ("children", "zombies")
-"""What most engines never have any of: there is no check then."""
+"""Counts that most engines never have: there is no check then."""
 
 
 def check_counts(data: EngineData) -> Iterator[Check]:
-    """Judge everything that is counted and was ever read. Blocks are shown; they decide nothing."""
+    """Judge every count that was ever read. Blocks are only shown."""
     limits = data.plan.config.limits
     counted = (
         ("fds", limits.fd_growth, True),
@@ -56,7 +56,7 @@ def _count_check(data: EngineData, signal: str, series: Series, limit: float, *,
 def level_check(signal: str, series: Series, limit: float, *, unit: str, decides: bool) -> Check:
     """Judge the growth of a level in each life of the process; the worst one decides.
 
-    A restart gives back what a life gained, so that levels of different lives cannot be compared.
+    A restart frees what a life gained, so levels of different lives cannot be compared.
     """
     lives = [(life, grown) for life in series.judged_lives() if (grown := _level_difference(life)) is not None]
     check_id = f"growth.{signal}"
@@ -80,7 +80,7 @@ def level_check(signal: str, series: Series, limit: float, *, unit: str, decides
 
 
 def _unlevelled(data: EngineData, signal: str, series: Series, limit: float) -> Iterator[CountRise]:
-    """Yield the rises of each life, beyond the limit, that its levels at the begin and at the end do not show."""
+    """Yield the rises of each life beyond the limit that its levels at the start and the end do not show."""
     for life in series.judged_lives():
         if (fallen := after_a_fall(data, life, limit)) is not None:
             since, rose = fallen
@@ -92,16 +92,16 @@ def _unlevelled(data: EngineData, signal: str, series: Series, limit: float) -> 
 
 
 def _answer(life: Series, grown: float, limit: float) -> tuple[State, str]:
-    """A count fails where both its levels and its long-run rate say so.
+    """Answer for a count: it fails if both its levels and its long-run rate are too high.
 
-    The level at the end (the median of the last fifth) less that at the start (of the fifth after a tenth of warm-up)
-    is robust to bursts of work in either; a pool that grew once and then stopped is told by its rate.
+    The level at the end (the median of the last fifth) minus that at the start (of the fifth after a tenth of warm-up)
+    is robust to bursts of work in either; the rate recognizes a pool that grew once and stopped.
     """
     return _goes_on(life, limit) if grown > limit else ("PASS", "")
 
 
 def _goes_on(series: Series, limit: float) -> tuple[State, str]:
-    """Ask whether growth that has happened is growth that remains."""
+    """Judge whether growth that has happened continues."""
     lasted_s = max(extent(series.t_s), 1e-9)
     share = (series.t_s - series.t_s[0]) / lasted_s
     growth = judge_growth(share, series.y, series.segment, limit=limit, day=DAY_H * 3600.0 / lasted_s)
@@ -115,7 +115,7 @@ def _goes_on(series: Series, limit: float) -> tuple[State, str]:
 
 
 def _level_difference(series: Series) -> float | None:
-    """Growth of one life between a fifth of it and its end, extended to the whole; None where neither was read."""
+    """Return the growth of one life between its first fifth and its end, extrapolated to the whole; None if unread."""
     share = (series.t_s - series.t_s[0]) / max(float(np.ptp(series.t_s)), 1e-9)
     first, last = series.y[(share >= 0.1) & (share <= 0.3)], series.y[share >= 0.8]
     if not len(first) or not len(last):
@@ -124,7 +124,7 @@ def _level_difference(series: Series) -> float | None:
 
 
 def _most_blocks(data: EngineData) -> float:
-    """Blocks that growth at the limit would add over the load phase."""
+    """Return the blocks that growth at the limit would add over the load phase."""
     return max(LEAST_BLOCKS, round_number(allowed_bytes(data) / BLOCK_BYTES, 3) or 0.0)
 
 

@@ -1,4 +1,4 @@
-"""Is there enough evidence, and is the instrument sound? What is missing or broken here is never a PASS."""
+"""Checks that there is enough evidence, and that the instrument works. Missing evidence is never a PASS."""
 
 from collections.abc import Iterator, Mapping
 
@@ -15,12 +15,12 @@ from soakd.wire.records import PROBE_DIED
 
 LEAST_COVERAGE = 0.95
 LONGEST_PROBE_GAP = 0.20
-"""Share of the load phase without a reading of a deciding signal after which its probe counts as dead."""
+"""A probe counts as dead after this share of the load phase without a reading of a deciding signal."""
 LONGEST_PROBE_GAP_IN_A_SHORT_RUN = 0.40
 SNAPSHOT_TAKES_S = 15.0
 TOTALS = ("operations_total", "errors_total", "dropped_total", "skipped_total")
 READ_OF_A_CONTROL = 2
-"""A control answers for the instrument by its leak signal and its operations, the first two that decide."""
+"""A control tests the instrument with its leak signal and its operations, the first two that decide."""
 LATENCY = "latency"
 
 
@@ -32,7 +32,7 @@ def check_evidence(data: EngineData, outlook: Outlook) -> Iterator[Check]:
 
 
 def _coverage(data: EngineData, outlook: Outlook) -> Check:
-    """Share of the load phase's samples that arrived, the least of inside and outside readings."""
+    """Judge the share of the load phase's samples that were received, the lesser of inside and outside readings."""
     load, end_s = data.plan.load, min(data.plan.load.end_s, outlook.seen_s)
     expected = max(1.0, (end_s - load.start_s - _away_s(data)) / data.plan.sample_every_s)
     counts = [_moments(data, signal) for signal in ("operations_total", "rss_anon_bytes")]
@@ -51,20 +51,20 @@ def _coverage(data: EngineData, outlook: Outlook) -> Check:
 
 
 def _away_s(data: EngineData) -> float:
-    """Return how long the process was not there, or stopped, on purpose."""
+    """Return how long the process was down, or stopped, on purpose."""
     return sum(until_s - from_s for from_s, until_s in data.fault_windows("worker"))
 
 
 def _moments(data: EngineData, signal: str) -> int:
-    """Count the readings that are apart: two of one moment do not stand in for one that is missing."""
+    """Count readings at distinct times: two of one time do not replace a missing one."""
     return len(np.unique(np.floor(4.0 * data.in_load(signal).t_s / data.plan.sample_every_s)))
 
 
 def _probe(data: EngineData, outlook: Outlook) -> Check:
-    """A deciding signal that fell silent cannot pass anything. The worst one is the estimate."""
+    """Judge the longest silence of a deciding signal; the worst one is the estimate."""
     load = data.plan.load
     gaps = {signal: _gap(data, signal, outlook) for signal in _deciding(data)}
-    # A snapshot child keeps the others waiting for seconds on a busy host: no death, and much of a minute's run.
+    # A snapshot child delays the others for seconds on a busy host: not a failure, but a large part of a short run.
     allowed = min(LONGEST_PROBE_GAP_IN_A_SHORT_RUN, max(LONGEST_PROBE_GAP, SNAPSHOT_TAKES_S / load.duration_s))
     dead = [signal for signal, gap in gaps.items() if gap > allowed]
     failures = _failures(data)
@@ -83,7 +83,7 @@ def _probe(data: EngineData, outlook: Outlook) -> Check:
 
 
 def _deciding(data: EngineData) -> tuple[str, ...]:
-    """Return the signals without which nothing can pass; what an engine never had, such as tasks, is not missed."""
+    """Return the signals that are required to pass; one that an engine never had, such as tasks, is not missed."""
     limits = data.plan.config.limits
     judges_latency = limits.latency_p95_s is not None or limits.response_p99_s is not None
     needed = (
@@ -94,7 +94,7 @@ def _deciding(data: EngineData) -> tuple[str, ...]:
 
 
 def _gap(data: EngineData, signal: str, outlook: Outlook) -> float:
-    """Return the longest silence of a signal as a share of the load phase; 1 where it was never read in it."""
+    """Return the longest silence of a signal as a share of the load phase; 1 if it was never read in it."""
     load, readings = data.plan.load, _read_at(data, signal)
     if not len(readings) and outlook.final:
         return 1.0
@@ -102,13 +102,13 @@ def _gap(data: EngineData, signal: str, outlook: Outlook) -> float:
 
 
 def _bridged(data: EngineData, t_s: FloatArray) -> FloatArray:
-    """Add moments to those of readings where a fault on purpose made readings impossible."""
+    """Add times during which a fault on purpose made readings impossible."""
     bridges = [np.arange(from_s, until_s, data.plan.sample_every_s) for from_s, until_s in data.fault_windows("worker")]
     return np.sort(np.concatenate([t_s, *bridges])) if bridges else t_s
 
 
 def _read_at(data: EngineData, signal: str) -> FloatArray:
-    """Return when a signal was read in the load phase; never, where all that was read is nothing."""
+    """Return when a signal was read in the load phase; no times if it never was above 0."""
     if signal == LATENCY:
         return np.array(sorted(window.to_s for window in data.latency if window.phase == "load"))
     series = data.in_load(signal)
@@ -124,7 +124,7 @@ def _silence(data: EngineData, signal: str, gap: float) -> str:
 
 
 def _deaths(data: EngineData) -> Mapping[str, str]:
-    """Return how the forked children of each probe crashed, in words to be added."""
+    """Return how the forked children of each probe crashed, as text to append."""
     died = [i for i in data.incidents if i.what == PROBE_DIED]
     return {str(i.probe): f" ({i.detail})" for i in died if i.detail}
 

@@ -1,4 +1,4 @@
-"""Were the processes that were judged the ones that ran? A life that nobody saw begin or end was not watched."""
+"""Checks that the judged processes are the ones that ran: every life needs a recorded beginning and end."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -13,7 +13,7 @@ from soakd.verdict.severity import State
 from soakd.wire.records import LIFE_ENDS
 
 LEAST_JUDGED = 0.5
-"""Share of the load phase, or of a table's time, that lives long enough for a rate must make up."""
+"""The least share of the load phase, or of a table's time, that lives long enough for a rate must cover."""
 
 
 def check_lives(data: EngineData, outlook: Outlook) -> Check:
@@ -30,7 +30,7 @@ def check_lives(data: EngineData, outlook: Outlook) -> Check:
 
 
 def _unannounced(data: EngineData) -> Iterator[str]:
-    """Lives of which a worker sent readings without saying who it is."""
+    """Return lives with readings whose worker never identified itself."""
     said = [life.segment for life in data.lives]
     if not said:
         yield "no life of its process was recorded"
@@ -50,19 +50,19 @@ def _unexplained(data: EngineData) -> Iterator[str]:
 
 
 def _explained(segment: int, told: set[tuple[int, str]]) -> bool:
-    """An incident of the old life, or the restart that begins the new one."""
+    """Return whether an incident of the old life, or the restart that begins the new one, explains the change."""
     return any(life == segment and what != "restart" for life, what in told) or (segment + 1, "restart") in told
 
 
 def _overlapping(data: EngineData) -> Iterator[str]:
-    """Lives whose readings lie between each other's: two processes ran at once under one name."""
+    """Return lives whose readings overlap in time: two processes ran at once under one name."""
     for before, after in pairwise(data.signal("operations_total").lives()):
         if after.t_s[0] < before.t_s[-1]:
             yield f"segments {before.segment[0]} and {after.segment[0]} overlap in time"
 
 
 def _unended(data: EngineData, outlook: Outlook) -> Iterator[str]:
-    """Lives of a run that was completed which neither said goodbye nor came to an end that was seen."""
+    """Return the lives of a completed run without a `bye` or another recorded end."""
     if outlook.final and outlook.share >= 1.0:
         for life in data.lives:
             if life.ended_by == "running":
@@ -73,4 +73,4 @@ def _judged_share(data: EngineData) -> float:
     series = data.in_load(data.leak_signal)
     whole_s = float(np.ptp(series.t_s)) if len(series) else 0.0
     judged_s = sum(float(np.ptp(life.t_s)) for life in series.judged_lives())
-    return judged_s / whole_s if whole_s and judged_s else 1.0  # no life at all: growth itself says so
+    return judged_s / whole_s if whole_s and judged_s else 1.0  # no life at all: the growth checks report that

@@ -1,8 +1,8 @@
-"""Is the record of the run whole, and does nothing in it contradict itself? Records that were lost are counted here.
+"""Checks that the record of the run is complete and consistent, and counts lost records.
 
-They get lost in a worker's full pipe, in lines that something else garbled, in the daemon, which refuses those that its
-worker cannot have sent, and before a disk that is too slow. Readings more of which come may be lost now and then: what
-is missing of them is a gap, which other checks judge. Of everything else one may have been the crash.
+Records get lost in a worker's full pipe, in lines that something else garbled, in the daemon, which refuses those that
+its worker cannot have sent, and because of a slow disk. Some readings may be lost: they leave a gap, which other checks
+judge. Any other lost record may have been the crash.
 """
 
 from collections.abc import Iterator
@@ -14,15 +14,15 @@ from soakd.verdict.check import Check
 from soakd.verdict.details import EvidenceDetail
 
 MOST_READINGS_LOST = 0.05
-"""Share of the readings of the run; the same that `evidence.coverage` allows to be missing."""
+"""The share of readings that may be lost, as in `evidence.coverage`."""
 STRAYS = ("garbled", "records_refused")
-"""Incidents of lines in a worker's pipe that were not its records."""
+"""Incidents about lines in a worker's pipe that were not its records."""
 COUNTERS = ("operations_total", "errors_total", "dropped_total", "skipped_total")
-"""What only grows within a life."""
+"""Counters that only grow within a life."""
 
 
 def check_records(run: RunData) -> Check:
-    """Judge what nobody understands, what says two things, and what was lost."""
+    """Judge unreadable, contradictory and lost records."""
     unreadable = {"the run": run.unreadable} | {e.name: e.unreadable for e in run.engines}
     strays = {e.name: _strays(e) for e in run.engines}
     bad = [f"{count} unreadable readings of {name}" for name, count in unreadable.items() if count]
@@ -42,7 +42,7 @@ def check_records(run: RunData) -> Check:
 
 
 def dropped_by_worker(data: EngineData) -> int:
-    """Return the records that did not fit into the pipe, over all lives: by its samples, or by what its bye says."""
+    """Return the records that did not fit into the pipe, over all lives: from its samples, or its `bye`."""
     dropped = data.signal("records_dropped_total")
     lost = {int(life): int(np.max(dropped.y[dropped.segment == life])) for life in np.unique(dropped.segment)}
     for life in data.lives:
@@ -51,12 +51,12 @@ def dropped_by_worker(data: EngineData) -> int:
 
 
 def _strays(data: EngineData) -> int:
-    """Return how many lines were not the worker's; one at least for each incident, for older ones give no number."""
+    """Return how many lines were not the worker's; at least one per incident, as older ones have no number."""
     return sum(i.count or 1 for i in data.incidents if i.what in STRAYS)
 
 
 def _dropped_anywhere(run: RunData) -> tuple[int, int]:
-    """Return the records that were dropped by workers and the daemon, and how many of them were no readings."""
+    """Return the records that were dropped by workers and the daemon, and how many of them were events."""
     dropped = run.records_dropped + sum(dropped_by_worker(engine) for engine in run.engines)
     events = run.events_dropped + sum(life.events_dropped for engine in run.engines for life in engine.lives)
     return max(dropped, events), events
@@ -71,7 +71,7 @@ def _dropped_words(run: RunData) -> Iterator[str]:
 
 
 def _readings(run: RunData) -> int:
-    """Return how many samples there are, of workers from inside and outside."""
+    """Return the number of samples of workers, from inside and outside."""
     return sum(len(e.signal(name)) for e in run.engines for name in ("operations_total", "rss_anon_bytes"))
 
 

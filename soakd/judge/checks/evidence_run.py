@@ -1,4 +1,4 @@
-"""Is the record of the run sound: its clocks, its records, the times in which nobody watched?"""
+"""Checks the evidence of the whole run: its clocks, its records, times without a daemon."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -17,7 +17,7 @@ from soakd.verdict.types import Incident
 CLOCK_STEP_S = 5.0
 SLEEP_S = 1.0
 LONGEST_UNWATCHED = 0.40
-"""Share of the seen run without a reading of soakd's own after which nobody watched its clocks."""
+"""Clocks count as unwatched after this share of the run without a reading of soakd itself."""
 
 
 def check_run_evidence(run: RunData, outlook: Outlook) -> Iterator[Check]:
@@ -28,7 +28,7 @@ def check_run_evidence(run: RunData, outlook: Outlook) -> Iterator[Check]:
 
 
 def clock_incidents(clocks: np.ndarray[Any, Any]) -> Iterator[Incident]:
-    """Find the moments at which the clocks disagree.
+    """Find the times at which the clocks disagree.
 
     Args:
         clocks: shape (n, 3), wall, boot and monotonic seconds.
@@ -46,7 +46,7 @@ def clock_incidents(clocks: np.ndarray[Any, Any]) -> Iterator[Incident]:
 
 
 def _clocks(run: RunData, outlook: Outlook) -> Check:
-    """Wall-clock steps and host sleep: between any two of the daemon's readings all clocks advance alike."""
+    """Judge wall-clock steps and host sleep: between any two of the daemon's readings all clocks must advance alike."""
     steps = list(clock_incidents(run.clocks))
     reasons = list(dict.fromkeys(step.detail for step in steps[:3]))
     boots = {life.boot_id for engine in run.engines for life in engine.lives if life.boot_id}
@@ -61,7 +61,7 @@ def _clocks(run: RunData, outlook: Outlook) -> Check:
 
 
 def _unwatched(run: RunData, outlook: Outlook) -> float:
-    """Share of the run in which the daemon's longest silence lies; whole where it was never read."""
+    """Return the daemon's longest silence as a share of the run; 1 if it was never read."""
     if run.origin is None or not len(run.clocks) or not outlook.seen_s:
         return 1.0
     read_s = run.clocks[:, 2] - run.origin.mono_s

@@ -1,4 +1,4 @@
-"""Faults on purpose: which took place, how they were recovered from, what they left, and whether others felt them."""
+"""Faults on purpose: whether they happened, the recovery, what they left, and their effect on other engines."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,9 +14,9 @@ from soakd.verdict.severity import State, worst
 from soakd.verdict.types import FaultEntry
 
 LEAST_OPERATIONS = 100
-"""With fewer operations a 95th percentile says nothing."""
+"""With fewer operations a 95th percentile is meaningless."""
 SLOWED = 2.0
-"""So many times its usual 95th percentile: what is slow anyway is not slowed by a fault, and latency.p95 judges it."""
+"""The limit as a multiple of the usual 95th percentile; an engine that is always slow fails latency.p95 instead."""
 BESIDE = 5
 """Readings before and after a fault whose medians are compared."""
 LEAST_BESIDE = 3
@@ -24,7 +24,7 @@ Finding = tuple[State, float | None, str]
 
 
 def check_faults(data: EngineData, run: RunData) -> Iterator[Check]:
-    """Judge how an engine came through the faults that touched it, and whether it felt those of others."""
+    """Judge an engine's recovery from the faults that affect it, and the effect of other engines' faults."""
     limit_s = data.plan.config.limits.recovery_s
     mine = [fault for fault in run.faults if data.name in fault.touches]
     for name in dict.fromkeys(fault.name for fault in mine):
@@ -39,12 +39,12 @@ def check_faults(data: EngineData, run: RunData) -> Iterator[Check]:
 
 
 def describe_faults(run: RunData) -> list[FaultEntry]:
-    """Write every fault for the verdict file; what is not known stays away."""
+    """Return every fault for the verdict file; unknown values are left out."""
     return [_described(run, fault) for fault in run.faults]
 
 
 def _recovery(data: EngineData, run: RunData, name: str, faults: Sequence[Fault], limit_s: float) -> Check:
-    """Fold all faults of one name: the worst state, the longest time."""
+    """Combine all faults of one name: the worst state, the longest time."""
     found = [_finding(data, run, fault, limit_s) for fault in faults]
     state = worst([state for state, _, _ in found])
     known = [seconds for _, seconds, _ in found if seconds is not None]
@@ -84,9 +84,9 @@ def _why_not(run: RunData, fault: Fault) -> str:
 
 
 def bytes_not_returned(data: EngineData, run: RunData, fault: Fault) -> float | None:
-    """Return what the leak signal of one life stood higher right after a fault than right before it.
+    """Return how much higher the leak signal of one life was right after a fault than right before it.
 
-    None where another process came of it, or too little was read between this fault and its neighbours.
+    None if the process was replaced, or too little was read between this fault and its neighbours.
     """
     if fault.from_s is None or fault.until_s is None or data.name not in fault.touches:
         return None
@@ -102,7 +102,7 @@ def bytes_not_returned(data: EngineData, run: RunData, fault: Fault) -> float | 
 
 
 def _cascade(data: EngineData, others: Sequence[Fault]) -> Iterator[Check]:
-    """Ask whether the engine kept its latency while others were broken: its own limit, and twice its usual."""
+    """Judge the engine's latency during faults of others: against its own limit, and twice its usual value."""
     names = {fault.name for fault in others if fault.took_place}
     sound = [w for w in data.latency if w.phase == "load" and not w.observed and not is_driver_bound(w)]
     inside, outside = ([w for w in sound if w.fault in names], [w for w in sound if w.fault is None])

@@ -1,4 +1,4 @@
-"""Which signals are judged for growth, against which limit, and what a run of this length may say.
+"""Chooses the signals to judge for growth, their limits, and what a run of this length can show.
 
 `growth.reachable_bytes` is the leak check and `growth.resident_bytes` the host check: both decide. Where forking is
 off, live bytes stand in for reachable ones; where swap was not recorded, anonymous memory for resident. The others tell
@@ -31,24 +31,24 @@ from soakd.verdict.resolution import (
 )
 
 SLOWER = 0.6
-"""A warm-up leaves less than this part of a third's growth to the next."""
+"""In a warm-up, each third grows by less than this share of the third before."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """What is left before a limit, in bytes; None where nobody knows. For the time until it is reached."""
+    """The bytes left before a limit; None if unknown. Used for the time until it is reached."""
 
     total_growth: float | None = None
     memory: float | None = None
 
 
 def check_growth(data: EngineData, *, every_signal: bool, room: Room | None = None) -> Iterator[Check]:
-    """Judge everything that can grow of one engine; while the run goes on what decides, and what tells garbage.
+    """Judge every signal of one engine that can grow; in a live run only those that decide or identify garbage.
 
     Args:
         data: the engine.
-        every_signal: judge also what only explains.
-        room: what is left before a limit, where the run goes on.
+        every_signal: also judge signals that only explain.
+        room: what is left before a limit, in a live run.
     """
     for signal in BYTE_SIGNALS if every_signal else LIVE_SIGNALS:
         series = data.trend(signal)
@@ -61,7 +61,7 @@ def check_growth(data: EngineData, *, every_signal: bool, room: Room | None = No
 
 
 def decides(data: EngineData, signal: str) -> bool:
-    """Tell whether a signal decides for its engine."""
+    """Return whether a signal decides for its engine."""
     return signal in (data.leak_signal, data.host_signal, *WHERE_READ)
 
 
@@ -102,9 +102,9 @@ def hourly_answer(data: EngineData, series: Series, limit: float, resolution: fl
 
 
 def _slows_down(series: Series) -> bool:
-    """Tell whether one life grew clearly less from its second to its last third than from its first to its second.
+    """Return whether one life grew clearly less from its second to its last third than from its first to its second.
 
-    A warm-up that fills half of a short run leaves 0 of its growth for later, an exponential one half; a leak all.
+    After a warm-up that takes half of a short run, later growth is 0, for an exponential one half, for a leak the same.
     """
     if len(series) < MIN_SAMPLES or np.any(series.segment != series.segment[0]):
         return False
@@ -125,14 +125,14 @@ def operation_answer(data: EngineData, series: Series, limit: float, resolution:
 
 
 def _standing_still(axes: Axes) -> str:
-    """A time without operations is no load: no rate of it, over operations or over time, passes."""
+    """Refuse a PASS if operations stood still: time without operations is not load."""
     share = longest_standstill(axes)
     still = f"operations stood still for {share:.0%} of the load phase: growth under load was not seen then"
     return still if share > STOOD_STILL else ""
 
 
 def _in_faults(data: EngineData, *, hourly: bool) -> str:
-    """Most of the load phase, or of its operations, in faults on purpose: nothing of what grew then was seen."""
+    """Refuse a PASS if faults on purpose took most of the load phase or its operations."""
     if not data.faults or len(counter := data.in_load("operations_total")) < MIN_SAMPLES:
         return ""
     x = counter.t_s if hourly else running_total(counter)
@@ -141,7 +141,7 @@ def _in_faults(data: EngineData, *, hourly: bool) -> str:
 
 
 def _with_time_left(check: Check, signal: str, room: Room | None) -> Check:
-    """Say of a run that goes on when its growth reaches a limit, if it goes on as it does."""
+    """Add to a live run's check the time until its growth reaches a limit at the present rate."""
     if room is None or check.informational:
         return check
     left = room.memory if signal in HOST_SIGNALS else room.total_growth

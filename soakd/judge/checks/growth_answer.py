@@ -1,4 +1,4 @@
-"""A growth answer becomes a check: what a short run may say, and what a signal can resolve."""
+"""Turns a growth answer into a check, given the length of the run and the resolution of the signal."""
 
 from dataclasses import dataclass, field, replace
 
@@ -11,7 +11,7 @@ from soakd.verdict.severity import State
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrowthAnswer:
-    """A growth answer about to become a check."""
+    """A growth answer, before it becomes a check."""
 
     growth: Growth
     limit: float
@@ -19,24 +19,24 @@ class GrowthAnswer:
     span: float
     """Length of the series, in hours or operations."""
     resolution: float
-    """Growth over the whole span that the signal can resolve, in its own unit."""
+    """The least growth over the whole span that the signal can resolve, in its own unit."""
     too_short: str = ""
     """Why a series of this length cannot pass."""
     slowing: bool = False
-    """The series slows down as a warm-up does: in a series too short to pass, that cannot fail either."""
+    """Whether it slows down like a warm-up: a series too short to pass cannot fail either then."""
     other: GrowthDetail = field(default_factory=GrowthDetail)
     """The same over the other axis."""
     explained_by: str | None = None
 
     @property
     def minimum_detectable(self) -> float | None:
-        """The rate that would have been called FAIL: by the interval's width, and by the signal's resolution."""
+        """The rate that would have been a FAIL, from the interval's width and the signal's resolution."""
         if self.growth.minimum_detectable is None or not self.span:
             return None
         return max(self.growth.minimum_detectable, self.resolution / self.span)
 
     def check(self, check_id: str, *, decides: bool) -> Check:
-        """Answer, as if the whole plan had been seen."""
+        """Return the check, as if the whole plan was complete."""
         growth = self.growth
         state, reason = self.state()
         detail = replace(
@@ -49,7 +49,7 @@ class GrowthAnswer:
         )  # fmt: skip
 
     def state(self) -> tuple[State, str]:
-        """Return the answer and, where there is something to say, why."""
+        """Return the answer, and the reason if there is one."""
         growth = self.growth
         if growth.estimate is None or growth.low is None:
             return "INCONCLUSIVE", growth.reason

@@ -1,7 +1,7 @@
-"""Growth of what an engine holds outside of its memory: files without a name, queues of the kernel, its disk.
+"""Growth of what an engine holds outside its memory: files without a name, kernel queues, disk space.
 
-Judged as counts are: the level at the end less that at the start, which bursts in either do not move, and whether it
-goes on. There is a check where any of it was read often enough.
+Judged like counts: the level at the end minus that at the start, which is robust to bursts, and whether growth
+continues. There is a check if it was read often enough.
 """
 
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ from soakd.verdict.check import Check, round_number
 LEAST_BYTES = 1e6
 """Buffers and logs of that size come and go in healthy engines."""
 DECIDES = {"held_file_bytes": True, "queued_bytes": True, "scratch_bytes": True, "open_file_bytes": False}
-"""Signal -> whether it decides. A file that is open for writing may be a log, which somebody else rotates."""
+"""Signal -> whether it decides. A file that is open for writing may be a log that something else rotates."""
 
 
 def check_holdings(data: EngineData) -> Iterator[Check]:
-    """Judge what was ever held."""
+    """Judge everything that was ever held."""
     limit = max(LEAST_BYTES, round_number(allowed_bytes(data), 3) or 0.0)
     for signal, decides in DECIDES.items():
         series = data.trend(signal)

@@ -1,4 +1,4 @@
-"""What soakd itself took and grew: the daemon is judged as an engine is, and the empty control shows the harness."""
+"""soakd's own resources and growth: the daemon is judged like an engine, and the null control shows the harness."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from soakd.verdict.resolution import LEAST_HOURS, RESOLUTION_BYTES
 from soakd.verdict.types import Observer
 
 OWN_LIMIT_BYTES_PER_H = 1e6
-"""A tool that grows faster would be refused by itself."""
+"""The limit for soakd itself; an engine that grows faster would fail by default."""
 PAGES = "rss_anon_bytes"
 OWN_SIGNALS = ("reachable_bytes", PAGES)
 CONTROL = "control.null"
@@ -21,7 +21,7 @@ BOUNDS = ("", "_low", "_high")
 
 
 def check_observer(run: RunData) -> Check:
-    """Judge the daemon's own growth as that of an engine: by reachable bytes and by anonymous RSS.
+    """Judge the daemon's own growth like an engine's: by reachable bytes and by anonymous RSS.
 
     From two hours of load on it is evidence: a growing instrument is INVALID.
     """
@@ -34,7 +34,7 @@ def check_observer(run: RunData) -> Check:
     check = next((one for one in answers if one.verdict == "FAIL"), answers[0])
     if check.verdict == "FAIL":
         check = dataclasses.replace(check, verdict="INVALID", reason="soakd itself grows: what it reads is in doubt")
-    elif check.verdict == "INCONCLUSIVE":  # its noise must not decide for others
+    elif check.verdict == "INCONCLUSIVE":  # its noise must not affect others
         check = dataclasses.replace(check, informational=True)
     return check
 
@@ -46,7 +46,7 @@ def _answer(own: EngineData, signal: str, series: Series, *, decides: bool) -> C
 
 
 def observer(run: RunData, growth: Check, checks: Mapping[str, Sequence[Check]]) -> Observer:
-    """Say what soakd took: processor share, memory, its own growth, and the growth of its empty control.
+    """Return soakd's own processor share, memory and growth, and the growth of its null control.
 
     Args:
         run: the run.
@@ -69,7 +69,7 @@ def observer(run: RunData, growth: Check, checks: Mapping[str, Sequence[Check]])
 
 
 def harness_growth(run: RunData, checks: Mapping[str, Sequence[Check]]) -> dict[str, float | None]:
-    """Return what the empty control grew, per operation and per hour with intervals: soakd's share of every figure."""
+    """Return the null control's growth per operation and per hour, with intervals: soakd's share of every figure."""
     check = _null_check(run, checks)
     if check is None or check.estimate is None:
         return {}
@@ -83,7 +83,7 @@ def harness_growth(run: RunData, checks: Mapping[str, Sequence[Check]]) -> dict[
 
 
 def harness_words(found: Observer) -> str | None:
-    """Write soakd's own share as one sentence; None where it is not known."""
+    """Return soakd's own share as one sentence; None if it is not known."""
     names = [f"harness_growth_bytes_per_{unit}{bound}" for unit in ("operation", "hour") for bound in BOUNDS]
     figures = [value for name in names if (value := getattr(found, name)) is not None]
     if len(figures) < len(names):
@@ -103,7 +103,7 @@ def memory_available(run: RunData) -> float | None:
 
 
 def _own_memory(run: RunData) -> list[tuple[str, Series]]:
-    """Return what was read of the daemon's memory in the longest load phase; reachable bytes where they can tell."""
+    """Return the daemon's memory in the longest load phase; reachable bytes if there are enough."""
     longest = max(run.engines, key=lambda engine: engine.plan.load.duration_s).plan.load
     own = [] if run.own is None else [(signal, run.own.signal(signal)) for signal in OWN_SIGNALS]
     inside = [(signal, series.between(longest.start_s, longest.end_s)) for signal, series in own]

@@ -1,4 +1,4 @@
-"""How much of the plan has been seen, and what may be said by then: a look before the end is not a verdict."""
+"""How much of the plan is complete, and what a check is worth by then: an answer before the end is not a verdict."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -7,39 +7,39 @@ from soakd.verdict.check import Check
 from soakd.verdict.resolution import FINAL_FROM
 
 GROWTH = ("growth.", "observer.growth")
-"""Checks that take most of the plan."""
+"""Checks that need most of the plan."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """How much of the plan has been seen."""
+    """How much of the plan is complete."""
 
     planned_s: float
     seen_s: float
     final: bool
-    """The run has ended, in whatever way."""
+    """Whether the run has ended, in any way."""
 
     @property
     def share(self) -> float:
-        """Seen share of the plan, 0 to 1."""
+        """Completed share of the plan, 0 to 1."""
         return min(1.0, self.seen_s / self.planned_s) if self.planned_s else 0.0
 
     @property
     def may_judge(self) -> bool:
-        """Whether growth may pass or fail by now."""
+        """Whether growth may already pass or fail."""
         return self.final and self.share >= FINAL_FROM
 
 
 def as_of(outlook: Outlook, check: Check, *, own: Outlook | None = None) -> Check:
-    """Say what an answer is worth by now; it stands once the run has ended, and growth where enough was seen of it.
+    """Return the check as of now; after the end it is final, growth only if enough of the plan is complete.
 
-    Before the end every check is INCOMPLETE, and its answer is `so_far`. A check whose evidence cannot be there yet has
-    none; it says from when on it will ("due_seconds"). Growth neither passes nor fails before 80 % of the plan.
+    Before the end every check is INCOMPLETE, with its answer in `so_far`. A check whose evidence is not due yet has no
+    answer, but the time when it is due (`due_seconds`). Growth neither passes nor fails before 80 % of the plan.
 
     Args:
-        outlook: how much of the plan has been seen.
-        check: as it was judged, as if the run had ended.
-        own: how much of its own plan the engine has seen, for growth.
+        outlook: how much of the plan is complete.
+        check: judged as if the run had ended.
+        own: how much of the engine's own plan is complete, for growth.
     """
     is_growth = check.id.startswith(GROWTH)
     if is_growth and (own or outlook).final and not (own or outlook).may_judge:

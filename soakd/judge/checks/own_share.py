@@ -1,7 +1,7 @@
-"""What of an engine's growth may be soakd's own: a FAIL stands only beyond what the empty control grew.
+"""soakd's own share of an engine's growth: a FAIL is valid only beyond the growth of the null control.
 
-The null control does nothing: what it grows, every engine grows beside its own. Where it grows too much, or nobody can
-say whether it does, growth of an engine that it could explain is not the engine's.
+The null control does nothing: its growth is part of every engine's growth. If it grows too much, or its growth is not
+known, growth of an engine that it could explain does not count as the engine's.
 """
 
 import dataclasses
@@ -15,14 +15,14 @@ from soakd.verdict.severity import State
 from soakd.verdict.wording import value_words
 
 SHARED = ("growth.", "total_growth.", "return_to_baseline")
-"""Checks of what a harness can add to."""
+"""Checks whose values the harness can increase."""
 NOT_SHARED = "growth.server_"
 """The harness does not run in the servers."""
 EVIDENCE = ("evidence.probe", "evidence.process")
 
 
 def without_own_share(run: RunData, checks: Mapping[str, Sequence[Check]]) -> dict[str, list[Check]]:
-    """Take FAIL back where the null control grows as the engine does, and say beside each that stands what it grew.
+    """Take back a FAIL that the null control's growth could explain, and add its growth to each FAIL that remains.
 
     Args:
         run: the run.
@@ -38,13 +38,13 @@ def without_own_share(run: RunData, checks: Mapping[str, Sequence[Check]]) -> di
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Harness:
-    """What the null control shows of the growth of soakd itself."""
+    """The growth of soakd itself, as shown by the null control."""
 
     checks: Mapping[str, Check]
     is_sound: bool
-    """It was seen, and its own leak check passes."""
+    """Whether it was measured, and its own leak check passes."""
     is_dead: bool
-    """It was not seen: it shows nothing."""
+    """Whether it was not measured at all."""
 
     @classmethod
     def of(cls, leak_signal: str, checks: Sequence[Check]) -> "Harness":
@@ -57,7 +57,7 @@ class Harness:
         return cls(checks=by_id, is_sound=sound, is_dead=unseen and not measured)
 
     def judge(self, check: Check) -> Check:
-        """Answer a check again, knowing what the harness grew."""
+        """Answer a check again, given the growth of the harness."""
         if check.verdict != "FAIL" or not check.id.startswith(SHARED) or check.id.startswith(NOT_SHARED):
             return check
         if self.is_dead:
@@ -77,7 +77,7 @@ class Harness:
 
 
 def own_share_words(check: Check) -> str:
-    """Write what the null control grew, where it was held against a check; "" where it was not."""
+    """Describe the null control's growth that a check was corrected for; "" if it was not."""
     if (harness := check.harness) is None:
         return ""
     grown = {"estimate": harness.harness_estimate, "low": harness.harness_low, "high": harness.harness_high}
@@ -86,12 +86,12 @@ def own_share_words(check: Check) -> str:
 
 
 def _taken_back(same: Check) -> State:
-    """A harness that grows is broken; of one that may grow nobody knows."""
+    """Return the state instead of FAIL: INVALID for a harness that grows, INCONCLUSIVE for one that may."""
     return "INCONCLUSIVE" if same.verdict == "INCONCLUSIVE" else "INVALID"
 
 
 def _share(same: Check, unit: str) -> HarnessDetail | None:
-    """Return what the null control grew, in a unit; None where it is not known."""
+    """Return the null control's growth in a unit; None if it is not known."""
     if same.unit == unit:
         found = HarnessDetail(harness_estimate=same.estimate, harness_low=same.low, harness_high=same.high)
     elif (other := same.growth) is None:

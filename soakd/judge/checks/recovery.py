@@ -1,7 +1,7 @@
-"""What happened after the server of an engine was gone: did it come back in time, and did its client?
+"""Recovery after an engine's server was gone: of the server, and of its client.
 
-The server's own recovery is the server's (and soakd's, which starts it again): it decides where the server is judged.
-That operations succeed again once the server answers is the client's doing, and decides for every subject.
+The server's own recovery is up to the server (and to soakd, which restarts it): it decides if the server is judged.
+After that, the recovery of operations is up to the client, and decides for every subject.
 """
 
 from collections.abc import Iterator
@@ -18,18 +18,18 @@ from soakd.verdict.severity import State, worst
 from soakd.wire.spec import LOADED_PHASES
 
 DUE = 5.0
-"""So many at the mean rate are due for certain, and late where none was done: a stair has 0.4 times the rate."""
+"""After the time of this many operations at the mean rate some are certainly due: the lowest stair has 0.4 of it."""
 
 Finding = tuple[State, float | None, str]
-"""The answer for one outage, seconds where they are known, and why."""
+"""The answer for one outage, seconds if known, and the reason."""
 
 
 def check_recovery(data: EngineData, outlook: Outlook, *, decides: bool) -> Iterator[Check]:
-    """Judge how a server and its client recovered; nothing where nothing broke, or only on purpose.
+    """Judge how a server and its client recovered; nothing if there was no outage, or only on purpose.
 
     Args:
         data: the engine.
-        outlook: how much of the plan has been seen.
+        outlook: how much of the plan is complete.
         decides: whether the server itself is judged.
     """
     outages = [] if data.server is None else [outage for outage in data.server.outages if outage.fault is None]
@@ -44,7 +44,7 @@ def check_recovery(data: EngineData, outlook: Outlook, *, decides: bool) -> Iter
 
 
 def _folded(check_id: str, found: list[Finding], limit_s: float, *, decides: bool = True) -> Check:
-    """Fold the answers for all outages: the worst state, the longest time."""
+    """Combine the answers for all outages: the worst state, the longest time."""
     state = worst([state for state, _, _ in found])
     known = [seconds for _, seconds, _ in found if seconds is not None]
     reasons = dict.fromkeys(why for one, _, why in found if one == state and why)
@@ -69,10 +69,10 @@ def _server(outage: Outage, limit_s: float, seen_s: float) -> Finding:
 
 
 def _client(data: EngineData, outage: Outage | None, later: Outage | None, limit_s: float) -> Finding | None:
-    """Ask the first samples that begin the limit after the server answered: what was done between them succeeded.
+    """Judge the first sampling period that begins one limit after the server answered: its operations must succeed.
 
-    Samples are all there is to tell by: errors are told to the sampling period, and a client that is late by less
-    passes. None where no load was due, or where the server was gone again before anybody could tell.
+    Errors are known only per sampling period, so a client that is late by less passes. None if no load was due, or if
+    the server was gone again before that.
     """
     last_s = max(phase.end_s for phase in data.plan.phases if phase.name in LOADED_PHASES)
     if outage is None or outage.from_s >= last_s:
@@ -94,7 +94,7 @@ def _client(data: EngineData, outage: Outage | None, later: Outage | None, limit
 
 
 def _until_clean(data: EngineData, stretches: list[tuple[float, float]]) -> Iterator[tuple[float, float]]:
-    """Yield the stretches in which operations failed, up to the first in which they did not."""
+    """Yield the intervals with failed operations, up to the first without."""
     for begin_s, ratio in stretches:
         if ratio <= data.plan.config.limits.error_ratio:
             return
@@ -102,10 +102,10 @@ def _until_clean(data: EngineData, stretches: list[tuple[float, float]]) -> Iter
 
 
 def _stretches(data: EngineData, from_s: float, to_s: float) -> Iterator[tuple[float, float]]:
-    """Yield the stretches between samples under load in some time: begin, and the share of operations that failed.
+    """Yield the intervals between samples under load: their start, and the share of operations that failed.
 
-    One across lives is left out. Where nothing was done, a stretch goes on until some operations were due in it for
-    certain, whatever the profile: then everything counts as failed.
+    Intervals across lives are left out. Without operations, an interval is extended until some were certainly due,
+    whatever the profile: then all of them count as failed.
     """
     operations, errors = data.signal("operations_total"), data.signal("errors_total")
     if not len(operations) or not len(errors):

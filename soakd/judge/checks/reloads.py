@@ -1,9 +1,9 @@
-"""Does memory grow when a policy is loaded again, or between? Told only where the samples can tell it.
+"""Distinguishes growth at policy reloads from growth between them, if the samples allow it.
 
-Growth at reloads is a staircase, growth per request or per hour a slope; over hours both are the same line. So each
-stretch between two reloads gives a slope of its own, and what neighbouring stretches differ by beyond that slope
-happened at the reload between them. A stretch counts from its second quarter on: what a reload leaves to the collector
-has gone by then. How sure that is, a moving-block bootstrap of the stretches says.
+Growth at reloads is a staircase, growth per request or per hour a slope; over hours both look like the same line. So
+each interval between two reloads gives its own slope, and steps between neighbouring intervals beyond that slope
+happened at the reload. An interval counts from its second quarter on, when garbage of the reload has been collected. A
+moving-block bootstrap of the intervals gives the confidence.
 
 Source: H. R. Kuensch, "The jackknife and the bootstrap for general stationary observations", Annals of Statistics 17
 (1989) 1217.
@@ -26,37 +26,37 @@ from soakd.verdict.details import GrowthDetail, ReloadDetail
 COUNTER = "counter.reloads_total"
 SERVER = "server_"
 LEAST_STEPS = 10
-"""Fewer reloads between stretches cannot bear a bootstrap."""
+"""Fewer reloads are not enough for a bootstrap."""
 LEAST_SAMPLES = 3
 SETTLED = 0.25
-"""From this share of a stretch on it counts."""
+"""Share at the start of an interval that is left out."""
 WARM_UP = 0.25
-"""From this share of the load phase on its stretches count."""
+"""Share at the start of the load phase that is left out."""
 RESAMPLED = 1000
 MOSTLY, RARELY = 0.8, 0.2
-"""Reloads account for so much of the growth, or so little, where one of the two is said."""
+"""Shares of the growth from which reloads are named as the cause, or excluded."""
 HALF = 0.5
-"""And the interval must leave no doubt on which side of this it is."""
+"""The interval must also lie entirely on one side of this."""
 MOST = 1.5
-"""More than what grew in all is something else: a swing that each reload starts, and that ends before the next."""
+"""A larger share of the total is something else: a swing that each reload starts, and that ends before the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtReloads:
-    """What a series gained for each reload, in its own unit, with the bounds of 95 %."""
+    """The growth of a series per reload, in its own unit, with a 95 % interval."""
 
     estimate: float
     low: float
     high: float
     share: float
-    """Of all growth."""
+    """Share of all growth."""
     share_low: float
     share_high: float
     reloads: int
 
     @property
     def explains(self) -> bool | None:
-        """True where growth comes with reloads, False where it comes between them, None where that is open."""
+        """True if growth occurs at reloads, False if between them, None if undecided."""
         if self.low > 0 and self.share >= MOSTLY and self.share_low >= HALF and self.share_high <= MOST:
             return True
         if self.share <= RARELY and self.share_high <= HALF and self.share_low >= -HALF:
@@ -79,7 +79,7 @@ class _Stretch:
 
 
 def tell_reloads(data: EngineData, checks: Iterable[Check]) -> Iterator[Check]:
-    """Add to each check that found growth what grew per reload, where that can be told; others stay as they are."""
+    """Add the growth per reload to each check that found growth, if it can be determined."""
     found: dict[str, AtReloads | None] = {}
     steps = data.in_load(COUNTER)
     for check in checks:
@@ -94,7 +94,7 @@ def tell_reloads(data: EngineData, checks: Iterable[Check]) -> Iterator[Check]:
 
 
 def _read_as(data: EngineData, signal: str) -> Iterator[Series]:
-    """Yield the series of a signal, and of a reachable one, read too seldom for short stretches, the live one too."""
+    """Yield the series of a signal, and for a reachable one, which is read rarely, also the live one."""
     if signal.startswith(SERVER):
         yield data.server_in_load(signal.removeprefix(SERVER))
         return
@@ -104,14 +104,14 @@ def _read_as(data: EngineData, signal: str) -> Iterator[Series]:
 
 
 def at_reloads(series: Series, counter: Series) -> AtReloads | None:
-    """Split the growth of a series into what happened at reloads and what happened between; None where it cannot be.
+    """Split the growth of a series into growth at reloads and growth between them; None if that is not possible.
 
     Measured on simulated days (noise of 6 kB to 1 MB that remembers 10 min, leaks of 1 to 50 MB/h): see
     tests/unit/test_verdict_reloads.py.
 
     Args:
         series: a signal, over the load phase.
-        counter: reloads done, which begins again with each life of the engine's process.
+        counter: reloads done, restarting with each life of the engine's process.
     """
     rows = np.array(
         [
@@ -132,7 +132,7 @@ def at_reloads(series: Series, counter: Series) -> AtReloads | None:
 
 
 def _split(sums: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Return what was gained for each reload, and its share of all growth; from sums of rows, shape (..., 5)."""
+    """Return the growth per reload, and its share of all growth; from sums of rows, shape (..., 5)."""
     gained, seconds, reloads, sxy, sxx = np.moveaxis(sums, -1, 0)
     at = gained - sxy / sxx * seconds
     return at / reloads, at / np.where(gained > 0, gained, np.nan_to_num(np.inf))
@@ -142,14 +142,14 @@ def _resampled(rows: FloatArray) -> FloatArray:
     """Return the sums of resampled rows, in whole blocks of neighbours; shape (RESAMPLED, 5)."""
     length = math.ceil(len(rows) ** (1 / 3))
     blocks = math.ceil(len(rows) / length)
-    draw = random.Random(1).random  # its sequence is the same everywhere and always
+    draw = random.Random(1).random  # its sequence is the same everywhere
     starts = np.array([[int(draw() * len(rows)) for _ in range(blocks)] for _ in range(RESAMPLED)])
     index = (starts[:, :, None] + np.arange(length)).reshape(RESAMPLED, -1) % len(rows)
     return np.asarray(rows[index].sum(axis=1))
 
 
 def _stretches(series: Series, counter: Series) -> Iterator[_Stretch]:
-    """Cut a series at the reloads; a stretch in which a process became another one is left out."""
+    """Cut a series at the reloads; intervals in which the process was replaced are left out."""
     rose = np.flatnonzero(np.diff(counter.y) > 0)
     same = np.diff(counter.segment) == 0
     for before, after in pairwise(rose):

@@ -1,6 +1,6 @@
-"""The server that an engine talks to, judged as a process of its own: growth, evidence, crashes.
+"""An engine's server, judged as a separate process: growth, evidence, crashes.
 
-It decides where the engine's option `judge_server` says so; otherwise its checks are shown and fail nobody.
+It decides with the engine's option `judge_server`; otherwise its checks are informational.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,16 +20,16 @@ from soakd.wire.records import SERVER_GONE
 RESOLUTION_BYTES: Mapping[str, float] = {"rss_anon_bytes": 4e6, "live_bytes": 256e3}
 """Growth over the load phase below which a FAIL is not believed."""
 COARSE: Mapping[str, float] = {"opa": 1e6}
-"""Live bytes that are half of the heap at which the next collection is due move by a tenth from one to the next."""
+"""OPA's live bytes, half of the next collection's mark, vary by a tenth between collections."""
 PREFIX = "growth.server_"
 
 
 def check_server(data: EngineData, outlook: Outlook) -> Iterator[Check]:
-    """Judge the server of an engine; nothing where there is none.
+    """Judge the server of an engine; nothing if there is none.
 
     Args:
         data: the engine.
-        outlook: how much of the plan has been seen.
+        outlook: how much of the plan is complete.
     """
     decides = data.plan.config.judges_server
     if data.server is None:
@@ -45,12 +45,12 @@ def check_server(data: EngineData, outlook: Outlook) -> Iterator[Check]:
 
 
 def needed(server: ServerData) -> str:
-    """Return the signal without which nothing can be said of a server: by how it is read."""
+    """Return the signal that is required to judge a server, which depends on how it is read."""
     return "live_bytes" if server.read_from == "metrics" else "rss_anon_bytes"
 
 
 def _growth(data: EngineData, server: ServerData, signal: str, series: Series, *, decides: bool) -> Iterator[Check]:
-    """Per hour and per operation of the client, one life of the server after the other; a Redis may be filling."""
+    """Judge growth per hour and per operation of the client, life by life; a Redis may be filling."""
     limits = data.plan.config.limits
     hourly, per_operation = limits.growth_rate_bytes_per_h, limits.growth_per_operation_bytes
     resolution = COARSE.get(server.kind, 0.0) if signal == "live_bytes" else 0.0
@@ -71,7 +71,7 @@ def _growth(data: EngineData, server: ServerData, signal: str, series: Series, *
 
 
 def _stability(data: EngineData, server: ServerData, *, decides: bool) -> Check:
-    """Crashes, hangs and starts that failed, but for those on purpose; as many as the engine itself may have."""
+    """Judge crashes, hangs and failed starts, except those on purpose, against the engine's own limit."""
     ends = [i for i in data.incidents if i.what in SERVER_GONE and i.fault is None]
     gave_up = any(outage.gave_up for outage in server.outages)
     limit = data.plan.config.limits.restarts
@@ -84,7 +84,7 @@ def _stability(data: EngineData, server: ServerData, *, decides: bool) -> Check:
 
 
 def _evidence(data: EngineData, server: ServerData, outlook: Outlook, *, decides: bool) -> Check:
-    """Samples that arrived of those due while the server was there, the longest silence, and lives that are told."""
+    """Judge the samples received while the server was up, the longest silence, and lives without beginning or end."""
     load, end_s = data.plan.load, min(data.plan.load.end_s, outlook.seen_s)
     signals = [s for s in RESOLUTION_BYTES if len(server.signal(s)) or s == needed(server)]
     expected = max(1.0, (end_s - load.start_s - _away_s(server, load.start_s, end_s)) / data.plan.sample_every_s)
@@ -104,7 +104,7 @@ def _evidence(data: EngineData, server: ServerData, outlook: Outlook, *, decides
 
 
 def _away_s(server: ServerData, start_s: float, end_s: float) -> float:
-    """Return how long the server was away between two moments, as far as it came back."""
+    """Return how long the server was down between two times, as far as it came back."""
     away_s = 0.0
     for outage in server.outages:
         if outage.recovered_s is not None:
@@ -113,7 +113,7 @@ def _away_s(server: ServerData, start_s: float, end_s: float) -> float:
 
 
 def _untold(server: ServerData) -> list[str]:
-    """Lives that ended and nobody saw how, and samples of lives that nobody saw begin."""
+    """Return lives without a recorded end, and samples of lives without a recorded beginning."""
     ended = [f"life {life.segment} ended and no incident says why" for life in server.lives if life.ended_by == UNTOLD]
     begun = {life.segment for life in server.lives}
     sampled = {int(life) for series in server.series.values() for life in np.unique(series.segment)}

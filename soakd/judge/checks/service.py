@@ -1,4 +1,4 @@
-"""The checks of an engine beside growth: errors, latency, rate, processor, crashes, what comes back."""
+"""The checks of an engine apart from growth rates: errors, latency, rate, processor, crashes, return to baseline."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -21,15 +21,15 @@ from soakd.verdict.severity import State
 from soakd.wire.records import LIFE_ENDS
 
 LEAST_WINDOWS = 0.5
-"""Share of the load phase's windows that latency must rest on: fewer are not the load phase."""
+"""The least share of the load phase's windows for a latency check."""
 DRIVER_BOUND_S = 10e-3
-"""A window whose lateness p99 is above this says more about the driver than about the engine."""
+"""A window whose lateness p99 is above this measures the driver more than the engine."""
 HICCUP_S, HICCUP_SHARE = 5.0, 0.2
-"""Where fewer seconds of operations are missing, all in so small a part of the time, the host may have held them up."""
+"""If less than this time of operations is missing, within this share of the phase, the host may be the cause."""
 LEAST_DRIFT_WINDOWS = 30
 MOST_DRIFT_POINTS = 1440
 WINDOW_S = 60.0
-"""A latency window of a run that is long enough for its drift to decide."""
+"""The length of a latency window in a run long enough for drift to decide."""
 DRIFT_DECIDES_FROM_S = 7200.0
 
 
@@ -46,9 +46,9 @@ def check_service(data: EngineData) -> Iterator[Check]:
 
 
 def latency_windows(data: EngineData) -> tuple[list[LatencyWindow], list[LatencyWindow]]:
-    """Return the windows of the load phase that count, and those that the driver's own lateness spoils.
+    """Return the windows of the load phase that count, and those that are driver-bound.
 
-    Windows in which a forked child lived, or a fault on purpose broke something of the engine's, are in neither.
+    Windows with a forked child, or with a fault on purpose that affects the engine, are in neither.
     """
     broken = {fault.name for fault in data.faults}
     windows = [w for w in data.latency if w.phase == "load" and not w.observed and w.fault not in broken]
@@ -58,7 +58,7 @@ def latency_windows(data: EngineData) -> tuple[list[LatencyWindow], list[Latency
 
 
 def is_driver_bound(window: LatencyWindow) -> bool:
-    """Tell whether a window says more about the driver, or the host, than about the engine."""
+    """Return whether a window measures the driver or the host more than the engine."""
     return (window.lateness_p99_s or 0.0) > DRIVER_BOUND_S
 
 
@@ -76,9 +76,9 @@ def latency_summary(windows: Sequence[LatencyWindow]) -> LatencyDetail:
 
 
 def _total_growth(data: EngineData) -> Check:
-    """Absolute growth of the leak signal after warm-up; never scaled to a day.
+    """Judge the absolute growth of the leak signal after warm-up; never scaled to a day.
 
-    Levels of the load phase, and where those are within the limit the highest sample up to the close.
+    It compares levels of the load phase and, if those are within the limit, the highest sample up to the close.
     """
     series, limit = data.in_load(data.leak_signal), data.plan.config.limits.total_growth_bytes
     check_id = f"total_growth.{data.leak_signal}"
@@ -94,7 +94,7 @@ def _total_growth(data: EngineData) -> Check:
 
 
 def _with_ceiling(data: EngineData, check: Check, limit: float) -> Check:
-    """Fail where memory was above the limit for a while: what came and went is in no level."""
+    """Fail if memory was above the limit for a while, which levels do not show."""
     series = to_the_close(data, data.leak_signal)
     rise = highest_rise(data, series)
     if rise is None or rise.rose - left_by_tools(data) <= limit or _is_of_entries(data, series, limit):
@@ -105,7 +105,7 @@ def _with_ceiling(data: EngineData, check: Check, limit: float) -> Check:
 
 
 def _is_of_entries(data: EngineData, series: Series, limit: float) -> bool:
-    """Tell whether entries of a bounded cache explain that memory was above the limit, in the reload phase too."""
+    """Return whether entries of a bounded cache explain memory above the limit, also in the reload phase."""
     fill = fill_of(data, data.in_load(data.leak_signal))
     entries = data.signal(ENTRIES)
     if fill is None or fill.bytes_per_entry is None or breaks_its_bound(fill):
@@ -116,7 +116,7 @@ def _is_of_entries(data: EngineData, series: Series, limit: float) -> bool:
 
 
 class LifeGain(NamedTuple):
-    """Bytes that a life gained between two moments, in seconds since the origin."""
+    """The bytes that a life gained between two times, in seconds since the origin."""
 
     gained: float
     from_s: float
@@ -124,9 +124,9 @@ class LifeGain(NamedTuple):
 
 
 def level_difference(series: Series) -> LifeGain | None:
-    """Return what the worst life gained: the median of its last tenth less that of the first tenth after warm-up.
+    """Return the growth of the worst life: the median of its last tenth minus that of the first tenth after warm-up.
 
-    None with too few samples. A restart gives back what a life gained: levels of different lives are not compared.
+    None with too few samples. A restart frees what a life gained: levels of different lives are not compared.
     """
     lives = (life for life in series.lives() if len(life) >= MIN_SAMPLES and np.ptp(life.t_s) > 0.0)
     return max((_gained(life) for life in lives), default=None)
@@ -135,7 +135,7 @@ def level_difference(series: Series) -> LifeGain | None:
 def _gained(life: Series) -> LifeGain:
     share = (life.t_s - life.t_s[0]) / np.ptp(life.t_s)
     first = np.flatnonzero((share >= WARM_UP_SHARE) & (share <= WARM_UP_SHARE + 0.1))
-    if not len(first):  # a snapshot kept the others waiting
+    if not len(first):  # a snapshot delayed the others
         first = np.flatnonzero(share >= WARM_UP_SHARE)[:1]
     last = np.flatnonzero(share >= 0.9)
     levels, moments = (tuple(float(np.median(x[part])) for part in (first, last)) for x in (life.y, life.t_s))
@@ -157,7 +157,7 @@ def _return_to_baseline(data: EngineData) -> Check:
 
 
 def _errors(data: EngineData) -> Check:
-    """Operations that raised, of all that ended outside the windows of faults on purpose."""
+    """Judge the share of operations that raised, among those outside the windows of faults on purpose."""
     operations, errors = _in_load(data, "operations_total"), _in_load(data, "errors_total")
     limit = data.plan.config.limits.error_ratio
     ratio = None if not operations else round_number((errors or 0.0) / operations)
@@ -184,7 +184,7 @@ def _latency(data: EngineData) -> Iterator[Check]:
 
 
 def _drift(data: EngineData, windows: Sequence[LatencyWindow], limit: float) -> Check:
-    """Theil-Sen slope of the windows' p95 over the load phase, as a share of its median; three-state.
+    """Judge the Theil-Sen slope of the windows' p95 over the load phase, as a share of its median; three-state.
 
     Source: P. K. Sen, "Estimates of the regression coefficient based on Kendall's tau" (1968).
     """
@@ -218,7 +218,7 @@ def _fewer(points: FloatArray) -> FloatArray:
 
 
 def _achieved(data: EngineData) -> Check:
-    """Operations per second achieved in the load phase, as a share of what was configured."""
+    """Judge the operations achieved in the load phase, as a share of those configured."""
     limit = data.plan.config.limits.achieved_ratio
     counter = data.in_load("operations_total")
     if len(counter) < 2:
@@ -248,7 +248,7 @@ def _achieved(data: EngineData) -> Check:
 
 
 def _operations_due(data: EngineData, gained: FloatArray, seconds: FloatArray) -> FloatArray | None:
-    """Return the operations that the schedule held for each step of the load phase that counts; None: not known."""
+    """Return the scheduled operations for each step of the load phase that counts; None if not known."""
     if data.plan.config.profile in CONSTANT_PROFILES:
         return data.plan.rate_per_s * seconds
     missed = [served(data, data.in_load(name))[0] for name in ("dropped_total", "skipped_total")]
@@ -256,7 +256,7 @@ def _operations_due(data: EngineData, gained: FloatArray, seconds: FloatArray) -
 
 
 def _without_worst(gained: FloatArray, due: FloatArray, seconds: FloatArray) -> float:
-    """Return the ratio without the steps that were shortest of operations: a fifth of the time, or the worst one."""
+    """Return the ratio without the worst steps: a fifth of the time, or the worst one."""
     worst = np.argsort((gained - due) / np.maximum(seconds, 1e-9), kind="stable")
     kept = np.cumsum(seconds[worst]) > HICCUP_SHARE * np.sum(seconds)
     kept[0] &= bool(seconds[worst[0]] > 0.5 * np.sum(seconds))
@@ -265,7 +265,7 @@ def _without_worst(gained: FloatArray, due: FloatArray, seconds: FloatArray) -> 
 
 
 def _cpu(data: EngineData) -> Check:
-    """Processor seconds of the worker per second of load: engine, driver and probes together."""
+    """Judge the processor seconds of the worker per second of load: engine, driver and probes together."""
     limit = data.plan.config.limits.cpu_ratio
     seconds = data.in_load("cpu_s_total")
     if len(seconds) < 2:
@@ -290,7 +290,7 @@ def _crashes(data: EngineData) -> Check:
 
 
 def _in_load(data: EngineData, counter: str) -> float | None:
-    """Return what a counter gained in the load phase while no fault was on; None where it was not read."""
+    """Return the increase of a counter in the load phase outside faults; None if it was not read."""
     series = data.in_load(counter)
     if len(series) < 2:
         return None
@@ -299,7 +299,7 @@ def _in_load(data: EngineData, counter: str) -> float | None:
 
 
 def _increase(counter: Series) -> float:
-    """Total increase of a counter that starts again with each segment."""
+    """Return the total increase of a counter that restarts with each segment."""
     steps = np.diff(counter.y)
     restarted = np.diff(counter.segment) != 0
     return float(np.sum(np.where(restarted, counter.y[1:], steps)))

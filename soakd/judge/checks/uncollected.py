@@ -1,4 +1,4 @@
-"""Resident memory that follows garbage: a collector that comes late costs memory, and loses none."""
+"""Resident memory that follows garbage: a late collector costs memory, but does not leak."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -8,21 +8,21 @@ from soakd.verdict.check import Check
 from soakd.verdict.resolution import HOST_SIGNALS
 
 MOSTLY = 0.5
-"""Garbage that grows by so much of what resident memory gained explains it."""
+"""Garbage explains the growth of resident memory if it grows by at least this share of it."""
 LONGEST_APART = 0.10
-"""Share of the load phase by which the signals that excuse may begin later or end sooner."""
+"""Share of the load phase by which the explaining signals may begin later or end sooner."""
 REASON = "live memory grows with it and what is reachable is flat: garbage that the collector has not met, not a leak"
 
 
 def excuse_garbage(data: EngineData, checks: Sequence[Check]) -> list[Check]:
-    """Answer INCONCLUSIVE where resident memory fails only for garbage: nobody has seen where that ends.
+    """Answer INCONCLUSIVE if resident memory fails only because of garbage, whose end was not observed.
 
     Args:
         data: the engine.
         checks: its checks.
     """
     if not all(_spans(data, signal) for signal in ("reachable_bytes", "live_bytes")):
-        return list(checks)  # growth that nobody looked into may be a leak
+        return list(checks)  # growth that was not looked into may be a leak
     by_id = {check.id: check for check in checks}
     return [_excused(check, signal, by_id) if (signal := _host_signal(check)) else check for check in checks]
 
@@ -34,7 +34,7 @@ def _host_signal(check: Check) -> str | None:
 
 
 def _spans(data: EngineData, signal: str) -> bool:
-    """Tell whether a signal was read from the beginning to the end of what resident memory was judged on."""
+    """Return whether a signal was read over the whole time in which resident memory was judged."""
     told, rss = data.in_load(signal).t_s, data.in_load(data.host_signal).t_s
     slack_s = LONGEST_APART * data.plan.load.duration_s
     return len(told) > 0 and len(rss) > 0 and told[0] - rss[0] <= slack_s and rss[-1] - told[-1] <= slack_s

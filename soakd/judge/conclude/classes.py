@@ -1,4 +1,4 @@
-"""What kind of growth it is, told from several signals together, and in words that name them."""
+"""Classifies growth from several signals together, and describes it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from soakd.verdict.check import Check, growth_check
 from soakd.verdict.wording import quantity_words
 
 MOSTLY = 0.8
-"""A part that makes up so much of the growth is what grows."""
+"""A part with at least this share of the growth is what grows."""
 FREED = 0.5
-"""Free lists that hold so much of what resident memory gained explain it."""
+"""Free lists explain the growth of resident memory if they hold at least this share of it."""
 COMES_BACK = 0.7
-"""Growth of which so much is gone at the end of the drain phase was work that waited."""
+"""Growth is a backlog if at least this share of it is gone at the end of the drain phase."""
 LEAST_WARM_UP_BYTES = 64e3
 SIGNAL_WORDS = {
     "reachable_bytes": "reachable memory",
@@ -55,19 +55,19 @@ THINGS = {
     "scratch_bytes": ("files_left", "a leak of disk: files are written and not removed"),
 }
 CHILD_BYTES = "child_bytes."
-"""What the bytes of one kind of children are called, by what they execute."""
+"""Prefix of the signals for the bytes of one kind of children, by program."""
 
 
 @dataclass(frozen=True, slots=True)
 class Class:
-    """A class of growth and the sentence that says what shows it."""
+    """A class of growth, and a sentence with its evidence."""
 
     name: str
     sentence: str
 
 
 def classify(data: EngineData, checks: Sequence[Check]) -> Class:
-    """Name what grows in one engine, the worst thing first; "flat" where nothing does."""
+    """Classify the growth of one engine, the worst kind first; "flat" if nothing grows."""
     by_id = {check.id: check for check in checks}
     leak = growth_check(by_id, data.leak_signal)
     if leak is not None and leak.is_failing:
@@ -94,7 +94,7 @@ def classify(data: EngineData, checks: Sequence[Check]) -> Class:
 
 
 def growth_words(signal: str, check: Check | None) -> str:
-    """Write "reachable memory grows 3.10 MB/h [2.90, 3.30] = 431 B per operation"."""
+    """Format "reachable memory grows 3.10 MB/h [2.90, 3.30] = 431 B per operation"."""
     words = SIGNAL_WORDS.get(signal, signal)
     if check is None or check.estimate is None or check.low is None or check.high is None:
         return f"{words}: {check.reason if check else 'not measured'}"
@@ -110,7 +110,7 @@ def growth_words(signal: str, check: Check | None) -> str:
 
 
 def _reload_words(check: Check) -> str:
-    """Say whether it grows where a policy is loaded again; nothing where that cannot be told."""
+    """Describe whether it grows at policy reloads; "" if that is not known."""
     if check.reloads is None:
         return ""
     if (each := check.reloads.per_reload) is not None:
@@ -119,7 +119,7 @@ def _reload_words(check: Check) -> str:
 
 
 def limit_words(check: Check) -> str:
-    """Write a growth limit with its unit."""
+    """Format a growth limit with its unit."""
     if check.limit is None:
         return "none"
     return format_rate(check.limit) if check.unit == "bytes/hour" else f"{check.limit:g} B per operation"
@@ -132,7 +132,7 @@ def _leak(data: EngineData, check: Check, by_id: Mapping[str, Check]) -> Class:
     share = grown["python"] / sum(grown.values()) if any(grown.values()) else 0.5
     name = "python_leak" if share >= MOSTLY else "native_leak" if share <= 1 - MOSTLY else "mixed_leak"
     part = signals.get(name.removesuffix("_leak"))
-    if check.reason.startswith("beside "):  # the parts still have the cache's own growth in them
+    if check.reason.startswith("beside "):  # the parts still include the cache's own growth
         words = f"{growth_words(data.leak_signal, check)} {check.reason}"
     elif part is not None and (own := growth_check(by_id, part)) is not None and own.low is not None:
         words = growth_words(part, own)
@@ -142,7 +142,7 @@ def _leak(data: EngineData, check: Check, by_id: Mapping[str, Check]) -> Class:
 
 
 def _grown(data: EngineData, signal: str, check: Check | None) -> float:
-    """Return how much a part grows: its rate, or where it was not judged what it gained."""
+    """Return how much a part grows: its rate, or its gain if it was not judged."""
     if check is not None and check.estimate is not None:
         return max(0.0, check.estimate)
     return _gained(data.in_load(signal))
@@ -154,7 +154,7 @@ def _gained(series: Series) -> float:
 
 
 def _backlog(data: EngineData, check: Check) -> Class | None:
-    """Growth that is gone when the load has paused was work that waited, not memory that was lost."""
+    """Recognize a backlog: growth that is gone after a pause of the load was waiting work, not lost memory."""
     load, drain = data.in_load(data.leak_signal), _phase(data, "drain")
     if len(load) < 16 or not len(drain):
         return None
@@ -181,7 +181,7 @@ def _things(signal: str, check: Check) -> Class:
 
 
 def _unread(data: EngineData, rss: Check, live: Check, leak: Check | None) -> Class:
-    """Live memory grows, and whether that is garbage could not be read."""
+    """Describe growth of live memory that may be garbage, if reachable bytes were not read."""
     grown = f"{growth_words(data.host_signal, rss)}, and {growth_words('live_bytes', live)}"
     if leak is not None and RELEASED in leak.reason:
         return Class("undecided", f"{grown}; {leak.reason}")
@@ -203,14 +203,14 @@ def _resident_only(data: EngineData, rss: Check, by_id: Mapping[str, Check], *, 
 
 
 def _grown_child(data: EngineData) -> str:
-    """Name the child that grew most, by what it executes."""
+    """Return the program of the child that grew most."""
     grown = {name: _gained(data.in_load(name)) for name in data.series if name.startswith(CHILD_BYTES)}
     name = max(sorted(grown), key=grown.__getitem__, default=None)
     return "a leak in a child process" + (f" ({name.removeprefix(CHILD_BYTES)})" if name is not None else "")
 
 
 def _filling(checks: Sequence[Check]) -> Class | None:
-    """A bounded cache explains what grew, and was not full at the end."""
+    """Recognize growth that a bounded cache explains, which was not full at the end."""
     check = next((c for c in checks if not c.informational and c.is_cache_filling), None)
     if check is None:
         return None
@@ -235,7 +235,7 @@ def _flat(series: Series, signal: str, check: Check | None) -> Class:
 
 
 def _warmed_up(series: Series, check: Check) -> bool:
-    """Most of the growth of the load phase happened in its first quarter, and it was worth a limit's growth."""
+    """Recognize a warm-up: most growth was in the first quarter of the load phase, and worth a limit's growth."""
     if len(series) < 16 or check.limit is None:
         return False
     quarter = series.t_s <= series.t_s[0] + 0.25 * float(np.ptp(series.t_s))

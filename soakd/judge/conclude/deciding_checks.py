@@ -1,4 +1,4 @@
-"""Which checks decide the verdict of a run, and what it is worth where none does."""
+"""The checks that decide the verdict of a run, and the verdict if there are none."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,18 +7,18 @@ from soakd.verdict.check import Check
 
 
 def judged_engines(run: RunData) -> list[EngineData]:
-    """Return the engines of which something decides the verdict."""
+    """Return the engines with checks that decide the verdict."""
     return [engine for engine in run.engines if engine.plan.config.is_judged]
 
 
 def deciding_checks(data: EngineData, checks: Mapping[str, Sequence[Check]]) -> list[Check]:
-    """Return the checks of one engine that decide the verdict of the run, of the checks of each by its name."""
+    """Return the checks of one engine that decide the verdict of the run."""
     role = data.plan.config.role
     return [check for check in checks[data.name] if check.decides_for(role)]
 
 
 def check_judged(run: RunData) -> list[Check]:
-    """A run in which nothing is judged passes nothing; no check where something is."""
+    """Return a check that fails a run in which nothing is judged; nothing otherwise."""
     if judged_engines(run):
         return []
     roles = dict.fromkeys(engine.plan.config.role for engine in run.engines if engine.plan.config.role != "control")

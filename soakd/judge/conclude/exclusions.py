@@ -1,4 +1,4 @@
-"""What was left out of the judgement, why, and how much it was: windows, seconds, operations."""
+"""Lists what was left out of the judgement, with the reason and amount: windows, seconds, operations."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ from soakd.verdict.types import Exclusion
 
 
 def exclusions(run: RunData) -> list[Exclusion]:
-    """List everything that was recorded of the load phases and not judged."""
+    """List everything that was recorded in the load phases and not judged."""
     judged = [engine for engine in run.engines if engine.plan.config.role != "control"]
     return [
         *(entry for engine in run.engines for entry in (*_windows(engine), *_short_lives(engine))),
@@ -23,12 +23,12 @@ def exclusions(run: RunData) -> list[Exclusion]:
 
 
 def _windows(data: EngineData) -> Iterator[Exclusion]:
-    """Latency windows that say more of soakd than of the engine."""
+    """Yield latency windows that measure soakd more than the engine."""
     observed = [w for w in data.latency if w.phase == "load" and w.observed and w.operations]
     _, bound = latency_windows(data)
     if observed:
         operations = _operations(observed)
-        # These are the parts of windows in which a child lived; how long it did, their operations tell.
+        # These are the parts of windows with a child; their operations show how long it was alive.
         yield _entry(
             data, "latency", "a forked child of soakd was alive", len(observed), operations / data.plan.rate_per_s,
             operations,
@@ -39,7 +39,7 @@ def _windows(data: EngineData) -> Iterator[Exclusion]:
 
 
 def _short_lives(data: EngineData) -> Iterator[Exclusion]:
-    """Lives of the process that are too short to say anything about a rate."""
+    """Yield lives of the process that are too short for a rate."""
     series = data.in_load(data.leak_signal)
     if not len(series):
         return
@@ -54,7 +54,7 @@ def _short_lives(data: EngineData) -> Iterator[Exclusion]:
 
 
 def _warm_up(data: EngineData) -> Iterator[Exclusion]:
-    """The first quarter of the load phase, which total growth does not count."""
+    """Yield the first quarter of the load phase, which total growth does not count."""
     series = data.in_load(data.leak_signal)
     if data.plan.config.limits.total_growth_bytes is None or len(series) < MIN_SAMPLES:
         return
@@ -66,7 +66,7 @@ def _warm_up(data: EngineData) -> Iterator[Exclusion]:
 
 
 def _faults(data: EngineData) -> Iterator[Exclusion]:
-    """Faults on purpose, from when each began to when it was recovered from: trends, latency, errors, rate."""
+    """Yield faults on purpose, from their start to the recovery: left out of trends, latency, errors, rate."""
     for name in dict.fromkeys(fault.name for fault in data.faults):
         windows = [(f.from_s, f.until_s) for f in data.faults if f.name == name and f.from_s is not None]
         seconds = sum((data.plan.load.end_s if until is None else until) - begun for begun, until in windows)
@@ -74,14 +74,14 @@ def _faults(data: EngineData) -> Iterator[Exclusion]:
 
 
 def _looks(data: EngineData) -> Iterator[Exclusion]:
-    """Deep looks, on suspicion or on demand: the achieved rate is judged without them."""
+    """Yield deep looks, on suspicion or on demand: left out of the achieved rate."""
     if windows := data.looks_in(data.in_load("operations_total")):
         seconds = sum(until_s - from_s for from_s, until_s in windows)
         yield _entry(data, "rate", "a deep look was under way", len(windows), seconds, _done_in(data, windows))
 
 
 def _done_in(data: EngineData, windows: Sequence[tuple[float, float | None]]) -> float:
-    """Return the operations of some stretches of time, as far as samples tell."""
+    """Return the operations in some intervals, as far as samples show."""
     counter = data.in_load("operations_total")
     if len(counter) < 2:
         return 0.0

@@ -1,4 +1,4 @@
-"""What grows in a server, told apart from what grows in its client."""
+"""Classifies growth in a server, as opposed to growth in its client."""
 
 from collections.abc import Sequence
 
@@ -10,17 +10,17 @@ from soakd.verdict.types import ServerVerdict
 
 LEAK = "server_leak"
 CALM = ("flat", "warm_up")
-"""Classes of a client that has nothing to do with what its server grows."""
+"""Classes of a client that is unrelated to its server's growth."""
 FOLLOWS = {"operations": "with operations rather than time", "time": "with time rather than operations"}
 
 
 def classify_server(data: EngineData, client: Class, checks: Sequence[Check]) -> Class | None:
-    """Name what grows in the server of an engine: "server_leak", or why not; None where there is no server.
+    """Classify growth in the server of an engine: "server_leak", or the reason why not; None without a server.
 
     Args:
         data: the engine.
-        client: what grows in the engine that talks to it.
-        checks: of the engine, those of its server among them.
+        client: the class of the engine that talks to it.
+        checks: of the engine, including those of its server.
     """
     server = data.server
     if server is None:
@@ -46,11 +46,11 @@ def classify_server(data: EngineData, client: Class, checks: Sequence[Check]) ->
 
 
 def describe_server(data: EngineData, found: Class | None, checks: Sequence[Check]) -> ServerVerdict | None:
-    """Describe the server of an engine for the verdict file; None where nothing was recorded of one.
+    """Describe the server of an engine for the verdict file; None if nothing was recorded of one.
 
     Args:
         data: the engine.
-        found: what grows in its server.
+        found: the class of its server.
         checks: of the engine.
     """
     server = data.server

@@ -1,4 +1,4 @@
-"""What deep looks have found in one engine: sites ranked by what they keep, with their share of the measured growth."""
+"""Results of deep looks at one engine: sites ranked by the bytes they keep, with their share of the measured growth."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ from soakd.wire.sites import MOST_TEXT, Site, distinct
 
 MOST_SITES = 10
 LEAST_SHARE = 0.02
-"""Of the growth; less is left out."""
+"""The least share of the growth; sites with less are left out."""
 GROWTH = ("growth.", "total_growth.")
 
 
 def attribution(data: EngineData, checks: Sequence[Check]) -> list[Site]:
-    """Rank the sites of all looks at an engine, each leak once, for the verdict file.
+    """Rank the sites of all looks at an engine for the verdict file, each leak once.
 
-    What a light look found counts only where the growth failed: a warm-up that has ended since has no site.
+    Sites of a light look count only if the growth failed: a warm-up that has ended since has no site.
     """
     grows = any(c.id.startswith(GROWTH) and c.is_failing for c in checks)
     growth = next(
@@ -34,27 +34,27 @@ def attribution(data: EngineData, checks: Sequence[Check]) -> list[Site]:
 
 
 def looks(data: EngineData) -> list[LookEntry]:
-    """List the looks that ended, each once, for the verdict file: one that failed says why."""
+    """List the looks that ended, each once, for the verdict file; a failed one has the reason."""
     ended = [look for look in data.looks if look.state != "begun"]
-    # What its captures say comes in a second record of the same look; where none could be taken, the number is 0.
+    # The results of its captures come in a second record of the same look; if none could be taken, the number is 0.
     last = {(look.segment, look.id or f"at {look.at.mono_s} {n}"): look for n, look in enumerate(ended)}
     return [_look(look) for look in last.values()]
 
 
 def site_words(data: EngineData, check: Check) -> str:
-    """Write ", at module.py:42 in handler, 98 % of the growth"; "" where no site was found."""
+    """Format ", at module.py:42 in handler, 98 % of the growth"; "" if no site was found."""
     ranked = attribution(data, [check])
     return f", {place_words(ranked[0])}" if ranked else ""
 
 
 def _sites(data: EngineData, *, light: bool) -> list[tuple[Site, ...]]:
-    """Return what the looks of one kind have found, the last look first."""
+    """Return the sites of the looks of one kind, the last look first."""
     done = [look for look in data.looks if look.state == "done" and look.light is light]
     return [look.sites for look in sorted(done, key=lambda look: -look.at.mono_s)]
 
 
 def _with_share(site: Site, growth: float | None) -> Site:
-    """Finish a site for the verdict: readable numbers, and its share of the growth where both were measured."""
+    """Complete a site for the verdict: rounded numbers, and its share of the growth if both were measured."""
     each, things = site.bytes_per_operation, site.things_per_operation
     share = None if each is None or not growth else round_number(min(1.0, each / growth), 3)
     return dataclasses.replace(
@@ -64,18 +64,18 @@ def _with_share(site: Site, growth: float | None) -> Site:
 
 
 def _weight(site: Site) -> tuple[float, float]:
-    """Sort what makes descriptors, tasks and threads first: it is looked for only where they are what grows."""
+    """Sort sites of descriptors, tasks and threads first: they are looked for only if those grow."""
     return -(site.things_per_operation or 0.0), -(site.bytes_per_operation or 0.0)
 
 
 def _per_operation(check: Check) -> float | None:
-    """Return the growth that a check found, in bytes per operation."""
+    """Return the growth in a check, in bytes per operation."""
     each = check.per_operation
     return float(each) if each is not None and each > 0 else None
 
 
 def _look(look: Look) -> LookEntry:
-    """Write a look for the verdict file."""
+    """Return a look for the verdict file."""
     lasted_s = [round(max(0.0, until_s - from_s), 3) for from_s, until_s in stretches([look], 0.0)]
     types = [grown for grown in look.types if len(grown.type) <= MOST_TEXT]
     return LookEntry(

@@ -1,4 +1,4 @@
-"""The sentences of a verdict: what was found, what a run of this length could have seen, and what it could not."""
+"""The sentences of a verdict: the result, what a run of this length could have detected, and what it could not."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -23,9 +23,9 @@ def summary(
     state: State, run: RunData, checks: Mapping[str, Sequence[Check]], run_checks: Sequence[Check],
     classes: Mapping[str, Class], outlook: Outlook, *, waived: str = "",
 ) -> str:  # fmt: skip
-    """Write the one sentence that a reader takes away: the first finding of the state that was reached.
+    """Return the summary of the verdict: the first finding of the state that was reached.
 
-    What is waived is part of it, whatever the state.
+    It mentions waived growth, whatever the state.
     """
     aside = f"; known and waived: {waived}" if waived else ""
     if state == "PASS" and waived:
@@ -53,12 +53,12 @@ def _sentence(
 
 
 def _is_consequence(check: Check) -> bool:
-    """A crash comes before what follows from it: samples that are missing, operations that were not done."""
+    """Return whether a finding may follow from a crash, which comes first: missing samples or operations."""
     return check.id != "stability.crashes"
 
 
 def visibility(run: RunData, checks: Mapping[str, Sequence[Check]], harness: str | None) -> Iterable[str]:
-    """Say what a run of this length could have seen, what of it is soakd's own, and what it could not have seen."""
+    """Return what a run of this length could have detected, soakd's own share, and what it could not have detected."""
     judged = judged_engines(run)
     for data in judged:
         deciding = [c for c in deciding_checks(data, checks) if c.id.startswith("growth.")]
@@ -87,7 +87,7 @@ def visibility(run: RunData, checks: Mapping[str, Sequence[Check]], harness: str
 
 
 def _finding(data: EngineData, check: Check, classes: Mapping[str, Class], *, so_far: bool = False) -> str | None:
-    """Write one check that did not pass; None where it has not failed so far."""
+    """Describe one check that did not pass; None if it has not failed so far."""
     if so_far and check.so_far != "FAIL":
         return None
     family, _, signal = check.id.partition(".")
@@ -106,7 +106,7 @@ def _finding(data: EngineData, check: Check, classes: Mapping[str, Class], *, so
 
 
 def _kind(signal: str, found: Class) -> str:
-    """Write the class of what grows; that of a server beside a client that leaks too is not the engine's."""
+    """Return the class of what grows; the engine's, unless only its server leaks."""
     if signal.startswith("server_") and found.name != LEAK:
         return "a leak in the server"
     return found.sentence.rpartition(": ")[2]
@@ -125,5 +125,5 @@ def _names(engines: Sequence[EngineData]) -> str:
 
 
 def _judged_part(data: EngineData) -> str:
-    """Name what is judged of an engine: of a rival, its server alone."""
+    """Return the name of the judged part of an engine: for a rival, its server."""
     return data.name if data.plan.config.role in DECIDING_ROLES else f"the server of {data.name}"

@@ -1,4 +1,4 @@
-"""Everything known of a run, folded into one verdict. Pure: the same journal gives the same file, byte for byte."""
+"""Combines everything into the verdict of a run. Pure: the same journal gives the same file, byte for byte."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -44,7 +44,7 @@ def make_verdict(
     Args:
         run: what was recorded.
         meta: the journal's facts: run_id, environment, config_sha256.
-        running: the run goes on; only what decides is judged, and nothing is final.
+        running: the run is live; only signals that decide are judged, and nothing is final.
         artifacts: the files of the run.
     """
     outlook = _outlook(run, running)
@@ -89,13 +89,13 @@ def _outlook(run: RunData, running: bool) -> Outlook:
 
 
 def _by_now(run: RunData, outlook: Outlook, judged: Mapping[str, Sequence[Check]]) -> dict[str, list[Check]]:
-    """Say what the checks of every engine are worth by now."""
+    """Return the checks of every engine as of now."""
     own = {engine.name: _own_outlook(engine, outlook) for engine in run.engines}
     return {name: [as_of(outlook, check, own=own[name]) for check in checks] for name, checks in judged.items()}
 
 
 def _own_outlook(data: EngineData, outlook: Outlook) -> Outlook:
-    """Return how much of its own plan an engine has seen."""
+    """Return how much of its own plan an engine has completed."""
     planned_s = data.plan.phases[-1].end_s
     counter = data.signal("operations_total")
     own_s = float(counter.t_s[-1]) if len(counter) else 0.0
@@ -104,7 +104,7 @@ def _own_outlook(data: EngineData, outlook: Outlook) -> Outlook:
 
 
 def _check_engine(data: EngineData, run: RunData, outlook: Outlook, memory: float | None) -> list[Check]:
-    """Judge an engine by what was seen, as if the run had ended."""
+    """Judge an engine as if the run had ended."""
     planned_s = data.plan.phases[-1].end_s
     overall = Outlook(planned_s=planned_s, seen_s=min(outlook.seen_s, planned_s), final=outlook.final)
     room = None if outlook.final else _room(data, memory)
@@ -122,18 +122,18 @@ def _check_engine(data: EngineData, run: RunData, outlook: Outlook, memory: floa
 
 
 def _room(data: EngineData, memory: float | None) -> Room:
-    """Return what the engine may still grow."""
+    """Return how much the engine may still grow."""
     limit, gain = data.plan.config.limits.total_growth_bytes, level_difference(data.in_load(data.leak_signal))
     return Room(total_growth=None if limit is None else limit - max(0.0, gain.gained if gain else 0.0), memory=memory)
 
 
 def _ending(run: RunData, running: bool) -> list[State]:
-    """A run without a sealing record was killed, or goes on: incomplete either way."""
+    """Return how the run ended: without a sealing record it was killed or is live, and is INCOMPLETE."""
     return ["INCOMPLETE"] if running or run.end is None else []
 
 
 def _of_both(client: Class, server: Class | None) -> Class:
-    """Name an engine by its server where that leaks and the client is flat."""
+    """Return the server's class if it leaks and the client is flat, otherwise the engine's."""
     return server if server is not None and server.name == LEAK and client.name in CALM else client
 
 
@@ -192,7 +192,7 @@ def _incidents(run: RunData) -> list[Incident]:
 
 
 def _is_told(found: Incident, told: Sequence[Incident]) -> bool:
-    """Tell whether the daemon has noticed a step of the clocks itself, at the same look or the next."""
+    """Return whether the daemon reported a step of the clocks itself, at the same reading or the next."""
     return any(
         incident.what == found.what and abs(incident.at_wall_s - found.at_wall_s) <= SAME_LOOK_S
         for incident in told

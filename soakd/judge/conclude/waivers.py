@@ -1,8 +1,8 @@
-"""Known leaks: which failing checks of growth a run's waivers cover, and what became of every waiver.
+"""Known leaks: the failing growth checks that a run's waivers cover, and the state of every waiver.
 
-A check that is covered keeps its FAIL and its numbers, and decides nothing. It is covered only where the whole of its
-growth, to the upper end of its interval, is within what the waivers list. What was not seen is never waived: no
-fingerprint without a site that was named, no range of versions without a recorded environment.
+A covered check keeps its FAIL and its numbers, and does not decide. It is covered only if all of its growth, up to the
+upper end of its interval, is within the waivers' bounds. Missing evidence is never waived: a fingerprint needs a named
+site, a range of versions a recorded environment.
 """
 
 import dataclasses
@@ -32,16 +32,16 @@ Checks = dict[str, list[Check]]
 
 @dataclass(slots=True)
 class Fate:
-    """What became of one waiver."""
+    """The state of one waiver."""
 
     waiver: Waiver
     covers: list[WaivedCheck] = field(default_factory=list)
     beyond: list[WaivedCheck] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
-    """Why it did not hold where it would have been of use."""
+    """Why it did not apply where it would have been useful."""
 
     def entry(self, expired: bool) -> WaiverFate:
-        """Write it for the verdict file."""
+        """Return its entry in the verdict file."""
         waiver = self.waiver
         state = "expired" if expired else "exceeded" if self.beyond else "used" if self.covers else "unused"
         return WaiverFate(
@@ -54,17 +54,17 @@ class Fate:
 
 
 class Waived(NamedTuple):
-    """Checks with what is waived, and what is said of it."""
+    """The checks after waivers, and the states of the waivers."""
 
     checks: Checks
     fates: list[WaiverFate]
-    """For the verdict file, in the order of the waivers."""
+    """The states for the verdict file, in the order of the waivers."""
     known: Mapping[tuple[str, str], str]
-    """(engine, fingerprint) -> the waiver that lists it and holds."""
+    """(engine, fingerprint) -> the waiver that covers it."""
 
 
 def apply_waivers(run: RunData, checks: Mapping[str, Sequence[Check]]) -> Waived:
-    """Take what is known and listed out of what decides.
+    """Mark checks that waivers cover, so that they do not decide.
 
     Args:
         run: what was recorded, with its plan's waivers.
@@ -92,7 +92,7 @@ def apply_waivers(run: RunData, checks: Mapping[str, Sequence[Check]]) -> Waived
 
 
 def waived_words(fates: Sequence[WaiverFate]) -> str:
-    """Write what is waived for the sentence of a verdict; "" where nothing is."""
+    """Describe what is waived, for the summary of a verdict; "" if nothing is."""
     told = []
     for fate in fates:
         if fate.covers:
@@ -103,7 +103,7 @@ def waived_words(fates: Sequence[WaiverFate]) -> str:
 
 
 def hidden_words(data: EngineData, checks: Sequence[Check]) -> Iterator[str]:
-    """Say what a waiver may hide: growth beside the known leak that keeps below what is listed."""
+    """Describe what a waiver may hide: other growth that stays below its bound together with the known leak."""
     for check in checks:
         if check.waived and check.id.startswith("growth."):
             up_to = quantity_words(check.waived_up_to or 0.0, check.unit)
@@ -114,7 +114,7 @@ def hidden_words(data: EngineData, checks: Sequence[Check]) -> Iterator[str]:
 
 
 def _last_day(run: RunData) -> date | None:
-    """Return the day on which the run ended, or was last heard of: the judge's own clock says nothing of it."""
+    """Return the day on which the run ended or last recorded something; the judge's own clock does not matter."""
     wall_s = run.end.at.wall_s if run.end is not None else run.last_wall_s
     return None if wall_s is None else datetime.fromtimestamp(wall_s, UTC).date()
 
@@ -185,7 +185,7 @@ def _judge(
 
 
 def _is_about(waiver: Waiver, check: Check) -> bool:
-    """Tell whether a waiver that fits the engine is about one of its checks; a fingerprint is about all of its leak."""
+    """Return whether a waiver for the engine covers one of its checks; a fingerprint covers all of its leak's."""
     if waiver.fingerprint is not None:
         return ".server_" not in check.id
     names = {check.id, check.id.removesuffix(".per_operation")}
@@ -201,7 +201,7 @@ def _with_reason(check: Check, told: str) -> Check:
 def _listed(
     check: Check, data: EngineData, sites: Sequence[Site], waivers: Sequence[Waiver]
 ) -> tuple[float, str | None]:  # fmt: skip
-    """Return up to which growth, in the unit of a check, some waivers list it, and why that is too little, or None."""
+    """Return the growth that some waivers cover, in the unit of a check, and why that is too little, or None."""
     top = check.high if check.high is not None else check.estimate
     if top is None:
         return 0.0, "its growth was not measured"
@@ -233,7 +233,7 @@ def _rates(waivers: Sequence[Waiver]) -> bool:
 
 
 def _measured(sites: Sequence[Site], prints: set[str | None]) -> float:
-    """Add up what was measured at some sites; a container counts only where no line that allocates is among them."""
+    """Add up the growth measured at some sites; containers count only if no allocating line is among them."""
     mine = [site for site in sites if site.fingerprint in prints]
     lines = [site.bytes_per_operation or 0.0 for site in mine if not site.is_container]
     held = [site.bytes_per_operation or 0.0 for site in mine if site.is_container]
@@ -243,7 +243,7 @@ def _measured(sites: Sequence[Site], prints: set[str | None]) -> float:
 def _others(
     check: Check, data: EngineData, sites: Sequence[Site], prints: set[str | None]
 ) -> str | None:  # fmt: skip
-    """Say which sites that no waiver names grow by more than the limit; None where none do."""
+    """Describe the sites that grow by more than the limit without a waiver; None if there are none."""
     strangers = [site for site in sites if site.fingerprint not in prints and site.bytes_per_operation]
     total = _in_unit_of(check, data, sum(site.bytes_per_operation or 0.0 for site in strangers), "bytes/operation")
     if not strangers or total is None or total <= (check.limit or 0.0):
@@ -252,7 +252,7 @@ def _others(
 
 
 def _in_unit_of(check: Check, data: EngineData, most: float, unit: str) -> float | None:
-    """Bring what is known of growth to the unit of a check; None where that cannot be."""
+    """Convert known growth to the unit of a check; None if that is not possible."""
     if unit == check.unit:
         return most
     if unit in ("bytes", "count") or not check.unit.startswith("bytes"):
@@ -265,10 +265,10 @@ def _in_unit_of(check: Check, data: EngineData, most: float, unit: str) -> float
 
 
 def _seen(data: EngineData, check_id: str) -> tuple[float, float]:
-    """Return the operations and hours in which what a check is about may have grown.
+    """Return the operations and hours that a check covers.
 
-    A rate: in the load phase. Total growth: between the levels that it is the difference of. What is left at the end:
-    in the last life, up to the close phase.
+    For a rate, the load phase. For total growth, the time between the two levels. For the return to baseline, the last
+    life, up to the close phase.
     """
     load, counter = data.plan.load, data.signal("operations_total")
     if check_id == "return_to_baseline":
@@ -280,7 +280,7 @@ def _seen(data: EngineData, check_id: str) -> tuple[float, float]:
 
 
 def _done(counter: Series, start_s: float, end_s: float) -> tuple[float, float]:
-    """Return what a counter that never falls gained within some time, and how many hours of it there are."""
+    """Return the increase of a monotonic counter in some time, and the hours that it covers."""
     if len(counter) < 2:
         return 0.0, 0.0
     start_s, end_s = max(start_s, float(counter.t_s[0])), min(end_s, float(counter.t_s[-1]))
@@ -289,7 +289,7 @@ def _done(counter: Series, start_s: float, end_s: float) -> tuple[float, float]:
 
 
 def _say_why_unused(fate: Fate, run: RunData) -> None:
-    """Say of a waiver that was of no use why, where that can be told."""
+    """Add the reason why a waiver was unused, if it is known."""
     if fate.covers or fate.beyond or fate.reasons:
         return
     waiver = fate.waiver

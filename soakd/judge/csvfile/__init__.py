@@ -1,4 +1,4 @@
-"""Series that soakd did not record: a table of text in, a growth verdict a series out."""
+"""Judges series that soakd did not record: reads a table of text, and returns a growth verdict per series."""
 
 import os
 from array import array
@@ -23,27 +23,27 @@ __all__ = ["FIELDS", "TableColumns", "judge_file", "read_limits", "read_series"]
 
 FIELDS = ("id", "verdict", "growth_mb_per_h", "ci_low", "ci_high", "mdr_mb_per_h", "class")
 MOST_ZEROS = 0.01
-"""Share of samples that may be 0 in a series that passes: a process that is there has memory."""
+"""The most samples of 0 in a series that passes, as a share: a running process has memory."""
 OWN_CLASS = {"PASS": "flat", "INCONCLUSIVE": "undecided", "FAIL": "growth"}
-"""What a series is by its value alone."""
+"""The class of a series by its value alone."""
 POOL_FROM = 4
 """Fewer series are judged faster than processes start."""
 
 
 def judge_file(path: Path, columns: TableColumns, limits: Mapping[str, float] | float) -> list[dict[str, Any]]:
-    """Judge every series of a file as whole.
+    """Judge every series of a file as a complete run.
 
     Args:
         path: the file; gzip is recognised by its content.
-        columns: what stands where.
-        limits: bytes per hour, one for all or one an id.
+        columns: the roles of the columns.
+        limits: bytes per hour, one for all or one per id.
 
     Returns:
-        One row a series, in the order of the file, with `FIELDS` and "reason"; rates in MB/h (1e6 bytes), None where
+        One row per series, in the order of the file, with `FIELDS` and "reason"; rates in MB/h (1e6 bytes), None if
         unknown.
 
     Raises:
-        ConfigError: the file, or a line of it, cannot be read: which, and what is wrong.
+        ConfigError: the file or a line of it cannot be read; names the line and the error.
     """
     series = read_series(path, columns)
     jobs = [(name, samples, _limit_for(name, limits, path)) for name, samples in series.items()]
@@ -64,7 +64,7 @@ def _judge(job: tuple[str, Samples, float]) -> dict[str, Any]:
 
 
 def _growth(samples: Samples, y_bytes: "array[float]", limit: float) -> Growth:
-    """Judge one column of a series; it passes only where nothing speaks against it."""
+    """Judge one column of a series; it passes only without doubts."""
     t_h, y, segment = np.frombuffer(samples.t_h), np.frombuffer(y_bytes), np.frombuffer(samples.segment, dtype=np.int64)
     growth = judge_growth(t_h, y, segment, limit=limit, day=DAY_H)
     if growth.state == "PASS" and (doubt := _doubt(t_h, y, segment, limit)):
@@ -84,18 +84,18 @@ def _with_heap(value: Growth, heap: Growth) -> tuple[Growth, str]:
 
 
 def _doubt(t_h: FloatArray, y: FloatArray, segment: IntArray, limit: float) -> str:
-    """Why a series that passes does not; "" where nothing speaks against it."""
+    """Return why a series that would pass does not; "" if it does."""
     return _not_there(y) or _short_lives(t_h, y, segment) or leaking_part(t_h, y, segment, limit=limit)
 
 
 def _short_lives(t_h: FloatArray, y: FloatArray, segment: IntArray) -> str:
-    """A process that restarts all the time may leak in every life: one long life does not speak for the others."""
+    """Return a doubt about frequent restarts: a process may leak in every life, and one long life does not show it."""
     judged = sum(life.duration for life in read_lives(t_h, y, segment).segments) / float(np.ptp(t_h))
     return "" if judged >= LEAST_JUDGED else f"lives that are long enough for a rate make up {judged:.0%} of the time"
 
 
 def _not_there(y: FloatArray) -> str:
-    """Why a series that passes may not be of a process all the time; "" where nothing says so."""
+    """Return why the process may have been missing part of the time; "" if nothing indicates that."""
     zeros = np.count_nonzero(y == 0.0)
     if zeros <= MOST_ZEROS * y.size:
         return ""

@@ -1,4 +1,4 @@
-"""What the columns of a table are: which is time, which memory, in which units, and which tell processes apart."""
+"""The columns of a table: time, memory, their units, and those that separate processes."""
 
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -28,19 +28,19 @@ MOST_BYTES = 1e18
 LABELS = frozenset(
     ("pid", "process", "instance", "id", "name", "group", "series", "container", "pod", "command", "host", "job")
 )
-"""Names of columns that tell series, or lives of one, apart."""
+"""Names of columns that separate series, or lives of one series."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableColumns:
-    """Which column is what, by name or by number from 1, and in which unit; None where the file is to show it."""
+    """The column of each role, by name or by number from 1, and its unit; None to detect it from the file."""
 
     time: str | None = None
     value: str | None = None
     segment: str | None = None
     group: str | None = None
     heap: str | None = None
-    """Live heap beside the value: tells a leak from fragmentation."""
+    """Live heap in addition to the value: distinguishes a leak from fragmentation."""
     time_unit: str | None = None
     value_unit: str | None = None
     skip: int = 0
@@ -49,7 +49,7 @@ class TableColumns:
 
 @dataclass(slots=True)
 class Samples:
-    """One series, eight bytes a number; times and sizes in the units of the file until they are scaled."""
+    """One series, with eight bytes per number; times and sizes are in the file's units until they are scaled."""
 
     t_h: "array[float]" = field(default_factory=lambda: array("d"))
     y_bytes: "array[float]" = field(default_factory=lambda: array("d"))
@@ -58,7 +58,7 @@ class Samples:
 
 
 class Layout:
-    """Where the columns are, how their cells are read, and in which units they are."""
+    """The places of the columns, the readers of their cells, and their units."""
 
     def __init__(self, lines: Lines, names: Sequence[str], columns: TableColumns, first: Sequence[str]) -> None:
         self._names, self._path = names, lines.path
@@ -85,10 +85,10 @@ class Layout:
         return None if wanted is None else find(self._names, wanted, (), self._path, flag)
 
     def refuse_labels(self, rows: int) -> None:
-        """Refuse a file whose rows are of several processes where nobody said what that means.
+        """Refuse a file with rows of several processes if no option explains them.
 
         Raises:
-            ConfigError: a column that names processes has several values, and not one a row.
+            ConfigError: a column that names processes has several values, but not one per row.
         """
         for column, found in self.labels.items():
             if 2 <= len(found) <= rows / 2:
@@ -99,10 +99,10 @@ class Layout:
                 )
 
     def scale(self, series: Mapping[str, Samples]) -> None:
-        """Turn numbers as they stand in the file into hours and bytes.
+        """Convert the file's numbers to hours and bytes.
 
         Raises:
-            ConfigError: nothing shows the unit of a column, or its numbers are impossible in it.
+            ConfigError: the unit of a column is unknown, or its numbers are impossible in it.
         """
         hours, size = SECONDS[self._unit_of_times(series)] / 3600.0, BYTES[self._unit_of_values(series)]
         latest = max(np.abs(np.frombuffer(samples.t_h)).max() for samples in series.values())
@@ -146,7 +146,7 @@ class Layout:
         )
 
     def _refuse_unclear_value(self) -> None:
-        """Refuse "Real (MB)" and "rssKB": whose megabytes they are, only the user knows."""
+        """Refuse "Real (MB)" and "rssKB": only the user knows whether they count in 1000 or 1024."""
         name = self._names[self.value]
         unclear = unclear_unit(name)
         if unclear:

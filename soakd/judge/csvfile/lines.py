@@ -1,4 +1,4 @@
-"""The lines and cells of a table of text: comma, semicolon, tab or spaces, whichever the header line shows."""
+"""The lines and cells of a table of text, separated by comma, semicolon, tab or spaces, as in the header line."""
 
 import csv
 import gzip
@@ -49,7 +49,7 @@ class Lines:
             raise self.fail("the last line has no line break: cut short? (add one if the file is complete)")
 
     def header(self, skip: int) -> str:
-        """Read the first line after `skip` that is not blank; a "#" before it is taken off."""
+        """Read the first line after `skip` that is not blank, without a leading "#"."""
         for line in self._text:
             self.number += 1
             if self.number > skip and not line.isspace():
@@ -90,7 +90,7 @@ def _of_width(rows: Iterator[list[str]], width: int, lines: Lines) -> Iterator[l
 
 
 def find(names: Sequence[str], wanted: str | None, usual: Sequence[str], path: Path, flag: str) -> int:
-    """Find a column by its name, else by its number from 1, else by the usual names."""
+    """Find a column by its name, by its number from 1, or by the usual names."""
     if wanted is None:
         found = _find_usual(names, usual, path, flag)
     elif names.count(wanted) > 1:
@@ -123,7 +123,7 @@ def number(cell: str, lines: Lines) -> float:
     """Read a finite number.
 
     Raises:
-        ConfigError: it is none; which line.
+        ConfigError: it is not one; names the line.
     """
     try:
         value = float(cell)
@@ -135,7 +135,7 @@ def number(cell: str, lines: Lines) -> float:
 
 
 def is_number(cell: str) -> bool:
-    """Tell whether a cell reads as a number."""
+    """Return whether a cell is a number."""
     try:
         float(cell)
     except ValueError:

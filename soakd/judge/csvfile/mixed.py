@@ -1,7 +1,7 @@
-"""Rows of two processes that nothing tells apart: a flat one hides one that leaks.
+"""Detects rows of two processes without a column that separates them: a flat one hides one that leaks.
 
-What looks like several series is taken apart, and each part judged alone. Parts of one process have its one rate,
-however noisy it is, so that only what a sound series cannot show is held against it.
+Rows that look like several series are separated, and each part is judged alone. Parts of one process share its rate,
+however noisy, so a sound series is not affected.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ LEVELS = 0.25
 
 
 def leaking_part(t_h: FloatArray, y: FloatArray, segment: IntArray, *, limit: float) -> str:
-    """Why a series that passes may be several, one of which leaks; "" where nothing says so.
+    """Return why a series that passes may be several, one of which leaks; "" if nothing indicates that.
 
     Args:
         t_h: shape (n,), hours, in the order of the file.
@@ -36,8 +36,8 @@ def leaking_part(t_h: FloatArray, y: FloatArray, segment: IntArray, *, limit: fl
         segment: shape (n,), which life of the process a sample is of.
         limit: in [unit of y] per hour.
 
-    Measured: of 101 made-up mixtures of 2 to 4 processes that passed because a flat one hid a leak, 94 are seen; of
-    the half of the labelled corpus that was tried, none of the 37 traces that pass is held up.
+    Measured: of 101 synthetic mixtures of 2 to 4 processes that passed because a flat one hid a leak, 94 are detected;
+    in the half of the labelled corpus that was tested, none of the 37 traces that pass is affected.
     """
     for what, part in _parts(t_h, y):
         if judge_growth(t_h[part], y[part], segment[part], limit=limit, day=DAY_H).state == "FAIL":

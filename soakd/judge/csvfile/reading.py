@@ -1,6 +1,6 @@
-"""A table of text becomes series, or one error that names file and line.
+"""Reads a table of text into series, or raises one error with file and line.
 
-Nothing is guessed that could turn a leak into a PASS: a line that is not understood is an error, and so is a unit that
+It never guesses what could turn a leak into a PASS: a line that is not understood is an error, and so is a unit that
 neither a flag nor the column itself shows (`unitnames`).
 """
 
@@ -18,7 +18,7 @@ ONE_GROUP = "-"
 MOST_LIMIT = 1e100
 """MB/h beyond all memory; its squares are numbers still."""
 CONFLICTS = 1.5
-"""Different values a moment from which on a series is two."""
+"""Distinct values per time from which on a series is taken for two."""
 
 
 def read_series(path: Path, columns: TableColumns) -> dict[str, Samples]:
@@ -93,7 +93,7 @@ def _memory(cell: str, lines: Lines) -> float:
 
 
 def _refuse_two_in_one(name: str, samples: Samples, path: Path) -> None:
-    """Two processes in one series, as where --group was forgotten, have a rate that is nobody's."""
+    """Refuse two processes in one series, as without --group: the rate would belong to neither."""
     t_h = np.frombuffer(samples.t_h)
     if np.all(t_h[1:] > t_h[:-1]):
         return

@@ -1,6 +1,6 @@
-"""Which unit a column is in: its name says so, or its numbers can be nothing else; nothing is guessed.
+"""Finds the unit of a column from its name, or from numbers that allow only one unit; never a guess.
 
-A guess that is wrong is a leak called flat: milliseconds read as seconds make every rate a thousandth.
+A wrong guess would call a leak flat: milliseconds read as seconds make every rate a thousandth.
 """
 
 import re
@@ -28,7 +28,7 @@ PREFIXED = {
     **dict.fromkeys(("g", "gb", "gbyte", "gbytes", "gigabyte", "gigabytes"), ("GB", "GiB")),
     **dict.fromkeys(("tb", "terabyte", "terabytes"), ("TB", "TiB")),
 }  # fmt: skip
-"""Whether these count in 1000 or 1024, only who wrote them knows: psrecord's "MB" are MiB."""
+"""Units that some programs count in 1000 and others in 1024: psrecord's "MB" are MiB."""
 WORD = re.compile(r"[kKMGT]i?B(?![a-z])|[A-Z]+(?![a-z])|[A-Z]?[a-zµ]+|[0-9]+")
 """Whole units first, so that no "MiB" ends as a "B"."""
 BARE_BYTES = re.compile(r"[\W_]B\W*$")
@@ -84,7 +84,7 @@ def epoch_unit(name: str, times: FloatArray) -> str | None:
 
 
 def is_paged_memory(name: str, values: FloatArray) -> bool:
-    """Tell whether a column of resident memory is in bytes because every value is a whole number of pages."""
+    """Return whether a column of resident memory is in bytes, because every value is a whole number of pages."""
     if not {"rss", "resident", "res"} & {word.lower() for word in words(name)}:
         return False
     distinct = np.unique(values)
@@ -95,7 +95,7 @@ def is_paged_memory(name: str, values: FloatArray) -> bool:
 
 
 def export_units(names: Sequence[str], value: str) -> tuple[str | None, str | None]:
-    """Units of time and value in the output of a program that is known by its header; None where it says nothing."""
+    """Return the units of time and value of a program recognized by its header; None if it is unknown."""
     if _holds(names, ("Elapsed time", "CPU (%)", "Real (MB)", "Virtual (MB)")):
         return "s", "MiB" if value in ("Real (MB)", "Virtual (MB)") else None
     if _holds(names, ("Time", "PID", "minflt/s", "majflt/s", "VSZ", "RSS")):

@@ -1,1 +1,1 @@
-"""Records -> what happened: series, lives, latency windows, faults, looks. Judges nothing."""
+"""Records -> what happened: series, lives, latency windows, faults, looks. It does not judge."""

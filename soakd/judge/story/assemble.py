@@ -1,4 +1,4 @@
-"""Records become series. In any order, and each counts once however often it is there.
+"""Turns records into series, in any order; duplicates count once.
 
 What is not what it should be - text or NaN in place of a number, a latency that cannot be unpacked - is left out and
 counted: `evidence.records` makes such a run INVALID.
@@ -47,7 +47,7 @@ DROPPED = ("records_dropped", "events_dropped")
 
 
 def assemble(plan: Plan, records: Iterable[Record]) -> RunData:
-    """Sort the records of a run into series. Records of engines that the plan does not have are left out, and said."""
+    """Sort the records of a run into series. Records of engines that are not in the plan are reported and left out."""
     builders = {engine.config.name: _Builder() for engine in plan.engines}
     own, run, clocks = _Builder(), _RunRecords(), array("d")
     for record in records:
@@ -83,7 +83,7 @@ def assemble(plan: Plan, records: Iterable[Record]) -> RunData:
 
 
 class _RunRecords:
-    """The records of the run itself."""
+    """Collects the records of the run itself."""
 
     def __init__(self) -> None:
         self.incidents: list[Incident] = []
@@ -152,7 +152,7 @@ class _RunRecords:
 
 
 class _Builder:
-    """The records of one engine, or of the daemon."""
+    """Collects the records of one engine, or of the daemon."""
 
     def __init__(self) -> None:
         self._columns = SignalColumns()
@@ -192,7 +192,7 @@ class _Builder:
         self, plan: EnginePlan, origin_s: float | None, end: End | None = None, resumed: Sequence[ClockShift] = ()
     ) -> EngineData:  # fmt: skip
         self.unreadable += self._server.unreadable
-        if origin_s is None:  # nothing has a place in time
+        if origin_s is None:  # without a time
             return EngineData(plan=plan, incidents=once(self._incidents), unreadable=self.unreadable)
         windows = [window.since(origin_s) for _, window in sorted(self._windows.items(), key=_in_time) if window]
         incidents, looks, name = once(self._incidents), once(self._looks), plan.config.name
@@ -253,7 +253,7 @@ def _lives(
     for hello in hellos:
         bye = next((bye for bye in byes if bye.segment == hello.segment), None)
         broken = next((i for i in incidents if i.segment == hello.segment and i.what in LIFE_ENDS), None)
-        end = broken or bye  # it may break after it has said goodbye
+        end = broken or bye  # it may crash after its `bye`
         ended_by = "running" if end is None else broken.what if broken else "completed"
         if broken is None and bye is not None and bye.stopped:
             ended_by = "stopped"

@@ -1,7 +1,7 @@
-"""A cache that is still filling is a leak to every signal: what its entries explain is taken off before judging.
+"""A filling cache looks like a leak to every signal: growth that its entries explain is subtracted before judging.
 
-The bytes of an entry are what the engine declares, or what the fill itself shows where entries did not simply follow
-time (a fill that slows down, a clear, a second life). From a straight fill they cannot be told apart from a leak.
+The bytes of an entry are declared by the engine, or calibrated from the fill if entries did not simply follow time (a
+fill that slows down, a clear, a second life). In a straight fill they cannot be distinguished from a leak.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from soakd.judge.story.rundata import EngineData, Series
 
 ENTRIES = "counter.entries"
 FULL = 0.98
-"""Beyond this share of its capacity a cache counts as full: expired entries make room."""
+"""A cache counts as full above this share of its capacity, as expired entries make room."""
 APART = 0.05
 """Share of the entries' variance that must not follow time for their bytes to be calibrated."""
 SURE = 0.10
@@ -26,14 +26,14 @@ STILL_FILLING = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fill:
-    """A bounded cache in the load phase."""
+    """The filling of a bounded cache in the load phase."""
 
     t_s: FloatArray
     entries: FloatArray
     """Shape (n,), at t_s, through all lives."""
     bytes_per_entry: float | None
     source: str | None
-    """declared or calibrated; None where nobody knows."""
+    """declared or calibrated; None if unknown."""
     capacity_entries: float | None
     capacity_bytes: float | None
 

@@ -1,4 +1,4 @@
-"""What became of every fault of a plan, out of its incidents."""
+"""The outcome of every planned fault, from its incidents."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from soakd.wire.records import FaultIncident
 
 
 def read_faults(plan: Plan, engines: Sequence[EngineData], origin_s: float | None) -> list[Fault]:
-    """Find what became of every fault of a plan, in the plan's order."""
+    """Return the outcome of every planned fault, in the plan's order."""
     told = {e.name: [i for i in e.incidents if isinstance(i, FaultIncident)] for e in engines}
     configs = [engine.config for engine in plan.engines]
     found = []
@@ -29,7 +29,7 @@ def read_faults(plan: Plan, engines: Sequence[EngineData], origin_s: float | Non
 
 
 def _is_of(incident: FaultIncident, planned: FaultPlan) -> bool:
-    """Return whether an incident is of a fault: by its number; before faults had one, by name and moment."""
+    """Return whether an incident belongs to a fault: by its number, or in older runs by name and time."""
     if incident.number is not None:
         return incident.number == planned.number
     at_s = -1.0 if incident.at_s is None else incident.at_s

@@ -1,4 +1,4 @@
-"""Times in which the daemon was gone: the run went on afterwards, and nobody is blamed for what did not happen then."""
+"""Times without a daemon: the run was resumed afterwards, and engines are not blamed for the gap."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ from soakd.wire.records import Incident
 
 STANDSTILL = "standstill"
 DAEMON_GAP = "daemon_gap"
-"""The incident, and what ended the lives of that moment."""
+"""The name of the incident, and of the end of lives at that time."""
 
 
 def check_gaps(run: RunData) -> list[Check]:
-    """Judge for how long nobody watched; nothing where the run was never resumed, or before any engine was ready."""
+    """Judge the time without a daemon; nothing if the run was never resumed, or no engine was ready before."""
     begun_s = -math.inf if run.origin is None else run.origin.mono_s
     missed = [i.gap_s for i in run.incidents if i.what == DAEMON_GAP and i.at.mono_s >= begun_s]
     gaps = [float(gap_s) for gap_s in missed if gap_s is not None]
@@ -36,7 +36,7 @@ def check_gaps(run: RunData) -> list[Check]:
 
 
 def ends_of_lives(handovers: Sequence[ClockShift], engine: str, *, server: bool = False) -> Mapping[int, float]:
-    """Return the lives of an engine, or of its server, that ended with a daemon: their last wall seconds."""
+    """Return the lives of an engine or its server that ended with a daemon, with their last wall seconds."""
     ends: dict[int, float] = {}
     for handover in handovers:
         first = (handover.server_lives if server else handover.segments).get(engine, 0)
@@ -46,7 +46,7 @@ def ends_of_lives(handovers: Sequence[ClockShift], engine: str, *, server: bool 
 
 
 def standstills(incidents: Sequence[Incident], origin_s: float | None) -> tuple[tuple[float, float], ...]:
-    """Return from when to when soakd itself stood still, in seconds since the origin."""
+    """Return the intervals in which soakd itself stood still, in seconds since the origin."""
     if origin_s is None:
         return ()
     told = [i for i in incidents if i.what == STANDSTILL]
@@ -55,10 +55,10 @@ def standstills(incidents: Sequence[Incident], origin_s: float | None) -> tuple[
 
 
 def served(data: EngineData, counter: Series) -> tuple[FloatArray, FloatArray]:
-    """Return what a counter gained in each step while a daemon was there and no fault was on, and the steps' seconds.
+    """Return the increase of a counter in each step with a daemon and without a fault, and the steps' seconds.
 
-    A step from one daemon to the next is left out whole: the counter begins again in it, and so does the load. So is a
-    step in which soakd stood still: whatever stopped it may have stopped the load. So is a deep look.
+    Steps from one daemon to the next are left out entirely, because counter and load restart in them. So are steps in
+    which soakd stood still, as the load may have been stopped too, and deep looks.
     """
     steps, seconds, later = np.diff(counter.y), np.diff(counter.t_s), counter.segment[1:]
     gained = np.where(np.diff(counter.segment) != 0, counter.y[1:], steps)

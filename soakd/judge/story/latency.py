@@ -1,6 +1,6 @@
-"""Latencies as the judge reads them: a day holds a hundred thousand histograms, so numpy decodes them.
+"""Reads latencies for the judge: a day has a hundred thousand histograms, so numpy decodes them.
 
-The layout is that of `soakd.wire.histogram`, whose own reader serves the processes that do without numpy.
+The layout is that of `soakd.wire.histogram`, which has a reader for processes without numpy.
 """
 
 from collections.abc import Iterable
@@ -12,9 +12,9 @@ from soakd.judge.growth.series import IntArray
 from soakd.wire.histogram import BUCKETS, unzip, upper_bound_ns
 
 MOST_BYTES = 7
-"""Of a number in a histogram, so that those of one add up within 64 bits."""
+"""The most bytes of a number in a histogram, so that sums fit in 64 bits."""
 MOST_OPERATIONS = 1 << 40
-"""No window holds more, and eight million windows of so many add up within 64 bits."""
+"""The most operations in a window: eight million such windows still add up within 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Latencies:
 
     @property
     def operations(self) -> int:
-        """How many operations it holds."""
+        """The number of operations."""
         return int(np.sum(self.counts))
 
     def quantile_s(self, q: float) -> float | None:
@@ -38,10 +38,10 @@ class Latencies:
 
 
 def read_latencies(packed: str) -> Latencies:
-    """Read what `histogram.pack` wrote, today's or an older one's.
+    """Decode the output of `histogram.pack`, of this or an older version.
 
     Raises:
-        ValueError: not a packed histogram.
+        ValueError: it is not a packed histogram.
     """
     data, in_columns = unzip(packed)
     numbers = _numbers(data)
@@ -67,7 +67,7 @@ def merge(several: Iterable[Latencies]) -> Latencies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyWindow:
-    """The latencies of a stretch of one phase. `observed` where a forked child lived meanwhile."""
+    """The latencies in a part of one phase; `observed` if a forked child was alive."""
 
     phase: str | None
     from_s: float
@@ -84,11 +84,11 @@ class LatencyWindow:
     """service and response, as recorded: a day of them unpacked would not fit the judge's budget."""
 
     def service(self) -> Latencies:
-        """How long operations took."""
+        """Service times."""
         return read_latencies(self.packed[0])
 
     def response(self) -> Latencies:
-        """How long they took from the moment when they were due."""
+        """Response times, from when operations were due."""
         return read_latencies(self.packed[1])
 
     def since(self, origin_s: float) -> "LatencyWindow":

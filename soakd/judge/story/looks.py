@@ -1,4 +1,4 @@
-"""Deep looks as they were recorded: when they were, and what their tools left behind."""
+"""Recorded deep looks: their times, and the memory that their tools left behind."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,11 +6,11 @@ from soakd.judge.story.rundata import EngineData
 from soakd.wire.records import Look
 
 MOST_LEFT_BYTES = 16e6
-"""More is not believed of a tool."""
+"""The most that is attributed to a tool."""
 
 
 def stretches(looks: Sequence[Look], origin_s: float) -> Iterator[tuple[float, float]]:
-    """Yield from when to when each look was under way, in seconds since the origin."""
+    """Yield the start and end of each look, in seconds since the origin."""
     for look in looks:
         if look.state != "begun" and look.from_mono_s is not None and look.until_mono_s is not None:
             yield look.from_mono_s - origin_s, look.until_mono_s - origin_s

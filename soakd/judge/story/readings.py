@@ -1,4 +1,4 @@
-"""Readings become columns of numbers: what is no number is counted, and each reading counts once."""
+"""Collects readings as columns of numbers: invalid ones are counted, and duplicates count once."""
 
 from array import array
 from collections.abc import Sequence

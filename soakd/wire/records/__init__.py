@@ -1,7 +1,7 @@
-"""The records that workers and the daemon make and the journal keeps: one class per kind, read in one place.
+"""The records of workers and the daemon, which the journal stores: one class per kind, read in one place.
 
-A record is a finished value: what is not what it should be is None, or the whole record is `Unreadable`, so that no
-reader checks anything. `body` is what was written, which the journal keeps as it is; no reader looks into it.
+A record is a complete value: invalid fields are None, or the whole record is `Unreadable`, so readers need no checks.
+`body` is the original JSON, which the journal stores unchanged; no reader uses it.
 """
 
 from soakd.wire.lines import INCIDENTS, KINDS, PROBE_DIED, READINGS, Kind, Stamp, is_reserved, opened, sealed

@@ -1,4 +1,4 @@
-"""What every record has."""
+"""The common part of all records."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,9 +9,9 @@ from soakd.wire.lines import Kind, Stamp
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One thing that happened, or was read, at one moment of one segment of one engine; made by `make_record`.
+    """One event or reading of one segment of one engine at one time; made by `make_record`.
 
-    `engine` is "" for what concerns the run or its host.
+    `engine` is "" for records about the run or its host.
     """
 
     kind: Kind
@@ -22,11 +22,11 @@ class Record:
 
     @classmethod
     def read(cls, body: Mapping[str, object]) -> dict[str, Any] | None:
-        """Read the fields of this kind out of a body; None where it is no record of this kind."""
+        """Read the fields of this kind from a body; None if it is not a record of this kind."""
         raise NotImplementedError(f"{cls.__name__} of {len(body)} values")
 
 
 class Unreadable(Record):
-    """A record that is not what it should be: counted, and passed over."""
+    """An invalid record: counted, and skipped."""
 
     __slots__ = ()

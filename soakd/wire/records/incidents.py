@@ -1,4 +1,4 @@
-"""Incidents: what happened that should not have, or was done on purpose. Which of them end a life stands here once."""
+"""Incidents: unexpected events, and faults on purpose. The sets of incidents that end a life are defined here."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -8,39 +8,39 @@ from soakd.wire import values
 from soakd.wire.records.base import Record
 
 LIFE_ENDS = frozenset({"crash", "exit", "hang", "start_failed"})
-"""They end a life of an engine's process."""
+"""Incidents that end a life of an engine's process."""
 NO_PROCESS = LIFE_ENDS | {"gave_up"}
-"""After these an engine has no process. Giving up ends no life: the one before has ended already."""
+"""Incidents after which an engine has no process. Giving up does not end a life: the last one has already ended."""
 SERVER_LIFE_ENDS = frozenset({"server_crash", "server_hang"})
-"""They end a life of a server."""
+"""Incidents that end a life of a server."""
 SERVER_GONE = SERVER_LIFE_ENDS | {"server_start_failed"}
-"""An outage begins with them. A failed start belongs to an outage, and ends no life: none had begun."""
+"""Incidents that begin an outage. A failed start belongs to an outage, and does not end a life: none had begun."""
 SERVER_DOWN = SERVER_GONE | {"server_gave_up"}
-"""After these a server does not answer."""
+"""Incidents after which a server does not answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident(Record):
-    """Something happened. Numbers and texts that it does not give are None."""
+    """An incident. Missing numbers and texts are None."""
 
     what: str
     detail: str | None
     fault: str | None
-    """The fault on purpose whose doing it is."""
+    """The fault on purpose that caused it."""
     server: str | None
-    """What sort of server it is of."""
+    """The kind of server that it is about."""
     probe: str | None
     count: int | None
     seconds: float | None
     """How long soakd itself stood still."""
     gap_s: float | None
-    """For how long no daemon was there."""
+    """The time without a daemon."""
     recovery_s: float | None
-    """From the end of a server, or its first unanswered question, to its answering again."""
+    """From a server's exit, or its first unanswered request, until it answered again."""
 
     @classmethod
     def read(cls, body: Mapping[str, object]) -> dict[str, Any] | None:
-        """Ask what it is."""
+        """Read it; requires its kind."""
         if (what := values.text(body, "what")) is None:
             return None
         named = {name: values.text(body, name) for name in ("detail", "fault", "server", "probe")}
@@ -54,31 +54,31 @@ class Incident(Record):
         return self.what.startswith("server_")
 
     def facts(self) -> Iterator[tuple[str, object]]:
-        """Yield everything that was told, name and value, as it was told: engines' own incidents say what they like."""
+        """Yield all fields, name and value, unchanged: engines' own incidents may have any."""
         yield from self.body.items()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultIncident(Incident):
-    """A fault on purpose begins, or has ended."""
+    """The beginning or end of a fault on purpose."""
 
     number: int | None
-    """Of the fault in the plan; None where soakd did not number them yet."""
+    """The number of the fault in the plan; None in older runs."""
     kind_of_fault: str | None
     at_s: float | None
-    """When it was planned."""
+    """The planned time."""
     took_place: bool | None
     from_mono_s: float | None
     until_mono_s: float | None
     healed_after_s: float | None
     told: Mapping[str, float]
-    """What was counted and timed, by name."""
+    """Counts and times, by name."""
     engines: Mapping[str, Mapping[str, float]]
-    """The same of each engine that it touched."""
+    """The same for each affected engine."""
 
     @classmethod
     def read(cls, body: Mapping[str, object]) -> dict[str, Any] | None:
-        """Ask what it is."""
+        """Read it; requires its kind."""
         fields, took_place, engines = Incident.read(body), body.get("took_place"), body.get("engines")
         moments = {name: values.moment(body, name) for name in ("from_mono_s", "until_mono_s")}
         return None if fields is None else {

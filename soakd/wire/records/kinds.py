@@ -11,19 +11,19 @@ from soakd.wire.records.base import Record
 from soakd.wire.sites import Site, decode_all
 
 NOT_READ = ".duration_s"
-"""What a probe cost is for metrics; nothing is judged by it, so that one which is no number is no evidence lost."""
+"""The cost of a probe, which is for metrics only; an invalid one is not lost evidence."""
 TEXTS = ("phase", "source")
-"""What a sample holds beside numbers."""
+"""Texts in a sample."""
 SERVER = "server"
-"""The source of a server's samples; those of a worker have none, or "outside"."""
+"""The source of a server's samples; a worker's samples have none, or "outside"."""
 MOST_DECLARED = {"capacity_entries": 1e12, "bytes_per_entry": 1e9, "capacity_bytes": 1e12}
-"""What an engine may say of its capacity, and the most that is believed: what no host could hold is no bound."""
+"""What an engine may declare about its capacity, with the largest accepted values."""
 State = Literal["begun", "done", "failed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello(Record):
-    """A worker stands ready."""
+    """A worker is ready."""
 
     pid: int
     python: str | None
@@ -31,11 +31,11 @@ class Hello(Record):
     boot_id: str | None
     tape_sha256: str | None
     declared: Mapping[str, float]
-    """What the engine says of its capacity."""
+    """The engine's declared capacity."""
 
     @classmethod
     def read(cls, body: Mapping[str, object]) -> dict[str, Any] | None:
-        """Ask for a PID."""
+        """Read it; requires a PID."""
         if (pid := values.whole(body, "pid")) is None:
             return None
         said = {name: values.number(body, name, most) for name, most in MOST_DECLARED.items()}
@@ -48,20 +48,20 @@ class Hello(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample(Record):
-    """One reading of many signals."""
+    """One sample of many signals."""
 
     phase: str | None
     source: str | None
-    """None for the worker itself, "outside" for what is read of its process, "server" for that of its server."""
+    """None for the worker itself, "outside" for readings of its process, "server" for readings of its server."""
     server: str | None
-    """What sort of server it is of."""
+    """The kind of server."""
     readings: Mapping[str, float]
     refused: int
-    """Values that are no numbers, and should be."""
+    """The number of values that are not numbers, but should be."""
 
     @classmethod
     def read(cls, body: Mapping[str, object]) -> dict[str, Any] | None:
-        """Ask for nothing: what is no number is counted."""
+        """Read it; values that are not numbers are counted."""
         readings = {n: v for n, v in body.items() if type(v) in (int, float) and -MOST_READING <= v <= MOST_READING}  # type: ignore[operator]
         source = values.text(body, "source")
         named = (*TEXTS, "server") if source == SERVER else TEXTS
@@ -78,21 +78,21 @@ class Sample(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency(Record):
-    """The latencies of a stretch of one phase, as packed histograms."""
+    """The latencies in a part of one phase, as packed histograms."""
 
     phase: str | None
     window: bool
-    """Whether a forked child lived meanwhile."""
+    """Whether a forked child was alive."""
     from_mono_s: float
     service: str
     response: str
     lateness: str
     fault: str | None
-    """The fault on purpose that was on meanwhile."""
+    """The fault on purpose during this time."""
 
     @classmethod
     def read(cls, body: Mapping[str, object]) -> dict[str, Any] | None:
-        """Ask for the three histograms, and for when they begin."""
+        """Read it; requires the three histograms and their start."""
         packed = {name: body.get(name) for name in ("service", "response", "lateness")}
         begun_s = values.moment(body, "from_mono_s")
         if begun_s is None or not all(isinstance(each, str) for each in packed.values()):
@@ -114,20 +114,20 @@ class Snapshot(Record):
 
     @classmethod
     def read(cls, body: Mapping[str, object]) -> dict[str, Any] | None:
-        """Ask for nothing."""
+        """Read it; nothing is required."""
         return {
             "forked_at_s": values.moment(body, "forked_at_s"), "duration_s": values.number(body, "duration_s"),
             "asked": values.whole(body, "asked"), "skipped": values.text(body, "skipped"),
         }  # fmt: skip
 
     def heap(self) -> Heap | None:
-        """Read what it holds, which few readers need; None where it was not taken."""
+        """Read its contents, which few readers need; None if it was not taken."""
         return read_heap(self.body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypeGrowth:
-    """How many objects of one type an operation leaves, and how many bytes."""
+    """The objects and bytes of one type that an operation leaves."""
 
     type: str
     per_operation: float
@@ -136,7 +136,7 @@ class TypeGrowth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capture:
-    """A file that memray has left."""
+    """A capture file of memray."""
 
     path: str
     operations: int
@@ -144,19 +144,19 @@ class Capture:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look(Record):
-    """A deep look begins, or has ended: record kind `attribution`."""
+    """The beginning or end of a deep look: record kind `attribution`."""
 
     state: State
     route: str
     id: int
-    """0 where it could not be taken."""
+    """Its number; 0 if it could not be taken."""
     light: bool
     from_mono_s: float | None
     until_mono_s: float | None
     operations: tuple[float, ...] | None
-    """Of each of its windows."""
+    """Operations in each window."""
     left_bytes: float
-    """What its tools have left in the process."""
+    """Bytes that its tools have left in the process."""
     sites: tuple[Site, ...]
     types: tuple[TypeGrowth, ...]
     captures: tuple[Capture, ...]
@@ -165,7 +165,7 @@ class Look(Record):
 
     @classmethod
     def read(cls, body: Mapping[str, object]) -> dict[str, Any] | None:
-        """Ask for a state, a route, and for sites that can be read."""
+        """Read it; requires a state, a route, and valid sites."""
         state, route, operations = body.get("state"), values.text(body, "route"), body.get("operations")
         if state not in ("begun", "done", "failed") or route is None:
             return None
@@ -187,37 +187,37 @@ class Look(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bye(Record):
-    """A worker has ended in order."""
+    """The orderly end of a worker."""
 
     stopped: bool
     records_dropped: int
     events_dropped: int
     threads: tuple[str, ...]
-    """Those that the engine left running."""
+    """Threads that the engine left running."""
 
     @classmethod
     def read(cls, body: Mapping[str, object]) -> dict[str, Any] | None:
-        """Ask for nothing."""
+        """Read it; nothing is required."""
         lost = {name: values.count(body, name) for name in ("records_dropped", "events_dropped")}
         return {"stopped": bool(body.get("stopped")), **lost, "threads": values.texts(body.get("threads")) or ()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerStart(Record):
-    """A server answers: a life of it begins. Record kind `server`."""
+    """The beginning of a server's life, when it first answers. Record kind `server`."""
 
     pid: int | None
     server: str | None
     version: str | None
     address: str | None
     backend: str | None
-    """private: started and stopped by soakd; url: somebody else's."""
+    """private: started and stopped by soakd; url: an existing server."""
     read_from: str | None
-    """proc: read from outside as a process; metrics: by what it says of itself."""
+    """proc: read from outside as a process; metrics: from its own metrics."""
 
     @classmethod
     def read(cls, body: Mapping[str, object]) -> dict[str, Any] | None:
-        """Ask for a PID, or none."""
+        """Read it; the PID is optional."""
         if type(body.get("pid")) not in (int, type(None)):
             return None
         named = ("server", "version", "address", "backend", "read_from")
@@ -226,10 +226,10 @@ class ServerStart(Record):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultReport(Record):
-    """A worker tells of a fault on purpose while it is on: record kind `fault`."""
+    """A worker's report during a fault on purpose: record kind `fault`."""
 
     number: int | None
-    """Of the fault."""
+    """The number of the fault."""
     state: str | None
     mono_s: float | None
     operations: int
@@ -238,7 +238,7 @@ class FaultReport(Record):
 
     @classmethod
     def read(cls, body: Mapping[str, object]) -> dict[str, Any] | None:
-        """Ask for nothing."""
+        """Read it; nothing is required."""
         counted = ("operations", "failed_operations", "retried_operations")
         return {
             "number": values.whole(body, "id"), "state": values.text(body, "state"),

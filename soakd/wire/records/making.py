@@ -1,4 +1,4 @@
-"""Making, reading and writing records: the one place that knows what stands where in a body."""
+"""Makes, reads and writes records: the only place that knows the layout of bodies."""
 
 import json
 from collections.abc import Mapping
@@ -14,18 +14,18 @@ from soakd.wire.records.marks import MARKS, Phase
 
 MOST_LATENCIES = 16
 MOMENTS = ("mono_s", "reachable_forked_at_s", "from_mono_s", "until_mono_s", "origin_mono_s")
-"""Moments on CLOCK_MONOTONIC in the bodies of records."""
+"""Keys of CLOCK_MONOTONIC times in the bodies of records."""
 _CLASSES: Mapping[str, type[Record]] = {
     "hello": Hello, "phase": Phase, "sample": Sample, "latency": Latency, "snapshot": Snapshot, "attribution": Look,
     "incident": Incident, "bye": Bye, "server": ServerStart, "fault": FaultReport,
 }  # fmt: skip
 _FAULTS = ("fault_begin", "fault_end")
 _BY_NUMBER = ("sample", "latency")
-"""Kinds of which every reading is looked at by itself."""
+"""Kinds whose readings are checked one by one."""
 
 
 def make_record(kind: Kind, *, engine: str, segment: int, at: Stamp, body: Mapping[str, object]) -> Record:
-    """Return a record, read as what it is; `Unreadable` where it is not what it should be."""
+    """Return a record of its kind; `Unreadable` if it is invalid."""
     made = _class_of(kind, engine, body) if isinstance(body, dict) and _is_placed(segment, at) else Unreadable
     fields = made.read(body) if made is not Unreadable and (kind in _BY_NUMBER or _is_json(body)) else None
     if fields is None:
@@ -43,10 +43,10 @@ def encode(record: Record) -> bytes:
 
 
 def decode(line: bytes | str) -> Record:
-    """Read one line; what an engine says in it is cut to size.
+    """Decode one line; data from an engine is cut to size.
 
     Raises:
-        ValueError: not a record of this version; the message says what is wrong with it.
+        ValueError: it is not a record of this version; the message says why.
     """
     kind, engine, segment, at, body = decode_line(line)
     kept = body if kind == "latency" and _is_flat(body) else bounded(body)
@@ -59,12 +59,12 @@ def with_body(record: Record, body: Mapping[str, object]) -> Record:
 
 
 def content(record: Record) -> dict[str, object]:
-    """Return what a record says in JSON's types, for those who ask soakd for it."""
+    """Return the content of a record as JSON types, for exports."""
     return dict(record.body)
 
 
 def moved(record: Record, mono_s: float, boot_s: float = 0.0) -> Record:
-    """Return a record as clocks would have it that are so many seconds ahead."""
+    """Return a record with its clocks shifted by some seconds."""
     at, body = record.at, record.body
     stamp = Stamp(at.wall_s, at.boot_s + boot_s, at.mono_s + mono_s)
     if isinstance(record, Unreadable) or not any(name in body for name in MOMENTS):
@@ -74,7 +74,7 @@ def moved(record: Record, mono_s: float, boot_s: float = 0.0) -> Record:
 
 
 def in_order(record: Record) -> tuple[float, str, int, str, str]:
-    """Sort records by their moment, and those of one moment by what they are: as they came does not matter."""
+    """Sort records by time, and those of one time by kind, independent of their original order."""
     body = json.dumps(record.body, sort_keys=True, default=str)
     return record.at.mono_s, record.engine, record.segment, record.kind, body
 
@@ -108,7 +108,7 @@ def _is_placed(segment: int, at: Stamp) -> bool:
 
 
 def _is_json(body: Mapping[str, object]) -> bool:
-    """Return whether a body has no number that JSON does not have."""
+    """Return whether a body has only numbers that JSON has."""
     try:
         json.dumps(body, allow_nan=False)
     except ValueError:
@@ -117,7 +117,7 @@ def _is_json(body: Mapping[str, object]) -> bool:
 
 
 def _is_flat(body: Mapping[str, object]) -> bool:
-    """Return whether a body is of latencies: a few values, of which the packed ones are long and in ASCII."""
+    """Return whether a body is of latencies: few values, of which the packed ones are long and in ASCII."""
     return len(body) < MOST_LATENCIES and all(
         len(name) <= LONGEST_NAME
         and not isinstance(value, dict | list)

@@ -1,4 +1,4 @@
-"""Records of kind `phase`: where a worker stands, and what is told of the run itself."""
+"""Records of kind `phase`: phases of a worker, and events of the run itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,25 +10,25 @@ from soakd.wire.records.base import Record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase(Record):
-    """A worker enters a phase; of the run itself, something that is told of it."""
+    """A worker enters a phase, or an event of the run itself."""
 
     name: str | None
 
     @classmethod
     def read(cls, body: Mapping[str, object]) -> dict[str, Any] | None:
-        """Ask for nothing."""
+        """Read it; nothing is required."""
         return {"name": values.text(body, "name")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin(Phase):
-    """All engines stand ready: the run's time begins."""
+    """All engines are ready: the run's time begins."""
 
     mono_s: float
 
     @classmethod
     def read(cls, body: Mapping[str, object]) -> dict[str, Any] | None:
-        """Ask for the moment."""
+        """Read it; requires the time."""
         mono_s = values.moment(body, "mono_s")
         return None if mono_s is None else {"name": "origin", "mono_s": mono_s}
 
@@ -44,7 +44,7 @@ class Left(Phase):
 
     @classmethod
     def read(cls, body: Mapping[str, object]) -> dict[str, Any] | None:
-        """Ask for nothing."""
+        """Read it; nothing is required."""
         lost = {name: values.count(body, name) for name in ("records_dropped", "events_dropped")}
         named = {name: values.text(body, name) for name in ("name", "reason", "signal")}
         return {**named, **lost}
@@ -58,7 +58,7 @@ class End(Left):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed(Phase):
-    """Another daemon takes the run over: which lives are its own, and what to add to its clocks."""
+    """Another daemon takes over the run: the lives that are its own, and what to add to its clocks."""
 
     segments: Mapping[str, int]
     """Engine -> its first life under this daemon."""
@@ -71,7 +71,7 @@ class Resumed(Phase):
 
     @classmethod
     def read(cls, body: Mapping[str, object]) -> dict[str, Any] | None:
-        """Ask for what puts its records on one clock."""
+        """Read it; requires what is needed to put its records on one clock."""
         try:
             segments, lives = (
                 {str(name): int(first) for name, first in body[key].items()}  # type: ignore[attr-defined]
@@ -96,13 +96,13 @@ class Environment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Packages(Phase):
-    """What is installed where the engines run."""
+    """The packages installed in the engines' environments."""
 
     environments: tuple[Environment, ...]
 
     @classmethod
     def read(cls, body: Mapping[str, object]) -> dict[str, Any] | None:
-        """Ask for texts throughout."""
+        """Read it; all values must be texts."""
         found = []
         listed = body.get("environments")
         for each in listed if isinstance(listed, list) else [None]:
@@ -117,4 +117,4 @@ class Packages(Phase):
 MARKS: Mapping[str | None, type[Phase]] = {
     "origin": Origin, "end": End, "left": Left, "resumed": Resumed, "packages": Packages,
 }  # fmt: skip
-"""What is told of the run itself, by its name."""
+"""The events of the run itself, by name."""
