@@ -24,6 +24,7 @@ from soakd.setup.plan import Plan, make_plan
 from soakd.setup.plan_json import plan_as_dict
 from soakd.wire.records import Stamp
 from tests.showing import ORIGIN_S, hello, latency, origin, outside, phase, sample, verdict_so_far
+from tests.typed import typed
 
 TITLE = "watching: a scrape, a page's event, series, thirty days, and the engines' rate under eight watchers"
 ENGINES = 8
@@ -70,7 +71,7 @@ def _month(plan: Plan) -> tuple[RunStatus, float]:
         count += len(batch)
     for minute in range(100):
         status.fold([latency(name, DAYS * 86400 - 6000 + 60 * minute) for name in status.engines])
-    status.apply_verdict(verdict_so_far())
+    status.apply_verdict(typed(verdict_so_far()))
     return status, spent_s / count * 1e6
 
 

@@ -9,6 +9,7 @@ from soakd.setup.config import parse
 from soakd.setup.plan import Plan, make_plan
 from soakd.wire import histogram
 from soakd.wire.records import Incident, Kind, Record, Stamp, make_record
+from tests.typed import typed
 
 ORIGIN_S = 1000.0
 """CLOCK_MONOTONIC at the run's origin."""
@@ -179,5 +180,5 @@ def status_in_load(*, until_s: int = 60) -> RunStatus:
     reachable = {"reachable_python_bytes": 7_000_000, "reachable_native_bytes": 3_000_000}
     status.fold([sample(name, until_s + 0.1, rate * (until_s - 9), **reachable) for name, rate in rates.items()])
     status.fold([latency(name, until_s) for name in rates])
-    status.apply_verdict(verdict_so_far())
+    status.apply_verdict(typed(verdict_so_far()))
     return status

@@ -32,7 +32,7 @@ def diff(options: argparse.Namespace) -> int:
         unlike = differences(journal.read_meta(before.journal), journal.read_meta(after.journal))
         environments = [journal.read_records(run.journal, "hello", "phase") for run in (before, after)]
         unlike["packages"] = changed_packages(*environments)
-        result = diff_runs(read_verdict(before).content, read_verdict(after).content, unlike)
+        result = diff_runs(read_verdict(before).verdict, read_verdict(after).verdict, unlike)
         text = lines.run_lines(result)
     if options.json:
         sys.stdout.write(run_folder.to_json(result))

@@ -5,17 +5,17 @@ import csv
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from soakd.cli.exit_codes import CODES
 from soakd.cli.show_verdict import show_verdict
 from soakd.cli.stderr import complain
 from soakd.errors import ConfigError, JournalError
 from soakd.plaintext import escaped
-from soakd.record import run_folder
+from soakd.record import run_folder, verdict_file
 from soakd.record.run_folder import RunDir
 from soakd.report import summaries
 from soakd.units import parse_growth_rate
+from soakd.verdict.types import Verdict
 
 
 def judge(options: argparse.Namespace) -> int:
@@ -39,13 +39,13 @@ def _judge_run(options: argparse.Namespace) -> int:
         if options.parent is None and (found.path / run_folder.REPORT).is_file():
             _renew_report(found, result)
     if options.json:
-        sys.stdout.write(run_folder.to_json(result))
+        sys.stdout.write(verdict_file.read(found).text)
     elif not options.quiet:
         show_verdict(result, found)
-    return CODES[result["verdict"]]
+    return CODES[result.verdict]
 
 
-def _renew_report(found: RunDir, result: Mapping[str, Any]) -> None:
+def _renew_report(found: RunDir, result: Verdict) -> None:
     """Update an existing report to the new verdict; the exit code is the verdict's."""
     from soakd.report import files
 

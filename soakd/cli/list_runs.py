@@ -39,4 +39,4 @@ def _state_of(found: RunDir) -> tuple[str, str]:
     except JournalError as error:
         return ("RUNNING" if found.is_running() else "UNKNOWN"), str(error)
     note = "" if read.is_sealed else " (not sealed)"
-    return ("RUNNING" if found.is_running() else read.content["verdict"]), read.content["summary"] + note
+    return ("RUNNING" if found.is_running() else read.verdict.verdict), read.verdict.summary + note

@@ -20,7 +20,7 @@ def is_finished(run: RunDir) -> bool:
     """Return whether a run is sealed and judged, or never can be; report a damaged run, and skip it."""
     try:
         if resume.is_sealed(run.journal):
-            return bool(verdict_file.read(run).content["verdict"] != "INCOMPLETE")
+            return verdict_file.read(run).verdict.verdict != "INCOMPLETE"
         journal.check_whole(run.journal)
         return "plan" not in journal.read_meta(run.journal)  # killed before it began: nothing to resume
     except JournalError as error:

@@ -19,7 +19,7 @@ def report(options: argparse.Namespace) -> int:
     output = Path(options.output) if options.output else None
     if options.parent is not None:
         end_with(options.parent)
-    paths = files.write_report(found, read_verdict(found).content, output=output)
+    paths = files.write_report(found, read_verdict(found).verdict, output=output)
     written = [(path, path.stat().st_size) for path in paths]
     if options.json:
         told = {"run": found.run_id, "files": [{"path": str(path), "bytes": size} for path, size in written]}

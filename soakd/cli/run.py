@@ -119,17 +119,17 @@ def _show_finished(found: RunDir) -> int:
 
     Notifier().ready("the run is finished")  # a service that ended well
     try:
-        result = read_verdict(found).content
-        if result["verdict"] != "INCOMPLETE":
+        result = read_verdict(found).verdict
+        if result.verdict != "INCOMPLETE":
             print(escaped(f"{found.path}: is finished, so it is not resumed"))
             show_verdict(result, found)
-            return CODES[result["verdict"]]
+            return CODES[result.verdict]
     except JournalError as error:
         complain(f"{error}; it is judged now")
     result = judging.judge(found, live=False)
     summaries.write(result, found)
     show_verdict(result, found)
-    return CODES[result["verdict"]]
+    return CODES[result.verdict]
 
 
 def _refuse(findings: list[preflight.Finding]) -> None:
@@ -152,13 +152,13 @@ def _soak(plan: Plan, found: RunDir, options: argparse.Namespace, resumed: Resum
     with LiveDisplay(enabled=on_terminal) as display:
         daemon = Daemon(plan, found, on_progress=display.update, resumption=resumed)
         outcome = asyncio.run(daemon.soak())
-    ending = outcome.ending
-    if ending.is_resumable:
+    ending, verdict = outcome.ending, outcome.verdict
+    if verdict is None:
         said = f"{found.path}: left unfinished ({ending.reason}); soakd run --resume {found.path} continues it"
         print(escaped(f"soakd: {said}"))
         return EXIT_LEFT
     if not journald.is_stderr():  # the service's log has the verdict as one entry; a table would be a hundred
-        show_verdict(outcome.verdict, found)
+        show_verdict(verdict, found)
     if ending.failure:
         complain(ending.failure)
-    return CODES[outcome.verdict["verdict"]] if ending.exit_code is None else ending.exit_code
+    return CODES[verdict.verdict] if ending.exit_code is None else ending.exit_code

@@ -116,7 +116,7 @@ class RunView:
         with contextlib.suppress(OSError, JournalError):
             written = self.run.verdict.stat().st_mtime_ns
             if written != self._judged:
-                self.status.apply_verdict(verdict_file.read(self.run).content)
+                self.status.apply_verdict(verdict_file.read(self.run).verdict)
                 self._judged = written
 
 

@@ -1,14 +1,13 @@
 """Reads and shows the verdict of a run: the table of checks and the files."""
 
 import contextlib
-from collections.abc import Mapping
-from typing import Any
 
 from soakd.cli.stderr import complain
 from soakd.plaintext import escaped
 from soakd.record import run_folder, verdict_file
 from soakd.record.run_folder import RunDir
 from soakd.record.verdict_file import VerdictFile
+from soakd.verdict.types import Verdict
 
 
 def read_verdict(found: RunDir) -> VerdictFile:
@@ -24,7 +23,7 @@ def read_verdict(found: RunDir) -> VerdictFile:
     return read
 
 
-def show_verdict(result: Mapping[str, Any], found: RunDir) -> None:
+def show_verdict(result: Verdict, found: RunDir) -> None:
     """Print the table of checks, the summary and the files of a run that has ended."""
     from soakd.live.terminal import print_closing
 

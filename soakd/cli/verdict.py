@@ -17,5 +17,5 @@ def verdict(options: argparse.Namespace) -> int:
     if options.json:
         sys.stdout.write(escaped_json(read.text))
     else:
-        show_verdict(read.content, found)
-    return CODES[read.content["verdict"]]
+        show_verdict(read.verdict, found)
+    return CODES[read.verdict.verdict]

@@ -34,6 +34,7 @@ from soakd.record.journal import Journal
 from soakd.record.resume import Resumption
 from soakd.record.run_folder import RunDir
 from soakd.setup.plan import Plan
+from soakd.verdict.types import Verdict
 from soakd.wire.records import Record, make_record
 
 PROGRESS_EVERY_S = 1.0
@@ -143,12 +144,12 @@ class Daemon:
                 task.cancel()
             await journal.ended()
         if not self._is_sealed:
-            return Outcome(ending=self._ending, verdict={})
+            return Outcome(ending=self._ending, verdict=None)
         async with self._service.sealing():
             verdict = await self._last_judgement()
         self.status.apply_verdict(verdict)
         self._events.verdict(verdict)
-        self._service.sealed(f"{verdict['verdict']}: {verdict['summary']}")
+        self._service.sealed(f"{verdict.verdict}: {verdict.summary}")
         return Outcome(ending=self._ending, verdict=verdict)
 
     def _may_go_on(self) -> bool:
@@ -209,7 +210,7 @@ class Daemon:
             "phase", engine="", segment=self._life, at=now(), body={**self._ending.record_body(), **lost}
         )
 
-    async def _last_judgement(self) -> dict[str, Any]:
+    async def _last_judgement(self) -> Verdict:
         """Judge the whole run; if its journal was lost, the error is that, and not the judge's."""
         try:
             return await run_judge(self.run, live=False)
@@ -273,7 +274,7 @@ class Daemon:
             self._check_journal()
             await asyncio.sleep(PROGRESS_EVERY_S)
 
-    def _show_verdict(self, verdict: dict[str, Any]) -> None:
+    def _show_verdict(self, verdict: Verdict) -> None:
         """Show a verdict so far."""
         self.status.apply_verdict(verdict)
         self._events.verdict(verdict)

@@ -7,6 +7,8 @@ from enum import IntEnum
 from signal import Signals
 from typing import Any
 
+from soakd.verdict.types import Verdict
+
 EXIT_LEFT = 75
 """EX_TEMPFAIL of sysexits.h: the run can be resumed."""
 EXIT_FAILED = 5
@@ -90,5 +92,5 @@ class Outcome:
     """How a run ended."""
 
     ending: Ending
-    verdict: Mapping[str, Any]
-    """Empty where the run can be resumed."""
+    verdict: Verdict | None
+    """None where the run can be resumed."""

@@ -11,6 +11,7 @@ from soakd.errors import JournalError
 from soakd.record import verdict_file
 from soakd.record.run_folder import REPORT, RunDir
 from soakd.setup.plan import Plan
+from soakd.verdict.types import SCHEMA, Verdict
 from soakd.wire.masking import tail
 
 VERDICT_CODES = (0, 1, 3, 4)
@@ -40,7 +41,7 @@ def _wait_without_threads() -> None:
             asyncio.set_child_watcher(watcher)
 
 
-async def run_judge(run: RunDir, *, live: bool) -> dict[str, Any]:
+async def run_judge(run: RunDir, *, live: bool) -> Verdict:
     """Run the judge as a user would, and read what it wrote.
 
     Raises:
@@ -51,7 +52,7 @@ async def run_judge(run: RunDir, *, live: bool) -> dict[str, Any]:
     # A Python that fails before soakd's own code runs ends with 1 too: only a verdict that was written now is one.
     if code not in VERDICT_CODES or _written(run) == before:
         raise JournalError(f"the judge failed: {stderr}")
-    return verdict_file.read(run).content
+    return verdict_file.read(run).verdict
 
 
 class LastReport:
@@ -136,6 +137,6 @@ def _written(run: RunDir) -> tuple[int, int] | None:
 def first_verdict(run_id: str) -> dict[str, Any]:
     """Return the verdict before anything was judged."""
     return {
-        "schema": "soakd.verdict/1", "run_id": run_id, "verdict": "INCOMPLETE",
+        "schema": SCHEMA, "run_id": run_id, "verdict": "INCOMPLETE",
         "summary": "the run has just begun", "engines": [], "checks": [],
     }  # fmt: skip

@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
 
 from soakd.daemon.judge_process import run_judge
 from soakd.daemon.looks.scheduler import LookScheduler
@@ -11,6 +10,7 @@ from soakd.daemon.workers.supervisor import Supervisor
 from soakd.errors import JournalError
 from soakd.procs.proc import cpu_of_children_s
 from soakd.record.run_folder import RunDir
+from soakd.verdict.types import Verdict
 
 CPU_SHARE = 0.05
 """So much of one core the live judge may take."""
@@ -27,7 +27,7 @@ class LiveJudge:
     """
 
     def __init__(
-        self, run: RunDir, every_s: float, *, publish: Callable[[dict[str, Any]], None],
+        self, run: RunDir, every_s: float, *, publish: Callable[[Verdict], None],
         failed: Callable[[JournalError], None],
     ) -> None:  # fmt: skip
         self._run, self._every_s = run, every_s
@@ -47,7 +47,7 @@ class LiveJudge:
                 looks.consider(verdict, supervisor.origin_s, took_s=self._took_s)
             pause_s = max(self._every_s, (cpu_of_children_s() - cpu_s) / CPU_SHARE)
 
-    async def judge(self) -> dict[str, Any] | None:
+    async def judge(self) -> Verdict | None:
         """Judge what there is so far, and publish it; None where the judge fails."""
         try:
             async with self._one:

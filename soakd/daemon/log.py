@@ -15,7 +15,7 @@ from soakd.daemon import journald
 from soakd.live.status import EngineStatus, RunStatus, ServerStatus, answer_so_far, printable
 from soakd.plaintext import escaped_lines
 from soakd.units import format_bytes, format_latency
-from soakd.verdict.check import is_deciding
+from soakd.verdict.types import Verdict
 from soakd.wire.masking import BY_ENGINE, is_secret_name, masked, tail
 from soakd.wire.records import Incident, Phase, Record, ServerStart
 from soakd.wire.spec import PhaseName
@@ -97,18 +97,17 @@ class EventLog:
             elif isinstance(record, ServerStart):
                 self._log_server(record)
 
-    def verdict(self, verdict: Mapping[str, Any]) -> None:
+    def verdict(self, verdict: Verdict) -> None:
         """Log a verdict, so far or final, if it differs from the one before."""
-        entries = verdict.get("engines") or ()
-        engines = {str(entry.get("name")): answer_so_far(entry.get("checks") or ()) for entry in entries}
-        present = (verdict.get("verdict"), engines)
+        engines = {engine.name: answer_so_far(engine.checks) for engine in verdict.engines}
+        present = (verdict.verdict, engines)
         if present == self._verdict:
             return
         before, self._verdict = self._verdict, present
-        judged = [answer_so_far(_deciding(entry)) for entry in entries]
+        judged = [answer_so_far(check for check in engine.checks if check.decides) for engine in verdict.engines]
         log = self._log.warning if {"FAIL", "INVALID"} & {present[0], *judged} else self._log.info
         log(
-            "verdict", state=present[0], before=before[0] if before else None, summary=verdict.get("summary"),
+            "verdict", state=present[0], before=before[0] if before else None, summary=verdict.summary,
             engines=engines,
         )  # fmt: skip
 
@@ -251,11 +250,6 @@ def _reason(record: Phase) -> dict[str, Any]:
     """Say why a run ends or is left, or for how long nobody watched it."""
     told = {key: getattr(record, key, None) for key in ("reason", "signal", "gap_s")}
     return {key: value for key, value in told.items() if value is not None}
-
-
-def _deciding(entry: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the checks of an engine's entry in a verdict that decide for the run."""
-    return [check for check in entry.get("checks") or () if is_deciding(check, entry.get("role"))]
 
 
 def _progress(status: RunStatus, now_s: float, elapsed_s: float) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from soakd.judge.story.rundata import RunData
 from soakd.record import journal, run_folder, verdict_file
 from soakd.record.clocks import clock_shifts, on_one_clock
 from soakd.setup.plan_json import plan_from_dict
-from soakd.verdict.types import Artifact
+from soakd.verdict.types import Artifact, Verdict
 from soakd.wire.masking import masked
 
 PR_SET_PDEATHSIG = 1
@@ -23,7 +23,7 @@ ARTIFACTS = (run_folder.JOURNAL, run_folder.CONFIG, run_folder.ENVIRONMENT)
 KINDS = ("hello", "phase", "sample", "latency", "incident", "bye", "snapshot", "attribution", "server")
 
 
-def judge(run: run_folder.RunDir, *, live: bool) -> dict[str, Any]:
+def judge(run: run_folder.RunDir, *, live: bool) -> Verdict:
     """Judge a run from its journal alone and write `verdict.json`.
 
     Args:
@@ -39,7 +39,7 @@ def judge(run: run_folder.RunDir, *, live: bool) -> dict[str, Any]:
     meta = journal.read_meta(run.journal)
     data = load(run, meta)
     verdict = masked(make_verdict(data, meta, running=live, artifacts=() if live else _artifacts(run)).as_dict())
-    return verdict_file.write(run, verdict)
+    return Verdict.from_dict(verdict_file.write(run, verdict))
 
 
 def load(run: run_folder.RunDir, meta: dict[str, Any] | None = None) -> RunData:

@@ -5,20 +5,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from soakd.errors import BrokenVerdictError, JournalError
 from soakd.record import run_folder
-from soakd.verdict.severity import State
-from soakd.wire.sites import decode_all
+from soakd.verdict.types import Verdict
 
 CHECKSUM = "sha256"
 """The key of the checksum of everything else in the file, as JSON with sorted keys, without spaces, in ASCII."""
 NOT_SEALED = "not sealed: it has no checksum of its own, as older versions of soakd wrote it"
-STATES = get_args(State)
-_LISTS = ("engines", "checks", "comparisons", "incidents", "faults", "exclusions", "waivers", "artifacts")
-_LISTS_OF_ENGINE = ("checks", "looks", "servers")
-"""Keys under which tables stand, in a verdict and in one of its engines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +22,8 @@ class VerdictFile:
 
     text: str
     content: dict[str, Any]
+    """As the file has it, with what only newer versions know."""
+    verdict: Verdict
 
     @property
     def is_sealed(self) -> bool:
@@ -61,38 +58,20 @@ def read(run: run_folder.RunDir) -> VerdictFile:
         raise JournalError(f"{path}: cannot be read ({error.strerror or error}): {anew}") from error
     except (ValueError, RecursionError) as error:
         raise BrokenVerdictError(f"{path}: is no whole verdict ({error}): {anew}") from error
-    if (
-        not isinstance(content, dict)
-        or content.get("verdict") not in STATES
-        or not isinstance(content.get("summary"), str)
-        or not _has_tables(content, _LISTS)
-        or not all(_is_engine(engine) for engine in content.get("engines") or ())
-    ):
+    if not isinstance(content, dict):
         raise BrokenVerdictError(f"{path}: is no verdict: {anew}")
     if CHECKSUM in content and content[CHECKSUM] != checksum(content):
         raise BrokenVerdictError(f"{path}: was changed after soakd wrote it (its sha256 does not fit): {anew}")
-    return VerdictFile(text, content)
+    try:
+        return VerdictFile(text, content, Verdict.from_dict(content))
+    except ValueError as error:
+        raise BrokenVerdictError(f"{path}: is no verdict ({error}): {anew}") from error
 
 
 def checksum(content: Mapping[str, Any]) -> str:
     """Return the SHA-256 of a verdict, its checksum left out."""
     rest = {key: value for key, value in content.items() if key != CHECKSUM}
     return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode("ascii")).hexdigest()
-
-
-def _is_engine(engine: Mapping[str, Any]) -> bool:
-    """Return whether everything that stands in lists below an engine can be read."""
-    try:
-        decode_all(engine.get("attribution") or [])
-    except ValueError:
-        return False
-    return _has_tables(engine, _LISTS_OF_ENGINE)
-
-
-def _has_tables(content: Mapping[str, Any], keys: Sequence[str]) -> bool:
-    """Return whether there is a list of tables, or nothing, under each key: a checksum says nothing of the shape."""
-    found = [content.get(key) or [] for key in keys]
-    return all(isinstance(tables, list) and all(isinstance(table, dict) for table in tables) for tables in found)
 
 
 def _text(path: Path) -> str:

@@ -2,9 +2,7 @@
 
 import contextlib
 import importlib.metadata
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from soakd.record import journal, run_folder
 from soakd.record.own_files import open_to_read
@@ -19,12 +17,12 @@ from soakd.verdict.types import Verdict
 from soakd.wire.masking import mask, masked
 
 
-def write_report(run: RunDir, verdict: Mapping[str, Any], *, output: Path | None) -> list[Path]:
+def write_report(run: RunDir, verdict: Verdict, *, output: Path | None) -> list[Path]:
     """Write the report of a run from its folder alone, as HTML, Markdown and JUnit, without secrets.
 
     Args:
         run: the run.
-        verdict: the content of its verdict file.
+        verdict: its verdict.
         output: where the HTML goes; None for the run's folder.
 
     Returns:
@@ -33,11 +31,11 @@ def write_report(run: RunDir, verdict: Mapping[str, Any], *, output: Path | None
     Raises:
         JournalError: the journal cannot be read, or a file not be written.
     """
-    verdict = masked(verdict)
+    verdict = summaries.without_secrets(verdict)
     curves = read_curves(run, verdict)
     config = journal.read_meta(run.journal)["plan"]["config"]
     material = Material(
-        verdict=Verdict.from_dict(verdict), curves=curves, config=_config_text(run.path / run_folder.CONFIG),
+        verdict=verdict, curves=curves, config=_config_text(run.path / run_folder.CONFIG),
         overrides=masked(config.get("overrides") or ()), seed=(config.get("run") or {}).get("seed"), version=_version(),
         flames=_flames(run),
     )  # fmt: skip

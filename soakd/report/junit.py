@@ -1,44 +1,44 @@
 """The verdict as JUnit XML: one suite per engine, one case per check."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
+from soakd.verdict.check import Check
 from soakd.verdict.rows import CheckRow, engine_rows, run_rows
+from soakd.verdict.types import Verdict, WaiverFate
 
 
-def junit(verdict: Mapping[str, Any]) -> str:
+def junit(verdict: Verdict) -> str:
     """Write a verdict as JUnit XML.
 
     FAIL is a failure, INVALID an error. INCONCLUSIVE and INCOMPLETE are failures too where they decide: a pipeline
     that reads "skipped" as success would read missing evidence as a pass. Informational checks are never failures.
     """
-    suites = ET.Element("testsuites", name=f"soakd {verdict['run_id']}")
-    for engine in verdict.get("engines", []):
-        _add_suite(suites, engine["name"], engine_rows(engine))
-    if fates := verdict.get("waivers"):
-        _add_waivers(suites, fates)
-    whole = {"id": "verdict", "verdict": verdict["verdict"], "reason": verdict["summary"]}
-    _add_suite(suites, "run", run_rows([*verdict.get("checks", []), whole]))
+    suites = ET.Element("testsuites", name=f"soakd {verdict.run_id}")
+    for engine in verdict.engines:
+        _add_suite(suites, engine.name, engine_rows(engine))
+    if verdict.waivers:
+        _add_waivers(suites, verdict.waivers)
+    whole = Check(id="verdict", verdict=verdict.verdict, reason=verdict.summary)
+    _add_suite(suites, "run", run_rows([*verdict.checks, whole]))
     for count in ("tests", "failures", "errors", "skipped"):
         suites.set(count, str(sum(int(suite.get(count, "0")) for suite in suites)))
     ET.indent(suites)
     return _xml_text(ET.tostring(suites, encoding="unicode", xml_declaration=True)) + "\n"
 
 
-def _add_waivers(suites: ET.Element, fates: Sequence[Mapping[str, Any]]) -> None:
+def _add_waivers(suites: ET.Element, fates: Sequence[WaiverFate]) -> None:
     """Add the waivers: one that was used passes, any other is skipped with the reason. None fails."""
     suite = ET.SubElement(suites, "testsuite", name="waivers")
     for fate in fates:
-        case = ET.SubElement(suite, "testcase", classname="soakd.waivers", name=fate["name"])
-        if fate["state"] != "used":
-            why = [each["why"] for each in fate.get("beyond", [])] + [fate.get("why", "")]
-            message = f"{fate['state']}: {'; '.join(filter(None, why))} (expires {fate['expires']})"
+        case = ET.SubElement(suite, "testcase", classname="soakd.waivers", name=fate.name)
+        if fate.state != "used":
+            message = f"{fate.state}: {'; '.join(fate.reasons)} (expires {fate.expires})"
             ET.SubElement(case, "skipped", message=message)
     suite.set("tests", str(len(fates)))
     suite.set("failures", "0")
     suite.set("errors", "0")
-    suite.set("skipped", str(sum(fate["state"] != "used" for fate in fates)))
+    suite.set("skipped", str(sum(fate.state != "used" for fate in fates)))
 
 
 def _xml_text(text: str) -> str:

@@ -124,7 +124,7 @@ def _read(kind: Any, value: Any, place: str) -> Any:
     if origin is Literal:
         _expect(value in arguments, place, f"one of {', '.join(map(str, arguments))}")
         return value
-    _expect(type(value) in ((int, float) if kind is float else (kind,)), place, kind.__name__)
+    _expect(type(value) in ((int, float) if kind in (int, float) else (kind,)), place, kind.__name__)
     return value
 
 

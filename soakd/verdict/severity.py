@@ -1,6 +1,6 @@
 """The states of a check, their order, and which checks may decide."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from soakd.wire.spec import DECIDING_ROLES
@@ -25,6 +25,11 @@ def may_decide(role: str | None, check_id: str) -> bool:
 
 
 SEVERITY: Mapping[State, int] = {"PASS": 0, "INCONCLUSIVE": 1, "INCOMPLETE": 2, "INVALID": 3, "FAIL": 4}
+
+
+def worst_known(states: Iterable[State | None]) -> State | None:
+    """Return the most severe of some states; None if none is known."""
+    return max((state for state in states if state is not None), key=SEVERITY.__getitem__, default=None)
 
 
 def worst(states: Sequence[State]) -> State:

@@ -1,10 +1,12 @@
 """Formats numbers of checks: one scale for an estimate and its interval, with the unit once."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Literal, Protocol
 
 from soakd.units import BYTES, SECONDS, format_count
+from soakd.verdict.check import Check
+from soakd.verdict.types import Figure
 
 PER = {"hour": "h", "operation": "op", "second": "s"}
 MOST_DECIMALS = 2
@@ -19,15 +21,39 @@ CONTROL_WORDS = {
 }
 """States of a control: one that behaves is good, even if its check says FAIL."""
 
+Side = Literal["subject", "other"]
 LEAK_CHECKS = ("growth.reachable_bytes", "growth.live_bytes", "growth.resident_bytes", "growth.rss_anon_bytes")
 
 
-def value_words(check: Mapping[str, Any]) -> str:
+class Measured(Protocol):
+    """Anything with an estimate, its interval and a unit: a check, or what became of a control."""
+
+    @property
+    def estimate(self) -> float | None:
+        """None where nothing was measured."""
+
+    @property
+    def low(self) -> float | None:
+        """None where the estimate has no interval."""
+
+    @property
+    def high(self) -> float | None:
+        """None where the estimate has no interval."""
+
+    @property
+    def unit(self) -> str | None:
+        """Its unit, such as bytes/hour."""
+
+
+def value_words(measured: Measured) -> str:
     """Format estimate and interval: "31.9 B/op [31.7, 32.1]"; empty if nothing was measured."""
-    estimate, low, high = (_number(check.get(name)) for name in ("estimate", "low", "high"))
+    return interval_words(measured.estimate, measured.low, measured.high, measured.unit or "")
+
+
+def interval_words(estimate: float | None, low: float | None, high: float | None, unit: str) -> str:
+    """Do the same from the numbers."""
     if estimate is None:
         return ""
-    unit = str(check.get("unit") or "")
     if low is None or high is None:
         return quantity_words(estimate, unit)
     magnitude = max(abs(estimate), abs(low), abs(high))
@@ -37,15 +63,14 @@ def value_words(check: Mapping[str, Any]) -> str:
     return f"{first}{label} [{', '.join(bounds)}]"
 
 
-def limit_words(check: Mapping[str, Any]) -> str:
+def limit_words(check: Check) -> str:
     """Format the limit with its unit: "16 B/op"; empty if there is none."""
-    limit = _number(check.get("limit"))
-    return "" if limit is None else quantity_words(limit, str(check.get("unit") or ""))
+    return "" if check.limit is None else quantity_words(check.limit, check.unit)
 
 
-def figure_words(figure: Mapping[str, Any], side: str) -> str:
+def figure_words(figure: Figure, side: Side) -> str:
     """Format one side of a compared figure: "21 us", "2,000/s"; "-" if not measured."""
-    value, unit = _number(figure.get(side)), str(figure.get("unit") or "")
+    value, unit = figure.subject if side == "subject" else figure.other, figure.unit
     if value is None:
         return "-"
     if unit == "operations/second":
@@ -53,14 +78,14 @@ def figure_words(figure: Mapping[str, Any], side: str) -> str:
     return quantity_words(value, unit)
 
 
-def figure_name(figure: Mapping[str, Any]) -> str:
+def figure_name(figure: Figure) -> str:
     """Format the name of a figure: "operations per CPU second"."""
-    return str(figure.get("id")).replace("_", " ").replace("cpu", "CPU")
+    return figure.id.replace("_", " ").replace("cpu", "CPU")
 
 
-def ratio_words(figure: Mapping[str, Any]) -> str:
+def ratio_words(figure: Figure) -> str:
     """Format a ratio: "14.8x"; empty if there is none."""
-    ratio = _number(figure.get("ratio"))
+    ratio = figure.ratio
     return "" if ratio is None else f"{format_count(float(f'{ratio:.3g}'))}x"
 
 
@@ -94,16 +119,11 @@ def scale(magnitude: float, unit: str) -> tuple[float, str]:
     return factor, f" {words}" if words else ""
 
 
-def leak_check(checks: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def leak_check(checks: Iterable[Check]) -> Check | None:
     """Return the leak check of an engine: of the best signal, per hour before per operation."""
+    by_id = {check.id: check for check in checks}
     names = [name + suffix for name in LEAK_CHECKS for suffix in ("", ".per_operation")]
-    return next((checks[name] for name in names if name in checks), None)
-
-
-def state_of(check: Mapping[str, Any]) -> str | None:
-    """Return the answer of a check, or its answer so far in a live run."""
-    state = check.get("so_far", check.get("verdict"))
-    return None if state is None else str(state)
+    return next((by_id[name] for name in names if name in by_id), None)
 
 
 def control_word(kind: str, state: str | None) -> str | None:
@@ -134,7 +154,3 @@ def _decimals(magnitude: float) -> int:
 def _plain(value: float, digits: int) -> str:
     text = f"{value:,.{digits}f}"
     return text.removeprefix("-") if not text.strip("-0.,") else text
-
-
-def _number(value: object) -> float | None:
-    return float(value) if type(value) in (int, float) else None  # type: ignore[arg-type]

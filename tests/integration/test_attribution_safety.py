@@ -19,10 +19,12 @@ from soakd.daemon.workers.supervisor import Supervisor
 from soakd.record import journal
 from soakd.setup.config import parse
 from soakd.setup.plan import make_plan
+from soakd.verdict.types import Verdict
 from soakd.wire.records import Record
 from soakd.wire.spec import Phase, PhaseName
 from tests.environments import new_environment
 from tests.looking import PROGRAM, look, sites_of
+from tests.typed import typed
 
 pytestmark = pytest.mark.integration
 
@@ -224,8 +226,8 @@ async def killed_in_a_window(folder: Path) -> list[Record]:
     def seen(kind: str, segment: int) -> Record | None:
         return next((r for r in records if (r.kind, r.engine, r.segment) == (kind, "leak", segment)), None)
 
-    async def judged() -> dict[str, Any]:
-        return FAILING
+    async def judged() -> Verdict:
+        return typed(FAILING)
 
     supervisor = Supervisor(plan, put, site_packages=())
     captures = folder / "captures"

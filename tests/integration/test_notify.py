@@ -18,6 +18,7 @@ from soakd.daemon.notify import Notices, channels
 from soakd.setup.settings import Notify
 from soakd.wire.records import Record, make_record
 from tests.recorded import stamp
+from tests.typed import typed
 
 ABOUT = {"run_id": "run-1", "name": "run"}
 Problems = list[tuple[str, str]]
@@ -87,9 +88,9 @@ def test_a_program_and_a_webhook_are_told_of_incidents_verdicts_and_the_end(tmp_
             run = Told(command=writer(tmp_path / "told"), webhook=url)
             for _ in range(3):
                 run.notices.fold([incident()])
-            run.notices.verdict("FAIL", {"verdict": "INCOMPLETE", "summary": "mine leaks"})
+            run.notices.verdict("FAIL", typed({"verdict": "INCOMPLETE", "summary": "mine leaks"}))
             await run.until(lambda: len(got) == 2 and run.outcomes["command", "delivered"] == 2)
-            await run.notices.end({"verdict": "FAIL", "summary": "mine leaks"})
+            await run.notices.end(typed({"verdict": "FAIL", "summary": "mine leaks"}))
             assert run.outcomes == {("command", "delivered"): 3, ("webhook", "delivered"): 3}
             assert run.problems == []
             return got
@@ -173,7 +174,7 @@ def test_a_server_that_cannot_take_it_now_is_asked_again_and_one_that_refuses_is
 def test_what_is_said_of_a_webhook_never_holds_its_address(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channels, "PAUSE_S", 0.01)
     run = Told(webhook=url)
-    asyncio.run(run.notices.end({"verdict": "PASS", "summary": "fine"}))
+    asyncio.run(run.notices.end(typed({"verdict": "PASS", "summary": "fine"})))
     assert run.outcomes == {("webhook", "failed"): 1}
     assert [what for what, _ in run.problems] == ["notification_failed"]
     assert "secret" not in str(run.problems)
@@ -192,7 +193,7 @@ def test_a_receiver_that_never_answers_holds_up_neither_the_other_nor_the_end(
     async def end() -> Told:
         async with receiver(silent) as (url, _):
             run = Told(command=writer(tmp_path / "told"), webhook=url, timeout_s=3.0)
-            await run.notices.end({"verdict": "PASS", "summary": "fine"})
+            await run.notices.end(typed({"verdict": "PASS", "summary": "fine"}))
         return run
 
     run = asyncio.run(end())
@@ -204,12 +205,12 @@ def test_a_receiver_that_never_answers_holds_up_neither_the_other_nor_the_end(
 def test_a_good_answer_is_no_news_until_there_was_a_bad_one(tmp_path: Path) -> None:
     async def answers() -> None:
         run = Told(command=writer(tmp_path / "told"), on=("verdict",))
-        run.notices.verdict("PASS", {})
-        run.notices.verdict("FAIL", {"summary": "a"})
+        run.notices.verdict("PASS", typed({}))
+        run.notices.verdict("FAIL", typed({"summary": "a"}))
         await run.until(lambda: run.outcomes["command", "delivered"] == 1)
-        run.notices.verdict("PASS", {"summary": "b"})
+        run.notices.verdict("PASS", typed({"summary": "b"}))
         await run.until(lambda: run.outcomes["command", "delivered"] == 2)
-        await run.notices.end({"verdict": "PASS", "summary": "b"})
+        await run.notices.end(typed({"verdict": "PASS", "summary": "b"}))
         assert run.outcomes == {("command", "delivered"): 2}, "the end was not asked for"
 
     asyncio.run(answers())

@@ -10,6 +10,7 @@ import pytest
 from soakd.report import files
 from tests.browser import Visit, chromium, needs_chromium, violations
 from tests.recorded import Story, per_operation
+from tests.typed import typed
 from tests.written import record, recorded_run, snapshot, verdict_of
 
 pytestmark = needs_chromium
@@ -28,7 +29,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     look = {"id": 1, "route": "python", "state": "done", "operations": [1000], "sites": [SITE]}
     more = [*snapshots, record("attribution", 170.0, look)]
     run = recorded_run(tmp_path_factory.mktemp("report") / "run", more=more, mine=story)
-    return files.write_report(run, verdict_of(run), output=None)[0]
+    return files.write_report(run, typed(verdict_of(run)), output=None)[0]
 
 
 @pytest.fixture(scope="module")

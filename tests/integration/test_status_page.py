@@ -12,6 +12,7 @@ from soakd.live.status import RunStatus
 from soakd.live.web.server import serve
 from tests.browser import Visit, chromium, needs_chromium, violations
 from tests.showing import ORIGIN_S, record, status_in_load, verdict_final, verdict_so_far
+from tests.typed import typed
 from tests.watched import WatchedSoak
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, needs_chromium]
@@ -214,7 +215,7 @@ def test_a_site_that_a_deep_look_finds_is_shown_where_the_leak_is_as_text(
         verdict = verdict_so_far()
         verdict["summary"] = "62% of the plan seen; cache-rust: reachable memory grows 92 B per operation [91, 93]"
         verdict["engines"][0]["checks"][0] |= {"so_far": "FAIL", "estimate": 92.0, "low": 91.0, "high": 93.0}
-        status.apply_verdict(verdict)
+        status.apply_verdict(typed(verdict))
         visit.page.wait_for_selector("#engine-cache-rust[data-state='FAIL']")
         look = {"id": 1, "route": "python", "state": "done", "sites": [SITE]}
         status.fold([record("attribution", "cache-rust", 61.0, look)])
@@ -237,7 +238,7 @@ def test_a_card_says_which_other_check_makes_its_state(made_up: tuple[RunStatus,
             {"id": "cascade.latency", "verdict": "INVALID", "informational": True},
         ]  # fmt: skip
         verdict["engines"][1]["checks"].append({"id": "latency.p95", "verdict": "FAIL", "decides": False})
-        status.apply_verdict(verdict)
+        status.apply_verdict(typed(verdict))
         visit.page.wait_for_selector("#engine-cache-rust[data-state='INVALID'] .breach")
         assert "evidence.coverage 95 %, limit 95 %; 188 of 198 samples" in visit.text("#engine-cache-rust .breach")
         assert visit.page.locator("#engine-cache-rust .breach").count() == 1
@@ -250,7 +251,7 @@ def test_a_run_that_ends_says_so_and_what_it_showed_stays(made_up: tuple[RunStat
     status, address = made_up
     with Visit(browser, address) as visit:
         visit.drawn()
-        status.apply_verdict(verdict_final())
+        status.apply_verdict(typed(verdict_final()))
         visit.wait("() => document.querySelector('#state').innerText.trim() === 'Pass'")
         assert visit.text("#eyebrow") == "Verdict"
         assert visit.text("#reason").startswith("No leak, crash or breach of a limit in cache-rust")

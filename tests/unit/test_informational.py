@@ -26,6 +26,7 @@ from soakd.verdict.severity import may_decide
 from soakd.verdict.types import Verdict
 from tests.recorded import PLAN as ONE_ENGINE
 from tests.recorded import Story
+from tests.typed import typed
 from tests.written import recorded_run, verdict_of
 
 LIMITS = 'growth_per_operation = "16B"\nlatency_p95 = "1ms"'
@@ -59,12 +60,12 @@ def check(verdict: dict[str, Any], engine: str) -> dict[str, Any]:
 
 
 def row(verdict: dict[str, Any], engine: str, check_id: str = P95) -> CheckRow:
-    return next(row for row in rows_of(verdict) if (row.engine, row.id) == (engine, check_id))
+    return next(row for row in rows_of(typed(verdict)) if (row.engine, row.id) == (engine, check_id))
 
 
 def status_of(verdict: dict[str, Any]) -> RunStatus:
     status = RunStatus(PLAN, "made-up")
-    status.apply_verdict(verdict)
+    status.apply_verdict(typed(verdict))
     return status
 
 
@@ -85,8 +86,8 @@ def test_a_check_that_decides_is_one_of_those_that_made_the_verdict(verdict: dic
 def test_a_file_of_an_older_version_reads_the_same(verdict: dict[str, Any]) -> None:
     engines = [{**e, "checks": [without_decides(c) for c in e["checks"]]} for e in verdict["engines"]]
     older = {**verdict, "engines": engines, "checks": [without_decides(c) for c in verdict["checks"]]}
-    assert list(rows_of(older)) == list(rows_of(verdict))
-    assert (markdown(older), junit(older)) == (markdown(verdict), junit(verdict))
+    assert list(rows_of(typed(older))) == list(rows_of(typed(verdict)))
+    assert (markdown(typed(older)), junit(typed(older))) == (markdown(typed(verdict)), junit(typed(verdict)))
 
 
 def without_decides(check: dict[str, Any]) -> dict[str, Any]:
@@ -103,14 +104,14 @@ def test_the_rival_is_informational_in_the_rows_that_people_read(verdict: dict[s
 
 def test_on_the_terminal(verdict: dict[str, Any]) -> None:
     console = Console(file=io.StringIO(), width=200, color_system=None, highlight=False, _environ={})
-    print_closing(verdict, [], console=console)
+    print_closing(typed(verdict), [], console=console)
     assert isinstance(console.file, io.StringIO)
     [line] = [line for line in console.file.getvalue().splitlines() if line.startswith("slow ") and P95 in line]
     assert re.search(r"FAIL +5\S* ms +limit 1 ms  informational$", line), line
 
 
 def test_in_markdown(verdict: dict[str, Any]) -> None:
-    text = markdown(verdict)
+    text = markdown(typed(verdict))
     assert re.search(r"\| latency\.p95 \(informational\) \| fail \| 5\S* ms \| 1 ms \|", text)
     assert "| latency.p95 | pass |" in text
     checks = [line for line in text.splitlines() if line.startswith("| ")]
@@ -118,7 +119,7 @@ def test_in_markdown(verdict: dict[str, Any]) -> None:
 
 
 def test_in_the_report(run: Any, verdict: dict[str, Any]) -> None:
-    text = page(Material(verdict=Verdict.from_dict(verdict), curves=read_curves(run, verdict)))
+    text = page(Material(verdict=Verdict.from_dict(verdict), curves=read_curves(run, typed(verdict))))
     document = html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(text)
     sections = [s for s in document.iter("section") if s.get("class") == "engine" and s.find("h2").text == "slow "]
     [section] = sections
@@ -134,7 +135,7 @@ def words(element: Any) -> str:
 
 
 def test_in_junit(verdict: dict[str, Any]) -> None:
-    suites = ET.fromstring(junit(verdict))
+    suites = ET.fromstring(junit(typed(verdict)))
     case = suites.find(f"testsuite[@name='slow']/testcase[@name='{P95}']/skipped")
     assert case is not None
     assert re.fullmatch(r"FAIL: 5\S* ms, limit 1 ms; informational", case.get("message", "")), case.get("message")

@@ -19,9 +19,11 @@ from soakd.record import run_folder, verdict_file
 from soakd.record.run_folder import RunDir
 from soakd.report.junit import junit
 from soakd.report.markdown import markdown
+from soakd.verdict.types import Verdict
 from soakd.wire.records import Record, make_record
 from tests.recorded import recorded_run, stamp
 from tests.showing import verdict_final
+from tests.typed import typed
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m\x00\x08\r\x7f\u202e\u2066\u2028\u2029\u200b\ufeff\U000e0041"
 COLORS = re.compile(r"\x1b\[[0-9;]*m")
@@ -101,21 +103,25 @@ def test_a_crafted_journal_is_named_with_its_fault(tmp_path: Path, capsys: pytes
     assert r"malformed database schema (t\x1b[2J\x1b]0;owned\x07\x9b31m" in capsys.readouterr().err
 
 
+WORDS = ("verdict", "so_far", "confidence")
+"""What has few values: a file with another one is not read."""
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_verdict_full_of_control_characters_is_shown_as_text(terminal: bool) -> None:
     file = io.StringIO()
     console = PlainConsole(file=file, force_terminal=terminal, width=100, color_system="standard" if terminal else None)
-    print_closing(polluted(verdict_final()), [Path(f"/runs/{escaped(HOSTILE)}")], console=console)
+    print_closing(typed(polluted(verdict_final(), *WORDS)), [Path(f"/runs/{escaped(HOSTILE)}")], console=console)
     assert is_plain(COLORS.sub("", file.getvalue()))
     assert "owned" in file.getvalue()
 
 
 @pytest.mark.parametrize("write", [markdown, junit])
-def test_what_is_pasted_elsewhere_is_text_too(write: Callable[[Mapping[str, Any]], str]) -> None:
-    verdict = polluted(verdict_final(), "verdict")
+def test_what_is_pasted_elsewhere_is_text_too(write: Callable[[Verdict], str]) -> None:
+    verdict = polluted(verdict_final(), *WORDS)
     for engine in verdict["engines"]:
         engine |= {"verdict": "FAIL", "reason": HOSTILE, "segments": []}
-    assert is_plain(write(verdict).replace("\t", ""))
+    assert is_plain(write(typed(verdict)).replace("\t", ""))
 
 
 def test_json_reads_as_what_was_written_and_shows_no_terminal_anything(tmp_path: Path) -> None:

@@ -15,11 +15,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from pathlib import Path
 from typing import Any, Protocol
 
-from soakd.daemon.looks.triggers import Verdict, routes, steady_growth
+from soakd.daemon.looks.triggers import routes, steady_growth
 from soakd.errors import ProbeError
 from soakd.procs.capture_reader import merged, prune, read_captures
 from soakd.procs.proc import now
 from soakd.setup.plan import EnginePlan, Plan
+from soakd.verdict.types import Verdict
 from soakd.wire.records import Capture, Incident, Look, Record, content, make_record
 from soakd.wire.sites import Site, encode
 from soakd.wire.spec import Phase

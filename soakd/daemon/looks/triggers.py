@@ -1,9 +1,9 @@
 """Which deep looks a verdict calls for: by which routes, and whether the growth is steady. Pure."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-Verdict = Mapping[str, Any]
+from soakd.verdict.check import Check
+from soakd.verdict.types import EngineVerdict, Verdict
 
 ROUTES: Mapping[str, tuple[str, ...]] = {
     "python_leak": ("python",), "native_leak": ("native",), "mixed_leak": ("native", "python"),
@@ -18,11 +18,9 @@ STEADY = 0.25
 
 def routes(verdict: Verdict, name: str) -> Iterator[str]:
     """Yield the routes that fit what grows in an engine; none if nothing grows, and none for a control."""
-    engine = next((e for e in verdict.get("engines") or () if e.get("name") == name), None)
-    if engine is None or engine.get("role") == "control":
-        return
-    if any(_failing_growth(engine)):
-        yield from ROUTES.get(str(engine.get("class")), ())
+    engine = verdict.engine(name)
+    if engine is not None and engine.role != "control" and any(_failing_growth(engine)):
+        yield from ROUTES.get(engine.growth_class, ())
 
 
 def steady_growth(verdict: Verdict, name: str) -> float | None:
@@ -30,20 +28,17 @@ def steady_growth(verdict: Verdict, name: str) -> float | None:
 
     The interval of a straight line is narrow; that of a warm-up, which bends, is as wide as the growth itself.
     """
-    if not any(routes(verdict, name)):
+    engine = verdict.engine(name)
+    if engine is None or not any(routes(verdict, name)):
         return None
-    engine = next(e for e in verdict["engines"] if e.get("name") == name)
     for check in _failing_growth(engine):
-        estimate, low, high = (check.get(part) for part in ("estimate", "low", "high"))
-        if estimate is None or low is None or high is None:
+        if check.estimate is None or check.low is None or check.high is None:
             return 0.0  # descriptors, threads and tasks are counted
-        if high - low <= STEADY * estimate:
-            return float(estimate)
+        if check.high - check.low <= STEADY * check.estimate:
+            return check.estimate
     return None
 
 
-def _failing_growth(engine: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _failing_growth(engine: EngineVerdict) -> Iterator[Check]:
     """Yield the checks on growth that an engine has failed, or has so far."""
-    for check in engine.get("checks") or ():
-        if str(check.get("id")).startswith(GROWTH) and "FAIL" in (check.get("verdict"), check.get("so_far")):
-            yield check
+    return (check for check in engine.checks if check.id.startswith(GROWTH) and check.is_failing)

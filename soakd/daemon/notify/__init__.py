@@ -17,6 +17,7 @@ from soakd.record.kept_secrets import kept_notify
 from soakd.record.run_folder import RunDir
 from soakd.setup.plan import Plan
 from soakd.setup.settings import Notify
+from soakd.verdict.types import Verdict
 from soakd.wire.records import Incident, Record
 
 __all__ = ["Notices", "of_run", "try_channels"]
@@ -54,7 +55,7 @@ class Notices:
         self._incidents = Incidents()
         self._state: str | None = None
         self._sent_state: str | None = None
-        self._verdict: Mapping[str, Any] = {}
+        self._verdict: Verdict | None = None
         self._happened, self._changed = asyncio.Event(), asyncio.Event()
 
     def fold(self, records: Sequence[Record]) -> None:
@@ -66,7 +67,7 @@ class Notices:
                 self._incidents.add(record)
                 self._happened.set()
 
-    def verdict(self, state: str | None, verdict: Mapping[str, Any]) -> None:
+    def verdict(self, state: str | None, verdict: Verdict) -> None:
         """Take the present answer, which may be the same as before."""
         self._state, self._verdict = state, verdict
         if self._is_news():
@@ -80,7 +81,7 @@ class Notices:
             group.create_task(self._send_incidents())
             group.create_task(self._send_verdicts())
 
-    async def end(self, verdict: Mapping[str, Any] | None, failure: str | None = None) -> None:
+    async def end(self, verdict: Verdict | None, failure: str | None = None) -> None:
         """Send how the run ended, and wait for the deliveries, at most `LAST_WAIT_S` longer than one may take.
 
         Call it once `run` has been cancelled. `verdict` is None if there is none.
@@ -88,7 +89,7 @@ class Notices:
         if self._incidents.total and self._is_sent("incident"):
             self._put(self._incidents.take(self._about()))
         if self._is_sent("end"):
-            self._put(verdict_event("end", self._about(), verdict or {}, failure=failure, final=True))
+            self._put(verdict_event("end", self._about(), verdict, failure=failure, final=True))
         if not any(channel.waiting for channel in self._channels):
             return
         tasks = [asyncio.ensure_future(channel.drain()) for channel in self._channels]

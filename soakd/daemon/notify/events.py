@@ -10,6 +10,7 @@ from typing import Any
 
 from soakd.live.status import answer_so_far, printable
 from soakd.procs.proc import now
+from soakd.verdict.types import EngineVerdict, Verdict
 from soakd.verdict.wording import LEAK_CHECKS
 from soakd.wire.records import Incident
 
@@ -27,28 +28,27 @@ def event(what: str, about: Mapping[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def verdict_event(
-    what: str, about: Mapping[str, Any], verdict: Mapping[str, Any], *, state: str | None = None,
+    what: str, about: Mapping[str, Any], verdict: Verdict | None, *, state: str | None = None,
     before: str | None = None, failure: str | None = None, final: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Return the event of a verdict, so far or final."""
-    state = state or (str(verdict["verdict"]) if "verdict" in verdict else None)
-    summary = printable(verdict.get("summary") or failure or "there is no verdict", MOST_TEXT)
+    state = state or (verdict.verdict if verdict is not None else None)
+    summary = printable((verdict.summary if verdict else "") or failure or "there is no verdict", MOST_TEXT)
     words = f"{about.get('run_id')}: {state or 'no verdict'}{'' if final else ' so far'}: {summary}"
     return event(
         what, about, state=state, before=before, final=final, summary=summary,
         failure=None if failure is None else printable(failure, MOST_TEXT),
-        engines=[_engine(entry) for entry in (verdict.get("engines") or ())[:MOST_ENGINES]], text=words,
+        engines=[_engine(found) for found in (verdict.engines if verdict else ())[:MOST_ENGINES]], text=words,
     )  # fmt: skip
 
 
-def _engine(entry: Mapping[str, Any]) -> dict[str, Any]:
-    checks = entry.get("checks") or ()
-    leak: Mapping[str, Any] = next(
-        (c for c in checks if str(c.get("id")).startswith(LEAK_CHECKS) and not c.get("informational")), {}
-    )
-    growth = {name: leak[name] for name in ("estimate", "low", "high", "limit", "unit") if name in leak}
-    named = {name: printable(entry.get(name), MOST_TEXT) for name in ("name", "role", "class", "reason")}
-    return {**named, "state": answer_so_far(checks), "growth": growth or None}
+def _engine(engine: EngineVerdict) -> dict[str, Any]:
+    leak = next((c for c in engine.checks if c.id.startswith(LEAK_CHECKS) and not c.informational), None)
+    numbers = {} if leak is None else leak.as_dict()
+    growth = {name: numbers[name] for name in ("estimate", "low", "high", "limit", "unit") if name in numbers}
+    named = {"name": engine.name, "role": engine.role, "class": engine.growth_class, "reason": engine.reason}
+    shown = {key: printable(text, MOST_TEXT) for key, text in named.items()}
+    return {**shown, "state": answer_so_far(engine.checks), "growth": growth or None}
 
 
 class Incidents:

@@ -6,7 +6,6 @@ from soakd.judge.checks.outlook import Outlook
 from soakd.judge.story.rundata import RunData
 from soakd.setup.settings import CONTROLS
 from soakd.verdict.check import Check
-from soakd.verdict.codec import to_json
 from soakd.verdict.severity import State, worst
 from soakd.verdict.types import Controls, ControlVerdict
 from soakd.verdict.wording import value_words
@@ -64,7 +63,7 @@ def check_controls(controls: Controls, outlook: Outlook) -> Check:
             continue
         states.append("INVALID" if control.verdict in (wrong, "INVALID") else control.verdict)
         is_growing = short == "null" and control.verdict == wrong
-        grows = f": it grows {value_words(to_json(control))}" if is_growing else ""
+        grows = f": it grows {value_words(control)}" if is_growing else ""
         because = f" ({control.reason})" if control.reason else ""
         reasons.append(f"the {short} control is {control.verdict}, not {wanted}{grows}{because}")
     if not outlook.final:

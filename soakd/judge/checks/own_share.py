@@ -12,7 +12,7 @@ from soakd.setup.settings import CONTROLS
 from soakd.verdict.check import Check
 from soakd.verdict.details import HarnessDetail
 from soakd.verdict.severity import State
-from soakd.verdict.wording import value_words
+from soakd.verdict.wording import interval_words
 
 SHARED = ("growth.", "total_growth.", "return_to_baseline")
 """Checks whose values the harness can increase."""
@@ -80,8 +80,7 @@ def own_share_words(check: Check) -> str:
     """Describe the null control's growth that a check was corrected for; "" if it was not."""
     if (harness := check.harness) is None:
         return ""
-    grown = {"estimate": harness.harness_estimate, "low": harness.harness_low, "high": harness.harness_high}
-    words = value_words({**grown, "unit": check.unit})
+    words = interval_words(harness.harness_estimate, harness.harness_low, harness.harness_high, check.unit)
     return f"the null control, which does nothing, grows {words}" if words else ""
 
 

@@ -1,34 +1,45 @@
 """The judge's last figures for growth in bytes; per hour and per operation, if it has both."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from soakd.live.metrics.family import Family, Values
 from soakd.live.status import EngineStatus, RunStatus
+from soakd.verdict.check import Check
+from soakd.verdict.details import GrowthDetail
 
 BOUNDS = ("estimate", "low", "high")
-HOURLY = {"estimate": "per_hour", "low": "per_hour_low", "high": "per_hour_high"}
-"""Bound -> its key in a check that is judged per operation."""
 UNITS = ("bytes/hour", "bytes/operation")
 NOT_JUDGED = "before the first verdict, and during the run for signals that are judged only at its end"
 
 
 def _rates(status: RunStatus, _: float) -> Values:
     for engine, signal, checks in _growth(status):
-        for bound in BOUNDS:
-            yield (engine, signal, bound), _per_second(_either(checks, bound, HOURLY[bound]))
+        for bound, per_hour in _per_hour(checks).items():
+            yield (engine, signal, bound), _per_second(per_hour)
+
+
+def _per_hour(checks: Mapping[str, Check]) -> Mapping[str, float | None]:
+    """Return the bounds of the hourly check, or else the hourly ones of the check per operation."""
+    by_hour, by_operation = (checks.get(unit) for unit in UNITS)
+    if by_hour is not None:
+        return dict(zip(BOUNDS, (by_hour.estimate, by_hour.low, by_hour.high), strict=True))
+    other = (by_operation.growth if by_operation is not None else None) or GrowthDetail()
+    return dict(zip(BOUNDS, (other.per_hour, other.per_hour_low, other.per_hour_high), strict=True))
 
 
 def _detectable(status: RunStatus, _: float) -> Values:
     for engine, signal, checks in _growth(status):
-        yield (engine, signal), _per_second(_either(checks, "minimum_detectable", "per_hour_minimum_detectable"))
+        by_hour, by_operation = (checks.get(unit) for unit in UNITS)
+        if by_hour is not None:
+            yield (engine, signal), _per_second(by_hour.minimum_detectable)
+        elif by_operation is not None and by_operation.growth is not None:
+            yield (engine, signal), _per_second(by_operation.growth.per_hour_minimum_detectable)
 
 
 def _per_operation(status: RunStatus, _: float) -> Values:
     for engine, signal, checks in _growth(status):
-        hourly, per_operation = (checks.get(unit, {}) for unit in UNITS)
-        value = per_operation.get("estimate")
-        yield (engine, signal), hourly.get("per_operation") if value is None else value
+        rates = [check.per_operation for unit in reversed(UNITS) if (check := checks.get(unit)) is not None]
+        yield (engine, signal), next((rate for rate in rates if rate is not None), None)
 
 
 def _times_to_limit(status: RunStatus, _: float) -> Values:
@@ -37,27 +48,20 @@ def _times_to_limit(status: RunStatus, _: float) -> Values:
 
 def _time_to_limit(engine: EngineStatus) -> float | None:
     """Return the shortest time of any signal to its limit."""
-    times = (check.get("time_to_limit_seconds") for check in engine.checks.values())
+    times = (check.time_to_limit_seconds for check in engine.checks.values())
     return min((time for time in times if time is not None), default=None)
 
 
-def _growth(status: RunStatus) -> Iterator[tuple[str, str, Mapping[str, Mapping[str, Any]]]]:
+def _growth(status: RunStatus) -> Iterator[tuple[str, str, Mapping[str, Check]]]:
     """Yield engine, signal and its checks by unit, for all growth in bytes."""
     for engine in status.engines.values():
-        found: dict[str, dict[str, Mapping[str, Any]]] = {}
+        found: dict[str, dict[str, Check]] = {}
         for check_id, check in engine.checks.items():
-            if check_id.startswith("growth.") and (unit := check.get("unit")) in UNITS:
+            if check_id.startswith("growth.") and check.unit in UNITS:
                 signal = check_id.removeprefix("growth.").removesuffix(".per_operation")
-                found.setdefault(signal, {})[unit] = check
+                found.setdefault(signal, {})[check.unit] = check
         for signal, checks in found.items():
             yield engine.name, signal, checks
-
-
-def _either(checks: Mapping[str, Mapping[str, Any]], hourly: str, otherwise: str) -> float | None:
-    """Return a number of the hourly check, or else the hourly number of the check per operation."""
-    by_hour, by_operation = (checks.get(unit) for unit in UNITS)
-    value: float | None = (by_operation or {}).get(otherwise) if by_hour is None else by_hour.get(hourly)
-    return value
 
 
 def _per_second(per_hour: float | None) -> float | None:

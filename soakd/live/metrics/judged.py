@@ -21,7 +21,7 @@ def _checks(status: RunStatus, _: float) -> Values:
     """Return every check of every engine; those of the run itself have no engine."""
     of_engines = ((engine.name, engine.checks) for engine in status.engines.values())
     return _states(
-        ((name, check_id, "true" if check["decides"] else "false"), check.get("so_far", check.get("verdict")))
+        ((name, check_id, "true" if check.decides else "false"), check.answer)
         for name, checks in (*of_engines, ("", status.checks))
         for check_id, check in checks.items()
     )
@@ -33,7 +33,7 @@ def _waived(status: RunStatus, _: float) -> Values:
         ((engine.name, check_id), 1.0)
         for engine in status.engines.values()
         for check_id, check in engine.checks.items()
-        if "waived" in check
+        if check.waived
     ]
 
 

@@ -13,13 +13,15 @@ from soakd.live.status.parts import (
     LatencyTotals,
     answer_so_far,
     chain,
-    checks_by_id,
     count_incident,
     keep,
     printable,
 )
 from soakd.live.status.server import ServerStatus, kind_of
+from soakd.verdict.check import Check
+from soakd.verdict.severity import State
 from soakd.verdict.site_words import site_facts
+from soakd.verdict.types import EngineVerdict
 from soakd.wire.histogram import quantile_s, unpack
 from soakd.wire.records import (
     NO_PROCESS,
@@ -34,7 +36,7 @@ from soakd.wire.records import (
     Snapshot,
     is_of_a_server,
 )
-from soakd.wire.sites import Site, decode_all, encode
+from soakd.wire.sites import Site, encode
 from soakd.wire.sums import SUMMED, sum_of
 
 OUTCOMES: Mapping[str, str] = {"error": "errors_total", "dropped": "dropped_total", "skipped": "skipped_total"}
@@ -77,10 +79,10 @@ class EngineStatus:
     response: LatencyTotals = field(default_factory=LatencyTotals)
     probe_durations_s: dict[str, float] = field(default_factory=dict)
     probe_failures: dict[str, Chained] = field(default_factory=dict)
-    state: str | None = None
+    state: State | None = None
     """The engine's verdict from the judge: INCOMPLETE while the run is live."""
     growth_class: str | None = None
-    checks: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    checks: dict[str, Check] = field(default_factory=dict)
     """Check id -> the check from the verdict, with `decides`."""
     reason: str | None = None
     """The judge's sentence about its growth."""
@@ -126,14 +128,14 @@ class EngineStatus:
         return self.operations.get("error")
 
     @property
-    def state_so_far(self) -> str | None:
+    def state_so_far(self) -> State | None:
         """The worst answer so far among the checks that decide; None while nothing was judged."""
         return answer_so_far(self.checks.values())
 
     @property
-    def deciding_so_far(self) -> str | None:
+    def deciding_so_far(self) -> State | None:
         """The worst answer so far among the checks that decide for the run; None if there are none."""
-        return answer_so_far(check for check in self.checks.values() if check["decides"])
+        return answer_so_far(check for check in self.checks.values() if check.decides)
 
     def take(self, record: Record, origin_s: float | None) -> None:
         """Add one record of this engine; `origin_s` is the run's origin, CLOCK_MONOTONIC seconds."""
@@ -154,7 +156,8 @@ class EngineStatus:
             "incidents": dict(self.incidents), "latest": dict(self.latest), "latency": dict(self.latency),
             "state": self.state, "state_so_far": self.state_so_far, "decides": self.deciding_so_far is not None,
             "class": self.growth_class, "reason": self.reason, "twin_of": self.twin_of,
-            "checks": list(self.checks.values()), "sites": [_shown(site) for site in self.sites[:MOST_SITES]],
+            "checks": [check.as_dict() for check in self.checks.values()],
+            "sites": [_shown(site) for site in self.sites[:MOST_SITES]],
             "heap": self.heap.as_dict(),
             "signals": dict(units_of(self.history.signals)),
             "server": self.server.as_dict() if self.server else None,
@@ -164,13 +167,12 @@ class EngineStatus:
             },
         }  # fmt: skip
 
-    def apply(self, verdict: Mapping[str, Any]) -> None:
+    def apply(self, verdict: EngineVerdict) -> None:
         """Apply the engine's part of a verdict."""
-        self.state, self.growth_class = verdict.get("verdict"), verdict.get("class")
-        self.reason = None if verdict.get("reason") is None else printable(verdict["reason"])
-        if found := verdict.get("attribution"):
-            self.sites = decode_all(found)
-        self.checks = checks_by_id(verdict)
+        self.state, self.growth_class = verdict.verdict, verdict.growth_class or None
+        self.reason = printable(verdict.reason) if verdict.reason else None
+        self.sites = verdict.attribution or self.sites
+        self.checks = {check.id: check for check in verdict.checks}
 
     def _begin(self, hello: Hello) -> None:
         if hello.segment != self.segment:

@@ -3,12 +3,12 @@
 import math
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from soakd.plaintext import escaped
-from soakd.verdict.check import is_deciding
+from soakd.verdict.check import Check
+from soakd.verdict.severity import State, worst_known
 from soakd.wire.histogram import Histogram, upper_bound_ns
 from soakd.wire.masking import cut
 from soakd.wire.records import INCIDENTS
@@ -23,8 +23,6 @@ BOUNDS_S: tuple[float, ...] = (
 with a bound, so that no interpolation decides.
 """
 BOUNDS_NS = tuple(round(bound_s * 1e9) for bound_s in BOUNDS_S)
-
-SEVERITY = ("PASS", "INCONCLUSIVE", "INCOMPLETE", "INVALID", "FAIL")
 
 MOST_NAMES = 256
 MOST_KINDS = 32
@@ -107,26 +105,9 @@ def count_incident(counts: Counter[str], what: object) -> str:
     return kind
 
 
-def checks_by_id(judged: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Return the checks of a verdict, or of an engine's part of one, by their ids; each with `decides`."""
-    role = judged.get("role")
-    checks = (check for check in judged.get("checks") or () if "id" in check)
-    return {str(check["id"]): {**check, "decides": is_deciding(check, role)} for check in checks}
-
-
-def worst(states: Iterable[str | None]) -> str | None:
-    """Return the most severe of some states; None if none is known."""
-    return max((state for state in states if state in SEVERITY), key=SEVERITY.index, default=None)
-
-
-def answer_so_far(checks: Iterable[Mapping[str, Any]]) -> str | None:
+def answer_so_far(checks: Iterable[Check]) -> State | None:
     """Return the worst answer so far among the checks that decide; None while nothing was judged.
 
     A check whose evidence is not due yet is ignored.
     """
-    answers = (check.get("so_far", check.get("verdict")) for check in checks if not _is_silent(check))
-    return worst(answers)
-
-
-def _is_silent(check: Mapping[str, Any]) -> bool:
-    return bool(check.get("informational")) or "due_seconds" in check
+    return worst_known(check.answer for check in checks if not check.informational and check.due_seconds is None)

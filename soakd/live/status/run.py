@@ -6,9 +6,13 @@ from typing import Any
 
 from soakd.live.status.engine import EngineStatus
 from soakd.live.status.history import KEPT_OF_OWN, History, units_of
-from soakd.live.status.parts import checks_by_id, count_incident, keep, worst
+from soakd.live.status.parts import count_incident, keep
 from soakd.live.status.timeline import Timeline
 from soakd.setup.plan import EnginePlan, Plan
+from soakd.verdict.check import Check
+from soakd.verdict.codec import to_json
+from soakd.verdict.severity import State, worst_known
+from soakd.verdict.types import Comparison, Controls, Verdict
 from soakd.wire.records import End, FaultIncident, Incident, Origin, Record, Sample, Unreadable
 
 LATE_S = 2.0
@@ -31,10 +35,10 @@ class RunStatus:
         """The last readings of the daemon itself."""
         self.served_at: str | None = None
         """The address of the page; the metrics are below it."""
-        self.state: str | None = None
+        self.state: State | None = None
         """The verdict from the judge: INCOMPLETE while the run is live."""
         self.summary: str | None = None
-        self.checks: dict[str, Mapping[str, Any]] = {}
+        self.checks: dict[str, Check] = {}
         """Check id -> a check of the run itself, from the verdict, with `decides`."""
         self.faults: Counter[str] = Counter()
         """Kind of a fault on purpose -> number of faults so far."""
@@ -51,8 +55,8 @@ class RunStatus:
         """Number of verdicts from the judge."""
         self.ended_for: str | None = None
         """Why the run ended; None while it is live."""
-        self.controls: dict[str, Any] = {}
-        self.comparisons: list[Any] = []
+        self.controls: Controls | None = None
+        self.comparisons: tuple[Comparison, ...] = ()
         """Comparisons of a subject with a rival or twin, from the verdict."""
         self._counts_samples = True
         self._judged_coverage: float | None = None
@@ -94,17 +98,17 @@ class RunStatus:
             engine.history.add(past.engines[name].history)
             engine.heap.add(past.engines[name].heap)
 
-    def apply_verdict(self, verdict: Mapping[str, Any]) -> None:
+    def apply_verdict(self, verdict: Verdict) -> None:
         """Apply a verdict of the judge, so far or final."""
         self.verdicts += 1
-        self.state, self.summary = verdict.get("verdict"), verdict.get("summary")
-        run = verdict.get("run") or {}
-        self.judged_s, self._judged_coverage = run.get("observed_seconds"), run.get("coverage_ratio")
-        self.controls, self.comparisons = verdict.get("controls") or {}, verdict.get("comparisons") or []
-        self.checks = checks_by_id(verdict)
-        for entry in verdict.get("engines") or ():
-            if (engine := self.engines.get(entry.get("name"))) is not None:
-                engine.apply(entry)
+        self.state, self.summary = verdict.verdict, verdict.summary
+        if verdict.run is not None:
+            self.judged_s, self._judged_coverage = verdict.run.observed_seconds, verdict.run.coverage_ratio
+        self.controls, self.comparisons = verdict.controls, verdict.comparisons
+        self.checks = {check.id: check for check in verdict.checks}
+        for found in verdict.engines:
+            if (engine := self.engines.get(found.name)) is not None:
+                engine.apply(found)
 
     @property
     def phase(self) -> str | None:
@@ -113,11 +117,11 @@ class RunStatus:
         return phases.most_common(1)[0][0] if phases else None
 
     @property
-    def state_so_far(self) -> str | None:
+    def state_so_far(self) -> State | None:
         """The worst answer so far among the engines that decide, or the final verdict."""
         if self.state not in (None, "INCOMPLETE"):
             return self.state
-        return worst([engine.deciding_so_far for engine in self.engines.values()])
+        return worst_known(engine.deciding_so_far for engine in self.engines.values())
 
     @property
     def incidents(self) -> Counter[str]:
@@ -166,7 +170,8 @@ class RunStatus:
             "coverage_ratio": self.coverage_ratio(now_s), "last_sample_wall_s": self.last_sample_wall_s,
             "incidents": dict(self.incidents), "incidents_total": self.timeline.total, "verdicts": self.verdicts,
             "judged_s": self.judged_s,
-            "checks": list(self.checks.values()), "controls": self.controls, "comparisons": self.comparisons,
+            "checks": [check.as_dict() for check in self.checks.values()],
+            "controls": to_json(self.controls) or {}, "comparisons": to_json(self.comparisons),
             "own": dict(self.own), "own_signals": dict(units_of(self.own_history.signals)),
             "unreadable_records": self.unreadable,
         }  # fmt: skip

@@ -4,9 +4,8 @@ On a terminal it is a table; elsewhere one plain line per check, with the engine
 """
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
@@ -18,6 +17,7 @@ from soakd.live.terminal.compared import plain_comparisons, print_comparisons
 from soakd.live.terminal.console import PlainConsole
 from soakd.live.terminal.sites import site_lines
 from soakd.verdict.rows import CheckRow, rows_of
+from soakd.verdict.types import Verdict
 from soakd.verdict.wording import STYLES
 
 INFORMATIONAL = "informational"
@@ -25,20 +25,20 @@ INDENT = "  "
 LONGEST_TEXT = 4000
 
 
-def print_closing(verdict: Mapping[str, Any], files: Sequence[Path], *, console: Console | None = None) -> None:
+def print_closing(verdict: Verdict, files: Sequence[Path], *, console: Console | None = None) -> None:
     """Print the end of a run on stdout.
 
     Args:
-        verdict: the content of `verdict.json`.
+        verdict: what the judge says.
         files: the files that the run leaves behind.
         console: where to print instead.
     """
     console = console or PlainConsole(highlight=False)
     rows = list(rows_of(verdict))
-    state = str(verdict.get("verdict", "INCOMPLETE"))
-    summary = printable(verdict.get("summary") or "", LONGEST_TEXT)
+    state = verdict.verdict
+    summary = printable(verdict.summary, LONGEST_TEXT)
     sentence = Text.assemble((state, STYLES.get(state, "")), f": {summary}" if summary else "")
-    visible = [Text(printable(line, LONGEST_TEXT)) for line in verdict.get("visibility") or ()]
+    visible = [Text(printable(line, LONGEST_TEXT)) for line in verdict.visibility]
     if not console.is_terminal or console.is_dumb_terminal:
         _show_plain(console, [*_plain(rows), *plain_comparisons(verdict), *site_lines(verdict)], sentence, visible)
     else:
@@ -49,7 +49,7 @@ def print_closing(verdict: Mapping[str, Any], files: Sequence[Path], *, console:
 
 
 def _show_table(
-    console: Console, rows: Sequence[CheckRow], verdict: Mapping[str, Any], sentence: Text, visible: Sequence[Text]
+    console: Console, rows: Sequence[CheckRow], verdict: Verdict, sentence: Text, visible: Sequence[Text]
 ) -> None:
     console.print()
     console.print(_table(rows, console.width))

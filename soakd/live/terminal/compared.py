@@ -1,13 +1,14 @@
 """The comparison of a subject with a rival or twin, at the end of a run."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from soakd.live.status import printable
+from soakd.verdict.types import Verdict
 from soakd.verdict.wording import figure_name, figure_words, ratio_words
 
 INDENT = "  "
@@ -39,24 +40,24 @@ class ComparisonRow(NamedTuple):
         return f"{self.other} beside {self.subject}" + (f": {self.note}" if self.note else "")
 
 
-def comparisons_of(verdict: Mapping[str, Any]) -> Iterator[ComparisonRow]:
+def comparisons_of(verdict: Verdict) -> Iterator[ComparisonRow]:
     """Yield the comparisons of a verdict, in the file's order."""
-    for found in verdict.get("comparisons") or ():
+    for found in verdict.comparisons:
         figures = [
             FigureWords(figure_name(f), figure_words(f, "subject"), figure_words(f, "other"), ratio_words(f))
-            for f in found.get("figures") or ()
+            for f in found.figures
         ]
-        note = printable("; ".join(filter(None, (found.get("note"), found.get("missing")))))
-        yield ComparisonRow(printable(found.get("subject")), printable(found.get("other")), note, figures)
+        note = printable("; ".join(filter(None, (found.note, found.missing))))
+        yield ComparisonRow(printable(found.subject), printable(found.other), note, figures)
 
 
-def print_comparisons(console: Console, verdict: Mapping[str, Any]) -> None:
+def print_comparisons(console: Console, verdict: Verdict) -> None:
     """Draw a table for each comparison."""
     for comparison in comparisons_of(verdict):
         console.print("", Text(comparison.title, style="bold"), _table(comparison, console.width), sep="\n")
 
 
-def plain_comparisons(verdict: Mapping[str, Any]) -> Iterator[str]:
+def plain_comparisons(verdict: Verdict) -> Iterator[str]:
     """Return one line per figure, with both names, so that grep finds it."""
     for comparison in comparisons_of(verdict):
         if comparison.note:

@@ -6,7 +6,7 @@ from typing import Any
 from soakd.live.status import printable
 from soakd.units import format_bytes, format_count, format_duration
 from soakd.verdict.site_words import gain_words
-from soakd.verdict.wording import limit_words, value_words
+from soakd.verdict.wording import interval_words, quantity_words
 
 ANSWERS = {
     "new": "new: something is only in the second run",
@@ -84,16 +84,25 @@ def _engine_lines(engine: Mapping[str, Any]) -> Iterator[str]:
 def _growth_row(check: Mapping[str, Any]) -> tuple[str, str, str, str]:
     sides = [_side(check.get(side), check.get("unit")) for side in ("from", "to")]
     answer = str(check.get("answer", ""))
-    limit = limit_words({**(check.get("to") or check.get("from") or {}), "unit": check.get("unit")})
+    most = (check.get("to") or check.get("from") or {}).get("limit")
+    limit = "" if most is None else quantity_words(most, check.get("unit") or "")
     facts = [answer if answer in ("faster", "slower") else "", f"limit {limit}" if limit else ""]
     return printable(check["id"]), *sides, ", ".join(filter(None, facts))  # type: ignore[return-value]
 
 
-def _side(side: Mapping[str, Any] | None, unit: object) -> str:
+def _side(side: Mapping[str, Any] | None, unit: str | None) -> str:
     if side is None:
         return "not judged"
     waived = " (waived)" if "waived" in side else ""
-    return " ".join(filter(None, (f"{side['verdict']}{waived}", value_words({**side, "unit": unit}))))
+    return " ".join(
+        filter(
+            None,
+            (
+                f"{side['verdict']}{waived}",
+                interval_words(side.get("estimate"), side.get("low"), side.get("high"), unit or ""),
+            ),
+        )
+    )
 
 
 def _leak_lines(leak: Mapping[str, Any]) -> Iterator[str]:

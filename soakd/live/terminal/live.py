@@ -14,7 +14,7 @@ from rich.text import Text
 from soakd.live.status import EngineStatus, RunStatus, ServerStatus, printable
 from soakd.live.terminal.console import PlainConsole
 from soakd.units import format_bytes, format_duration, format_latency
-from soakd.verdict.wording import STYLES, control_word, leak_check, state_of, value_words
+from soakd.verdict.wording import STYLES, control_word, leak_check, value_words
 from soakd.wire.spec import LOADED_PHASES
 
 LEAST_BETWEEN_S = 0.5
@@ -129,7 +129,7 @@ def _layout(width: int, longest_name: int) -> _Layout:
 
 def _cells(engine: EngineStatus, *, narrow: bool) -> dict[str, Text | str]:
     latest = engine.latest if engine.up else {}
-    check = leak_check(engine.checks)
+    check = leak_check(engine.checks.values())
     p99_s = engine.latency.get("service_p99_s") if engine.up else None
     return {
         "engine": Text(engine.name),
@@ -177,10 +177,10 @@ def _errors(errors: int | None, *, narrow: bool) -> Text | str:
 
 
 def _state(engine: EngineStatus, *, narrow: bool) -> Text:
-    check = leak_check(engine.checks)
-    state = engine.state_so_far
+    check = leak_check(engine.checks.values())
+    state: str | None = engine.state_so_far
     if engine.role == "control":
-        state = control_word(engine.kind, state_of(check) if check else None)
+        state = control_word(engine.kind, check.answer if check else None)
     text = SHORT_STATES.get(state or UNKNOWN, state or UNKNOWN) if narrow else state or UNKNOWN
     return Text(text, style=STYLES.get(state or "", "dim"))
 

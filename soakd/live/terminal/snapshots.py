@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from soakd.live.status import printable
-from soakd.live.terminal.sites import site_lines
+from soakd.live.terminal.sites import growth_lines
 from soakd.units import format_bytes, format_count, format_duration
+from soakd.wire.sites import decode_all
 
 SHOWN = 10
 
@@ -36,5 +37,5 @@ def _look(name: str, body: Mapping[str, Any]) -> Iterator[str]:
         else "lines and containers"
     )
     yield f"{name}: a deep look over {operations or 'no'} operations ({how})"
-    lines = list(site_lines({"engines": [{"name": name, "attribution": body.get("sites") or ()}]}))
+    lines = list(growth_lines(name, decode_all(body.get("sites") or [])))
     yield from (f"  {line}" for line in lines or [f"{name}: nothing grew in both windows"])

@@ -3,9 +3,8 @@
 The rate, its interval and the limit come from the verdict file; they are not computed again.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -15,13 +14,13 @@ from soakd.judge.growth.series import FloatArray
 from soakd.judge.story.cache_fill import ENTRIES
 from soakd.judge.story.rundata import EngineData, Series
 from soakd.report.curves.values import CurvePiece, Fit
+from soakd.verdict.check import Check
+from soakd.verdict.types import EngineVerdict
 
 BEGIN = 5
 """Readings whose median is the level of a signal at the start of the load."""
 
 MOST_POINTS = 320
-
-Verdict = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +35,14 @@ class Fitted:
     """The signal without the bytes of cache entries, where it was judged so."""
 
 
-def fits_of(data: EngineData, engine: Verdict) -> Iterator[Fitted]:
+def fits_of(data: EngineData, engine: EngineVerdict) -> Iterator[Fitted]:
     """Yield each deciding signal with its curves.
 
     Args:
         data: the engine.
-        engine: its part of the verdict file.
+        engine: what was found of it.
     """
-    checks = {str(check.get("id")): check for check in engine.get("checks") or ()}
+    checks = {check.id: check for check in engine.checks}
     for signal in (data.leak_signal, data.host_signal):
         name = next((n for n in (f"growth.{signal}", f"growth.{signal}.per_operation") if n in checks), None)
         series = data.trend(signal)
@@ -55,12 +54,17 @@ def fits_of(data: EngineData, engine: Verdict) -> Iterator[Fitted]:
             yield Fitted(signal=signal, level=level, fits=fits, adjusted=None if rest is None else _thinned(rest))
 
 
-def _without_entries(data: EngineData, series: Series, check: Verdict) -> Series | None:
+def _without_entries(data: EngineData, series: Series, check: Check) -> Series | None:
     """Subtract the bytes of cache entries where the verdict did, with the bytes per entry that it found."""
-    entries, each = data.in_load(ENTRIES), check.get("bytes_per_entry")
-    if each is None or len(entries) < 2 or check.get("estimate") == check.get("unadjusted_estimate"):
+    entries, cache = data.in_load(ENTRIES), check.cache
+    if (
+        cache is None
+        or cache.bytes_per_entry is None
+        or len(entries) < 2
+        or check.estimate == cache.unadjusted_estimate
+    ):
         return None
-    held = float(each) * np.interp(series.t_s, entries.t_s, entries.y)
+    held = cache.bytes_per_entry * np.interp(series.t_s, entries.t_s, entries.y)
     return Series(series.t_s, series.y - (held - held[0]), series.segment)
 
 
@@ -70,11 +74,11 @@ def _thinned(series: Series) -> CurvePiece:
     return CurvePiece(series.t_s[::every].tolist(), y, y)
 
 
-def _fits(axes: Axes, check: Verdict) -> Iterator[Fit]:
-    limit, rates = check.get("limit"), [check.get(name) for name in ("estimate", "low", "high")]
+def _fits(axes: Axes, check: Check) -> Iterator[Fit]:
+    limit, rates = check.limit, (check.estimate, check.low, check.high)
     if not limit or any(rate is None for rate in rates):
         return
-    hourly = check.get("unit") == "bytes/hour"
+    hourly = check.unit == "bytes/hour"
     x, day = (axes.hours, DAY_H) if hourly else (axes.operations, axes.operations_per_day)
     for curve in explain_growth(x, axes.y, axes.segment, limit=float(limit), day=day):
         estimate, low, high = (float(rate) for rate in rates if rate is not None)

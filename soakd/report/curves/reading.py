@@ -4,9 +4,8 @@ Curves are thinned to the columns of a chart while they are read, and what the g
 readings a signal. The verdict's numbers come from the verdict file.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 from soakd.errors import JournalError
 from soakd.judge.story.assemble import assemble
@@ -21,6 +20,7 @@ from soakd.report.curves.signals import Signals
 from soakd.report.curves.values import Curves, EngineCurves, FaultSpan, Span
 from soakd.setup.plan import Plan
 from soakd.setup.plan_json import plan_from_dict
+from soakd.verdict.types import EngineVerdict, Verdict
 from soakd.wire.records import SERVER, Latency, Origin, Record, Sample, Snapshot
 from soakd.wire.sums import PYMALLOC_OFF, RESIDENT_PARTS, SUMS
 
@@ -32,12 +32,12 @@ KINDS = ("hello", "phase", "sample", "latency", "incident", "bye", "snapshot", "
 KEPT = ("operations_total", "reachable_forked_at_s", PYMALLOC_OFF, ENTRIES)
 
 
-def read_curves(run: RunDir, verdict: Mapping[str, Any]) -> Curves:
+def read_curves(run: RunDir, verdict: Verdict) -> Curves:
     """Read the curves of a run.
 
     Args:
         run: its folder.
-        verdict: the content of its verdict file.
+        verdict: its verdict.
 
     Raises:
         JournalError: the journal cannot be read, or holds no run.
@@ -54,8 +54,7 @@ def read_curves(run: RunDir, verdict: Mapping[str, Any]) -> Curves:
     reading = _Reading(plan, origin_s)
     records = on_one_clock(journal.read_records(run.journal, *KINDS), resumed)
     data = assemble(plan, reading.passed_on(records))
-    entries = {str(entry.get("name")): entry for entry in verdict.get("engines") or ()}
-    return reading.curves(data, entries)
+    return reading.curves(data, verdict)
 
 
 class _Reading:
@@ -87,7 +86,7 @@ class _Reading:
                 case _:
                     yield record
 
-    def curves(self, data: RunData, entries: Mapping[str, Mapping[str, Any]]) -> Curves:
+    def curves(self, data: RunData, verdict: Verdict) -> Curves:
         """Return the curves."""
         faults = [
             FaultSpan(fault.name, fault.from_s, fault.until_s or fault.from_s, fault.target, fault.touches)
@@ -99,12 +98,12 @@ class _Reading:
             phases={e.name: [Span(p.name, p.start_s, p.end_s) for p in e.plan.phases] for e in data.engines},
             lives={e.name: list(self._lives(e, data)) for e in data.engines},
             faults=faults,
-            engines={e.name: self._engine(e, entries.get(e.name, {})) for e in data.engines},
+            engines={e.name: self._engine(e, verdict.engine(e.name)) for e in data.engines},
             own=EngineCurves(bands=self._own.bands()),
         )  # fmt: skip
 
-    def _engine(self, data: EngineData, entry: Mapping[str, Any]) -> EngineCurves:
-        found = list(fits_of(data, entry))
+    def _engine(self, data: EngineData, engine: EngineVerdict | None) -> EngineCurves:
+        found = [] if engine is None else list(fits_of(data, engine))
         heaps = self._heaps[data.name]
         return EngineCurves(
             bands=self._signals[data.name].bands(), fits={f.signal: f.fits for f in found},

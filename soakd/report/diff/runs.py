@@ -6,8 +6,9 @@ Leaks are matched by their fingerprints. What one of the runs could not have fou
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from soakd.verdict.check import is_deciding
-from soakd.wire.sites import Site, decode_all, encode
+from soakd.verdict.check import Check
+from soakd.verdict.types import EngineVerdict, RunFacts, Verdict
+from soakd.wire.sites import Site, encode
 from soakd.wire.spec import DECIDING_ROLES
 
 SCHEMA = "soakd.diff/1"
@@ -18,15 +19,14 @@ EXPLAINED = 0.90
 """Share of the growth explained by named sites from which on a missing site is gone."""
 OPEN = ("INCONCLUSIVE", "INVALID", "INCOMPLETE")
 
-Verdict = Mapping[str, Any]
-Engine = Mapping[str, Any]
+Engine = EngineVerdict
 
 
 def diff_runs(before: Verdict, after: Verdict, unlike: Mapping[str, Any]) -> dict[str, Any]:
     """Compare two runs by their verdicts.
 
     Args:
-        before: the content of the one's `verdict.json`.
+        before: the verdict of the one.
         after: of the other's, the one that is asked about.
         unlike: what `differences` found in their plans and environments, and `changed_packages` in their packages.
 
@@ -35,11 +35,11 @@ def diff_runs(before: Verdict, after: Verdict, unlike: Mapping[str, Any]) -> dic
         "unknown" where nothing is new as far as it could be told, but not all of it could; "same" otherwise. With
         `why`, the reasons; and per engine its leaks, growth and other checks that changed.
     """
-    engines = [_diff_engine(name, _engine(before, name), _engine(after, name)) for name in _names(before, after)]
+    engines = [_diff_engine(name, before.engine(name), after.engine(name)) for name in _names(before, after)]
     new = [reason for engine in engines for reason in engine.pop("_new")]
     unknown = [reason for engine in engines for reason in engine.pop("_unknown")]
-    if after["verdict"] in ("INVALID", "INCOMPLETE"):
-        unknown.insert(0, f"{after['run_id']} is {after['verdict']}")
+    if after.verdict in ("INVALID", "INCOMPLETE"):
+        unknown.insert(0, f"{after.run_id} is {after.verdict}")
     return {
         "schema": SCHEMA,
         "answer": "new" if new else "unknown" if unknown else "same",
@@ -51,24 +51,19 @@ def diff_runs(before: Verdict, after: Verdict, unlike: Mapping[str, Any]) -> dic
 
 
 def _head(verdict: Verdict) -> dict[str, Any]:
-    run = verdict.get("run", {})
+    run = verdict.run or RunFacts()
     return {
-        "run_id": verdict["run_id"], "verdict": verdict["verdict"], "summary": verdict["summary"],
-        "started_at": run.get("started_at"), "planned_seconds": run.get("planned_seconds"),
-        "observed_seconds": run.get("observed_seconds"),
+        "run_id": verdict.run_id, "verdict": verdict.verdict, "summary": verdict.summary,
+        "started_at": run.started_at, "planned_seconds": run.planned_seconds, "observed_seconds": run.observed_seconds,
     }  # fmt: skip
 
 
 def _names(before: Verdict, after: Verdict) -> list[str]:
-    return list(dict.fromkeys(engine["name"] for verdict in (before, after) for engine in verdict["engines"]))
-
-
-def _engine(verdict: Verdict, name: str) -> Engine | None:
-    return next((engine for engine in verdict["engines"] if engine["name"] == name), None)
+    return list(dict.fromkeys(engine.name for verdict in (before, after) for engine in verdict.engines))
 
 
 def _diff_engine(name: str, before: Engine | None, after: Engine | None) -> dict[str, Any]:
-    role = str((after or before or {}).get("role"))
+    role = next(engine.role for engine in (after, before) if engine is not None)
     leaks = list(_leaks(before, after)) if role != "control" else []
     growth = list(_growth(before, after))
     changed = list(_changed(before, after))
@@ -80,14 +75,10 @@ def _diff_engine(name: str, before: Engine | None, after: Engine | None) -> dict
     unknown += [f"{name}: {why}" for why in _unanswered(before, after)] if decides else []
     return {
         "name": name, "role": role, "in": "both" if before and after else "from" if before else "to",
-        "verdict": {"from": _of(before, "verdict"), "to": _of(after, "verdict")},
-        "class": {"from": _of(before, "class"), "to": _of(after, "class")},
+        "verdict": {"from": before and before.verdict, "to": after and after.verdict},
+        "class": {"from": before and before.growth_class, "to": after and after.growth_class},
         "leaks": leaks, "growth": growth, "changed": changed, "_new": new, "_unknown": unknown,
     }  # fmt: skip
-
-
-def _of(engine: Engine | None, key: str) -> Any:
-    return None if engine is None else engine.get(key)
 
 
 def _leaks(before: Engine | None, after: Engine | None) -> Iterator[dict[str, Any]]:
@@ -101,7 +92,7 @@ def _leaks(before: Engine | None, after: Engine | None) -> Iterator[dict[str, An
 
 
 def _sites(engine: Engine | None) -> dict[str, Site]:
-    return {site.fingerprint: site for site in decode_all((engine or {}).get("attribution", []))}
+    return {site.fingerprint: site for site in (engine.attribution if engine is not None else ())}
 
 
 def _leak(old: Site | None, new: Site | None, state: str, why: str | None) -> dict[str, Any]:
@@ -128,7 +119,7 @@ def _is_new(before: Engine | None, after: Engine | None) -> tuple[str, str | Non
         return "suspected", "the engine's growth is not above its limit"
     if before is None:
         return "new", "the engine did not run then"
-    if _grows(before) and not before.get("attribution"):
+    if _grows(before) and not before.attribution:
         return "unknown", "the engine failed by its growth then too, and no site was named"
     return "new", None
 
@@ -144,65 +135,57 @@ def _is_gone(after: Engine | None) -> tuple[str, str | None]:
     return "unknown", "the engine fails by its growth now too, and what was named does not explain it"
 
 
-def _checks(engine: Engine | None) -> dict[str, Mapping[str, Any]]:
-    return {check["id"]: check for check in (engine or {}).get("checks", [])}
+def _checks(engine: Engine | None) -> dict[str, Check]:
+    return {check.id: check for check in (engine.checks if engine is not None else ())}
 
 
-def _deciding(engine: Engine | None) -> list[Mapping[str, Any]]:
+def _deciding(engine: Engine | None) -> list[Check]:
     """Return the checks of growth that decide, or would without a waiver."""
     checks = _checks(engine).values()
-    return [c for c in checks if c["id"].startswith(FAMILIES) and ("waived" in c or not c.get("informational"))]
+    return [check for check in checks if check.id.startswith(FAMILIES) and (check.waived or not check.informational)]
 
 
 def _grows(engine: Engine | None) -> bool:
-    return any(check["verdict"] == "FAIL" for check in _deciding(engine))
+    return any(check.verdict == "FAIL" for check in _deciding(engine))
 
 
 def _growth_state(engine: Engine) -> str:
     """Return the state of the first check of growth that did not pass; PASS where all did."""
-    states = [check["verdict"] for check in _deciding(engine) if check["id"].startswith("growth.")]
+    states = [check.verdict for check in _deciding(engine) if check.id.startswith("growth.")]
     return next((state for state in states if state != "PASS"), "PASS" if states else "not judged")
 
 
 def _growth(before: Engine | None, after: Engine | None) -> Iterator[dict[str, Any]]:
     """Compare every check of growth that decides in either run."""
     old, new = _checks(before), _checks(after)
-    for name in dict.fromkeys(check["id"] for engine in (before, after) for check in _deciding(engine)):
-        one, other = old.get(name), new.get(name)
-        unit = (other or one or {}).get("unit")
-        found = {
-            "id": name, "unit": unit, "from": _numbers(one), "to": _numbers(other), "answer": _speed(one, other),
-        }  # fmt: skip
-        if _comparable(one, other):
-            assert one is not None
-            assert other is not None
-            found["change"] = float(f"{other['estimate'] - one['estimate']:.6g}")
-        yield found
+    for name in dict.fromkeys(check.id for engine in (before, after) for check in _deciding(engine)):
+        yield {**_pair(name, old.get(name), new.get(name)), **_change(old.get(name), new.get(name))}
 
 
-def _numbers(check: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def _pair(name: str, one: Check | None, other: Check | None) -> dict[str, Any]:
+    unit = next((check.unit or None for check in (other, one) if check is not None), None)
+    return {"id": name, "unit": unit, "from": _numbers(one), "to": _numbers(other)}
+
+
+def _numbers(check: Check | None) -> dict[str, Any] | None:
     names = ("verdict", "estimate", "low", "high", "limit", "informational", "waived")
-    return None if check is None else {name: check[name] for name in names if name in check}
+    numbers = {} if check is None else check.as_dict()
+    return None if check is None else {name: numbers[name] for name in names if name in numbers}
 
 
-def _comparable(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> bool:
-    if one is None or other is None or one.get("unit") != other.get("unit"):
-        return False
-    return one.get("estimate") is not None and other.get("estimate") is not None
+def _change(one: Check | None, other: Check | None) -> dict[str, Any]:
+    """Return how much growth changed, and whether certainly: intervals apart, and by a tenth of the larger one."""
+    if one is None or other is None or one.unit != other.unit or one.estimate is None or other.estimate is None:
+        return {"answer": "unknown"}
+    change, size = other.estimate - one.estimate, max(abs(other.estimate), abs(one.estimate))
+    answer = "same"
+    if abs(change) >= LEAST_CHANGE * size and None not in (one.low, one.high, other.low, other.high):
+        answer = "faster" if _is_above(other, one) else "slower" if _is_above(one, other) else "same"
+    return {"answer": answer, "change": float(f"{change:.6g}")}
 
 
-def _speed(one: Mapping[str, Any] | None, other: Mapping[str, Any] | None) -> str:
-    """Return whether growth changed for certain: the intervals do not overlap, and the change is a tenth or more."""
-    if not _comparable(one, other):
-        return "unknown"
-    assert one is not None
-    assert other is not None
-    change, size = other["estimate"] - one["estimate"], max(abs(other["estimate"]), abs(one["estimate"]))
-    if "low" not in one or "low" not in other or abs(change) < LEAST_CHANGE * size:
-        return "same"
-    if other["low"] > one["high"]:
-        return "faster"
-    return "slower" if other["high"] < one["low"] else "same"
+def _is_above(one: Check, other: Check) -> bool:
+    return one.low is not None and other.high is not None and one.low > other.high
 
 
 def _changed(before: Engine | None, after: Engine | None) -> Iterator[dict[str, Any]]:
@@ -210,10 +193,10 @@ def _changed(before: Engine | None, after: Engine | None) -> Iterator[dict[str, 
     old, new = _checks(before), _checks(after)
     for name in dict.fromkeys([*old, *new]):
         one, other = old.get(name), new.get(name)
-        if name.startswith(FAMILIES) or one is None or other is None or one["verdict"] == other["verdict"]:
+        if name.startswith(FAMILIES) or one is None or other is None or one.verdict == other.verdict:
             continue
-        if not other.get("informational"):
-            yield {"id": name, "unit": other.get("unit"), "from": _numbers(one), "to": _numbers(other)}
+        if not other.informational:
+            yield _pair(name, one, other)
 
 
 def _fails_newly(check: Mapping[str, Any]) -> bool:
@@ -236,7 +219,7 @@ def _unanswered(before: Engine | None, after: Engine | None) -> Iterator[str]:
         yield "did not run now"
         return
     old = _checks(before)
-    for check in after.get("checks", []):
-        newly_open = check["verdict"] in OPEN and old.get(check["id"], {}).get("verdict") not in OPEN
-        if newly_open and is_deciding(check, after.get("role")):
-            yield f"{check['id']} is {check['verdict']} now"
+    for check in after.checks:
+        was_open = check.id in old and old[check.id].verdict in OPEN
+        if check.decides and check.verdict in OPEN and not was_open:
+            yield f"{check.id} is {check.verdict} now"

@@ -134,19 +134,18 @@ def missing(title: str, why: str) -> Html:
 
 def growth_words(check: Check) -> str:
     """Write a growth check as one line: "104 B/op [102, 106], limit 40 B/op; least detectable 42 B/op"."""
-    words = value_words(check.as_dict())
+    words = value_words(check)
     if not words:
         return check.reason or "not measured"
     least = check.minimum_detectable
     detectable = f"; least detectable {quantity_words(least, check.unit)}" if least is not None else ""
-    return f"{words}, limit {limit_words(check.as_dict())}{detectable}"
+    return f"{words}, limit {limit_words(check)}{detectable}"
 
 
 def leak_words(engine: EngineVerdict) -> str:
     """Write the leak check of an engine as one line."""
-    checks = {check.id: check for check in engine.checks}
-    found = leak_check({name: check.as_dict() for name, check in checks.items()})
-    return growth_words(checks[found["id"]]) if found else f"no check of {', '.join(LEAK_CHECKS)}"
+    found = leak_check(engine.checks)
+    return growth_words(found) if found else f"no check of {', '.join(LEAK_CHECKS)}"
 
 
 def _growth_check(subject: Subject, signal: str) -> Check | None:
@@ -173,7 +172,7 @@ def _judged(subject: Subject, signal: str, check: Check, title: str, note: Html)
         Trace(name="long-run rate", style="long", pieces=[_lined(f.t_s, f.long_run, level) for f in fits]),
         Trace(
             name="limit", style="limit", pieces=[_lined(f.t_s, f.limit, level) for f in fits],
-            words=limit_words(check.as_dict()),
+            words=limit_words(check),
         ),
     ]  # fmt: skip
     if steep:
@@ -181,7 +180,7 @@ def _judged(subject: Subject, signal: str, check: Check, title: str, note: Html)
             name="limit far above this chart",
             style="limit",
             pieces=[CurvePiece((), (), ())],
-            words=limit_words(check.as_dict()),
+            words=limit_words(check),
         )
 
     chart = Chart(

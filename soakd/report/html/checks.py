@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 
-from soakd.live.status.parts import worst
-from soakd.report.html.engine import severity
 from soakd.verdict.check import Check
-from soakd.verdict.codec import to_json
 from soakd.verdict.rows import CheckRow, engine_rows
+from soakd.verdict.severity import SEVERITY, worst_known
 from soakd.verdict.types import EngineVerdict
 from soakd.verdict.wording import leak_check
 
@@ -39,8 +37,8 @@ class FamilyCell:
 
 def leak_row(engine: EngineVerdict) -> CheckRow | None:
     """Return the check that answers whether an engine leaks; None where it has none."""
-    found = leak_check({check.id: check.as_dict() for check in engine.checks})
-    return next((row for row in engine_rows(to_json(engine)) if found and row.id == found["id"]), None)
+    found = leak_check(engine.checks)
+    return next((row for row in engine_rows(engine) if found and row.id == found.id), None)
 
 
 def not_passed(engine: EngineVerdict) -> list[str]:
@@ -48,7 +46,7 @@ def not_passed(engine: EngineVerdict) -> list[str]:
     if engine.role == "control":
         return []
     found = [check for check in engine.checks if not check.informational and check.verdict != "PASS"]
-    found.sort(key=lambda check: severity(check.verdict))
+    found.sort(key=lambda check: -SEVERITY[check.verdict])
     named = [check.id + ("" if check.decides else " (informational)") for check in found]
     return named[:MOST_NAMED] + ([f"and {len(named) - MOST_NAMED} more"] if len(named) > MOST_NAMED else [])
 
@@ -61,7 +59,7 @@ def family_checks(engine: EngineVerdict, family: str) -> list[Check]:
 def family_cell(engine: EngineVerdict, family: str) -> FamilyCell | None:
     """Sum up the checks of a family; None where there are none."""
     found = family_checks(engine, family)
-    state = worst(check.verdict for check in found)
+    state = worst_known(check.verdict for check in found)
     if state is None:
         return None
     count = sum(check.verdict == state for check in found)

@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from soakd.live.status.parts import SEVERITY
 from soakd.report.html.charts import Subject
 from soakd.report.html.markup import Html
 from soakd.report.html.rendering import words
-from soakd.verdict.codec import to_json
 from soakd.verdict.rows import CheckRow, engine_rows
+from soakd.verdict.severity import SEVERITY
 from soakd.verdict.types import EngineVerdict, LookEntry
 from soakd.verdict.wording import quantity_words
 
@@ -32,14 +31,14 @@ class EngineView:
 
 def engine_view(engine: EngineVerdict, subject: Subject | None, flame: str) -> EngineView:
     """Return the values of the section of an engine."""
-    rows = engine_rows(to_json(engine))
+    rows = engine_rows(engine)
     failed = [look for look in engine.looks if look.state == "failed"]
     notes = any(look.note for look in engine.looks)
     fails = any(check.verdict == "FAIL" and check.id.startswith("growth.") for check in engine.checks)
     return EngineView(
         facts=list(_facts(engine)), subject=subject, flame=Html(flame), failed_looks=failed,
         grows=bool(engine.attribution or failed or notes or fails or flame),
-        deciding=sorted((row for row in rows if not row.informational), key=lambda row: severity(row.verdict)),
+        deciding=sorted((row for row in rows if not row.informational), key=lambda row: -SEVERITY[row.verdict]),
         informational=[row for row in rows if row.informational],
     )  # fmt: skip
 
@@ -54,8 +53,3 @@ def _facts(engine: EngineVerdict) -> Iterator[str]:
     if lives and lives[-1].python:
         yield f"Python {lives[-1].python}"
     yield f"{len(lives)} {'life' if len(lives) == 1 else 'lives'} of its process"
-
-
-def severity(state: str) -> int:
-    """Return a key that sorts the worst states first."""
-    return -SEVERITY.index(state) if state in SEVERITY else 0

@@ -11,7 +11,6 @@ from soakd.report.html.markup import Html, join, state_badge
 from soakd.report.html.material import Material
 from soakd.report.html.rendering import render
 from soakd.report.html.timeline import after_s, lanes, long_texts
-from soakd.verdict.codec import to_json
 from soakd.verdict.rows import run_rows
 
 STYLE = Path(__file__).with_name("style.css")
@@ -49,7 +48,7 @@ def page(material: Material) -> str:
         "judged_charts": lambda subject: join(judged_charts(subject)),
         "other_charts": lambda subject: join(other_charts(subject)),
         "after_s": lambda incident: after_s(incident, curves), "long_texts": long_texts,
-        "most_incidents": MOST_INCIDENTS, "run_rows": run_rows(to_json(verdict.checks)),
+        "most_incidents": MOST_INCIDENTS, "run_rows": run_rows(verdict.checks),
         "controls": list(_controls(material)), "observer": run_facts.observer(verdict.observer),
         "exclusion_kinds": dict.fromkeys((each.what, each.why) for each in verdict.exclusions),
         "environment": run_facts.environment(material), "commands": run_facts.commands(material),

@@ -9,10 +9,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from soakd.live.status import printable
 from soakd.report.html.markup import MOST_TEXT, lines, state_badge
 from soakd.units import format_count, format_duration
-from soakd.verdict.codec import to_json
 from soakd.verdict.site_words import growth_words, share_words
 from soakd.verdict.types import FaultEntry, Figure
-from soakd.verdict.wording import figure_name, figure_words, quantity_words, ratio_words
+from soakd.verdict.wording import Side, figure_name, figure_words, quantity_words, ratio_words
 
 UNKNOWN = "unknown"
 CALM = {"flat": "PASS", "caught": "PASS"}
@@ -57,8 +56,8 @@ def _operations_words(fault: FaultEntry) -> str:
     return ", ".join(f"{count:,} {word}" for word, count in counts.items() if count is not None) or UNKNOWN
 
 
-def _side_words(figure: Figure, side: str) -> str:
-    found = figure_words(to_json(figure), side)
+def _side_words(figure: Figure, side: Side) -> str:
+    found = figure_words(figure, side)
     return "not measured" if found == "-" else found
 
 
@@ -71,7 +70,7 @@ def _cpu_words(figure: Figure, side: str) -> str:
 
 def _ratio_words(figure: Figure) -> str:
     either = "not known" if None in (figure.subject, figure.other) else "either may be 0"
-    return ratio_words(to_json(figure)) or either
+    return ratio_words(figure) or either
 
 
 def _shares(figure: Figure) -> list[str]:
@@ -82,7 +81,7 @@ def _shares(figure: Figure) -> list[str]:
 
 _FILTERS: Mapping[str, Callable[..., Any]] = {
     "count": format_count, "cpu_words": _cpu_words, "duration": duration, "figure_words": _side_words,
-    "figure_name": lambda figure: figure_name(to_json(figure)), "growth_words": growth_words, "lines": lines,
+    "figure_name": figure_name, "growth_words": growth_words, "lines": lines,
     "operations_words": _operations_words, "quantity": quantity, "ratio_words": _ratio_words, "sentence": _sentence,
     "share_words": share_words, "shares": _shares, "words": words,
 }  # fmt: skip

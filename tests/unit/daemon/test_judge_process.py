@@ -10,6 +10,7 @@ import pytest
 from soakd.daemon.judge_process import LastReport, run_judge
 from soakd.errors import JournalError
 from soakd.record.run_folder import RunDir
+from soakd.verdict.types import Verdict
 from tests.booted import wait_for
 from tests.recorded import plan_of
 
@@ -38,7 +39,7 @@ def test_a_program_that_writes_nothing_leaves_no_old_verdict_to_be_taken_for_its
 def test_the_verdict_that_a_judge_replaces_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = """echo '{"verdict": "FAIL", "summary": "a leak"}' >"$4/new"; mv "$4/new" "$4/verdict.json"; exit 1"""
     run = program_that(write, tmp_path, monkeypatch)
-    assert asyncio.run(run_judge(run, live=False)) == {"verdict": "FAIL", "summary": "a leak"}
+    assert asyncio.run(run_judge(run, live=False)) == Verdict(verdict="FAIL", summary="a leak")
 
 
 class Heard:

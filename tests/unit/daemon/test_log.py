@@ -25,6 +25,7 @@ from tests.showing import (
     verdict_final,
     verdict_so_far,
 )
+from tests.typed import typed
 
 
 @pytest.fixture(autouse=True)
@@ -134,9 +135,9 @@ def test_a_verdict_is_logged_when_an_answer_changes() -> None:
     events, second = EventLog(), verdict_so_far()
     second["summary"] = "70% of the plan seen"
     with capture_logs() as told:
-        events.verdict(verdict_so_far())
-        events.verdict(second)
-        events.verdict(verdict_final())
+        events.verdict(typed(verdict_so_far()))
+        events.verdict(typed(second))
+        events.verdict(typed(verdict_final()))
     assert [(event["state"], event["before"]) for event in told] == [("INCOMPLETE", None), ("PASS", "INCOMPLETE")]
     assert told[0]["engines"]["cache-rust"] == "INCONCLUSIVE"
 
@@ -144,14 +145,14 @@ def test_a_verdict_is_logged_when_an_answer_changes() -> None:
 def test_a_caught_leak_control_is_no_reason_to_warn_and_a_failing_subject_is() -> None:
     failing = verdict_final() | {"verdict": "FAIL"}
     with capture_logs() as told:
-        EventLog().verdict(verdict_final())
-        EventLog().verdict(failing)
+        EventLog().verdict(typed(verdict_final()))
+        EventLog().verdict(typed(failing))
     assert [event["log_level"] for event in told] == ["info", "warning"]
 
 
 def test_a_verdict_with_nothing_in_it_is_logged_too() -> None:
     with capture_logs() as told:
-        EventLog().verdict({})
+        EventLog().verdict(typed({}))
     assert len(told) == 1
 
 

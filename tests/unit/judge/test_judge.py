@@ -46,14 +46,14 @@ def test_a_look_while_the_run_goes_on_does_not_change_what_is_judged_at_its_end(
     run = recorded_run(tmp_path / "run", made_up(PLAN))
     summaries.write(judge.judge(run, live=False), run)
     first = written(run)
-    assert judge.judge(run, live=True)["verdict"] == "INCOMPLETE"
+    assert judge.judge(run, live=True).verdict == "INCOMPLETE"
     summaries.write(judge.judge(run, live=False), run)
     assert written(run) == first
 
 
 def test_a_journal_with_nothing_in_it_is_never_a_pass(tmp_path: Path) -> None:
     run = recorded_run(tmp_path / "run", [])
-    assert judge.judge(run, live=False)["verdict"] == "INVALID"
+    assert judge.judge(run, live=False).verdict == "INVALID"
 
 
 def test_a_journal_without_a_plan_is_a_clear_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,8 +80,8 @@ def test_a_record_that_was_meddled_with_makes_the_run_invalid(tmp_path: Path, bo
     run = recorded_run(tmp_path / "run", made_up(PLAN))
     change_row(run, body)
     verdict = judge.judge(run, live=False)
-    assert verdict["verdict"] == "INVALID"
-    json.dumps(verdict, allow_nan=False)
+    assert verdict.verdict == "INVALID"
+    json.dumps(verdict.as_dict(), allow_nan=False)
 
 
 @pytest.mark.parametrize("body", ['{"operations_total": ', "[" * 20_000, "1" * 5000], ids=["cut", "deep", "long"])
@@ -111,4 +111,4 @@ def test_samples_whose_heading_is_gone_are_never_a_pass(tmp_path: Path) -> None:
     with sqlite3.connect(run.journal) as db:
         db.execute("DELETE FROM heading WHERE number = 1")
     db.close()
-    assert judge.judge(run, live=False)["verdict"] == "INVALID"
+    assert judge.judge(run, live=False).verdict == "INVALID"

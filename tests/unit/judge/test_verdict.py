@@ -24,6 +24,7 @@ from tests.recorded import (
     remade,
     with_engine,
 )
+from tests.typed import typed
 
 SHORT = plan_of()
 LONG = plan_of(duration="24h", every="2min", limits='growth_rate = "1MB/h"')
@@ -249,8 +250,8 @@ def test_each_life_names_its_interpreter_and_the_summary_does_where_engines_diff
     other, same = judged(plan_of(), change=under("/opt/b/python")), judged(plan_of(), change=under("/own/python"))
     life = other["engines"][0]["segments"][0]
     assert (life["python"], life["executable"]) == ("3.13.1", "/opt/b/python")
-    assert "Python 3.13.1, /opt/b/python." in markdown(other)
-    assert "Python 3.13.1" not in markdown(same)
+    assert "Python 3.13.1, /opt/b/python." in markdown(typed(other))
+    assert "Python 3.13.1" not in markdown(typed(same))
 
 
 def test_a_control_of_which_most_lives_were_too_short_answers_for_nothing() -> None:
@@ -276,10 +277,10 @@ def test_the_verdict_is_json_without_nan_and_the_same_every_time() -> None:
 
 def test_junit_and_markdown_tell_what_the_verdict_tells() -> None:
     verdict = judged(SHORT, mine=Story(python=per_operation(200)))
-    assert '<testsuite name="mine"' in junit(verdict)
-    assert "<failure" in junit(verdict)
-    assert "<failure" not in junit(judged(SHORT))
-    assert markdown(verdict).startswith("# soakd: FAIL\n\nmine: reachable memory grows")
+    assert '<testsuite name="mine"' in junit(typed(verdict))
+    assert "<failure" in junit(typed(verdict))
+    assert "<failure" not in junit(typed(judged(SHORT)))
+    assert markdown(typed(verdict)).startswith("# soakd: FAIL\n\nmine: reachable memory grows")
 
 
 def test_the_leak_control_of_a_day_is_caught() -> None:
@@ -315,9 +316,9 @@ def test_garbage_excuses_no_growth_beyond_the_limit_that_it_does_not_explain() -
 
 def test_junit_fails_for_a_run_that_was_killed_and_holds_any_message() -> None:
     crash = {"what": "crash", "detail": "mine: \x1b[31mboom\x00 \ud800"}
-    text = junit(judged(SHORT, mine=Story(incidents=[(60.0, crash)]), end=None))
+    text = junit(typed(judged(SHORT, mine=Story(incidents=[(60.0, crash)]), end=None)))
     assert ET.fromstring(text.encode()).get("failures") != "0"
-    assert "<failure" in junit(judged(SHORT, end=None))
+    assert "<failure" in junit(typed(judged(SHORT, end=None)))
 
 
 @pytest.mark.parametrize("role", ["rival", "control"])

@@ -14,6 +14,7 @@ from soakd.report.markdown import markdown
 from soakd.setup import config
 from soakd.setup.plan import Plan, make_plan
 from tests.recorded import Level, ServerStory, Story, made_up, per_operation, verdict_of
+from tests.typed import typed
 
 SCHEMA: dict[str, Any] = json.loads(
     (Path(__file__).parents[3] / "soakd" / "report" / "verdict.schema.json").read_text(encoding="utf-8")
@@ -164,7 +165,7 @@ def test_where_nothing_is_compared_the_file_says_nothing() -> None:
 def test_the_end_of_a_run_and_its_summary_show_what_is_compared() -> None:
     plan = plan_with(CACHES)
     verdict = verdict_of(plan, made_up(plan, {"ours": ours(), "theirs": theirs()}))
-    assert "| service p95 | 20.1 us | 301 us | 15x |" in markdown(verdict)
+    assert "| service p95 | 20.1 us | 301 us | 15x |" in markdown(typed(verdict))
     plain = shown(verdict, 200, terminal=False)
     assert re.search(
         r"^theirs beside ours  memory per entry  (299|30\d) B/entry  beside \S+ B/entry  [23]", plain, re.MULTILINE
@@ -178,5 +179,5 @@ def test_the_end_of_a_run_and_its_summary_show_what_is_compared() -> None:
 def shown(verdict: dict[str, Any], width: int, *, terminal: bool = True) -> str:
     out = io.StringIO()
     console = Console(file=out, width=width, force_terminal=terminal, no_color=True, highlight=False)
-    print_closing(verdict, [], console=console)
+    print_closing(typed(verdict), [], console=console)
     return out.getvalue()

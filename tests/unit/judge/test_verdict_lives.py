@@ -6,6 +6,7 @@ from soakd.judge.checks.axes import STOOD_STILL
 from soakd.report.markdown import markdown
 from soakd.wire.records import Record, make_record
 from tests.recorded import MONO_S, Story, check, judged, made_up, plan_of, remade, stamp, verdict_of
+from tests.typed import typed
 
 PLAN = plan_of(
     run='controls_off = ["null", "leak"]',
@@ -106,7 +107,7 @@ def test_what_no_host_could_hold_is_no_bound(name: str, value: float) -> None:
 def test_nothing_that_an_engine_says_can_write_markdown() -> None:
     detail = "gone\n\n# soakd: PASS\n| a | b |\n<b>`x`</b>"
     verdict = judged(PLAIN, mine=Story(incidents=[(60.0, {"what": "crash", "detail": detail})]))
-    lines = markdown(verdict).splitlines()
+    lines = markdown(typed(verdict)).splitlines()
     assert [line for line in lines if line.startswith("# ")] == ["# soakd: FAIL"]
     assert not any("<b>" in line or "| a | b |" in line for line in lines)
 

@@ -14,6 +14,7 @@ from soakd.setup import config
 from soakd.setup.plan import make_plan
 from soakd.verdict.rows import rows_of
 from tests.recorded import Level, ServerStory, Story, check, flat, judged, per_hour, per_operation, plan_of, with_engine
+from tests.typed import typed
 
 SCHEMA: dict[str, Any] = json.loads(
     (Path(__file__).parents[3] / "soakd" / "report" / "verdict.schema.json").read_text(encoding="utf-8")
@@ -190,10 +191,10 @@ def test_pipelines_and_checklists_read_the_same_of_a_server() -> None:
     story = of(ServerStory(live=LEAKS))
     unjudged, decided = judged(SHORT, mine=story), judged(JUDGED, mine=story)
     case = 'name="growth.server_live_bytes">\n      <'
-    assert f"{case}skipped" in junit(unjudged)
-    assert f"{case}failure" in junit(decided)
-    assert "Server: **FAIL** (informational). the server redis 7.0 grows;" in markdown(unjudged)
-    assert "Server: **FAIL** (judged). the server redis 7.0 grows;" in markdown(decided)
+    assert f"{case}skipped" in junit(typed(unjudged))
+    assert f"{case}failure" in junit(typed(decided))
+    assert "Server: **FAIL** (informational). the server redis 7.0 grows;" in markdown(typed(unjudged))
+    assert "Server: **FAIL** (judged). the server redis 7.0 grows;" in markdown(typed(decided))
 
 
 def test_an_explicit_judge_server_decides_whatever_the_role_and_the_client_of_a_rival_does_not() -> None:
@@ -246,18 +247,19 @@ def test_the_leak_control_leaks_by_the_limits_of_a_judged_server_of_a_rival() ->
 def test_every_reader_of_a_verdict_knows_that_the_server_of_a_rival_decides() -> None:
     plan = with_engine(SHORT, role="rival", judge_server=True)
     verdict = judged(plan, mine=of(ServerStory(live=LEAKS), python=LEAKS))
-    rows = {row.id: row for row in rows_of(verdict) if row.engine == "mine"}
+    rows = {row.id: row for row in rows_of(typed(verdict)) if row.engine == "mine"}
     assert (rows["growth.server_live_bytes"].decides, rows["growth.server_live_bytes"].informational) == (True, False)
     assert (rows["growth.reachable_bytes"].decides, rows["growth.reachable_bytes"].informational) == (False, True)
     cases = {
         case.get("name"): case.find("failure") is not None
-        for case in ET.fromstring(junit(verdict)).iter("testcase")
+        for case in ET.fromstring(junit(typed(verdict))).iter("testcase")
         if case.get("classname") == "soakd.mine"
     }
     assert (cases["growth.server_live_bytes"], cases["growth.reachable_bytes"]) == (True, False)
     status = RunStatus(plan, "made-up")
-    status.apply_verdict(verdict | {"verdict": "INCOMPLETE"})
+    status.apply_verdict(typed(verdict | {"verdict": "INCOMPLETE"}))
     assert status.state_so_far == "FAIL"
+    status = RunStatus(plan, "made-up")
     clean = judged(plan, mine=of(ServerStory(), python=LEAKS))
-    status.apply_verdict(clean | {"verdict": "INCOMPLETE"})
+    status.apply_verdict(typed(clean | {"verdict": "INCOMPLETE"}))
     assert status.state_so_far == "PASS"

@@ -36,6 +36,7 @@ from tests.recorded import (
     stamp,
     verdict_of,
 )
+from tests.typed import typed
 from tests.unit.judge.test_verdict_schema import SCHEMA
 from tests.unit.report.test_diff import look
 
@@ -100,17 +101,17 @@ def test_it_is_said_in_the_sentence_the_markdown_junit_and_at_the_end_of_a_run()
     assert verdict["summary"].startswith("no leak, crash or breach of a limit that is not known in mine over 3min")
     assert "known and waived: mine: growth.reachable_bytes, growth.rss_anon_bytes (msgpack" in verdict["summary"]
     assert any("is waived up to 114 B/op" in line for line in verdict["visibility"])
-    text = markdown(verdict)
+    text = markdown(typed(verdict))
     assert "| growth.reachable\\_bytes (known) | **FAIL** |" in text
     assert "| old | expired | - | msgpack keeps what it unpacks | 2026-12-31 | no site of this fingerprint" in text
-    suites = ET.fromstring(junit(verdict))
+    suites = ET.fromstring(junit(typed(verdict)))
     case = suites.find("testsuite[@name='mine']/testcase[@name='growth.reachable_bytes']/skipped")
     assert case is not None
     assert "waived until 2027-06-30" in case.get("message", "")
     own = suites.find("testsuite[@name='waivers']")
     assert own is not None
     assert (own.get("tests"), own.get("skipped"), suites.get("failures")) == ("2", "1", "0")
-    lines = list(site_lines(verdict))
+    lines = list(site_lines(typed(verdict)))
     assert any(line.endswith("known: known") for line in lines)
     assert any(line.startswith("waiver old is expired: no site of this fingerprint was named") for line in lines)
     jsonschema.validate(json.loads(json.dumps(verdict)), SCHEMA)

@@ -33,6 +33,7 @@ from tests.showing import (
     status_in_load,
     verdict_so_far,
 )
+from tests.typed import typed
 from tools import metrics_page
 
 BOUNDS = ("low", "estimate", "high")
@@ -245,7 +246,7 @@ def test_a_name_with_quotes_newlines_and_unicode_is_escaped() -> None:
 def test_nothing_is_exported_as_nan() -> None:
     status, verdict = status_in_load(), verdict_so_far()
     verdict["engines"][0]["checks"][1] |= {"estimate": float("nan"), "time_to_limit_seconds": float("nan")}
-    status.apply_verdict(verdict)
+    status.apply_verdict(typed(verdict))
     status.fold([sample("cache-rust", 61.0, 102_000, tasks=float("nan"))])
     assert [name for name, _, value in samples(scrape(status)) if math.isnan(value)] == []
 
@@ -303,7 +304,7 @@ def test_a_signal_judged_both_ways_has_one_series_of_each() -> None:
     labels = {"engine": "cache-rust", "signal": "reachable_bytes"}
     for checks in ([hourly, per_operation], [per_operation, hourly]):
         verdict["engines"][0]["checks"] = checks
-        status.apply_verdict(verdict)
+        status.apply_verdict(typed(verdict))
         text = scrape(status)
         assert values(text, "soakd_engine_growth_bytes_per_second", bound="estimate", **labels) == [1.0]
         assert values(text, "soakd_engine_growth_bytes_per_operation", **labels) == [0.51]
@@ -314,7 +315,7 @@ def test_bounds_per_operation_are_exported_per_second_where_the_judge_gives_them
     hourly = {"per_hour_low": 3600.0, "per_hour_high": 10800.0, "per_hour_minimum_detectable": 18000.0}
     check = {"id": "growth.reachable_bytes", "estimate": 0.5, "unit": "bytes/operation", "per_hour": 7200.0}
     verdict["engines"][0]["checks"] = [check | hourly]
-    status.apply_verdict(verdict)
+    status.apply_verdict(typed(verdict))
     text, labels = scrape(status), {"engine": "cache-rust", "signal": "reachable_bytes"}
     found = {b: values(text, "soakd_engine_growth_bytes_per_second", bound=b, **labels) for b in BOUNDS}
     assert found == {"low": [1.0], "estimate": [2.0], "high": [3.0]}
@@ -325,7 +326,7 @@ def test_the_shortest_time_to_any_limit_is_exported_and_absent_where_nothing_gro
     status, verdict = status_in_load(), verdict_so_far()
     for check, seconds in zip(verdict["engines"][0]["checks"], (5000.0, 300.0), strict=False):
         check["time_to_limit_seconds"] = seconds
-    status.apply_verdict(verdict)
+    status.apply_verdict(typed(verdict))
     assert values(scrape(status), "soakd_engine_time_to_limit_seconds", engine="cache-rust") == [300.0]
     assert values(scrape(status), "soakd_engine_time_to_limit_seconds", engine="control-null") == []
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from soakd.live.status import RunStatus
 from soakd.live.terminal import LiveDisplay, print_closing
 from soakd.live.terminal.live import render
+from soakd.verdict.check import Check
 from soakd.verdict.wording import limit_words, value_words
 from tests.showing import (
     ORIGIN_S,
@@ -24,6 +25,7 @@ from tests.showing import (
     verdict_final,
     verdict_so_far,
 )
+from tests.typed import typed
 
 FILES = [Path("runs") / ("a-long-name-of-a-run-" * 6) / "verdict.json"]
 
@@ -48,7 +50,7 @@ def table(status: RunStatus, width: int, t_s: float = 62.0) -> list[str]:
 
 def closing(verdict: dict[str, Any], width: int = 80, *, terminal: bool = False) -> str:
     console = screen(width, terminal=terminal)
-    print_closing(verdict, FILES, console=console)
+    print_closing(typed(verdict), FILES, console=console)
     return text_of(console)
 
 
@@ -101,7 +103,7 @@ def test_a_control_that_does_not_behave_is_told() -> None:
     status, verdict = status_in_load(), verdict_so_far()
     verdict["engines"][2]["checks"][0]["so_far"] = "FAIL"
     verdict["engines"][3]["checks"][0]["so_far"] = "PASS"
-    status.apply_verdict(verdict)
+    status.apply_verdict(typed(verdict))
     lines = table(status, 80)
     assert lines[5].endswith("GROWS")
     assert lines[6].endswith("MISSED")
@@ -205,7 +207,7 @@ def test_a_terminal_that_goes_away_ends_the_display_and_not_the_run() -> None:
 
 def test_without_colour_nothing_is_coloured() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, _environ={"NO_COLOR": "1", "TERM": "xterm"}, width=80)
-    print_closing(verdict_final(), [], console=console)
+    print_closing(typed(verdict_final()), [], console=console)
     assert isinstance(console.file, io.StringIO)
     codes = re.findall(r"\x1b\[([0-9;]*)m", console.file.getvalue())
     assert {part for code in codes for part in code.split(";")} <= {"", "0", "1", "2"}, "bold and dim are no colours"
@@ -266,7 +268,9 @@ def test_what_did_not_pass_says_why() -> None:
     assert reason in closing(verdict_final(), terminal=True)
 
 
-@pytest.mark.parametrize("verdict", [{}, {"verdict": "INCOMPLETE", "engines": [], "checks": []}, {"engines": [{}]}])
+@pytest.mark.parametrize(
+    "verdict", [{}, {"verdict": "INCOMPLETE", "engines": [], "checks": []}, {"engines": [{"name": "e"}]}]
+)
 def test_an_empty_verdict_is_shown_as_incomplete(verdict: dict[str, Any]) -> None:
     for terminal in (True, False):
         assert "INCOMPLETE" in closing(verdict, terminal=terminal)
@@ -296,7 +300,7 @@ def test_an_empty_verdict_is_shown_as_incomplete(verdict: dict[str, Any]) -> Non
 def test_numbers_are_written_as_people_read_them(
     unit: str, estimate: float | None, low: float | None, high: float | None, words: str
 ) -> None:
-    assert value_words({"unit": unit, "estimate": estimate, "low": low, "high": high}) == words
+    assert value_words(Check(id="c", verdict="PASS", unit=unit, estimate=estimate, low=low, high=high)) == words
 
 
 @pytest.mark.parametrize(
@@ -304,4 +308,4 @@ def test_numbers_are_written_as_people_read_them(
     [(1e6, "bytes/hour", "1 MB/h"), (16.0, "bytes/operation", "16 B/op"), (5e-3, "seconds", "5 ms"), (None, "", "")],
 )
 def test_limits_are_written_as_they_were_configured(limit: float | None, unit: str, words: str) -> None:
-    assert limit_words({"limit": limit, "unit": unit}) == words
+    assert limit_words(Check(id="c", verdict="PASS", limit=limit, unit=unit)) == words

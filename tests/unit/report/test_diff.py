@@ -20,6 +20,7 @@ from soakd.setup.plan import Plan
 from soakd.setup.plan_json import plan_as_dict
 from soakd.wire.records import Record, make_record
 from tests.recorded import Level, Story, flat, made_up, per_operation, plan_of, stamp
+from tests.typed import typed
 
 PLAN = plan_of(run='snapshot_every = "10s"')
 LOOKED_S = 160.0
@@ -47,7 +48,7 @@ LEAKS = run_of(per_operation(100), look(("add", 98.0)), name="leaks")
 
 
 def compared(before: Any, after: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    result = diff_runs(before, after, {})
+    result = diff_runs(typed(before), typed(after), {})
     return result, next(engine for engine in result["engines"] if engine["name"] == "mine")
 
 
@@ -158,7 +159,7 @@ def test_packages_and_interpreters_that_changed_are_said_with_the_engines_that_h
         (["a", "b"], "Brand-New", None, "0.1"), (["a", "b"], "gone", "1.0", None),
         (["c"], "packages", "1 recorded", None),
     ]  # fmt: skip
-    lines = list(run_lines(diff_runs(HEALTHY, HEALTHY, {"packages": found})))
+    lines = list(run_lines(diff_runs(typed(HEALTHY), typed(HEALTHY), {"packages": found})))
     assert lines[2:4] == ["different releases:", "  a, b: interpreter: 3.11.7 -> 3.12.1"]
     assert "  a, b: gone: 1.0 -> -" in lines
     assert changed_packages(before, before) == []

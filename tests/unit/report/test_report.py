@@ -22,6 +22,7 @@ from soakd.report.html.rendering import render
 from soakd.setup.plan_json import plan_as_dict
 from soakd.verdict.types import Verdict
 from tests.recorded import Story, per_operation, plan_of
+from tests.typed import typed
 from tests.written import record, recorded_run, snapshot, verdict_of
 
 HOSTILE = '</title><script>alert("1")</script><img src=x onerror=alert(2)>\x1b[31m\x00\u202e\n\'"&'
@@ -52,7 +53,7 @@ def strictly(text: str) -> Any:
 
 def report_of(run: RunDir, verdict: dict[str, Any]) -> Any:
     """The report of a run by some verdict, parsed."""
-    return strictly(page(Material(verdict=Verdict.from_dict(verdict), curves=read_curves(run, verdict))))
+    return strictly(page(Material(verdict=Verdict.from_dict(verdict), curves=read_curves(run, typed(verdict)))))
 
 
 def words(element: Any) -> str:
@@ -60,7 +61,7 @@ def words(element: Any) -> str:
 
 
 def test_the_report_is_one_valid_file_without_script_or_reference(leaking: RunDir) -> None:
-    [html, markdown, junit] = files.write_report(leaking, verdict_of(leaking), output=None)
+    [html, markdown, junit] = files.write_report(leaking, typed(verdict_of(leaking)), output=None)
     assert (html.name, markdown.name, junit.name) == ("report.html", "verdict.md", "verdict.junit.xml")
     document = strictly(html.read_text(encoding="utf-8"))
     assert {element.tag for element in document.iter()} & {"script", "img", "link", "iframe", "object"} == set()
@@ -68,7 +69,7 @@ def test_the_report_is_one_valid_file_without_script_or_reference(leaking: RunDi
 
 
 def test_the_call_site_stands_with_its_flame_graph(leaking: RunDir) -> None:
-    [html, *_] = files.write_report(leaking, verdict_of(leaking), output=None)
+    [html, *_] = files.write_report(leaking, typed(verdict_of(leaking)), output=None)
     section = next(e for e in strictly(html.read_text(encoding="utf-8")).iter("section") if e.get("id") == "engine-1")
     assert "mine.py:42 in handle 2 frames" in words(section)
     [graph] = [e for e in section.iter() if e.get("class") == "flame-graph"]
@@ -112,7 +113,7 @@ def test_the_numbers_of_the_leak_check_stand_beside_its_curve(leaking: RunDir) -
 
 def test_hostile_text_stays_text_wherever_it_stands(leaking: RunDir) -> None:
     verdict = poisoned(verdict_of(leaking))
-    curves = read_curves(leaking, verdict_of(leaking))
+    curves = read_curves(leaking, typed(verdict_of(leaking)))
     text = page(Material(verdict=Verdict.from_dict(verdict), curves=curves, config=HOSTILE, overrides=[HOSTILE]))
     document = strictly(text)
     assert {element.tag for element in document.iter()} & {"script", "img"} == set()
@@ -146,7 +147,7 @@ def test_an_attribute_cannot_be_left() -> None:
 
 
 def test_heap_snapshots_of_the_beginning_and_of_the_end_are_compared(leaking: RunDir) -> None:
-    heap = read_curves(leaking, verdict_of(leaking)).engines["mine"].heap
+    heap = read_curves(leaking, typed(verdict_of(leaking))).engines["mine"].heap
     assert heap is not None
     [lists] = [held for held in heap.types if held.name == "list"]
     assert (lists.first, lists.last) == (100.0 * 90, 100.0 * 130)
@@ -155,7 +156,7 @@ def test_heap_snapshots_of_the_beginning_and_of_the_end_are_compared(leaking: Ru
 
 
 def test_a_restart_breaks_the_curves_and_is_a_life_of_its_own(leaking: RunDir) -> None:
-    curves = read_curves(leaking, verdict_of(leaking))
+    curves = read_curves(leaking, typed(verdict_of(leaking)))
     assert [life.name for life in curves.lives["mine"]] == ["crash", "completed"]
     pieces = curves.engines["mine"].bands["rss_anon_bytes"].pieces
     assert [piece.t_s[0] < 60.0 for piece in pieces] == [True, False]
@@ -186,7 +187,7 @@ def test_a_configuration_that_is_a_link_is_not_shown(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").write_text("of somebody else", encoding="utf-8")
     (run.path / "soak.toml").unlink(missing_ok=True)
     (run.path / "soak.toml").symlink_to(tmp_path / "elsewhere")
-    [html, *_] = files.write_report(run, verdict_of(run), output=None)
+    [html, *_] = files.write_report(run, typed(verdict_of(run)), output=None)
     assert "of somebody else" not in html.read_text(encoding="utf-8")
 
 
@@ -208,7 +209,7 @@ def test_a_run_that_never_began_has_a_report_too(tmp_path: Path) -> None:
     journal.close()
     run.unlock()
     judge(run, live=False)
-    [html, *_] = files.write_report(run, verdict_of(run), output=tmp_path / "elsewhere.html")
+    [html, *_] = files.write_report(run, typed(verdict_of(run)), output=tmp_path / "elsewhere.html")
     document = strictly(html.read_text(encoding="utf-8"))
     assert html == tmp_path / "elsewhere.html"
     assert "Nothing was recorded of this engine." in words(document)
@@ -216,7 +217,7 @@ def test_a_run_that_never_began_has_a_report_too(tmp_path: Path) -> None:
 
 def test_the_same_run_gives_the_same_report_byte_for_byte(leaking: RunDir, tmp_path: Path) -> None:
     first, second = (
-        files.write_report(leaking, verdict_of(leaking), output=tmp_path / name)[0].read_bytes()
+        files.write_report(leaking, typed(verdict_of(leaking)), output=tmp_path / name)[0].read_bytes()
         for name in ("first.html", "second.html")
     )
     assert first == second
@@ -228,7 +229,7 @@ def test_a_run_of_a_month_is_thinned_while_it_is_read(monkeypatch: pytest.Monkey
     assemble = counted(seen)
     monkeypatch.setattr("soakd.report.curves.reading.assemble", assemble)
     run = recorded_run(tmp_path / "run", mine=Story())
-    curves = read_curves(run, verdict_of(run))
+    curves = read_curves(run, typed(verdict_of(run)))
     assert curves.engines["mine"].bands["rss_bytes"].readings > 150
     assert max(seen) <= 2 * 45, "worker samples with reachable bytes, and those without"
 
@@ -246,7 +247,7 @@ def counted(seen: list[int]) -> Callable[..., Any]:
 
 def test_markdown_and_junit_are_written_with_it(leaking: RunDir) -> None:
     (leaking.path / run_folder.SUMMARY).unlink(missing_ok=True)
-    summaries.write(verdict_of(leaking), leaking)
+    summaries.write(typed(verdict_of(leaking)), leaking)
     assert (leaking.path / run_folder.SUMMARY).read_text(encoding="utf-8").startswith("# soakd: FAIL")
 
 

@@ -18,6 +18,7 @@ from soakd.verdict.site_words import place_words, site_facts
 from soakd.verdict.types import Verdict
 from soakd.wire.sites import Site, encode
 from tests.recorded import made_up, plan_of, verdict_of
+from tests.typed import typed
 
 SITE = Site(
     fingerprint="e345071be9adbf27", place="shop.py:42 in add", frames=("shop.py:42 in add",),
@@ -37,15 +38,15 @@ def verdict() -> dict[str, Any]:
 def shown(verdict: dict[str, Any]) -> dict[str, str]:
     """What each output shows of the run."""
     terminal = io.StringIO()
-    print_closing(verdict, [], console=Console(file=terminal, width=400))
+    print_closing(typed(verdict), [], console=Console(file=terminal, width=400))
     status = RunStatus(plan_of(), "made-up")
-    status.apply_verdict(verdict)
+    status.apply_verdict(typed(verdict))
     return {
         "terminal": terminal.getvalue(),
         "page": ", ".join(status.engines["mine"].as_dict()["sites"][0]["facts"]),
-        "markdown": markdown(verdict),
+        "markdown": markdown(typed(verdict)),
         "html": page(Material(verdict=Verdict.from_dict(verdict), curves=Curves(until_s=1.0))),
-        "diff": "\n".join(run_lines(diff_runs(verdict, verdict, {}))),
+        "diff": "\n".join(run_lines(diff_runs(typed(verdict), typed(verdict), {}))),
     }
 
 

@@ -23,7 +23,7 @@ from soakd.procs import capture_reader
 from soakd.report.markdown import sites
 from soakd.verdict.check import Check
 from soakd.verdict.codec import to_json
-from soakd.verdict.types import LookEntry, TypeEntry
+from soakd.verdict.types import LookEntry, TypeEntry, Verdict
 from soakd.wire.records import Capture, Record, Unreadable
 from soakd.wire.records import Look as LookRecord
 from soakd.wire.sites import Site, encode
@@ -32,6 +32,7 @@ from soakd.worker.attribution.allocations import Sum
 from soakd.worker.attribution.frames import Frame, fingerprint, is_application, is_harness, module_of, real_place
 from soakd.worker.attribution.resolve import by_site, growing, is_plumbing
 from tests.showing import plan, record
+from tests.typed import typed, typed_engine
 
 pytestmark = pytest.mark.usefixtures("every_object_is_seen")
 
@@ -185,12 +186,12 @@ def verdict(kind: str, state: str, role: str = "subject") -> dict[str, Any]:
 
 
 def test_a_route_fits_the_class_of_what_grows_and_there_is_none_where_nothing_does() -> None:
-    assert list(routes(verdict("python_leak", "FAIL"), "cache-rust")) == ["python"]
-    assert list(routes(verdict("mixed_leak", "FAIL"), "cache-rust")) == ["native", "python"]
-    assert list(routes(verdict("collector_backlog", "FAIL"), "cache-rust")) == []
-    assert list(routes(verdict("python_leak", "PASS"), "cache-rust")) == []
-    assert list(routes(verdict("mixed_leak", "FAIL", "control"), "cache-rust")) == []
-    assert list(routes(verdict("python_leak", "FAIL"), "another")) == []
+    assert list(routes(typed(verdict("python_leak", "FAIL")), "cache-rust")) == ["python"]
+    assert list(routes(typed(verdict("mixed_leak", "FAIL")), "cache-rust")) == ["native", "python"]
+    assert list(routes(typed(verdict("collector_backlog", "FAIL")), "cache-rust")) == []
+    assert list(routes(typed(verdict("python_leak", "PASS")), "cache-rust")) == []
+    assert list(routes(typed(verdict("mixed_leak", "FAIL", "control")), "cache-rust")) == []
+    assert list(routes(typed(verdict("python_leak", "FAIL")), "another")) == []
 
 
 class Desk:
@@ -217,11 +218,11 @@ def test_growth_in_two_judgements_running_is_looked_at_lightly_once_and_never_in
         desk = Desk()
         now_s = asyncio.get_running_loop().time()
         for origin_s in (now_s - 3600, now_s - 3600, now_s - 3600):  # an hour into two days
-            desk.looks.consider(verdict("python_leak", "FAIL"), origin_s)
+            desk.looks.consider(typed(verdict("python_leak", "FAIL")), origin_s)
         assert desk.orders == []
         day = now_s - 86400
         for state in ("FAIL", "PASS", "FAIL", "FAIL", "FAIL"):
-            desk.looks.consider(verdict("python_leak", state), day)
+            desk.looks.consider(typed(verdict("python_leak", state)), day)
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         desk.looks.close()
@@ -240,7 +241,7 @@ def growing_by(*intervals: tuple[float, float]) -> list[tuple[str, Mapping[str, 
         for low, high in intervals:
             so_far = verdict("python_leak", "FAIL")
             so_far["engines"][0]["checks"][0] |= {"estimate": (low + high) / 2, "low": low, "high": high}
-            desk.looks.consider(so_far, day)
+            desk.looks.consider(typed(so_far), day)
             await asyncio.sleep(0)
             await asyncio.sleep(0)
         desk.looks.close()
@@ -261,15 +262,15 @@ def test_a_judgement_that_is_not_there_in_time_is_done_without_by_the_one_before
         desk = Desk()
         arrives = asyncio.Event()
 
-        async def late() -> dict[str, Any]:
+        async def late() -> Verdict:
             await arrives.wait()
-            return verdict("mixed_leak", "FAIL")
+            return typed(verdict("mixed_leak", "FAIL"))
 
         desk.looks._judge = late
         now_s = asyncio.get_running_loop().time()
         engine = plan("48h").engines[0]
         origin_s = now_s - engine.load.end_s - 200  # in the drain phase, or the reload phase after it
-        desk.looks.consider(verdict("python_leak", "FAIL"), origin_s)
+        desk.looks.consider(typed(verdict("python_leak", "FAIL")), origin_s)
         engine = replace(engine, phases=tuple(replace(p, start_s=p.start_s - 800) for p in engine.phases))
         looking = asyncio.ensure_future(desk.looks._look_at_what_fails([engine], origin_s))
         await answered(desk, 1)
@@ -298,7 +299,7 @@ def test_an_engine_that_is_not_running_is_a_failed_look() -> None:
         desk.there = False
         day = asyncio.get_running_loop().time() - 86400
         for _ in range(2):
-            desk.looks.consider(verdict("python_leak", "FAIL"), day)
+            desk.looks.consider(typed(verdict("python_leak", "FAIL")), day)
         for _ in range(5):
             await asyncio.sleep(0)
         return desk
@@ -314,7 +315,7 @@ def test_the_budget_of_an_hour_holds() -> None:
         desk.looks._begun_s.extend([asyncio.get_running_loop().time()] * 100)
         day = asyncio.get_running_loop().time() - 86400
         for _ in range(3):
-            desk.looks.consider(verdict("python_leak", "FAIL"), day)
+            desk.looks.consider(typed(verdict("python_leak", "FAIL")), day)
             await asyncio.sleep(0)
         return desk
 
@@ -326,7 +327,7 @@ def test_an_answer_ends_the_wait() -> None:
         desk = Desk()
         day = asyncio.get_running_loop().time() - 86400
         for _ in range(2):
-            desk.looks.consider(verdict("python_leak", "FAIL"), day)
+            desk.looks.consider(typed(verdict("python_leak", "FAIL")), day)
         await asyncio.sleep(0)
         number = desk.orders[0][1]["deep"]["id"]
         desk.looks.note(record("attribution", "cache-rust", 5.0, {"id": number, "state": "done", "route": "python"}))
@@ -385,13 +386,13 @@ def test_who_asks_takes_turns_with_suspicions_and_spends_the_budget_of_the_same_
         await asyncio.sleep(0)
         again = await desk.looks.ask("cache-rust", day)
         for _ in range(3):
-            desk.looks.consider(verdict("python_leak", "FAIL"), day)
+            desk.looks.consider(typed(verdict("python_leak", "FAIL")), day)
             await asyncio.sleep(0)
         assert len(desk.orders) == 1
         await answered(desk, 1)
         await asyncio.wait_for(asked, 5.0)
         for _ in range(2):
-            desk.looks.consider(verdict("python_leak", "FAIL"), day)
+            desk.looks.consider(typed(verdict("python_leak", "FAIL")), day)
         await answered(desk, 2)
         assert desk.looks._light is not None
         await asyncio.wait_for(desk.looks._light, 5.0)
@@ -440,7 +441,7 @@ def test_an_engine_that_is_never_forked_is_never_looked_at() -> None:
         desk.looks._plan = replace(desk.looks._plan, engines=engines)
         day = asyncio.get_running_loop().time() - 86400
         for _ in range(2):
-            desk.looks.consider(verdict("python_leak", "FAIL"), day)
+            desk.looks.consider(typed(verdict("python_leak", "FAIL")), day)
             await asyncio.sleep(0)
         await desk.looks._look_in_reload(engines[0], "native", day, 1)
         return desk, await desk.looks.ask("cache-rust", day)
@@ -551,13 +552,13 @@ def test_a_look_that_failed_is_said_and_names_nothing() -> None:
     assert attribution(data, [GROWS]) == []
     assert looks(data) == [LookEntry(route="native", state="failed", why="No module named 'memray'")]
     assert site_words(data, GROWS) == ""
-    (line,) = site_lines({"engines": [{"name": "e", "looks": [to_json(look) for look in looks(data)]}]})
+    (line,) = site_lines(typed({"engines": [{"name": "e", "looks": [to_json(look) for look in looks(data)]}]}))
     assert line == "e: a deep look (native) failed: No module named 'memray'"
 
 
 def test_what_a_look_had_to_do_without_is_shown_with_its_route() -> None:
     looks = [{"route": "python", "state": "done", "note": "containers were not searched: it crashed"}]
-    assert [*site_lines({"engines": [{"name": "e", "looks": looks}]})] == [
+    assert [*site_lines(typed({"engines": [{"name": "e", "looks": looks}]}))] == [
         "e: a deep look (python): containers were not searched: it crashed"
     ]
 
@@ -577,10 +578,12 @@ def test_the_end_of_a_run_and_the_markdown_show_the_sites() -> None:
         "name": "e",
         "attribution": [encode(site) for site in attribution(looked_at(done(("a|b", 392.0))), [GROWS])],
     }
-    assert list(site_lines({"engines": [engine]})) == [
+    assert list(site_lines(typed({"engines": [engine]}))) == [
         "e grows at a|b in f: 98% of the growth, 392 B/op, kept in list `seen` of f"
     ]
-    assert next(line for line in sites(engine) if "392" in line).startswith(r"| a\|b in f | 392 B/op | 98% |")
+    assert next(line for line in sites(typed_engine(engine)) if "392" in line).startswith(
+        r"| a\|b in f | 392 B/op | 98% |"
+    )
 
 
 def test_types_that_keep_growing_are_told_with_the_look_and_what_is_no_type_is_left_out() -> None:
@@ -650,7 +653,7 @@ def test_what_makes_things_is_ranked_before_what_weighs_more() -> None:
     body["sites"][1] |= {"things_per_operation": 0.01, "runs": ["task serve"]}
     first, _ = attribution(looked_at(body), [])
     assert (first.fingerprint, first.runs) == ("maker", ("task serve",))
-    (line,) = site_lines({"engines": [{"name": "e", "attribution": [encode(first)]}]})
+    (line,) = site_lines(typed({"engines": [{"name": "e", "attribution": [encode(first)]}]}))
     assert line == "e grows at maker in f: 10 B/op, 0.01/op, runs task serve, kept in list `seen` of f"
 
 
