@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from soakd.procs.output import printable
@@ -31,7 +31,24 @@ class Entry:
     """Clock ticks since boot: identifies the process together with its pid."""
 
 
-Table = Mapping[int, Entry]
+class Table:
+    """The processes of the host at one moment."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self.entries: Mapping[int, Entry] = {entry.pid: entry for entry in entries}
+        self._children: dict[int, list[Entry]] = {}
+        for entry in self.entries.values():
+            self._children.setdefault(entry.parent, []).append(entry)
+
+    def descendants(self, top: int) -> list[Entry]:
+        """Return the children of a process, and theirs."""
+        found: list[Entry] = []
+        parents = [top]
+        while parents:
+            children = self._children.get(parents.pop(), ())
+            found += children
+            parents += [entry.pid for entry in children]
+        return found
 
 
 def below(table: Table, pid: int) -> list[Entry]:
@@ -41,12 +58,12 @@ def below(table: Table, pid: int) -> list[Entry]:
         table: the processes of the host.
         pid: the worker's. What its children leave behind becomes its keeper's, which has no other children.
     """
-    worker = table.get(pid)
+    worker = table.entries.get(pid)
     if worker is None:
         return []
     return [
         entry
-        for entry in _descendants(table, worker.parent)
+        for entry in table.descendants(worker.parent)
         if entry.pid != pid and not (entry.parent == pid and entry.command == LOOK_PROCESS)
     ]
 
@@ -80,7 +97,7 @@ class Tree:
     """
 
     def __init__(self) -> None:
-        self._table: dict[int, Entry] = {}
+        self._table = Table(())
         self._readings = 0
         self.duration_s = 0.0
         """What the last reading cost."""
@@ -92,8 +109,8 @@ class Tree:
         self._readings += 1
         try:
             numbers = [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208 - no Path objects
-            found = ((number, known.get(number) or _entry(number)) for number in numbers)
-            self._table = {number: entry for number, entry in found if entry is not None}
+            found = (known.get(number) or _entry(number) for number in numbers)
+            self._table = Table(entry for entry in found if entry is not None)
         except OSError:
             self._readings = 0
             return None
@@ -102,21 +119,8 @@ class Tree:
 
     def _strangers(self) -> dict[int, Entry]:
         """Return the known processes that do not descend from this one."""
-        ours = {entry.pid for entry in _descendants(self._table, os.getpid())}
-        return {number: entry for number, entry in self._table.items() if number not in ours}
-
-
-def _descendants(table: Table, top: int) -> list[Entry]:
-    children: dict[int, list[Entry]] = {}
-    for entry in table.values():
-        children.setdefault(entry.parent, []).append(entry)
-    found: list[Entry] = []
-    parents = [top]
-    while parents:
-        below_it = children.get(parents.pop(), ())
-        found += below_it
-        parents += [entry.pid for entry in below_it]
-    return found
+        ours = {entry.pid for entry in self._table.descendants(os.getpid())}
+        return {number: entry for number, entry in self._table.entries.items() if number not in ours}
 
 
 def _entry(pid: int) -> Entry | None:

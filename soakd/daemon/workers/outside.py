@@ -52,14 +52,13 @@ class OutsideSampler:
                 proportional = schedule.snapshot_every_s is not None and due_s >= proportional_s
                 if proportional:
                     proportional_s += schedule.snapshot_every_s or 0.0
-                self._own = self_probe.sample()
+                self._own, table = self_probe.sample(), self._tree.table()
                 self._sample("", 0, me, self._read_daemon)
-                self._sample_workers(_read_all if proportional else proc.read)
+                self._sample_workers(_read_all if proportional else proc.read, table)
                 due_s += schedule.sample_every_s * max(1, int((time.monotonic() - due_s) / schedule.sample_every_s))
                 await asyncio.sleep(max(0.0, due_s - time.monotonic()))
 
-    def _sample_workers(self, read: Read) -> None:
-        table = self._tree.table()
+    def _sample_workers(self, read: Read, table: Table | None) -> None:
         for lives in self._engines:
             if (worker := lives.running) is None:
                 continue  # what one that has exited leaves until it is reaped is no process of an engine
@@ -76,12 +75,13 @@ class OutsideSampler:
         for what, sentence, count in losses:
             body = {"what": what, "detail": f"{spec.engine}: {sentence}", "count": count}
             self._put(make_record("incident", engine=spec.engine, segment=spec.segment, at=now(), body=body))
-        spent_s = time.perf_counter() - begun_s + self._tree.duration_s
+        spent_s = time.perf_counter() - begun_s
         held = worker.holdings.read(worker.family.pids, time.monotonic())
         return {**values, "probe.tree.duration_s": round(spent_s, 6), **held}
 
     def _read_daemon(self, process: psutil.Process) -> dict[str, float]:
-        return {**proc.read(process), **self._host(), **self._own}
+        tree = {"probe.tree.duration_s": round(self._tree.duration_s, 6)}
+        return {**proc.read(process), **self._host(), **self._own, **tree}
 
     def _sample(
         self, engine: str, segment: int, process: psutil.Process, read: Read,

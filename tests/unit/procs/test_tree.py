@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from soakd.procs.tree import Entry, Tree, below, executed, own_bytes
+from soakd.procs.tree import Entry, Table, Tree, below, executed, own_bytes
 from soakd.wire.spec import LOOK_PROCESS
 from soakd.worker.probes.fork import ForkedChild
 
@@ -32,8 +32,8 @@ def entry(pid: int, parent: int, command: bytes = b"python") -> Entry:
     return Entry(pid, parent, command, b"S", pid * 10)
 
 
-def table(*entries: Entry) -> dict[int, Entry]:
-    return {each.pid: each for each in entries}
+def table(*entries: Entry) -> Table:
+    return Table(entries)
 
 
 def test_children_their_children_and_orphans_that_the_keeper_adopted_are_the_engines() -> None:
@@ -95,11 +95,11 @@ def test_a_table_finds_newcomers_and_forgets_who_is_gone() -> None:
     with waiting("-c", SAYS_READY) as pid:
         found = tree.table()
         assert found is not None
-        assert found[pid].parent == os.getpid()
+        assert found.entries[pid].parent == os.getpid()
         assert (own_bytes(pid) or 0) > 100_000
     found = tree.table()
     assert found is not None
-    assert pid not in found
+    assert pid not in found.entries
     assert own_bytes(pid) is None
     assert executed(pid) == ""
     assert tree.duration_s > 0.0

@@ -109,7 +109,7 @@ def dying_thread(*, dies: bool, after: int = 1000) -> Operation:
 class Swallowing:
     """Has a backend that refuses everything from some operation on, or not, and swallows that; it may count it."""
 
-    def __init__(self, *, refuses: bool, after: int = 5000, work: int = 400, tells: bool = False) -> None:
+    def __init__(self, *, refuses: bool, after: int = 5000, work: int = 1000, tells: bool = False) -> None:
         self._refused_from = after if refuses else math.inf
         self._work, self._tells = work, tells
         self._numbers = itertools.count(1)
