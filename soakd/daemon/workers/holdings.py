@@ -5,10 +5,12 @@ minute; less often if that takes more than a thousandth of a core, but often eno
 """
 
 import asyncio
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from soakd.procs.cgroup import read_cgroup
 from soakd.procs.descriptors import read_held
 from soakd.procs.scratch import FolderSize
 
@@ -39,7 +41,7 @@ class Holdings:
 
         Inside an event loop.
 
-        `held_file_bytes`, `open_file_bytes`, `queued_bytes`, `scratch_bytes`, and `fd_count.KIND`.
+        `held_file_bytes`, `open_file_bytes`, `queued_bytes`, `scratch_bytes`, `cgroup_*_bytes` and `fd_count.KIND`.
         """
         if now_s < self._due_s:
             return {}
@@ -47,7 +49,7 @@ class Holdings:
         held = read_held(pids)
         values: dict[str, float] = {
             "held_file_bytes": held.unnamed_bytes, "open_file_bytes": held.written_bytes,
-            **self._walked(),
+            **self._walked(), **read_cgroup(pids[0], os.getpid()),
             **({} if held.queued_bytes is None else {"queued_bytes": held.queued_bytes}),
             **{f"fd_count.{kind}": count for kind, count in sorted(held.counts.items())},
         }  # fmt: skip

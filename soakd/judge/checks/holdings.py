@@ -14,8 +14,12 @@ from soakd.verdict.check import Check, round_number
 
 LEAST_BYTES = 1e6
 """Buffers and logs of that size come and go in healthy engines."""
-DECIDES = {"held_file_bytes": True, "queued_bytes": True, "scratch_bytes": True, "open_file_bytes": False}
-"""Signal -> whether it decides. A file that is open for writing may be a log that something else rotates."""
+DECIDES = {
+    "held_file_bytes": True, "queued_bytes": True, "scratch_bytes": True, "open_file_bytes": False,
+    "cgroup_shmem_bytes": False, "cgroup_sock_bytes": False, "cgroup_kernel_bytes": False, "cgroup_slab_bytes": False,
+}  # fmt: skip
+"""Signal -> whether it decides. A file that is open for writing may be a log that something else rotates; the
+kernel may keep caches that it charges to a cgroup for as long as memory is plenty."""
 
 
 def check_holdings(data: EngineData) -> Iterator[Check]:
