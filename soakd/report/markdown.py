@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from soakd.plaintext import escaped
 from soakd.units import format_duration
 from soakd.verdict.rows import CheckRow, engine_rows, run_rows
-from soakd.verdict.site_words import growth_words, share_words
+from soakd.verdict.site_words import growth_words, look_words, share_words
 from soakd.verdict.types import Comparison, EngineVerdict, RunFacts, Verdict, WaiverFate
 from soakd.verdict.wording import figure_name, figure_words, ratio_words
 
@@ -96,13 +96,9 @@ def sites(engine: EngineVerdict) -> Iterator[str]:
                      site.fingerprint)  # fmt: skip
             yield f"| {' | '.join(plain(cell) or '-' for cell in cells)} |"
         yield ""
-    for look in engine.looks:
-        if look.state == "failed":
-            yield f"A deep look ({plain(look.route)}) failed: {plain(look.why or '')}."
-            yield ""
-        if look.note is not None:
-            yield f"A deep look ({plain(look.route)}): {plain(look.note)}."
-            yield ""
+    for words in (words for look in engine.looks for words in look_words(look)):
+        yield f"{plain(words[:1].upper() + words[1:])}."
+        yield ""
 
 
 def waivers(fates: Sequence[WaiverFate]) -> Iterator[str]:

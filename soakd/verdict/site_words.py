@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from soakd.verdict.types import LookEntry
 from soakd.verdict.wording import quantity_words
 from soakd.wire.sites import Site
 
@@ -41,3 +42,11 @@ def site_facts(site: Site) -> Iterator[str]:
         yield f"confidence {site.confidence}"
     if site.known:
         yield f"known: {site.known}"
+
+
+def look_words(look: LookEntry) -> Iterator[str]:
+    """Yield what a deep look could not do: "a deep look (native) failed: No module named 'memray'"."""
+    if look.state == "failed":
+        yield f"a deep look ({look.route}) failed: {look.why or 'no reason given'}"
+    if look.note:
+        yield f"a deep look ({look.route}): {look.note}"

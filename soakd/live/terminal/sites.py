@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from soakd.live.status import printable
-from soakd.verdict.site_words import site_facts
+from soakd.verdict.site_words import look_words, site_facts
 from soakd.verdict.types import Verdict
 from soakd.wire.sites import Site
 
@@ -16,11 +16,7 @@ def site_lines(verdict: Verdict) -> Iterator[str]:
     for engine in verdict.engines:
         name = printable(engine.name)
         yield from growth_lines(name, engine.attribution)
-        for look in engine.looks:
-            if look.state == "failed":
-                yield f"{name}: a deep look ({printable(look.route)}) failed: {printable(look.why or '')}"
-            if look.note:
-                yield f"{name}: a deep look ({printable(look.route)}): {printable(look.note)}"
+        yield from (f"{name}: {printable(words, 1000)}" for look in engine.looks for words in look_words(look))
     for fate in verdict.waivers:
         if fate.state != "used":
             reasons = "; ".join(printable(reason, 1000) for reason in fate.reasons)

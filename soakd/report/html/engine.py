@@ -8,7 +8,8 @@ from soakd.report.html.markup import Html
 from soakd.report.html.rendering import words
 from soakd.verdict.rows import CheckRow, engine_rows
 from soakd.verdict.severity import SEVERITY
-from soakd.verdict.types import EngineVerdict, LookEntry
+from soakd.verdict.site_words import look_words
+from soakd.verdict.types import EngineVerdict
 from soakd.verdict.wording import quantity_words
 
 
@@ -21,7 +22,8 @@ class EngineView:
     """Its curves; None where nothing was recorded."""
     flame: Html
     """Its flame graphs as markup; empty where there are none."""
-    failed_looks: list[LookEntry]
+    looks: list[str]
+    """What deep looks could not do."""
     grows: bool
     """Whether there is a part about where it grows."""
     deciding: list[CheckRow]
@@ -32,12 +34,11 @@ class EngineView:
 def engine_view(engine: EngineVerdict, subject: Subject | None, flame: str) -> EngineView:
     """Return the values of the section of an engine."""
     rows = engine_rows(engine)
-    failed = [look for look in engine.looks if look.state == "failed"]
-    notes = any(look.note for look in engine.looks)
+    looks = [words for look in engine.looks for words in look_words(look)]
     fails = any(check.verdict == "FAIL" and check.id.startswith("growth.") for check in engine.checks)
     return EngineView(
-        facts=list(_facts(engine)), subject=subject, flame=Html(flame), failed_looks=failed,
-        grows=bool(engine.attribution or failed or notes or fails or flame),
+        facts=list(_facts(engine)), subject=subject, flame=Html(flame), looks=looks,
+        grows=bool(engine.attribution or looks or fails or flame),
         deciding=sorted((row for row in rows if not row.informational), key=lambda row: -SEVERITY[row.verdict]),
         informational=[row for row in rows if row.informational],
     )  # fmt: skip

@@ -76,3 +76,11 @@ def test_a_container_is_what_keeps_and_a_line_is_where_it_grows() -> None:
     held = Site(fingerprint="a", place="list kept", held_by=("list kept",), tool="holders")
     assert place_words(SITE) == "at shop.py:42 in add (kept in list kept), 98% of the growth"
     assert place_words(held) == "kept in list kept"
+
+
+def test_what_a_look_could_not_do_reads_the_same_on_terminal_markdown_and_html(verdict: dict[str, Any]) -> None:
+    looks = [{"route": "native", "state": "failed", "why": "no tool", "note": "no search"}]
+    engines = [engine | {"looks": looks} for engine in verdict["engines"]]
+    texts = shown(verdict | {"engines": engines})
+    for words in ("deep look (native) failed: no tool", "deep look (native): no search"):
+        assert [name for name in ("terminal", "markdown", "html") if words not in texts[name].replace("\\", "")] == []
