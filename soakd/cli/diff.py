@@ -8,7 +8,8 @@ from pathlib import Path
 from soakd.cli.show_verdict import read_verdict
 from soakd.errors import ConfigError
 from soakd.plaintext import escaped
-from soakd.record import journal, run_folder
+from soakd.record import run_folder
+from soakd.record.recording import Recording
 from soakd.report.diff import changed_packages, diff_heaps, diff_runs, differences
 from soakd.units import parse_duration
 
@@ -29,9 +30,9 @@ def diff(options: argparse.Namespace) -> int:
         text = lines.heap_lines(result)
     else:
         before, after = runs
-        unlike = differences(journal.read_meta(before.journal), journal.read_meta(after.journal))
-        environments = [journal.read_records(run.journal, "hello", "phase") for run in (before, after)]
-        unlike["packages"] = changed_packages(*environments)
+        recordings = [Recording.open(run) for run in runs]
+        unlike = differences(*(recording.meta for recording in recordings))
+        unlike["packages"] = changed_packages(*(recording.records("hello", "phase") for recording in recordings))
         result = diff_runs(read_verdict(before).verdict, read_verdict(after).verdict, unlike)
         text = lines.run_lines(result)
     if options.json:

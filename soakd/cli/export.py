@@ -9,7 +9,8 @@ from typing import Any, TextIO
 
 from soakd.errors import PreflightError
 from soakd.plaintext import escaped
-from soakd.record import journal, run_folder
+from soakd.record import run_folder
+from soakd.record.recording import Recording
 from soakd.record.run_folder import RunDir
 from soakd.wire.records import Sample
 
@@ -35,6 +36,6 @@ def _write_csv(found: RunDir, file: TextIO) -> None:
 
 
 def _rows(found: RunDir) -> Iterator[list[Any]]:
-    for sample in journal.read_records(found.journal, "sample"):
+    for sample in Recording.open(found).records("sample"):
         for signal, value in sample.readings.items() if isinstance(sample, Sample) else ():
             yield [escaped(sample.engine or "soakd"), sample.segment, *sample.at, escaped(signal), value]

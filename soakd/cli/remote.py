@@ -11,9 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 from soakd.errors import JournalError, RefusedError
-from soakd.record import journal, run_folder
+from soakd.record import run_folder
+from soakd.record.recording import Recording
 from soakd.record.run_folder import RunDir
-from soakd.setup.plan_json import plan_from_dict
 from soakd.wire.records import Hello
 
 WITHIN_S = 240.0
@@ -47,11 +47,7 @@ def engines_of(run: RunDir) -> list[str]:
     Raises:
         JournalError: the journal cannot be read.
     """
-    meta = journal.read_meta(run.journal)
-    if "plan" not in meta:
-        raise JournalError(f"{run.path}: has not begun yet")
-    plan = plan_from_dict(meta["plan"])
-    return [engine.config.name for engine in plan.engines if engine.config.role != "control"]
+    return [engine.config.name for engine in Recording.open(run).plan.engines if engine.config.role != "control"]
 
 
 def ask(run: RunDir, engine: str, *, deep: bool) -> dict[str, Any]:
@@ -118,5 +114,5 @@ def _journals_of(pid: int) -> Iterator[RunDir]:
 
 def _engine_of(run: RunDir, chain: list[int]) -> str | None:
     """Return the engine whose current worker is among these processes; None if the daemon itself was named."""
-    workers = {r.engine: r.pid for r in journal.read_records(run.journal, "hello") if isinstance(r, Hello)}
+    workers = {r.engine: r.pid for r in Recording.open(run).records("hello") if isinstance(r, Hello)}
     return next((engine for engine, pid in workers.items() if pid in chain), None)

@@ -7,11 +7,10 @@ from typing import Any
 from soakd.errors import JournalError
 from soakd.live.status import RunStatus
 from soakd.procs.proc import now
-from soakd.record import journal, run_folder, verdict_file
-from soakd.record.clocks import ClockShift, clock_shifts, on_one_clock
+from soakd.record import run_folder, verdict_file
+from soakd.record.recording import Recording
 from soakd.record.run_folder import RunDir
-from soakd.setup.plan_json import plan_from_dict
-from soakd.wire.records import Record, moved
+from soakd.wire.records import Record
 
 LAST_SAMPLES, LAST_WINDOWS = 40, 3
 """Per engine: enough for its rate, and for a reading of every signal of a sample."""
@@ -31,12 +30,10 @@ class RunView:
             JournalError: its journal cannot be read, or holds no run.
         """
         self.run = run
-        meta = journal.read_meta(run.journal)
-        if "plan" not in meta:
-            raise JournalError(f"{run.journal}: holds no run: its plan was never written")
-        self.status = RunStatus(plan_from_dict(meta["plan"]), run.run_id)
+        self._recording = Recording.open(run)
+        self.status = RunStatus(self._recording.plan, run.run_id)
         self.status.count_no_samples()
-        self._number, self._handovers = 0, [ClockShift(life=0)]
+        self._number = 0
         self._judged: int | None = None
         self._last_s = 0.0
         self._read_first()
@@ -47,7 +44,7 @@ class RunView:
         Raises:
             JournalError: the journal cannot be read.
         """
-        while found := journal.read_since(self.run.journal, self._number):
+        while found := self._recording.since(self._number):
             self._take(found)
         self._read_verdict()
         self._read_address()
@@ -65,32 +62,28 @@ class RunView:
         }  # fmt: skip
 
     def _read_first(self) -> None:
-        path = self.run.journal
-        phases = list(journal.read_records(path, "phase", engine=""))
         found = [record for engine in ("", *self.status.engines) for record in self._last_of(engine)]
-        last = journal.read_latest_number(path)
-        self._take([(last, record) for record in [*phases, *sorted(found, key=lambda record: record.at.wall_s)]])
+        told = [*self._recording.phases, *sorted(found, key=lambda record: record.at.wall_s)]
+        last = self._recording.latest_number()
+        self._take([(last, record) for record in told])
         self._read_verdict()
         self._read_address()
 
     def _last_of(self, engine: str) -> Iterator[Record]:
         """Yield one engine's lives, incidents, the last samples of each life, and the last latency windows."""
-        path = self.run.journal
-        begun = journal.read_latest(path, "hello", engine, INCIDENTS)
+        latest = self._recording.latest
+        begun = latest("hello", engine, INCIDENTS)
         for kind in (*TOLD[1:], "incident"):
-            yield from (record for _, record in journal.read_latest(path, kind, engine, INCIDENTS))
+            yield from (record for _, record in latest(kind, engine, INCIDENTS))
         for number, hello in begun:
             yield hello
-            yield from (r for _, r in journal.read_latest(path, "sample", engine, 1, before=number, without=OF_OTHERS))
+            yield from (r for _, r in latest("sample", engine, 1, before=number, without=OF_OTHERS))
         for kind, count in (("phase", 2), ("sample", LAST_SAMPLES), ("latency", LAST_WINDOWS), ("attribution", 5)):
             if engine or kind == "sample":
-                yield from (record for _, record in journal.read_latest(path, kind, engine, count))
+                yield from (record for _, record in latest(kind, engine, count))
 
     def _take(self, found: list[tuple[int, Record]]) -> None:
-        records = [record for _, record in found]
-        self._handovers = [*self._handovers, *clock_shifts(records)]
-        shift_s = self._handovers[-1].shift_s
-        on_clock = [moved(record, -shift_s) for record in on_one_clock(records, self._handovers)]
+        on_clock = list(self._recording.on_this_clock(record for _, record in found))
         self._number = max(number for number, _ in found)
         self._last_s = max([self._last_s, *(record.at.mono_s for record in on_clock)])
         self.status.fold(on_clock)

@@ -6,15 +6,12 @@ The daemon runs it with `--live` during the run and once at the end; a user runs
 import ctypes
 import os
 import signal
-from typing import Any
 
-from soakd.errors import JournalError
 from soakd.judge.conclude.verdict import make_verdict
 from soakd.judge.story.assemble import assemble
 from soakd.judge.story.rundata import RunData
-from soakd.record import journal, run_folder, verdict_file
-from soakd.record.clocks import clock_shifts, on_one_clock
-from soakd.setup.plan_json import plan_from_dict
+from soakd.record import run_folder, verdict_file
+from soakd.record.recording import Recording
 from soakd.verdict.types import Artifact, Verdict
 from soakd.wire.masking import masked
 
@@ -36,23 +33,23 @@ def judge(run: run_folder.RunDir, *, live: bool) -> Verdict:
     Raises:
         JournalError: the journal cannot be read, or the file cannot be written.
     """
-    meta = journal.read_meta(run.journal)
-    data = load(run, meta)
-    verdict = masked(make_verdict(data, meta, running=live, artifacts=() if live else _artifacts(run)).as_dict())
-    return Verdict.from_dict(verdict_file.write(run, verdict))
+    recording = Recording.open(run)
+    artifacts = () if live else _artifacts(run)
+    verdict = make_verdict(_assembled(recording), recording.meta, running=live, artifacts=artifacts)
+    return Verdict.from_dict(verdict_file.write(run, masked(verdict.as_dict())))
 
 
-def load(run: run_folder.RunDir, meta: dict[str, Any] | None = None) -> RunData:
+def load(run: run_folder.RunDir) -> RunData:
     """Read everything recorded of a run.
 
     Raises:
         JournalError: the journal cannot be read.
     """
-    meta = meta or journal.read_meta(run.journal)
-    if "plan" not in meta or "run_id" not in meta:
-        raise JournalError(f"{run.journal}: holds no run: its plan was never written")
-    resumed = clock_shifts(journal.read_records(run.journal, "phase", engine=""))
-    return assemble(plan_from_dict(meta["plan"]), on_one_clock(journal.read_records(run.journal, *KINDS), resumed))
+    return _assembled(Recording.open(run))
+
+
+def _assembled(recording: Recording) -> RunData:
+    return assemble(recording.plan, recording.records(*KINDS))
 
 
 def end_with(parent: int) -> None:

@@ -9,18 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from soakd.errors import JournalError
 from soakd.record import journal
 from soakd.record.clocks import ClockShift, clock_shifts, on_one_clock
+from soakd.record.recording import Recording
 from soakd.setup.plan import Plan, longest_gap_s
-from soakd.setup.plan_json import plan_from_dict
 from soakd.wire.records import (
     LIFE_ENDS,
     End,
     Hello,
     Incident,
     Left,
-    Origin,
     Record,
     Resumed,
     Stamp,
@@ -139,12 +137,8 @@ def look_back(path: Path, at: Stamp, boot_id: str | None) -> Resumption:
     Raises:
         JournalError: the journal cannot be read, or has no run.
     """
-    meta = journal.read_meta(path)
-    if "plan" not in meta:
-        raise JournalError(f"{path}: holds no run: its plan was never written")
-    plan = plan_from_dict(meta["plan"])
-    phases = list(journal.read_records(path, "phase", engine=""))
-    before = clock_shifts(phases)
+    recording = Recording.of_journal(path)
+    meta, plan, phases, before = recording.meta, recording.plan, recording.phases, recording.handovers
     last, last_life = _last_record(path) or at, before[-1].life if before else 0
     same_boot = boot_id is not None and boot_id == _boot_of(phases, meta) and at.mono_s >= last.mono_s
     gap_s = at.mono_s - last.mono_s if same_boot else max(0.0, at.wall_s - last.wall_s)
@@ -157,7 +151,7 @@ def look_back(path: Path, at: Stamp, boot_id: str | None) -> Resumption:
         shift_s=previous.shift_s if same_boot else previous.shift_s + last.mono_s + gap_s - at.mono_s,
         boot_shift_s=previous.boot_shift_s if same_boot else previous.boot_shift_s + last.boot_s + gap_s - at.boot_s,
     )
-    origin = next((record for record in on_one_clock(phases, before) if isinstance(record, Origin)), None)
+    origin = recording.origin
     left = next((r for r in reversed(phases) if type(r) is Left and r.segment == last_life), None)
     return Resumption(
         plan=plan,

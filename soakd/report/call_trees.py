@@ -14,10 +14,10 @@ from typing import Any
 from soakd.errors import JournalError
 from soakd.procs.capture_reader import read_stacks
 from soakd.procs.interpreters import import_folder
-from soakd.record import journal, run_folder
+from soakd.record import run_folder
+from soakd.record.recording import Recording
 from soakd.record.run_folder import RunDir
 from soakd.setup.plan import EnginePlan
-from soakd.setup.plan_json import plan_from_dict
 from soakd.wire.records import Look
 from soakd.wire.sites import Site
 
@@ -83,14 +83,12 @@ def collect(run: RunDir, engine: str | None = None) -> list[Flame]:
     Raises:
         JournalError: the journal cannot be read, or there is no such engine.
     """
-    meta = journal.read_meta(run.journal)
-    if "plan" not in meta:
-        raise JournalError(f"{run.journal}: holds no run: its plan was never written")
-    engines = plan_from_dict(meta["plan"]).engines
+    recording = Recording.open(run)
+    engines = recording.plan.engines
     if engine is not None and engine not in [each.config.name for each in engines]:
         names = ", ".join(each.config.name for each in engines)
         raise JournalError(f'{run.path}: no engine "{engine}"; engines: {names}')
-    looks = [look for look in journal.read_records(run.journal, "attribution") if isinstance(look, Look)]
+    looks = [look for look in recording.records("attribution") if isinstance(look, Look)]
     wanted = [each for each in engines if engine in (None, each.config.name)]
     with _as_it_was(run):
         return [flame for each in wanted for flame in asyncio.run(_of_engine(run.path, each, looks))]

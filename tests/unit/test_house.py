@@ -107,6 +107,28 @@ def test_a_package_is_imported_only_in_its_rooms(package: str) -> None:
     assert not strays, f"{package} belongs to {sorted(ONLY_IN[package])}"
 
 
+def test_records_are_read_through_the_recording_and_by_nothing_else() -> None:
+    """But for the daemon's own journal, and what a file says of itself, nobody above `record` opens a journal."""
+    readers = {"read_records", "read_spread", "read_latest", "read_latest_number", "read_since", "read_by_id", "query"}
+    for path in modules():
+        if not room_of(path).startswith("record/"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            named = {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+            named |= {name.removeprefix("soakd.record.") for name in imports_of(path)}
+            found = named & {f"journal.{reader}" for reader in readers}
+            assert not found, f"{path}: reads records past soakd.record.recording"
+
+
+def test_the_body_of_a_record_is_read_where_records_are_made_and_kept() -> None:
+    """Everybody else reads the fields of its kind. (A page has a body, too: of its answers.)"""
+    at_home = ("wire/records", "record/journal", "live/web")
+    for path in modules():
+        if not room_of(path).startswith(at_home):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            found = [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr == "body"]
+            assert not found, f"{path}:{found[0]}: looks into the body of a record"
+
+
 def test_importing_the_package_imports_nothing() -> None:
     assert list(imports_of(HOUSE / "__init__.py")) == []
 

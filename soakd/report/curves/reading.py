@@ -7,21 +7,18 @@ readings a signal. The verdict's numbers come from the verdict file.
 from collections.abc import Iterator
 from dataclasses import replace
 
-from soakd.errors import JournalError
 from soakd.judge.story.assemble import assemble
 from soakd.judge.story.cache_fill import ENTRIES
 from soakd.judge.story.rundata import EngineData, RunData
-from soakd.record import journal
-from soakd.record.clocks import clock_shifts, on_one_clock
+from soakd.record.recording import Recording
 from soakd.record.run_folder import RunDir
 from soakd.report.curves.fits import fits_of
 from soakd.report.curves.heaps import Heaps
 from soakd.report.curves.signals import Signals
 from soakd.report.curves.values import Curves, EngineCurves, FaultSpan, Span
 from soakd.setup.plan import Plan
-from soakd.setup.plan_json import plan_from_dict
 from soakd.verdict.types import EngineVerdict, Verdict
-from soakd.wire.records import SERVER, Latency, Origin, Record, Sample, Snapshot
+from soakd.wire.records import SERVER, Latency, Record, Sample, Snapshot
 from soakd.wire.sums import PYMALLOC_OFF, RESIDENT_PARTS, SUMS
 
 COLUMNS = 320
@@ -42,18 +39,12 @@ def read_curves(run: RunDir, verdict: Verdict) -> Curves:
     Raises:
         JournalError: the journal cannot be read, or holds no run.
     """
-    meta = journal.read_meta(run.journal)
-    if "plan" not in meta:
-        raise JournalError(f"{run.journal}: holds no run: its plan was never written")
-    plan = plan_from_dict(meta["plan"])
-    marks = list(journal.read_records(run.journal, "phase", engine=""))
-    resumed = clock_shifts(marks)
-    origin_s = _origin_s(list(on_one_clock(marks, resumed)))
-    if origin_s is None:
+    recording = Recording.open(run)
+    plan, origin = recording.plan, recording.origin
+    if origin is None:
         return Curves(until_s=plan.duration_s)
-    reading = _Reading(plan, origin_s)
-    records = on_one_clock(journal.read_records(run.journal, *KINDS), resumed)
-    data = assemble(plan, reading.passed_on(records))
+    reading = _Reading(plan, float(origin.mono_s))
+    data = assemble(plan, reading.passed_on(recording.records(*KINDS)))
     return reading.curves(data, verdict)
 
 
@@ -134,7 +125,3 @@ def _lean(sample: Sample) -> Sample:
     """Return a sample with only what the growth method reads."""
     parts = (*KEPT, *RESIDENT_PARTS, *(part for sums in SUMS.values() for part in sums))
     return replace(sample, readings={name: sample.readings[name] for name in parts if name in sample.readings})
-
-
-def _origin_s(marks: list[Record]) -> float | None:
-    return min((float(mark.mono_s) for mark in marks if isinstance(mark, Origin)), default=None)

@@ -8,14 +8,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from soakd.errors import JournalError
-from soakd.record import journal
-from soakd.record.clocks import clock_shifts, on_one_clock
+from soakd.record.recording import Recording
 from soakd.record.run_folder import RunDir
 from soakd.setup.plan import EnginePlan
-from soakd.setup.plan_json import plan_from_dict
 from soakd.units import format_duration
 from soakd.wire.heaps import Container, Heap, HeapType
-from soakd.wire.records import Origin, Record, Snapshot
+from soakd.wire.records import Snapshot
 
 SCHEMA = "soakd.diff-heap/1"
 WITHIN_PERIODS = 2.0
@@ -46,11 +44,9 @@ def diff_heaps(run: RunDir, from_s: float | None, to_s: float | None) -> dict[st
     Raises:
         JournalError: no engine has snapshots there, the moments are in the wrong order, or the journal is unreadable.
     """
-    meta = journal.read_meta(run.journal)
-    if "plan" not in meta:
-        raise JournalError(f"{run.journal}: holds no run: its plan was never written")
-    plan = plan_from_dict(meta["plan"])
-    shots, skipped, last_s = _read(run)
+    recording = Recording.open(run)
+    plan = recording.plan
+    shots, skipped, last_s = _read(recording)
     if from_s is not None and to_s is not None and from_s >= to_s:
         raise JournalError(f"--from {format_duration(from_s)}: must be before --to {format_duration(to_s)}")
     every_s = plan.config.run.snapshot_every_s
@@ -66,34 +62,26 @@ def diff_heaps(run: RunDir, from_s: float | None, to_s: float | None) -> dict[st
     return {"schema": SCHEMA, "run_id": run.run_id, "engines": engines}
 
 
-def _read(run: RunDir) -> tuple[dict[str, list[Shot]], dict[str, list[str]], float]:
+def _read(recording: Recording) -> tuple[dict[str, list[Shot]], dict[str, list[str]], float]:
     """Read the snapshots of every engine in order of time, why others were skipped, and when the last record was."""
-    phases = list(journal.read_records(run.journal, "phase", engine=""))
-    found = clock_shifts(phases)
-    origin = next((r for r in on_one_clock(phases, found) if isinstance(r, Origin)), None)
-    if origin is None:
-        raise JournalError(f"{run.path}: its engines never stood ready")
+    if (origin := recording.origin) is None:
+        raise JournalError(f"{recording.path.parent}: its engines never stood ready")
     origin_s = origin.mono_s
     shots: dict[str, list[Shot]] = {}
     skipped: dict[str, list[str]] = {}
     last_s = 0.0
-    for record in on_one_clock(journal.read_records(run.journal, "snapshot"), found):
+    for record in recording.records("snapshot"):
         if not isinstance(record, Snapshot):
             continue
         if (heap := record.heap()) is not None:
             shots.setdefault(record.engine, []).append(Shot(record.at.mono_s - origin_s, record.segment, heap))
         else:
             skipped.setdefault(record.engine, []).append(str(record.skipped))
-    for record in on_one_clock(_last_samples(run), found):
+    for record in recording.last_samples():
         last_s = max(last_s, record.at.mono_s - origin_s)
     for each in shots.values():
         each.sort(key=lambda shot: shot.at_s)
     return shots, skipped, last_s
-
-
-def _last_samples(run: RunDir) -> Iterator[Record]:
-    rows = journal.query(run.journal, "SELECT MAX(id) FROM record WHERE kind = 'sample' GROUP BY engine, segment")
-    return journal.read_by_id(run.journal, [row[0] for row in rows])
 
 
 def _engine(
