@@ -14,7 +14,7 @@ from soakd.verdict.details import HarnessDetail
 from soakd.verdict.severity import State
 from soakd.verdict.wording import interval_words
 
-SHARED = ("growth.", "total_growth.", "return_to_baseline")
+SHARED = ("growth.", "total_growth.", "return_to_baseline", "reuse.")
 """Checks whose values the harness can increase."""
 NOT_SHARED = "growth.server_"
 """The harness does not run in the servers."""

@@ -9,6 +9,7 @@ from scipy import stats
 
 from soakd.judge.checks.cache_growth import breaks_its_bound, judge_beside_cache
 from soakd.judge.checks.ceilings import CONSTANT_PROFILES, WARM_UP_SHARE, highest_rise, to_the_close
+from soakd.judge.checks.phase_ends import check_phase_ends
 from soakd.judge.growth.series import MIN_SAMPLES, FloatArray
 from soakd.judge.story.cache_fill import ENTRIES, fill_of
 from soakd.judge.story.interruptions import served
@@ -38,6 +39,7 @@ def check_service(data: EngineData) -> Iterator[Check]:
     yield _total_growth(data)
     if data.plan.config.limits.return_to_baseline_bytes is not None:
         yield _return_to_baseline(data)
+    yield from check_phase_ends(data)
     yield _errors(data)
     yield from _latency(data)
     yield _achieved(data)
