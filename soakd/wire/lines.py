@@ -23,7 +23,7 @@ INCIDENTS = frozenset({
     "child_returned", "child_lost", "thread_lost", "close_failed", "operation_error", "disagreement",
     "memory_reserve", "daemon_gap", "standstill", PROBE_DIED,
     "host_memory_pressure", "host_io_pressure", "host_steal", "host_busy", "host_oom", "fd_limit", "disk_full",
-    "disk_budget", "sleep", "clock_step",
+    "disk_budget", "shm_left", "sleep", "clock_step",
     "fault_begin", "fault_end", "proxy_lost",
     "server_start_failed", "server_crash", "server_hang", "server_restart", "server_recovered", "server_gave_up",
 })  # fmt: skip

@@ -11,6 +11,7 @@ import resource
 import shutil
 import time
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 
 import psutil
@@ -33,6 +34,10 @@ IN_A_ROW = 3
 CLOCK_STEP_S, SLEEP_S = 5.0, 1.0
 LEAST_FREE_BYTES = 20e6
 """Needed for the last records, the verdict and the reports: a run ends before the disk has less."""
+SHM = Path("/dev/shm")  # noqa: S108 - looked at, not written
+LEAST_SHM_BYTES = 32e6
+"""Of new files in /dev/shm: an incident, and each time that they have doubled again."""
+MOST_SHM_FILES = 5000
 DAY_S, BUDGET_A_DAY_BYTES, LEAST_BUDGET_BYTES = 86400.0, 25e6, 200e6
 
 
@@ -42,11 +47,14 @@ class HostReader:
     Args:
         folder: the run's.
         proc: where /proc is, for tests.
+        shm: where shared memory has its files, for tests.
     """
 
-    def __init__(self, folder: Path | None, proc: Path = Path("/proc")) -> None:
+    def __init__(self, folder: Path | None, proc: Path = Path("/proc"), shm: Path = SHM) -> None:
         self._folder = folder
         self._proc = proc
+        self._shm = shm
+        self._begun_s = time.time()
         self._me = psutil.Process()
         self._before: dict[str, float] = {}
         self._before_s = 0.0
@@ -69,7 +77,7 @@ class HostReader:
                 found["host_others_ratio"] = max(0.0, min(1.0, (gained["busy"] - gained["ours"]) / all_s))
         found |= self._descriptors()
         oom_kills = self._oom_kills()
-        return {name: round(value, 4) for name, value in found.items()} | self.disk() | oom_kills
+        return {name: round(value, 4) for name, value in found.items()} | self.disk() | self._new_shm() | oom_kills
 
     def disk(self) -> dict[str, float]:
         """Return what the run has written, and what its file system has left; nothing if the folder is gone."""
@@ -80,6 +88,17 @@ class HostReader:
             return {"run_bytes": float(sum(_sizes(self._folder))), "disk_free_bytes": free}
         except OSError:
             return {}
+
+    def _new_shm(self) -> dict[str, float]:
+        """Return the bytes of this user's files in /dev/shm that are newer than the run: whose they are, none tells."""
+        total = 0.0
+        with contextlib.suppress(OSError), os.scandir(self._shm) as entries:
+            for entry in islice(entries, MOST_SHM_FILES):
+                with contextlib.suppress(OSError):
+                    found = entry.stat(follow_symlinks=False)
+                    if found.st_uid == os.getuid() and found.st_ctime >= self._begun_s:
+                        total += found.st_blocks * 512
+        return {"shm_bytes": total} if total else {}
 
     def _pressures(self) -> Iterator[tuple[str, float]]:
         for name in PRESSURES:
@@ -135,6 +154,7 @@ class HostWatch:
         self._budget_bytes = budget_bytes
         self._above: dict[str, int] = {}
         self._oom_kills: float | None = None
+        self._shm_told = LEAST_SHM_BYTES / 2
         self._at: Stamp | None = None
 
     def look(self, reading: Mapping[str, float], at: Stamp) -> Iterator[tuple[str, str]]:
@@ -147,6 +167,9 @@ class HostWatch:
         if kills is not None and self._oom_kills is not None and kills > self._oom_kills:
             yield "host_oom", f"the kernel has killed {_processes(kills - self._oom_kills)} for want of memory"
         self._oom_kills = kills if kills is not None else self._oom_kills
+        if (shm := reading.get("shm_bytes", 0.0)) >= 2 * self._shm_told:
+            self._shm_told = shm
+            yield "shm_left", f"files of this user in /dev/shm that are newer than the run take {shm / 1e6:.0f} MB"
         yield from self._clocks(at)
 
     def must_end(self, reading: Mapping[str, float]) -> tuple[str, str] | None:

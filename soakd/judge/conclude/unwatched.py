@@ -10,7 +10,7 @@ MOST_TOLD = 3
 WATCHED_SINCE = "children"
 """A signal that every recording has in which something below is watched: older ones are not asked for it."""
 NEVER = (
-    "the memory of devices and of io_uring", "files outside of TMPDIR that are closed (in /dev/shm, too)",
+    "the memory of devices and of io_uring", "closed files outside of TMPDIR (in /dev/shm only their sum is watched)",
     "message queues and semaphores of System V",
 )  # fmt: skip
 WHERE_READ = {

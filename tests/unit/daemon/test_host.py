@@ -119,7 +119,7 @@ def test_pressure_and_steal_are_shares_of_the_time_between_two_readings(
         fields = [busy_s, 0, 0, idle_s, 0, 0, 0, steal_s, 0, 0]
         (tmp_path / "stat").write_text(f"cpu  {' '.join(str(f * ticks) for f in fields)}\ncpu0 1\n", encoding="ascii")
 
-    reader = HostReader(None, tmp_path)
+    reader = HostReader(None, tmp_path, tmp_path / "no-shm")
     write(1_000_000, 5, 1, 100)
     reader.read()
     write(3_000_000, 10, 3, 113)
@@ -175,3 +175,23 @@ def test_a_run_on_a_real_disk_that_fills_up_is_ended_once(
     in_virtual_time(watch())
     assert ended_for == ["disk_full"]
     assert [r.body["what"] for r in records if r.body["what"].startswith("disk")] == ["disk_full"]
+
+
+def test_new_files_in_shared_memory_are_summed_and_those_from_before_the_run_are_not(tmp_path: Path) -> None:
+    shm = tmp_path / "shm"
+    shm.mkdir()
+    (shm / "old").write_bytes(b"x" * 400_000)
+    reader = HostReader(None, shm=shm)
+    reader._begun_s = (shm / "old").stat().st_ctime + 1e-6
+    assert "shm_bytes" not in reader.read()
+    (shm / "psm_1").write_bytes(b"x" * 300_000)
+    os.sync()
+    assert 300_000 <= reader.read()["shm_bytes"] < 400_000
+
+
+def test_shared_memory_that_is_left_is_an_incident_each_time_that_it_has_doubled() -> None:
+    watch = HostWatch(None)
+    told = [
+        [kind for kind, _ in watch.look({"shm_bytes": size * 1e6}, AT)] for size in (0, 31, 33, 60, 67, 100, 130, 135)
+    ]
+    assert told == [[], [], ["shm_left"], [], ["shm_left"], [], [], ["shm_left"]]
