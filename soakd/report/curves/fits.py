@@ -15,6 +15,7 @@ from soakd.judge.story.cache_fill import ENTRIES
 from soakd.judge.story.rundata import EngineData, Series
 from soakd.report.curves.values import CurvePiece, Fit
 from soakd.verdict.check import Check
+from soakd.verdict.resolution import HOST_SIGNALS
 from soakd.verdict.types import EngineVerdict
 
 BEGIN = 5
@@ -43,8 +44,15 @@ def fits_of(data: EngineData, engine: EngineVerdict) -> Iterator[Fitted]:
         engine: what was found of it.
     """
     checks = {check.id: check for check in engine.checks}
-    for signal in (data.leak_signal, data.host_signal):
-        name = next((n for n in (f"growth.{signal}", f"growth.{signal}.per_operation") if n in checks), None)
+    named = {
+        signal: name
+        for signal in (data.leak_signal, *HOST_SIGNALS)
+        for name in (f"growth.{signal}.per_operation", f"growth.{signal}")
+        if name in checks
+    }
+    host = next((signal for signal in HOST_SIGNALS if signal in named), data.host_signal)  # as the file has it
+    for signal in (data.leak_signal, host):
+        name = named.get(signal)
         series = data.trend(signal)
         if name is not None and len(series):
             rest = _without_entries(data, series, checks[name])

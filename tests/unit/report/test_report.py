@@ -1,3 +1,4 @@
+import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -260,3 +261,9 @@ def test_no_template_takes_text_for_markup() -> None:
 def test_a_name_that_a_template_does_not_know_is_an_error_and_no_blank() -> None:
     with pytest.raises(UndefinedError):
         render("seen.html", {"verdict": object()})
+
+
+def test_a_verdict_file_that_judges_anonymous_memory_keeps_its_chart(leaking: RunDir) -> None:
+    text = leaking.verdict.read_text(encoding="utf-8").replace("growth.resident_bytes", "growth.rss_anon_bytes")
+    curves = read_curves(leaking, Verdict.from_dict(json.loads(text)))
+    assert {"reachable_bytes", "rss_anon_bytes"} <= set(curves.engines["mine"].levels)
