@@ -19,9 +19,9 @@ def written(default: Any = None) -> Any:
     return dataclasses.field(default=default, metadata={"written": True})
 
 
-def named(key: str, default: Any = MISSING) -> Any:
-    """Return a field that is called `key` in the file."""
-    return dataclasses.field(default=default, metadata={"key": key})
+def named(key: str, default: Any) -> Any:
+    """Return the same for a field that is called `key` in the file."""
+    return dataclasses.field(default=default, metadata={"written": True, "key": key})
 
 
 FLAT = {"flat": True}

@@ -41,7 +41,7 @@ class LifeEntry:
     pid: int | None = written()
     started_at: str | None = written()
     ended_at: str | None = written()
-    ended_by: str = ""
+    ended_by: str = written("")
     python: str | None = None
     """Version of its interpreter; None for a server."""
     executable: str | None = None
@@ -60,7 +60,7 @@ class ServerVerdict:
     verdict: State
     informational: bool = False
     growth_class: str = named("class", "")
-    reason: str = ""
+    reason: str = written("")
     segments: tuple[LifeEntry, ...] = written(())
 
 
@@ -97,11 +97,11 @@ class EngineVerdict:
     """The results for one engine."""
 
     name: str
-    kind: str = ""
-    role: str = ""
+    kind: str = written("")
+    role: str = written("")
     verdict: State
     growth_class: str = named("class", "")
-    reason: str = ""
+    reason: str = written("")
     rate_per_second: float | None = None
     segments: tuple[LifeEntry, ...] = written(())
     servers: tuple[ServerVerdict, ...] = ()
@@ -129,7 +129,7 @@ class Comparison:
 
     subject: str
     other: str
-    role: str = ""
+    role: str = written("")
     same_tape: bool = written(False)
     """Whether both were driven by the same operations."""
     note: str | None = None
@@ -234,10 +234,10 @@ class FaultEntry:
     number: int | None = None
     """Its number in the plan; files of older versions do not have it."""
     name: str
-    kind: str = ""
-    target: str = ""
-    on: str = ""
-    at_s: float | None = None
+    kind: str = written("")
+    target: str = written("")
+    on: str = written("")
+    at_s: float | None = written()
     verdict: State
     took_place: bool = written(False)
     from_s: float | None = None
@@ -281,8 +281,8 @@ class WaiverFate:
     name: str
     state: str
     """used, exceeded, expired or unused."""
-    reason: str = ""
-    expires: str = ""
+    reason: str = written("")
+    expires: str = written("")
     fingerprint: str | None = None
     engine: str | None = None
     checks: tuple[str, ...] = ()

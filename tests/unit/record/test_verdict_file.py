@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from soakd.cli import main
 from soakd.errors import BrokenVerdictError, JournalError
 from soakd.record import run_folder, verdict_file
 from soakd.record.run_folder import RunDir
+from soakd.verdict.check import Check
 from soakd.wire.records import make_record
-from tests.recorded import recorded_run, stamp
+from tests.recorded import Story, judged, per_operation, plan_of, recorded_run, stamp
 
 VERDICT = {
     "schema": "soakd.verdict/1",
@@ -105,7 +107,8 @@ def test_the_checksum_is_what_the_schema_says_it_is(tmp_path: Path) -> None:
     "wrong",
     [
         {"engines": 5}, {"engines": {"a": 1}}, {"engines": [None]}, {"checks": [5]}, {"incidents": "x"},
-        {"engines": [{"name": "a", "checks": 3}]}, {"engines": [{"name": "a", "attribution": ["x"]}]},
+        {"engines": [{"name": "a", "verdict": "PASS", "checks": 3}]},
+        {"engines": [{"name": "a", "attribution": ["x"]}]},
         {"engines": [{"name": "a", "attribution": 3}]}, {"engines": [{"name": "a", "attribution": [{"site": "x"}]}]},
         {"engines": [{"name": "a", "attribution": [{"site": "x", "fingerprint": "y", "frames": 3}]}]},
     ],
@@ -179,3 +182,51 @@ def test_what_a_command_reads_a_program_reads_too(failed: Path, capsys: pytest.C
     assert main.main(["verdict", "--json", str(failed)]) == 1
     said = capsys.readouterr()
     assert (said.out, said.err) == ((failed / run_folder.VERDICT).read_text(encoding="utf-8"), "")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "where"),
+    [
+        ({"id": "a", "verdict": "FINE"}, "engines[0].checks[0].verdict is no one of PASS, FAIL"),
+        ({"id": "a", "verdict": "PASS", "estimate": "much"}, "engines[0].checks[0].estimate is no float"),
+        ({"verdict": "PASS"}, "engines[0].checks[0].id is missing"),
+    ],
+)
+def test_a_damaged_verdict_is_one_error_that_says_where(tmp_path: Path, wrong: dict[str, Any], where: str) -> None:
+    engine = {"name": "a", "verdict": "PASS", "checks": [wrong]}
+    verdict_file.write(RunDir(tmp_path), VERDICT | {"engines": [engine]})
+    with pytest.raises(BrokenVerdictError, match=re.escape(where)):
+        verdict_file.read(RunDir(tmp_path))
+
+
+def test_what_only_a_newer_soakd_writes_is_left_out_and_the_rest_is_read(tmp_path: Path) -> None:
+    check = {"id": "growth.reachable_bytes", "verdict": "PASS", "decides": True, "estimate": 2, "moons": [1]}
+    engine = {"name": "a", "verdict": "PASS", "checks": [check], "orbit": {"days": 27}}
+    verdict_file.write(RunDir(tmp_path), VERDICT | {"engines": [engine], "sky": "blue"})
+    read = verdict_file.read(RunDir(tmp_path)).verdict
+    assert read.engines[0].checks == (Check(id="growth.reachable_bytes", verdict="PASS", estimate=2),)
+
+
+@pytest.mark.parametrize(
+    ("role", "check", "decides"),
+    [
+        ("subject", {"id": "growth.fds"}, True), ("twin", {"id": "growth.fds"}, True),
+        ("rival", {"id": "growth.fds"}, False), ("control", {"id": "growth.fds"}, False),
+        ("rival", {"id": "stability.server"}, True), ("subject", {"id": "growth.fds", "informational": True}, False),
+        ("rival", {"id": "growth.fds", "decides": True}, True),
+    ],
+)  # fmt: skip
+def test_whether_a_check_of_an_older_file_decides_is_known_once_it_is_read(
+    tmp_path: Path, role: str, check: dict[str, Any], decides: bool
+) -> None:
+    engine = {"name": "a", "role": role, "verdict": "FAIL", "checks": [{"verdict": "FAIL", **check}]}
+    verdict_file.write(RunDir(tmp_path), VERDICT | {"engines": [engine]})
+    assert verdict_file.read(RunDir(tmp_path)).verdict.engines[0].checks[0].decides is decides
+
+
+def test_a_verdict_that_is_read_is_written_as_it_was(tmp_path: Path) -> None:
+    content = judged(plan_of(), mine=Story(python=per_operation(100)))
+    verdict_file.write(RunDir(tmp_path), content)
+    first = (tmp_path / "verdict.json").read_bytes()
+    verdict_file.write(RunDir(tmp_path), verdict_file.read(RunDir(tmp_path)).verdict.as_dict())
+    assert (tmp_path / "verdict.json").read_bytes() == first
