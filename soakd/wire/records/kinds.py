@@ -68,7 +68,7 @@ class Sample(Record):
         for name in named:
             readings.pop(name, None)
         refused = 0
-        if len(readings) < len(body):
+        if len(readings) + sum(name in body for name in named) < len(body):
             refused = sum(n not in readings and n not in named and not n.endswith(NOT_READ) for n in body)
         return {
             "phase": values.text(body, "phase"), "source": source, "server": values.text(body, "server"),

@@ -99,12 +99,10 @@ def _class_of(kind: Kind, engine: str, body: Mapping[str, object]) -> type[Recor
 
 def _is_placed(segment: int, at: Stamp) -> bool:
     """Return whether a record has a place in time."""
-    return (
-        type(segment) is int
-        and values.is_number(segment)
-        and all(values.is_number(seconds, values.LATEST_S) for seconds in at)
-        and at.wall_s >= 0.0
-    )
+    wall_s, boot_s, mono_s = at
+    latest_s, is_number = values.LATEST_S, values.is_number
+    is_moment = is_number(wall_s, latest_s) and is_number(boot_s, latest_s) and is_number(mono_s, latest_s)
+    return type(segment) is int and is_number(segment) and is_moment and wall_s >= 0.0
 
 
 def _is_json(body: Mapping[str, object]) -> bool:
