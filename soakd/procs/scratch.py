@@ -33,6 +33,16 @@ def held_folder(prefix: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def scratch_folder() -> Iterator[Path | None]:
+    """Make the folder that holds those of the engines; None if that fails: they then share the usual one."""
+    with contextlib.ExitStack() as stack:
+        folder = None
+        with contextlib.suppress(OSError):
+            folder = stack.enter_context(held_folder(TEMPORARY))
+        yield folder
+
+
+@contextlib.contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Lock a folder, so that no sweep removes it."""
     lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

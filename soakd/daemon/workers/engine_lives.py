@@ -34,8 +34,8 @@ class Launch:
     site_packages: tuple[str, ...]
     imports: Path
     """The folder that foreign interpreters import soakd from."""
-    scratch: Path
-    """Where the temporary folders of engines are."""
+    scratch: Path | None
+    """Where the temporary folders of engines are; None if they share the usual one."""
     addresses: Mapping[str, str]
     """Engine -> where clients of its private server connect to."""
 
@@ -116,7 +116,8 @@ class EngineLives:
             worker_spec(self._plan, self._engine, segment, launch.site_packages, launch.addresses), on_record
         )
         try:
-            scratch = scratch_of(launch.scratch, self._plan.engines.index(self._engine))
+            number = self._plan.engines.index(self._engine)
+            scratch = None if launch.scratch is None else scratch_of(launch.scratch, number)
             environment = worker_environment(python, launch.imports, scratch)
             worker.start(python=python, environment=environment, scratch=scratch)
         except OSError as error:

@@ -17,7 +17,7 @@ from soakd.daemon.workers.start_gate import StartGate
 from soakd.daemon.workers.worker import Worker
 from soakd.procs.interpreters import import_folder
 from soakd.procs.proc import now
-from soakd.procs.scratch import TEMPORARY, held_folder
+from soakd.procs.scratch import scratch_folder
 from soakd.record.resume import Past
 from soakd.setup.plan import Plan
 from soakd.wire.records import Record, make_record
@@ -94,8 +94,8 @@ class Supervisor:
             addresses: engine -> where clients of its private server connect to.
             on_round: called each time the work loop has come round.
         """
-        with import_folder(self._place_of_imports) as imports, held_folder(TEMPORARY) as scratch:
-            self._folders += [imports, scratch]
+        with import_folder(self._place_of_imports) as imports, scratch_folder() as scratch:
+            self._folders += [imports, *([scratch] if scratch else [])]
             launch = Launch(site_packages=self._site_packages, imports=imports, scratch=scratch, addresses=addresses)
             async with asyncio.TaskGroup() as group:
                 beside = [group.create_task(each) for each in (self._watch_host(), self._come_round(on_round))]

@@ -9,7 +9,7 @@ import pytest
 
 from soakd.procs import scratch
 from soakd.procs.interpreters import worker_environment
-from soakd.procs.scratch import FolderSize, held_folder, scratch_of, sweep
+from soakd.procs.scratch import FolderSize, held_folder, scratch_folder, scratch_of, sweep
 
 
 def filled(folder: Path, files: int, each: int = 4096) -> int:
@@ -79,3 +79,11 @@ def test_a_held_folder_is_gone_afterwards_with_all_that_is_in_it() -> None:
 def test_a_worker_finds_its_own_temporary_folder(tmp_path: Path) -> None:
     assert worker_environment(None, tmp_path, tmp_path / "0")["TMPDIR"] == str(tmp_path / "0")
     assert worker_environment(None, tmp_path).get("TMPDIR") == os.environ.get("TMPDIR")
+
+
+def test_where_no_temporary_folder_can_be_made_there_is_none_and_nothing_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with scratch_folder() as folder:
+        assert folder is None
