@@ -30,7 +30,7 @@ def summary(
     aside = f"; known and waived: {waived}" if waived else ""
     if state == "PASS" and waived:
         over = f"{_names(judged_engines(run))} over {format_duration(run.plan.duration_s)}"
-        return f"no leak, crash or breach of a limit that is not known in {over}{aside}"
+        return f"no unknown leak, crash or breach of a limit in {over}{aside}"
     return _sentence(state, run, checks, run_checks, classes, outlook) + aside
 
 
@@ -67,7 +67,7 @@ def visibility(run: RunData, checks: Mapping[str, Sequence[Check]], harness: str
         least = leak.minimum_detectable if leak else None
         if leak is not None and least is not None:
             beside = " outside of the faults" if data.faults else ""
-            yield f"{_judged_part(data)}: a leak of {_rate_words(least, leak, data)} would have been seen{beside}"
+            yield f"{_judged_part(data)}: a leak of {_rate_words(least, leak, data)} would have been detected{beside}"
         limits = data.plan.config.limits
         if limits.growth_rate_bytes_per_h is None and limits.growth_per_operation_bytes is None:
             yield f"{data.name}: no rate of growth was judged: growth_rate and growth_per_operation are off"
