@@ -1,6 +1,7 @@
 """What a growth verdict costs, and how often it is wrong on simulated traces.
 
 python -m benches.bench_growth [SEEDS]
+python -m benches.bench_growth kinds [SEEDS]     the kinds on which it was once wrong, as the table of docs/adr/0003
 """
 
 import resource
@@ -9,10 +10,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import beta
 
 from soakd.judge.growth.method import DAY_H, judge_growth
+from tests.growth_families import KINDS, traces
 from tests.growth_traces import Trace, held_out, trace
 
 TITLE = "one growth verdict (error rates: python -m benches.bench_growth SEEDS)"
@@ -32,12 +36,22 @@ def rows() -> Iterator[tuple[str, float, str, str]]:
         yield f"{n:,} samples", float(np.median(times)) * 1e3, "ms CPU", f"peak so far {peak:.0f} MiB, imports included"
 
 
-def judge(t: Trace) -> tuple[str, bool, str, bool]:
-    """Family, whether it leaks, the answer, and whether the interval holds the true rate."""
+class Answer(NamedTuple):
+    """What became of a trace."""
+
+    family: str
+    leaks: bool
+    state: str
+    covered: bool
+    """The interval holds the true rate."""
+
+
+def judge(t: Trace) -> Answer:
+    """Judge one trace."""
     growth = judge_growth(t.hours, t.megabytes, t.segment, limit=t.limit, day=DAY_H)
     assert growth.low is not None
     assert growth.high is not None
-    return t.family, t.leaks, growth.state, growth.low <= t.rate <= growth.high
+    return Answer(t.family, t.leaks, growth.state, growth.low <= t.rate <= growth.high)
 
 
 def error_rates(seeds: int) -> None:
@@ -55,5 +69,28 @@ def error_rates(seeds: int) -> None:
     print(f"wrong: {dict(wrong)}")
 
 
+def kinds(seeds: range) -> None:
+    """Print a row for each kind of `tests/growth_families.py`, wrong answers with their upper bounds of 95 %."""
+    print("| kind | false FAIL | false PASS | inconclusive | coverage |\n|---|---|---|---|---|")
+    for kind in KINDS:
+        with ProcessPoolExecutor(2) as pool:
+            answers = list(pool.map(judge, traces(kind, seeds), chunksize=20))
+        healthy, leaking = (
+            _at_most(sum(a.state == wrong for a in answers if a.leaks is leaks), len(seeds))
+            for leaks, wrong in ((False, "FAIL"), (True, "PASS"))
+        )
+        left_open = float(np.mean([a.state == "INCONCLUSIVE" for a in answers]))
+        coverage = float(np.mean([a.covered for a in answers]))
+        print(f"| {kind} | {healthy} | {leaking} | {left_open:.1%} | {coverage:.1%} |")
+
+
+def _at_most(wrong: int, of: int) -> str:
+    """So many wrong answers, and the largest rate of them that is not refuted with 95 % (Clopper and Pearson)."""
+    return f"{wrong}/{of} (< {float(beta.ppf(0.95, wrong + 1, of - wrong)):.1%})"
+
+
 if __name__ == "__main__":
-    error_rates(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
+    if sys.argv[1:2] == ["kinds"]:
+        kinds(range(int(sys.argv[2]) if len(sys.argv) > 2 else 20))
+    else:
+        error_rates(int(sys.argv[1]) if len(sys.argv) > 1 else 20)

@@ -105,7 +105,7 @@ def _growth() -> list[Panel]:
             growth_of("resident_bytes"), zero=False,
         ),
         lines(
-            "Least detectable growth, per hour", "What a PASS is worth: growth below this could hide.",
+            "Least growth that could have failed, per hour", "What a PASS is worth: growth below this could hide.",
             "decbytes", [(detectable, "{{engine}} {{signal}}")],
         ),
         listing(

@@ -140,12 +140,14 @@ def random_steps(rng: Rng, *, leaks: bool) -> Trace:
 
 
 def arenas(rng: Rng, *, leaks: bool) -> Trace:
-    """A leak that shows in arenas; its twin took one or two in its first third and is done."""
+    """A leak that shows in two arenas or more; its twin took one or two in its first third and is done."""
     t, size = clock(24.0), float(rng.choice((16.0, 32.0, 64.0)))
     rate = float(rng.choice((2.0, 3.0, 5.0)))
     steps = np.asarray((np.arange(1, 40) - rng.uniform()) * size / rate, dtype=np.float64)
     if not leaks:
         rate, steps = 0.0, np.sort(rng.uniform(0.0, 8.0, rng.integers(1, 3)))
+    elif np.count_nonzero(steps < t[-1]) < 2:
+        return arenas(rng, leaks=leaks)
     return recorded("arenas", t, staircase(t, steps, size), rate, rng)
 
 

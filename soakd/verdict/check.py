@@ -90,6 +90,13 @@ class Check:
         return self.growth.minimum_detectable if self.growth else None
 
     @property
+    def detectable_95(self) -> float | None:
+        """The rate that is seen with 95 %, in `unit`; of an older verdict the least that could fail."""
+        if self.growth is None or self.growth.detectable_95 is None:
+            return self.minimum_detectable
+        return self.growth.detectable_95
+
+    @property
     def is_cache_filling(self) -> bool:
         """Whether entries of a bounded cache explain the growth, and it is not full yet."""
         return self.cache is not None and bool(self.cache.cache_filling)

@@ -19,6 +19,10 @@ class GrowthDetail:
     explained_by: str | None = None
     """operations, time, either or reloads; None if growth is not certain."""
     minimum_detectable: float | None = None
+    detectable_95: float | None = None
+    """The rate that would have been called FAIL with 95 %, in the unit of the check."""
+    within_limit: float | None = None
+    """The probability that the rate is below the limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,7 +64,7 @@ def _row(check: Check, engine: EngineVerdict | None, *, is_leak_check: bool) -> 
     if is_control and not is_leak_check:  # a control answers one question; apart from that only failures matter
         minor = check.verdict == "PASS" or check.id.startswith(("growth.", "latency."))
     word = control_word(engine.kind, check.verdict) if engine is not None and is_leak_check else check.verdict
-    least = check.minimum_detectable
+    least = check.detectable_95
     return CheckRow(
         engine=RUN if engine is None else engine.name, id=check.id, verdict=check.verdict,
         state=WAIVED if check.waived else str(word), estimate=value_words(check), limit=limit_words(check),

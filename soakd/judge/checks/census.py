@@ -41,7 +41,7 @@ def missing_in_copy(data: EngineData) -> str:
             missing = format_bytes(gained - _gained(copy))
             return (
                 f"the process gained {missing} that its forked copies do not have, {RELEASED} by a hook of the "
-                "engine's or of a library, so what is reachable is not known"
+                "engine's or of a library, so that what is reachable was not seen"
             )
     return ""
 

@@ -46,7 +46,7 @@ def _unexplained(data: EngineData) -> Iterator[str]:
     told = {(i.segment, i.what) for i in data.incidents if i.what in LIFE_ENDS or i.what == "restart"}
     for before, after in pairwise(data.lives):
         if before.pid != after.pid and before.ended_by != DAEMON_GAP and not _explained(before.segment, told):
-            yield f"pid {before.pid} became {after.pid} in segment {after.segment} without an incident"
+            yield f"pid {before.pid} became {after.pid} in segment {after.segment} and no incident says why"
 
 
 def _explained(segment: int, told: set[tuple[int, str]]) -> bool:
@@ -66,7 +66,7 @@ def _unended(data: EngineData, outlook: Outlook) -> Iterator[str]:
     if outlook.final and outlook.share >= 1.0:
         for life in data.lives:
             if life.ended_by == "running":
-                yield f"the end of segment {life.segment} was not recorded"
+                yield f"nothing says how segment {life.segment} ended"
 
 
 def _judged_share(data: EngineData) -> float:

@@ -51,9 +51,9 @@ def _clocks(run: RunData, outlook: Outlook) -> Check:
     reasons = list(dict.fromkeys(step.detail for step in steps[:3]))
     boots = {life.boot_id for engine in run.engines for life in engine.lives if life.boot_id}
     if len(boots) > 1 + reboots(run.handovers):
-        reasons.append(f"the workers report {len(boots)} boots of the host")
+        reasons.append(f"the workers tell of {len(boots)} boots of the host")
     if outlook.final and (unwatched := _unwatched(run, outlook)) > LONGEST_UNWATCHED:
-        reasons.append(f"soakd's own readings are missing for {unwatched:.0%} of the run: the clocks were not watched")
+        reasons.append(f"soakd's own readings are missing for {unwatched:.0%} of the run: nobody watched the clocks")
     return Check(
         id="evidence.clock", verdict="INVALID" if reasons else "PASS", estimate=float(len(steps)), limit=0.0,
         unit="count", reason="; ".join(reasons),

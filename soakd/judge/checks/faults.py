@@ -74,8 +74,8 @@ def _finding(data: EngineData, run: RunData, fault: Fault, limit_s: float) -> Fi
         why = f"{at}: {recovered_s:.3g}s until operations succeeded again" if late else ""
         return "FAIL" if late else "PASS", recovered_s, why
     if fault.until_s is not None and fault.until_s - (fault.from_s or 0.0) - fault.lasted_s > limit_s:
-        return "FAIL", None, f"{at}: operations were not seen to succeed again"
-    return "INCONCLUSIVE", None, f"{at}: the run ended, or soakd was gone, before it could be seen to recover"
+        return "FAIL", None, f"{at}: nobody saw operations succeed again"
+    return "INCONCLUSIVE", None, f"{at}: the run ended, or soakd was gone, before anybody could see it recover"
 
 
 def _why_not(run: RunData, fault: Fault) -> str:

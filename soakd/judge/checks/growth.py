@@ -6,7 +6,7 @@ where a difference is, and do not decide.
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import numpy as np
 
@@ -30,6 +30,8 @@ from soakd.verdict.resolution import (
     unseen,
 )
 
+FAR_BELOW = 0.5
+"""Reachable bytes pass with a wide margin where their whole interval lies below so much of the limit."""
 SLOWER = 0.6
 """In a warm-up, each third grows by less than this share of the third before."""
 
@@ -50,10 +52,12 @@ def check_growth(data: EngineData, *, every_signal: bool, room: Room | None = No
         every_signal: also judge signals that only explain.
         room: what is left before a limit, in a live run.
     """
+    flat: set[str] = set()
     for signal in BYTE_SIGNALS if every_signal else LIVE_SIGNALS:
         series = data.trend(signal)
         if len(series) >= MIN_SAMPLES or (decides(data, signal) and signal not in WHERE_READ):
-            for check in _byte_checks(data, signal, series):
+            for check in _byte_checks(data, signal, series, flat):
+                flat |= {check.id.replace("reachable_bytes", data.host_signal)} if _is_far_below(check) else set()
                 yield _with_time_left(check, signal, room)
     if every_signal:
         yield from check_counts(data)
@@ -65,14 +69,21 @@ def decides(data: EngineData, signal: str) -> bool:
     return signal in (data.leak_signal, data.host_signal, *WHERE_READ)
 
 
-def _byte_checks(data: EngineData, signal: str, series: Series) -> Iterator[Check]:
+def _is_far_below(check: Check) -> bool:
+    """Whether what is reachable passes with a wide margin."""
+    passes = check.id.startswith("growth.reachable_bytes") and check.verdict == "PASS"
+    return passes and check.high is not None and check.limit is not None and check.high <= FAR_BELOW * check.limit
+
+
+def _byte_checks(data: EngineData, signal: str, series: Series, flat: Collection[str]) -> Iterator[Check]:
+    """Judge one signal against each limit; `flat` has the checks that nothing reachable grows beside."""
     limits, deciding = data.plan.config.limits, decides(data, signal)
     hourly, per_operation = limits.growth_rate_bytes_per_h, limits.growth_per_operation_bytes
     if hourly is not None:
 
         def over_time(part: Series) -> Check:
             answer = hourly_answer(data, part, hourly, RESOLUTION_BYTES[signal])
-            return answer.check(f"growth.{signal}", decides=deciding)
+            return answer.check(f"growth.{signal}", decides=deciding, flat=flat)
 
         yield judge_beside_cache(data, series, over_time) if deciding else over_time(series)
     if per_operation is not None:
@@ -80,7 +91,7 @@ def _byte_checks(data: EngineData, signal: str, series: Series) -> Iterator[Chec
 
         def over_operations(part: Series) -> Check:
             answer = operation_answer(data, part, per_operation, RESOLUTION_BYTES[signal])
-            return answer.check(f"growth.{signal}{suffix}", decides=deciding)
+            return answer.check(f"growth.{signal}{suffix}", decides=deciding, flat=flat)
 
         yield judge_beside_cache(data, series, over_operations) if deciding else over_operations(series)
 

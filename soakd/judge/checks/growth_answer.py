@@ -1,12 +1,22 @@
 """Turns a growth answer into a check, given the length of the run and the resolution of the signal."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
-from soakd.judge.growth.method import Growth
+from soakd.judge.growth.detectable import detectable_95
+from soakd.judge.growth.method import BLIND, Growth
 from soakd.units import format_bytes
 from soakd.verdict.check import Check, round_number
 from soakd.verdict.details import GrowthDetail
 from soakd.verdict.severity import State
+
+IMPROBABLE = 0.3
+"""Resident memory may grow beyond the limit with less than this probability, where reachable bytes are flat.
+
+Memory that was returned, or a heap that was trimmed once, leaves it open; a leak that only residence shows (in an
+allocator of its own, in mapped memory) makes growth more probable than this. Its ceiling must also rise by less than
+the limit. Measured: docs/adr/0003.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +45,45 @@ class GrowthAnswer:
             return None
         return max(self.growth.minimum_detectable, self.resolution / self.span)
 
-    def check(self, check_id: str, *, decides: bool) -> Check:
-        """Return the check, as if the whole plan was complete."""
+    @property
+    def _beyond(self) -> float:
+        """The probability that the rate is above the limit; 1 where nothing is known."""
+        return 1.0 - (self.growth.within_limit or 0.0)
+
+    @property
+    def _is_improbable(self) -> bool:
+        """Whether growth beyond the limit is open, and improbable where nothing that can be reached grows."""
         growth = self.growth
-        state, reason = self.state()
+        seen = growth.minimum_detectable is not None and growth.minimum_detectable <= BLIND * self.limit
+        below = growth.ceiling_rate is not None and growth.ceiling_rate < self.limit
+        return (
+            growth.state == "INCONCLUSIVE" and seen and below and not growth.lives_differ and self._beyond < IMPROBABLE
+        )
+
+    @property
+    def detectable_95(self) -> float | None:
+        """The rate that would have been called FAIL with 95 %."""
+        growth = self.growth
+        if growth.estimate is None or growth.low is None or not self.span:
+            return None
+        return detectable_95(max(self.limit, self.resolution / self.span), growth.estimate - growth.low)
+
+    def check(self, check_id: str, *, decides: bool, flat: Collection[str] = ()) -> Check:
+        """Return the check, as if the whole plan was complete.
+
+        Args:
+            check_id: the check.
+            decides: it decides the verdict of its engine.
+            flat: checks beside which reachable bytes are far below their limit.
+        """
+        growth = self.growth
+        state, reason = self.state(is_flat=check_id in flat)
         detail = replace(
-            self.other, explained_by=self.explained_by, minimum_detectable=round_number(self.minimum_detectable)
+            self.other,
+            explained_by=self.explained_by,
+            minimum_detectable=round_number(self.minimum_detectable),
+            detectable_95=round_number(self.detectable_95),
+            within_limit=round_number(growth.within_limit, 3),
         )
         return Check(
             id=check_id, verdict=state, informational=not decides, unit=self.unit, reason=reason,
@@ -48,11 +91,13 @@ class GrowthAnswer:
             limit=self.limit, growth=detail, samples=growth.samples, method=growth.method,
         )  # fmt: skip
 
-    def state(self) -> tuple[State, str]:
+    def state(self, *, is_flat: bool = False) -> tuple[State, str]:
         """Return the answer, and the reason if there is one."""
         growth = self.growth
         if growth.estimate is None or growth.low is None:
             return "INCONCLUSIVE", growth.reason
+        if is_flat and not self.too_short and self._is_improbable:
+            return "PASS", f"growth beyond the limit has a chance of {self._beyond:.0%}, and reachable bytes are flat"
         if growth.state == "FAIL" and growth.low * self.span < self.resolution:
             grown, least = format_bytes(growth.estimate * self.span), format_bytes(self.resolution)
             return "INCONCLUSIVE", f"grew by {grown}, less than the {least} that this signal resolves: soak longer"

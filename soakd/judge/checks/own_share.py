@@ -61,7 +61,7 @@ class Harness:
         if check.verdict != "FAIL" or not check.id.startswith(SHARED) or check.id.startswith(NOT_SHARED):
             return check
         if self.is_dead:
-            return _answered(check, "INVALID", "the null control was not measured: soakd's own share is not known")
+            return _answered(check, "INVALID", "the null control was not seen: what of it is soakd's own is not known")
         same = self.checks.get(check.id)
         if same is None or (self.is_sound and same.verdict == "PASS"):
             return check

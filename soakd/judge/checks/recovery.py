@@ -57,10 +57,10 @@ def _folded(check_id: str, found: list[Finding], limit_s: float, *, decides: boo
 def _server(outage: Outage, limit_s: float, seen_s: float) -> Finding:
     at = f"at {format_duration(max(0.0, outage.from_s))}"
     if outage.gave_up:
-        return "FAIL", None, f"{at}: soakd gave up on the server"
+        return "FAIL", None, f"{at}: soakd gave the server up"
     if outage.recovered_s is None:
         if seen_s - outage.from_s > limit_s:
-            return "FAIL", None, f"{at}: the server was not seen to answer again"
+            return "FAIL", None, f"{at}: nobody saw the server answer again"
         return "INCONCLUSIVE", None, f"{at}: the run ended before the server could answer again"
     if outage.recovery_s is None:
         return "INCONCLUSIVE", None, f"{at}: it answered again, but how long that took was not recorded"
@@ -79,7 +79,7 @@ def _client(data: EngineData, outage: Outage | None, later: Outage | None, limit
         return None
     at = f"at {format_duration(max(0.0, outage.from_s))}"
     if outage.recovered_s is None:
-        return "INCONCLUSIVE", None, f"{at}: the server did not come back, so its client was not seen to recover"
+        return "INCONCLUSIVE", None, f"{at}: the server did not come back, so nobody saw its client recover"
     stretches = list(_stretches(data, outage.recovered_s, last_s if later is None else later.gone_s))
     judged = next((ratio for begin_s, ratio in stretches if begin_s >= outage.recovered_s + limit_s), None)
     failing_s = max((begin_s - outage.recovered_s for begin_s, _ in _until_clean(data, stretches)), default=0.0)

@@ -76,7 +76,7 @@ def _stability(data: EngineData, server: ServerData, *, decides: bool) -> Check:
     gave_up = any(outage.gave_up for outage in server.outages)
     limit = data.plan.config.limits.restarts
     said = [i.detail or i.what for i in ends[:3]]
-    reasons = [*dict.fromkeys(said), *(["soakd gave up on the server"] if gave_up else [])]
+    reasons = [*dict.fromkeys(said), *(["soakd gave the server up"] if gave_up else [])]
     return Check(
         id="stability.server", verdict="FAIL" if gave_up or len(ends) > limit else "PASS", informational=not decides,
         estimate=float(len(ends)), limit=float(limit), unit="count", reason="; ".join(reasons),
@@ -114,7 +114,7 @@ def _away_s(server: ServerData, start_s: float, end_s: float) -> float:
 
 def _untold(server: ServerData) -> list[str]:
     """Return lives without a recorded end, and samples of lives without a recorded beginning."""
-    ended = [f"life {life.segment} ended without an incident" for life in server.lives if life.ended_by == UNTOLD]
+    ended = [f"life {life.segment} ended and no incident says why" for life in server.lives if life.ended_by == UNTOLD]
     begun = {life.segment for life in server.lives}
     sampled = {int(life) for series in server.series.values() for life in np.unique(series.segment)}
-    return ended + [f"samples of life {life}, whose start was not recorded" for life in sorted(sampled - begun)]
+    return ended + [f"samples of life {life}, whose begin was not recorded" for life in sorted(sampled - begun)]

@@ -230,9 +230,7 @@ def _achieved(data: EngineData) -> Check:
     gained, seconds = served(data, counter)
     due = _operations_due(data, gained, seconds)
     if due is None or not len(seconds):
-        reason = (
-            "missed operations were not always read" if due is None else "nothing is left of the load phase to judge"
-        )
+        reason = "what was missed was not always read" if due is None else "nothing of the load phase is left to judge"
         return Check(id="rate.achieved", verdict="INCONCLUSIVE", limit=limit, unit="ratio", reason=reason)
     done, all_due, span_s = float(np.sum(gained)), float(np.sum(due)), float(np.sum(seconds))
     ratio = done / all_due if all_due else 0.0

@@ -11,9 +11,7 @@ MOSTLY = 0.5
 """Garbage explains the growth of resident memory if it grows by at least this share of it."""
 LONGEST_APART = 0.10
 """Share of the load phase by which the explaining signals may begin later or end sooner."""
-REASON = (
-    "live memory grows with it and reachable memory is flat: garbage that the collector has not reached, not a leak"
-)
+REASON = "live memory grows with it and what is reachable is flat: garbage that the collector has not met, not a leak"
 
 
 def excuse_garbage(data: EngineData, checks: Sequence[Check]) -> list[Check]:

@@ -35,23 +35,23 @@ SIGNAL_WORDS = {
     "children": "the number of child processes",
     "zombies": "the number of zombies",
     "children_bytes": "the memory of child processes",
-    "held_file_bytes": "the size of memfds and deleted files that it holds open",
-    "queued_bytes": "unread data in its pipes and sockets",
-    "scratch_bytes": "the disk space of its temporary folder",
+    "held_file_bytes": "what memfds and deleted files that it holds open take",
+    "queued_bytes": "what is unread in its pipes and sockets",
+    "scratch_bytes": "the disk that its temporary folder takes",
 }
 LEAK_WORDS = {
     "python_leak": "native memory is flat: a leak in Python objects",
     "native_leak": "the Python heap is flat: a leak in native code (or of Python objects above 512 B, kept there)",
-    "mixed_leak": "Python objects and native memory both grow",
+    "mixed_leak": "both the Python heap and native memory grow: a leak in both",
 }
 THINGS = {
     "fds": ("fd_leak", "a leak of file descriptors: something is opened and not closed"),
     "threads": ("thread_leak", "a leak of threads: something is started and does not end"),
     "tasks": ("task_leak", "a leak of asyncio tasks: something is started and never finishes"),
     "children": ("child_leak", "a leak of child processes: something is started and does not end"),
-    "zombies": ("zombie_leak", "children exit and are not reaped: their parent does not wait for them"),
+    "zombies": ("zombie_leak", "children end and nobody asks how: their parent does not wait for them"),
     "held_file_bytes": ("held_files", "a leak of files without a name: they are written to, or opened, and not closed"),
-    "queued_bytes": ("queues", "a leak in the kernel: something is sent and never read"),
+    "queued_bytes": ("queues", "a leak in the kernel: something is sent that nobody reads"),
     "scratch_bytes": ("files_left", "a leak of disk: files are written and not removed"),
 }
 CHILD_BYTES = "child_bytes."
@@ -88,8 +88,8 @@ def classify(data: EngineData, checks: Sequence[Check]) -> Class:
         return filling
     live = growth_check(by_id, "live_bytes")
     if live is not None and live.is_failing and _passes(leak):
-        grown = f"{growth_words('live_bytes', live)}, but reachable memory is flat"
-        return Class("collector_backlog", f"{grown}: garbage that the collector has not reached yet, not a leak")
+        grown = f"{growth_words('live_bytes', live)}, but what is reachable is flat"
+        return Class("collector_backlog", f"{grown}: garbage that the collector has not met yet, not a leak")
     return _flat(data.in_load(data.leak_signal), data.leak_signal, leak)
 
 
@@ -195,7 +195,7 @@ def _resident_only(data: EngineData, rss: Check, by_id: Mapping[str, Check], *, 
         part = "the Python heap's" if free["python"] > free["native"] else "malloc's"
         return Class("fragmentation", f"{grown}; live memory is flat and {part} free lists grow: fragmentation")
     if (live := growth_check(by_id, "live_bytes")) is not None and live.is_failing and backlog:
-        words = "so does live memory, but reachable memory is flat: garbage that the collector has not reached yet"
+        words = "so does live memory, but what is reachable is flat: garbage that the collector has not met yet"
         return Class("collector_backlog", f"{grown}; {words}")
     return Class(
         "private_allocator", f"{grown}; live memory and free lists are flat: memory mapped or allocated privately"

@@ -30,7 +30,7 @@ def summary(
     aside = f"; known and waived: {waived}" if waived else ""
     if state == "PASS" and waived:
         over = f"{_names(judged_engines(run))} over {format_duration(run.plan.duration_s)}"
-        return f"no unknown leak, crash or breach of a limit in {over}{aside}"
+        return f"no leak, crash or breach of a limit that is not known in {over}{aside}"
     return _sentence(state, run, checks, run_checks, classes, outlook) + aside
 
 
@@ -64,10 +64,10 @@ def visibility(run: RunData, checks: Mapping[str, Sequence[Check]], harness: str
         deciding = [c for c in deciding_checks(data, checks) if c.id.startswith("growth.")]
         waived = any(c.waived and c.id.startswith("growth.") for c in checks[data.name])
         leak = next(iter(deciding), None) if not waived else None
-        least = leak.minimum_detectable if leak else None
+        least = leak.detectable_95 if leak else None
         if leak is not None and least is not None:
-            beside = " outside of the faults" if data.faults else ""
-            yield f"{_judged_part(data)}: a leak of {_rate_words(least, leak, data)} would have been detected{beside}"
+            seen = "would have been seen with 95 %" + (" outside of the faults" if data.faults else "")
+            yield f"{_judged_part(data)}: a leak of {_rate_words(least, leak, data)} {seen}"
         limits = data.plan.config.limits
         if limits.growth_rate_bytes_per_h is None and limits.growth_per_operation_bytes is None:
             yield f"{data.name}: no rate of growth was judged: growth_rate and growth_per_operation are off"

@@ -24,6 +24,7 @@ from soakd.judge.checks.uncollected import excuse_garbage
 from soakd.judge.conclude.classes import Class, classify
 from soakd.judge.conclude.deciding_checks import check_judged, deciding_checks
 from soakd.judge.conclude.exclusions import exclusions
+from soakd.judge.conclude.run_error import within_run_error
 from soakd.judge.conclude.server_growth import CALM, LEAK, classify_server, describe_server
 from soakd.judge.conclude.sites import attribution, looks
 from soakd.judge.conclude.summary import summary, visibility
@@ -49,9 +50,8 @@ def make_verdict(
     """
     outlook = _outlook(run, running)
     memory = memory_available(run)
-    judged = without_own_share(
-        run, {engine.name: _check_engine(engine, run, outlook, memory) for engine in run.engines}
-    )
+    judged = {engine.name: _check_engine(engine, run, outlook, memory) for engine in run.engines}
+    judged = within_run_error(run, without_own_share(run, judged))
     waived, fates, known = apply_waivers(run, judged)
     checks, unwaived = _by_now(run, outlook, waived), _by_now(run, outlook, judged)
     controls = judge_controls(run, checks)

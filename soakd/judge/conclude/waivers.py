@@ -109,7 +109,7 @@ def hidden_words(data: EngineData, checks: Sequence[Check]) -> Iterator[str]:
             up_to = quantity_words(check.waived_up_to or 0.0, check.unit)
             yield (
                 f"{data.name}: {check.id} is waived up to {up_to}: "
-                "another leak that stays below that together with the known one would not have been detected"
+                "another leak that keeps below that together with the known one would not have been seen"
             )
 
 

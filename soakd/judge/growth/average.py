@@ -86,7 +86,7 @@ def _readings(fits: Fits, shapes: Transients, best: float) -> Iterator[tuple[Flo
     shift, more = guard(place, fits.effects)
     rate, variance = fits.rate + shift, fits.variance + more
     weight, freedom = np.exp(fits.log_evidence - best), np.full(fits.rate.size, float(fits.freedom))
-    again, spread = recurring(place, fits.effects, rate)
+    again, spread = recurring(place, end, fits.effects, rate)
     late = ramp(end, fits.effects, rate)
     other = again + np.where(late == 0.0, resumed(place, end, fits.effects), late)
     other += slowing(shapes.slope[fits.members], fits.effects) + hastened(end, fits.effects)

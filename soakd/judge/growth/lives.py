@@ -26,6 +26,12 @@ def typical_life(lives: tuple[Segment, ...]) -> Segment | None:
     return Segment(age, _curve(life, np.searchsorted(blocks, block), cells[:, 3]))
 
 
+def late_slope(life: Segment) -> float:
+    """The slope of the straight line through the later half of a life: no fill, wave or step explains it away."""
+    late = life.x >= life.x[0] + life.duration / 2.0
+    return float(np.polyfit(life.x[late] - life.x[-1], life.y[late] - life.middle, 1)[0])
+
+
 def _cells(life: Segment, number: int, oldest: float) -> FloatArray:
     """One row for each block of age of a life: its number, the block, and the medians of age and value."""
     age = life.x - life.x[0]

@@ -11,8 +11,8 @@ from typing import Literal
 
 from soakd.judge.growth.average import Explored, average, best_curve, explore
 from soakd.judge.growth.blocks import BLOCKS, MIN_BLOCKS
-from soakd.judge.growth.lives import typical_life
-from soakd.judge.growth.mixture import Mixture, quantiles
+from soakd.judge.growth.lives import late_slope, typical_life
+from soakd.judge.growth.mixture import Mixture, shared
 from soakd.judge.growth.series import MIN_SAMPLES, MIN_SHARE, FloatArray, IntArray, Recording, Segment, read_series
 
 State = Literal["PASS", "FAIL", "INCONCLUSIVE"]
@@ -46,6 +46,12 @@ class Growth:
     A FAIL needs low > limit, and low lies (estimate - low) under the estimate; a leak that were added to this very
     series would move the interval without widening it. So this is what a PASS can be said to have looked for.
     """
+    within_limit: float | None
+    """The probability that the rate is below the limit."""
+    ceiling_rate: float | None
+    """How fast the ceiling of a life rises after its first quarter, of the fastest."""
+    lives_differ: bool
+    """One life may grow beyond the limit where the others do not: the rate that they share says less than it seems."""
     samples: int
     """Samples in the segments that were used."""
     segments: int
@@ -88,12 +94,14 @@ def judge_growth(
         ValueError: the limit is not a finite number above 0, or the shapes differ.
     """
     recording = _read(x, y, segment, limit)
-    rates = [(s, rate) for s in recording.segments if (rate := _rate(s, limit, day)) is not None]
+    rates = [(s, mixture) for s in recording.segments if (mixture := _rate(s, limit, day)) is not None]
     if not rates:
         return _unknown(recording)
-    low, estimate, high = quantiles([rate for _, rate in rates], (LOW, MEDIAN, HIGH))
+    rate = shared([mixture for _, mixture in rates])
+    low, estimate, high = (rate.quantile(probability) for probability in (LOW, MEDIAN, HIGH))
     state, why = _verdict(low, high, detectable := 1.0 + estimate - low)
-    if state == "PASS" and (doubt := _a_life_grows(rates) or _short_lives_may_grow(recording, limit)):
+    doubt = "" if state == "FAIL" else _a_life_grows(rates) or _short_lives_may_grow(recording, limit)
+    if doubt:
         state, why = "INCONCLUSIVE", doubt
     return Growth(
         state=state,
@@ -101,6 +109,9 @@ def judge_growth(
         low=low * limit,
         high=high * limit,
         minimum_detectable=detectable * limit,
+        within_limit=rate.cdf(1.0),
+        ceiling_rate=max(s.ceiling_rate for s, _ in rates),
+        lives_differ=bool(doubt),
         samples=sum(s.x.size for s, _ in rates),
         segments=len(rates),
         reason=_sentence(why, _ignored(recording), _dropped(recording)),
@@ -174,15 +185,16 @@ def _short_lives_may_grow(recording: Recording, limit: float) -> str:
     what = f"lives too short to judge alone make up {recording.left_open:.0%} of the time"
     together = typical_life(recording.short)
     rate = _rate(together, limit, math.inf) if together else None
-    if rate is None:
+    if together is None or rate is None:
         return what
-    high = rate.quantile(HIGH)
+    high = max(rate.quantile(HIGH), late_slope(together) / limit * SHORT_HIGH)
     return f"{what} and may grow by {high:.1f} times the limit" if high > SHORT_HIGH else ""
 
 
 def _unknown(recording: Recording) -> Growth:
     return Growth(
-        state="INCONCLUSIVE", estimate=None, low=None, high=None, minimum_detectable=None, samples=0, segments=0,
+        state="INCONCLUSIVE", estimate=None, low=None, high=None, minimum_detectable=None, within_limit=None,
+        ceiling_rate=None, lives_differ=False, samples=0, segments=0,
         reason=_sentence(_why_unknown(recording), _dropped(recording)),
     )  # fmt: skip
 

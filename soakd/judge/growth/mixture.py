@@ -74,16 +74,33 @@ class Mixture:
         return type(self)(weight, mean, np.sqrt(average(self.scale**2) + between), freedom)
 
 
-def quantiles(mixtures: Sequence[Mixture], probabilities: Sequence[float]) -> tuple[float, ...]:
-    """Quantiles of the rate that all segments share: exact for one, of the product of densities for more."""
+@dataclass(frozen=True, slots=True)
+class Tabulated:
+    """A distribution of a rate on a grid; both fields of shape (rates,)."""
+
+    rates: FloatArray
+    below: FloatArray
+    """Probability that the rate is below each."""
+
+    def cdf(self, rate: float) -> float:
+        """Probability that the rate is below."""
+        return float(np.interp(rate, self.rates, self.below))
+
+    def quantile(self, probability: float) -> float:
+        """The rate that is exceeded with 1 - probability."""
+        return float(np.interp(probability, self.below, self.rates))
+
+
+def shared(mixtures: Sequence[Mixture]) -> Mixture | Tabulated:
+    """The rate that all segments share: of one its mixture, of more the product of their densities."""
     if len(mixtures) == 1:
-        return tuple(mixtures[0].quantile(p) for p in probabilities)
+        return mixtures[0]
     mixtures = [mixture.condensed() for mixture in mixtures]
     grid = _grid(mixtures)
     log_density = np.sum([m.log_density(grid) for m in mixtures], axis=0)
     density = np.exp(log_density - log_density.max())
     mass = np.append(0.0, np.cumsum(np.diff(grid) * (density[1:] + density[:-1]) / 2.0))
-    return tuple(float(rate) for rate in np.interp(probabilities, mass / mass[-1], grid))
+    return Tabulated(grid, mass / mass[-1])
 
 
 def _grid(mixtures: Sequence[Mixture]) -> FloatArray:

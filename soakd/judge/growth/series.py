@@ -38,6 +38,15 @@ class Segment:
         """The median of the signal, from which its values are counted."""
         return float(np.median(self.y))
 
+    @property
+    def ceiling_rate(self) -> float:
+        """How fast the 90 % quantile rises from the second quarter to the last: falls do not lower it, a leak must."""
+        share = (self.x - self.x[0]) / self.duration
+        early, late = self.y[(share >= 0.25) & (share < 0.5)], self.y[share >= 0.75]
+        if not early.size or not late.size:
+            return float("inf")
+        return float(np.quantile(late, 0.9) - np.quantile(early, 0.9)) / (self.duration / 2.0)
+
     def scaled(self, limit: float) -> tuple[FloatArray, FloatArray] | None:
         """Times as shares of the segment and values in limit * duration; None beyond the range of numbers."""
         with np.errstate(all="ignore"):

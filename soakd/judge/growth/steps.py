@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from soakd.judge.growth.blocks import BLOCKS
 from soakd.judge.growth.series import BoolArray, FloatArray
 from soakd.judge.growth.transients import LATE_FILL
 
@@ -52,7 +53,9 @@ def guard(place: FloatArray, effect: FloatArray) -> tuple[FloatArray, FloatArray
     return np.where(counted, total, 0.0), np.where(counted, total**2 * spread, 0.0)
 
 
-def recurring(place: FloatArray, effect: FloatArray, rate: FloatArray) -> tuple[FloatArray, FloatArray]:
+def recurring(
+    place: FloatArray, end: FloatArray, effect: FloatArray, rate: FloatArray
+) -> tuple[FloatArray, FloatArray]:
     """What one or two falls add to the long-run rate if they are releases that come again, and to its variance.
 
     A collector, a log rotation or an allocator that lets go once in eight hours shows a day a ramp, a fall or two, and
@@ -61,6 +64,7 @@ def recurring(place: FloatArray, effect: FloatArray, rate: FloatArray) -> tuple[
 
     Args:
         place: as for `guard`.
+        end: shape (models, transients), of fills as a share of the segment; NaN for other transients.
         effect: as for `guard`.
         rate: shape (models,), between the steps, in limits.
 
@@ -68,7 +72,7 @@ def recurring(place: FloatArray, effect: FloatArray, rate: FloatArray) -> tuple[
         Rates in limits, 0 where a model has no such falls, and variances in limits squared, of shape (models,).
     """
     step = np.isfinite(place)
-    down, up = step & (effect < 0.0), np.sum(step & (effect > 0.0), axis=1)
+    down, up = step & (effect < 0.0) & ~_rounds_off(place, end, effect), np.sum(step & (effect > 0.0), axis=1)
     run = _run(place, down, joined=JOINED)
     first = np.min(np.where(down, place, 1.0), axis=1, initial=1.0)
     quiet = np.maximum(first, 1.0 - run.last)
@@ -76,6 +80,16 @@ def recurring(place: FloatArray, effect: FloatArray, rate: FloatArray) -> tuple[
     fall = np.sum(np.where(down, effect, 0.0), axis=1) / np.maximum(run.count, 1.0) / np.maximum(period, TINY)
     doubtful = (up < RECURRING) & (run.count > 0) & (run.count < RECURRING) & (rate > 0.0) & (-fall < GIVEN_BACK * rate)
     return np.where(doubtful, fall, 0.0), np.where(doubtful, fall**2 * SPREAD, 0.0)
+
+
+def _rounds_off(place: FloatArray, end: FloatArray, effect: FloatArray) -> BoolArray:
+    """Whether a step only rounds off the corner of a fill that ended between the ends that are tried.
+
+    It lies beside that end, and is smaller than what the fill grows in a block.
+    """
+    in_a_block = np.where(np.isfinite(end), np.abs(effect) / np.where(np.isfinite(end), end, 1.0) / BLOCKS, 0.0)
+    beside = np.abs(place[:, :, None] - end[:, None, :]) < JOINED
+    return np.asarray(np.abs(effect) < np.max(np.where(beside, in_a_block[:, None, :], 0.0), axis=2, initial=0.0))
 
 
 def ramp(end: FloatArray, effect: FloatArray, rate: FloatArray) -> FloatArray:

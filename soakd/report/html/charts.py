@@ -133,12 +133,12 @@ def missing(title: str, why: str) -> Html:
 
 
 def growth_words(check: Check) -> str:
-    """Write a growth check as one line: "104 B/op [102, 106], limit 40 B/op; least detectable 42 B/op"."""
+    """Write a growth check as one line: "104 B/op [102, 106], limit 40 B/op; 42 B/op detectable (95 %)"."""
     words = value_words(check)
     if not words:
         return check.reason or "not measured"
-    least = check.minimum_detectable
-    detectable = f"; least detectable {quantity_words(least, check.unit)}" if least is not None else ""
+    least = check.detectable_95
+    detectable = f"; {quantity_words(least, check.unit)} detectable (95 %)" if least is not None else ""
     return f"{words}, limit {limit_words(check)}{detectable}"
 
 

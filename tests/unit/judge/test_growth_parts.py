@@ -9,7 +9,7 @@ from scipy.stats import t as student
 from soakd.judge.checks.growth_answer import GrowthAnswer
 from soakd.judge.growth.blocks import represent, sawtooth_period
 from soakd.judge.growth.method import judge_growth
-from soakd.judge.growth.mixture import Mixture, quantiles
+from soakd.judge.growth.mixture import Mixture, shared
 from soakd.judge.growth.noise import CORRELATION_TIMES, correlation, whiten
 from soakd.judge.growth.regression import EFFECT_SCALE, RATE_SCALE, RESOLUTION, fit, products, sweep
 from soakd.judge.growth.series import FloatArray, read_series
@@ -169,8 +169,8 @@ def mixture(*components: tuple[float, float, float]) -> Mixture:
 
 
 def test_the_quantiles_of_one_component_are_students() -> None:
-    found = quantiles([mixture((2.0, 0.3, 7.0))], (0.025, 0.5, 0.975))
-    assert found == pytest.approx(tuple(student.ppf((0.025, 0.5, 0.975), 7, loc=2, scale=0.3)))
+    found = [shared([mixture((2.0, 0.3, 7.0))]).quantile(p) for p in (0.025, 0.5, 0.975)]
+    assert found == pytest.approx(list(student.ppf((0.025, 0.5, 0.975), 7, loc=2, scale=0.3)))
 
 
 def test_a_quantile_of_a_mixture_has_that_probability_below_it() -> None:
@@ -181,7 +181,7 @@ def test_a_quantile_of_a_mixture_has_that_probability_below_it() -> None:
 @pytest.mark.parametrize("rate", [0.0, 2.0, -1.0, 1e5])
 def test_two_segments_that_agree_are_surer_than_one(rate: float) -> None:
     one = mixture((rate, 0.01, 200.0))
-    low, middle, high = quantiles([one, one], (0.025, 0.5, 0.975))
+    low, middle, high = (shared([one, one]).quantile(p) for p in (0.025, 0.5, 0.975))
     assert middle == pytest.approx(rate, abs=1e-4)
     assert high - low == pytest.approx(2 * 1.96 * 0.01 / np.sqrt(2), rel=0.01)
 

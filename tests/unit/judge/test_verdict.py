@@ -35,7 +35,7 @@ def test_a_healthy_run_passes_and_says_what_it_could_have_seen() -> None:
     assert (verdict["verdict"], verdict["engines"][0]["class"]) == ("PASS", "flat")
     assert verdict["controls"]["null"]["verdict"] == "PASS"
     assert verdict["controls"]["leak"]["caught"] is True
-    assert "would have been detected" in verdict["visibility"][0]
+    assert "would have been seen" in verdict["visibility"][0]
     assert "not shown" in verdict["visibility"][-1]
 
 
@@ -295,7 +295,7 @@ def test_resident_memory_that_follows_garbage_is_a_backlog_and_no_failure(runnin
     )
     rss = check(verdict, "mine", "growth.rss_anon_bytes")
     assert (rss["so_far"] if running else rss["verdict"]) == "INCONCLUSIVE"
-    assert "garbage that the collector has not reached" in rss["reason"]
+    assert "garbage that the collector has not met" in rss["reason"]
     assert verdict["engines"][0]["class"] == "collector_backlog"
 
 

@@ -25,8 +25,8 @@ def waits(t_s: float, operations: float) -> float:
     [
         (Story(python=per_hour(3e6)), "python_leak", "native memory is flat: a leak in Python objects"),
         (Story(native=per_hour(3e6)), "native_leak", "the Python heap is flat: a leak in native code"),
-        (Story(python=per_hour(2e6), native=per_hour(2e6)), "mixed_leak", "Python objects and native memory both grow"),
-        (Story(garbage=per_hour(3e6)), "collector_backlog", "garbage that the collector has not reached yet"),
+        (Story(python=per_hour(2e6), native=per_hour(2e6)), "mixed_leak", "a leak in both"),
+        (Story(garbage=per_hour(3e6)), "collector_backlog", "garbage that the collector has not met yet"),
         (
             Story(resident=per_hour(5e6), more={"native_free_bytes": per_hour(4e6)}),
             "fragmentation",

@@ -194,4 +194,4 @@ def test_growth_was_not_seen_while_faults_were_on(
     verdict = judged(long, mine=Story(incidents=told))
     growth = check(verdict, "mine", "growth.reachable_bytes")
     assert (growth["verdict"], growth.get("reason")) == (("INCONCLUSIVE", why) if why else ("PASS", None))
-    assert "would have been detected outside of the faults" in verdict["visibility"][0]
+    assert "would have been seen with 95 % outside of the faults" in verdict["visibility"][0]

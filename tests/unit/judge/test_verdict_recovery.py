@@ -78,7 +78,7 @@ def test_an_outage_whose_end_was_never_recorded_is_never_a_pass() -> None:
 
     verdict = judged(JUDGED, mine=after(2.0), change=lose_recovery)
     assert states(verdict) == {"server": "FAIL", "operations": "INCONCLUSIVE"}
-    assert "the server was not seen to answer again" in check(verdict, "mine", "recovery.server")["reason"]
+    assert "nobody saw the server answer again" in check(verdict, "mine", "recovery.server")["reason"]
 
 
 @pytest.mark.parametrize("value", [None, "soon", -1.0, float("nan"), True])

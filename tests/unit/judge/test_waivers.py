@@ -98,7 +98,7 @@ def test_a_known_leak_is_shown_as_known_and_does_not_fail_the_run() -> None:
 
 def test_it_is_said_in_the_sentence_the_markdown_junit_and_at_the_end_of_a_run() -> None:
     verdict = judged(BY_SITE, waiver(name="old", fingerprint=OTHER, expires="2026-12-31"), grows=LEAK)
-    assert verdict["summary"].startswith("no unknown leak, crash or breach of a limit in mine over 3min")
+    assert verdict["summary"].startswith("no leak, crash or breach of a limit that is not known in mine over 3min")
     assert "known and waived: mine: growth.reachable_bytes, growth.rss_anon_bytes (msgpack" in verdict["summary"]
     assert any("is waived up to 114 B/op" in line for line in verdict["visibility"])
     text = markdown(typed(verdict))

@@ -181,7 +181,8 @@ function growthRow(check, engine) {
   const hourly = perHour(check, engine);
   const more = [];
   if (check.unit === "bytes/operation" && isNumber(hourly?.estimate)) more.push(`${inWords(hourly.estimate, "bytes/hour")} at this rate`);
-  if (isNumber(check.minimum_detectable)) more.push(`${inWords(check.minimum_detectable, check.unit)} or more would be detected`);
+  const least = check.detectable_95 ?? check.minimum_detectable;
+  if (isNumber(least)) more.push(`${inWords(least, check.unit)} or more would be detected with 95 %`);
   if (isNumber(check.time_to_limit_seconds) && stateOf(check) === "FAIL") more.push(`total limit in ${duration(check.time_to_limit_seconds)}`);
   return h("div", { class: "growth", "data-state": stateOf(check) ?? "" },
     h("div", { class: "growth-words" },
