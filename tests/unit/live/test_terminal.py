@@ -264,7 +264,7 @@ def test_off_a_terminal_each_check_is_one_line_that_names_its_engine() -> None:
 
 
 def test_what_did_not_pass_says_why() -> None:
-    reason = "cache-rust growth.rss_anon_bytes: the limit lies inside the interval"
+    reason = "cache-rust growth.resident_bytes: the limit lies inside the interval"
     assert reason in closing(verdict_final(), terminal=True)
 
 
