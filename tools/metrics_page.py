@@ -6,7 +6,7 @@ python -m tools.metrics_page
 import sys
 from collections.abc import Iterable, Iterator
 
-from soakd.live.metrics import FAMILIES, backends, engines, growth, judged, own, runs
+from soakd.live.metrics import FAMILIES, backends, daemon_and_host, engines, growth, judged, runs
 from soakd.live.metrics.family import Family
 from soakd.live.status import BOUNDS_S
 from soakd.setup.settings import PROFILES
@@ -18,7 +18,7 @@ SECTIONS = (
     ("Servers that engines talk to", backends.FAMILIES),
     ("Growth, as the judge last saw it", growth.FAMILIES),
     ("Answers and incidents", judged.FAMILIES),
-    ("soakd itself, and the host", own.FAMILIES),
+    ("soakd itself, and the host", daemon_and_host.FAMILIES),
 )
 HEAD = """\
 # Metrics

@@ -6,7 +6,7 @@ measured as what it measures.
 
 from collections.abc import Callable
 
-from soakd.wire.sums import PYMALLOC_OFF
+from soakd.wire.signal_sums import PYMALLOC_OFF
 from soakd.worker.probes import allocator
 from soakd.worker.probes.children import Children
 from soakd.worker.probes.timing import TieredProbe

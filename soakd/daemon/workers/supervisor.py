@@ -11,7 +11,7 @@ from typing import Any
 from soakd.daemon.host.guard import HostGuard
 from soakd.daemon.workers.engine_lives import EngineLives, Launch
 from soakd.daemon.workers.liveness import WATCH_EVERY_S, Rounds
-from soakd.daemon.workers.outside import OutsideSampler
+from soakd.daemon.workers.outside_sampler import OutsideSampler
 from soakd.daemon.workers.restarts import Harm
 from soakd.daemon.workers.start_gate import StartGate
 from soakd.daemon.workers.worker import Worker

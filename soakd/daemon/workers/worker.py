@@ -18,10 +18,10 @@ from typing import Any
 
 import psutil
 
-from soakd.daemon.workers.family import Family
 from soakd.daemon.workers.holdings import Holdings
 from soakd.daemon.workers.intake import Intake
 from soakd.daemon.workers.restarts import Harm
+from soakd.daemon.workers.threads_and_children import Family
 from soakd.procs import guardian
 from soakd.procs.exits import KernelKills
 from soakd.procs.output import Output

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from soakd.judge.checks.service import latency_summary, latency_windows
+from soakd.judge.checks.service_levels import latency_summary, latency_windows
 from soakd.judge.story.cache_fill import ENTRIES, FULL
 from soakd.judge.story.rundata import EngineData, RunData, Series, running_total
 from soakd.verdict.check import Check, round_number

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from soakd.judge.checks.service import is_driver_bound
+from soakd.judge.checks.service_levels import is_driver_bound
 from soakd.judge.story.latency import merge
 from soakd.judge.story.rundata import EngineData, Fault, RunData
 from soakd.units import format_duration

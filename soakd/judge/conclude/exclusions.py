@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from soakd.judge.checks.ceilings import WARM_UP_SHARE
-from soakd.judge.checks.service import latency_windows
+from soakd.judge.checks.service_levels import latency_windows
 from soakd.judge.growth.series import MIN_SAMPLES, MIN_SHARE
 from soakd.judge.story.latency import LatencyWindow
 from soakd.judge.story.rundata import EngineData, RunData, running_total

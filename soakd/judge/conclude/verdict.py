@@ -19,7 +19,7 @@ from soakd.judge.checks.own_share import without_own_share
 from soakd.judge.checks.recovery import check_recovery
 from soakd.judge.checks.reloads import tell_reloads
 from soakd.judge.checks.server import check_server
-from soakd.judge.checks.service import check_service, level_difference
+from soakd.judge.checks.service_levels import check_service, level_difference
 from soakd.judge.checks.uncollected import excuse_garbage
 from soakd.judge.conclude.classes import Class, classify
 from soakd.judge.conclude.deciding_checks import check_judged, deciding_checks

@@ -16,7 +16,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion
 
-from soakd.judge.checks.service import level_difference
+from soakd.judge.checks.service_levels import level_difference
 from soakd.judge.conclude.sites import attribution
 from soakd.judge.story.rundata import EngineData, RunData, Series, running_total
 from soakd.setup.settings import Waiver

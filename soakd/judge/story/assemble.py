@@ -38,7 +38,7 @@ from soakd.wire.records import (
     Unreadable,
     in_order,
 )
-from soakd.wire.sums import SUMMED, sum_of
+from soakd.wire.signal_sums import SUMMED, sum_of
 
 REASONS = ("completed", "interrupted", "failed", "memory_reserve", "longest_gap", "disk_full", "disk_budget")
 """Why a run ended, in the record that seals it."""

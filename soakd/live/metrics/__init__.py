@@ -10,7 +10,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, gener
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from soakd.live.metrics import backends, engines, growth, judged, own, runs
+from soakd.live.metrics import backends, daemon_and_host, engines, growth, judged, runs
 from soakd.live.metrics.family import Family
 from soakd.live.status import RunStatus
 
@@ -21,7 +21,7 @@ FAMILIES: tuple[Family, ...] = (
     *backends.FAMILIES,
     *growth.FAMILIES,
     *judged.FAMILIES,
-    *own.FAMILIES,
+    *daemon_and_host.FAMILIES,
 )
 """All families, in the order of a scrape."""
 

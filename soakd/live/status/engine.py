@@ -36,8 +36,8 @@ from soakd.wire.records import (
     Snapshot,
     is_of_a_server,
 )
+from soakd.wire.signal_sums import SUMMED, sum_of
 from soakd.wire.sites import Site, encode
-from soakd.wire.sums import SUMMED, sum_of
 
 OUTCOMES: Mapping[str, str] = {"error": "errors_total", "dropped": "dropped_total", "skipped": "skipped_total"}
 OWN_COUNTERS = (

@@ -19,7 +19,7 @@ from soakd.report.curves.values import Curves, EngineCurves, FaultSpan, Span
 from soakd.setup.plan import Plan
 from soakd.verdict.types import EngineVerdict, Verdict
 from soakd.wire.records import SERVER, Latency, Record, Sample, Snapshot
-from soakd.wire.sums import PYMALLOC_OFF, RESIDENT_PARTS, SUMS
+from soakd.wire.signal_sums import PYMALLOC_OFF, RESIDENT_PARTS, SUMS
 
 COLUMNS = 320
 """Columns of a chart: more cannot be distinguished in print."""

@@ -4,7 +4,7 @@ from soakd.report.curves.bands import Thinner
 from soakd.report.curves.values import Band
 from soakd.wire.histogram import quantile_s, unpack
 from soakd.wire.records import Latency, Sample
-from soakd.wire.sums import SUMMED, sum_of
+from soakd.wire.signal_sums import SUMMED, sum_of
 
 LEVELS = {
     None: ("live_bytes", "reachable_bytes", "tasks", "counter.entries"),

@@ -6,6 +6,7 @@ A record is a complete value: invalid fields are None, or the whole record is `U
 
 from soakd.wire.lines import INCIDENTS, KINDS, PROBE_DIED, READINGS, Kind, Stamp, is_reserved, opened, sealed
 from soakd.wire.records.base import Record, Unreadable
+from soakd.wire.records.codec import content, decode, encode, in_order, is_of_a_server, make_record, moved, with_body
 from soakd.wire.records.incidents import (
     LIFE_ENDS,
     NO_PROCESS,
@@ -28,7 +29,6 @@ from soakd.wire.records.kinds import (
     Snapshot,
     TypeGrowth,
 )
-from soakd.wire.records.making import content, decode, encode, in_order, is_of_a_server, make_record, moved, with_body
 from soakd.wire.records.marks import End, Environment, Left, Origin, Packages, Phase, Resumed
 
 __all__ = [

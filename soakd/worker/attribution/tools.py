@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from soakd.wire.sites import Site
-from soakd.worker.attribution import mappings
+from soakd.worker.attribution import smaps
 from soakd.worker.attribution.allocations import DEPTH
 from soakd.worker.attribution.frames import Frame, fingerprint, module_of
 from soakd.worker.attribution.gains import LEAST_GAIN
 from soakd.worker.attribution.handles import descriptors, growing, threads_made_at, with_things
 from soakd.worker.attribution.hooks import Hooks
-from soakd.worker.attribution.mappings import resident
+from soakd.worker.attribution.smaps import resident
 
 CAPTURE = ".memray"
 MOST_CAPTURE_BYTES = 100_000_000
@@ -193,7 +193,7 @@ class Memray(NoTool):
         first, second = operations
         calls_1, calls_2 = self._calls
         called = resolve.growing(calls_1, calls_2, (first, second), "ctypes")
-        return [*sites, *called, *mappings.growing(self._mapped, (first, second))]
+        return [*sites, *called, *smaps.growing(self._mapped, (first, second))]
 
     def close(self) -> None:
         """Close what is open."""

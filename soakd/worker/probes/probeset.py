@@ -6,7 +6,7 @@ from numbers import Real
 from typing import Any
 
 from soakd.errors import ProbeError
-from soakd.wire.sums import PYMALLOC_OFF
+from soakd.wire.signal_sums import PYMALLOC_OFF
 from soakd.worker.probes import allocator, interpreter
 from soakd.worker.probes.children import Children
 from soakd.worker.probes.timing import TieredProbe

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from soakd.daemon.self_probe import SelfProbe
-from soakd.wire.sums import sum_of
+from soakd.wire.signal_sums import sum_of
 from soakd.worker.probes import allocator
 
 

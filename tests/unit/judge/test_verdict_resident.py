@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from soakd.wire.records import Record, Sample
-from soakd.wire.sums import sum_of
+from soakd.wire.signal_sums import sum_of
 from tests.recorded import MONO_S, Level, Story, check, flat, judged, per_hour, plan_of
 
 DAY = plan_of(

@@ -27,7 +27,7 @@ from soakd.verdict.types import LookEntry, TypeEntry, Verdict
 from soakd.wire.records import Capture, Record, Unreadable
 from soakd.wire.records import Look as LookRecord
 from soakd.wire.sites import Site, encode
-from soakd.worker.attribution import allocations, handles, mappings, typecounts
+from soakd.worker.attribution import allocations, handles, smaps, typecounts
 from soakd.worker.attribution.allocations import Sum
 from soakd.worker.attribution.frames import Frame, fingerprint, is_application, is_harness, module_of, real_place
 from soakd.worker.attribution.resolve import by_site, growing, is_plumbing
@@ -512,7 +512,7 @@ def test_captures_whose_reader_prints_anything_but_sites_name_nothing(tmp_path: 
 def test_a_mapping_that_grows_is_named_and_one_that_was_mapped_once_is_not() -> None:
     readings = [Counter(log=0, pool=0), Counter(log=10**6, pool=9**6), Counter(log=10**6, pool=9**6)]
     readings.append(Counter(log=4 * 10**6, pool=9**6))
-    (site,) = mappings.growing(readings, (1000, 3000))
+    (site,) = smaps.growing(readings, (1000, 3000))
     assert (site.place, site.bytes_per_operation) == ("mapping: log", 1000.0)
 
 

@@ -1,7 +1,7 @@
 """The resources that soakd itself uses, and those that the host has left."""
 
 from soakd.live.metrics.family import Family, Type
-from soakd.wire.sums import sum_of
+from soakd.wire.signal_sums import sum_of
 
 NOT_READ = "before the first sample"
 

@@ -15,7 +15,7 @@ from soakd.live.terminal.live import render
 from soakd.report.curves.signals import Signals
 from soakd.units import format_bytes
 from soakd.wire.records import Record, Sample
-from soakd.wire.sums import PYMALLOC_OFF, SUMS, sum_of
+from soakd.wire.signal_sums import PYMALLOC_OFF, SUMS, sum_of
 from tests.recorded import MONO_S, check, made_up, plan_of, remade, verdict_of
 
 PLAN, UNTIL_S = plan_of(), 120

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from soakd.daemon.workers.family import A_COPY, Family
+from soakd.daemon.workers.threads_and_children import A_COPY, Family
 from soakd.procs.tree import Tree
 
 WORKER = """
