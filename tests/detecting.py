@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from soakd.judge.growth.detectable import ONE_SIDE, detectable_95
+from soakd.judge.growth.detectable import CHECK_ERROR, detectable_95
 from soakd.judge.growth.method import DAY_H, Growth, judge_growth
 from tests.growth_traces import SHAPES, Trace, noise, trace
 
@@ -43,12 +43,12 @@ def judge(t: Trace) -> Growth:
     return judge_growth(t.hours, t.megabytes, t.segment, limit=t.limit, day=DAY_H)
 
 
-def tried(t: Trace, error: float = ONE_SIDE) -> Tried | None:
+def tried(t: Trace) -> Tried | None:
     """Add a leak of the rate that is seen with 95 % to a healthy series; None where it did not pass."""
     healthy = judge(t)
-    if healthy.state != "PASS" or healthy.estimate is None or healthy.low is None:
+    if healthy.state != "PASS" or healthy.estimate is None or healthy.low is None or healthy.certain_low is None:
         return None
-    rate = detectable_95(t.limit, healthy.estimate - healthy.low, error=error)
+    rate = detectable_95(t.limit, healthy.estimate - healthy.certain_low, healthy.estimate - healthy.low)
     leaking = judge(replace(t, megabytes=t.megabytes + (rate - t.rate) * t.hours))
-    detected = leaking.state == "FAIL" and leaking.within_limit is not None and leaking.within_limit <= error
+    detected = leaking.state == "FAIL" and leaking.within_limit is not None and leaking.within_limit <= CHECK_ERROR
     return Tried(shape=t.family, rate=rate / t.limit, detected=detected)

@@ -64,9 +64,10 @@ class GrowthAnswer:
     def detectable_95(self) -> float | None:
         """The rate that would have been called FAIL with 95 %."""
         growth = self.growth
-        if growth.estimate is None or growth.low is None or not self.span:
+        if growth.estimate is None or growth.low is None or growth.certain_low is None or not self.span:
             return None
-        return detectable_95(max(self.limit, self.resolution / self.span), growth.estimate - growth.low)
+        floor = max(self.limit, self.resolution / self.span)
+        return detectable_95(floor, growth.estimate - growth.certain_low, growth.estimate - growth.low)
 
     def check(self, check_id: str, *, decides: bool, flat: Collection[str] = ()) -> Check:
         """Return the check, as if the whole plan was complete.

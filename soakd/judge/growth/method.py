@@ -11,6 +11,7 @@ from typing import Literal
 
 from soakd.judge.growth.average import Explored, average, best_curve, explore
 from soakd.judge.growth.blocks import BLOCKS, MIN_BLOCKS
+from soakd.judge.growth.detectable import CHECK_ERROR
 from soakd.judge.growth.lives import late_slope, typical_life
 from soakd.judge.growth.mixture import Mixture, shared
 from soakd.judge.growth.series import MIN_SAMPLES, MIN_SHARE, FloatArray, IntArray, Recording, Segment, read_series
@@ -40,6 +41,8 @@ class Growth:
     """The rate is below this with 2.5 %."""
     high: float | None
     """The rate is above this with 2.5 %."""
+    certain_low: float | None
+    """The rate is below this with 1 % (`CHECK_ERROR`)."""
     minimum_detectable: float | None
     """limit + (estimate - low): the least estimate that would have been called FAIL on this series.
 
@@ -108,6 +111,7 @@ def judge_growth(
         estimate=estimate * limit,
         low=low * limit,
         high=high * limit,
+        certain_low=rate.quantile(CHECK_ERROR) * limit,
         minimum_detectable=detectable * limit,
         within_limit=rate.cdf(1.0),
         ceiling_rate=max(s.ceiling_rate for s, _ in rates),
@@ -193,8 +197,8 @@ def _short_lives_may_grow(recording: Recording, limit: float) -> str:
 
 def _unknown(recording: Recording) -> Growth:
     return Growth(
-        state="INCONCLUSIVE", estimate=None, low=None, high=None, minimum_detectable=None, within_limit=None,
-        ceiling_rate=None, lives_differ=False, samples=0, segments=0,
+        state="INCONCLUSIVE", estimate=None, low=None, high=None, certain_low=None, minimum_detectable=None,
+        within_limit=None, ceiling_rate=None, lives_differ=False, samples=0, segments=0,
         reason=_sentence(_why_unknown(recording), _dropped(recording)),
     )  # fmt: skip
 
