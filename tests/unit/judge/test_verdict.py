@@ -107,8 +107,8 @@ def test_a_run_that_ended_early_neither_passes_nor_fails_on_growth(level: Any) -
 def test_what_cannot_be_known_yet_does_not_hold_down_what_is_said_so_far(leaks: bool) -> None:
     mine = Story(python=per_operation(200)) if leaks else Story()
     verdict = judged(SHORT, mine=mine, until_s=130, end=None, running=True)
-    checks = next(engine["checks"] for engine in verdict["engines"] if engine["name"] == "mine")
-    assert answer_so_far(checks) == ("FAIL" if leaks else "PASS")
+    (mine_judged,) = (engine for engine in typed(verdict).engines if engine.name == "mine")
+    assert answer_so_far(mine_judged.checks) == ("FAIL" if leaks else "PASS")
     late = check(verdict, "mine", "return_to_baseline")
     assert (late["verdict"], late.get("so_far"), late["due_seconds"]) == ("INCOMPLETE", None, 180.0)
 
