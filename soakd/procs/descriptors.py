@@ -6,6 +6,7 @@ and what is unread in a pipe or a socket is the kernel's.
 
 import contextlib
 import ctypes
+import errno
 import fcntl
 import os
 import socket
@@ -17,17 +18,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 BLOCK_BYTES = 512
+SHARED_MEMORY = "/dev/shm/"  # noqa: S108 - looked for, not written to
 MOST_ASKED = 2000
 """Pipes and sockets whose queues are asked for in one reading, 20 us each; with more of them, none is reported."""
 KINDS = (
     ("socket:", "socket"), ("pipe:", "pipe"), ("/memfd:", "memfd"), ("anon_inode:[eventpoll]", "epoll"),
     ("anon_inode:[eventfd]", "eventfd"), ("anon_inode:[io_uring]", "io_uring"), ("anon_inode:", "anon"),
-    ("/dev/", "device"),
+    (SHARED_MEMORY, "file"), ("/dev/", "device"),
 )  # fmt: skip
 """Begin of a descriptor's target -> its kind; see proc_pid_fd(5)."""
 DELETED = " (deleted)"
 QUEUES = ("socket", "pipe")
 UNNAMED = ("memfd", "deleted")
+CLOSED = (errno.EBADF, errno.ESRCH)
+"""The process has closed the descriptor, or has ended, just then: nothing is held by it."""
 _PIDFD_GETFD = 438
 """pidfd_getfd(2): the number is the same on all machines."""
 _SO_MEMINFO, _MEMINFO = 55, struct.Struct("9I")
@@ -55,10 +59,8 @@ class Held:
 
 def kind_of(target: str) -> str:
     """Return the kind of a descriptor by the target of its link."""
-    for beginning, kind in KINDS:
-        if target.startswith(beginning):
-            return kind
-    return "deleted" if target.endswith(DELETED) else "file"
+    kind = next((kind for beginning, kind in KINDS if target.startswith(beginning)), "file")
+    return "deleted" if kind == "file" and target.endswith(DELETED) else kind
 
 
 def read_held(pids: Iterable[int]) -> Held:
@@ -110,7 +112,8 @@ def _add_queue(held: Held, process: int, path: str, number: int) -> None:
     # A copy for an instant: what it leads to stays open for so long, even if the process closes it just then.
     copy = _libc.syscall(_PIDFD_GETFD, process, number, 0) if held.asked <= MOST_ASKED else -1
     if copy < 0:
-        held.queued_bytes = None
+        if held.asked > MOST_ASKED or ctypes.get_errno() not in CLOSED:
+            held.queued_bytes = None
         return
     try:
         held.queued_bytes += _queued_bytes(copy)
@@ -123,8 +126,12 @@ def _queued_bytes(copy: int) -> int:
     try:
         if stat.S_ISFIFO(os.fstat(copy).st_mode):
             return int(struct.unpack("i", fcntl.ioctl(copy, termios.FIONREAD, bytes(4)))[0])
-        with socket.socket(fileno=os.dup(copy)) as asked:
+        # With a family given, it is not asked for its name, which not every family knows; any family will do.
+        asked = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=copy)
+        try:
             memory = _MEMINFO.unpack(asked.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, _MEMINFO.size))
-            return int(memory[_RECEIVED] + max(memory[_SENT], memory[_WAITING]))
+        finally:
+            asked.detach()  # the copy is closed by who made it
+        return int(memory[_RECEIVED] + max(memory[_SENT], memory[_WAITING]))
     except (OSError, struct.error):
         return 0

@@ -43,6 +43,7 @@ def held_by(code: str) -> Held:
         ("/tmp/x (deleted)", "deleted"),
         ("anon_inode:[eventpoll]", "epoll"), ("anon_inode:[eventfd]", "eventfd"), ("anon_inode:[io_uring]", "io_uring"),
         ("anon_inode:inotify", "anon"), ("/dev/null", "device"), ("/var/log/x", "file"),
+        ("/dev/shm/x", "file"), ("/dev/shm/x (deleted)", "deleted"),
     ],
 )  # fmt: skip
 def test_a_descriptor_is_of_the_kind_that_its_target_says(target: str, kind: str) -> None:
@@ -108,3 +109,28 @@ def test_a_process_that_is_gone_holds_nothing() -> None:
     with process("") as pid:
         pass
     assert read_held([pid]) == Held()
+
+
+def test_what_is_no_socket_any_more_when_it_is_asked_holds_nothing_and_leaves_no_descriptor(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("w") as file:
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        assert descriptors._queued_bytes(file.fileno()) == 0
+        assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_queue_that_is_closed_just_then_leaves_the_others_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    copied = descriptors._libc.syscall
+
+    class ClosesFirst:
+        """Copies the first descriptor as if the process had closed it."""
+
+        asked = 0
+
+        def syscall(self, number: int, process: int, descriptor: int, flags: int) -> int:
+            self.asked += 1
+            return int(copied(number, process, 9999 if self.asked == 1 else descriptor, flags))
+
+    monkeypatch.setattr(descriptors, "_libc", ClosesFirst())
+    held = held_by("r, w = os.pipe(); os.write(w, bytes(5000)); a, b = socket.socketpair(); a.send(bytes(7000))")
+    assert held.queued_bytes is not None
+    assert held.queued_bytes >= 5000
