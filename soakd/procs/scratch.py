@@ -99,7 +99,7 @@ class FolderSize:
             if not self._open:
                 self._whole = self._sum
                 break
-            if (entry := next(self._open[-1], None)) is None:
+            if (entry := _next(self._open[-1])) is None:
                 self._open.pop()
             else:
                 self._add(entry)
@@ -114,3 +114,10 @@ class FolderSize:
     def _descend(self, path: str) -> None:
         with contextlib.suppress(OSError):
             self._open.append(os.scandir(path))
+
+
+def _next(folder: "Iterator[os.DirEntry[str]]") -> "os.DirEntry[str] | None":
+    """Return the next entry of a folder; None after the last, or if the rest cannot be read."""
+    with contextlib.suppress(OSError):
+        return next(folder, None)
+    return None

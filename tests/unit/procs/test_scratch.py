@@ -1,8 +1,10 @@
 """The temporary folders of engines: how large they are, and that none is left behind."""
 
+import errno
 import os
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,20 @@ def test_a_folder_of_many_files_is_read_in_pieces_and_what_grows_is_seen_to_grow
 
 def test_a_folder_that_is_gone_takes_nothing(tmp_path: Path) -> None:
     assert FolderSize(tmp_path / "gone").read() == 0
+
+
+def test_a_folder_whose_rest_cannot_be_read_counts_as_far_as_it_was_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = filled(tmp_path, 2)
+
+    def breaking(path: str) -> Iterator["os.DirEntry[str]"]:
+        yield from original(path)
+        raise OSError(errno.EIO, "the disk is broken")
+
+    original = os.scandir
+    monkeypatch.setattr(os, "scandir", breaking)
+    assert FolderSize(tmp_path).read() == whole
 
 
 def test_links_are_not_followed(tmp_path: Path) -> None:
