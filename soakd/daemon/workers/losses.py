@@ -4,8 +4,7 @@ An engine that swallows its errors goes on without them: no operation fails, and
 """
 
 import math
-from collections import Counter
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 REPLACED_WITHIN = 2
@@ -78,20 +77,31 @@ class Losses:
         return self._lost()
 
     def _lost(self) -> list[Loss]:
-        due = [missing for missing in self._missing if self._reading - missing.reading > REPLACED_WITHIN]
-        self._missing = [missing for missing in self._missing if missing not in due]
-        lost = [missing for missing in due if not self._is_replaced(missing)]
-        counts = Counter(missing.name for missing in lost)
-        return [
-            Loss(name, count, max(missing.lived_s for missing in lost if missing.name == name))
-            for name, count in counts.items()
-        ]
+        newest = self._reading - REPLACED_WITHIN
+        due = [missing for missing in self._missing if missing.reading < newest]
+        self._missing = [missing for missing in self._missing if missing.reading >= newest]
+        newcomers = self._newcomers(due)
+        lost: dict[str, list[float]] = {}
+        for missing in due:
+            if not _is_replaced(missing, newcomers.get(missing.name, [])):
+                lost.setdefault(missing.name, []).append(missing.lived_s)
+        return [Loss(name, len(lived_s), max(lived_s)) for name, lived_s in lost.items()]
 
-    def _is_replaced(self, missing: _Missing) -> bool:
-        """Find a member of the same name that came about then; each replaces one."""
-        for member in self._members.values():
-            came = missing.reading - BEFORE <= member.reading <= missing.reading + REPLACED_WITHIN
-            if came and member.name == missing.name and not member.replaces and member.reading > 1:
-                member.replaces = True
-                return True
-        return False
+    def _newcomers(self, due: Sequence[_Missing]) -> Mapping[str, list[_Member]]:
+        """Return by name who may replace somebody, in the order in which they came."""
+        names, found = {missing.name for missing in due}, dict[str, list[_Member]]()
+        earliest = max(2, min((missing.reading for missing in due), default=0) - BEFORE)
+        for member in self._members.values() if due else ():
+            if member.name in names and member.reading >= earliest and not member.replaces:
+                found.setdefault(member.name, []).append(member)
+        return found
+
+
+def _is_replaced(missing: _Missing, newcomers: list[_Member]) -> bool:
+    """Find one who came about then; each replaces one."""
+    for place, member in enumerate(newcomers):
+        if missing.reading - BEFORE <= member.reading <= missing.reading + REPLACED_WITHIN:
+            del newcomers[place]
+            member.replaces = True
+            return True
+    return False

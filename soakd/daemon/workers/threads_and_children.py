@@ -14,6 +14,8 @@ from soakd.procs.tree import DEAD, ZOMBIE, Entry, Table
 
 MOST_NAMES = 8
 """Kinds of children that have readings of their own; the bytes of all others are in the sums alone."""
+MOST_NAMES_OF_A_LIFE = 64
+"""Likewise, over one life: each is a signal, and a script may be named anew each time."""
 MOST_LOSSES = 20
 """Incidents of one life; losses after them are not recorded."""
 A_COPY = "a forked copy"
@@ -39,6 +41,7 @@ class Family:
         self._pid = pid
         self._names: dict[tuple[int, int], str] = {}
         """What each child executes that lived at the last reading; "" until it is seen again."""
+        self._kinds: set[str] = set()
         self._dead: set[tuple[int, int]] = set()
         self._threads: dict[Hashable, str] = {}
         self._has_had_children = False
@@ -60,7 +63,8 @@ class Family:
             "children": len(children), "zombies": zombies, "children_bytes": sum(child.bytes for child in children),
         }  # fmt: skip
         for child in children:
-            if f"child_count.{child.name}" in values or len(values) < 3 + 2 * MOST_NAMES:
+            has_room = f"child_count.{child.name}" in values or len(values) < 3 + 2 * MOST_NAMES
+            if has_room and self._is_kind(child.name):
                 for name, more in (("child_count", 1), ("child_bytes", child.bytes)):
                     values[f"{name}.{child.name}"] = values.get(f"{name}.{child.name}", 0) + more
         return values
@@ -85,6 +89,12 @@ class Family:
             for loss in losses[: MOST_LOSSES - self._reported]:
                 self._reported += 1
                 yield what, f"{_who(what, loss)} ended after {loss.lived_s:.0f}s and none took its place", loss.count
+
+    def _is_kind(self, name: str) -> bool:
+        """Whether children of a name have readings of their own: the first names of a life do."""
+        if len(self._kinds) < MOST_NAMES_OF_A_LIFE:
+            self._kinds.add(name)
+        return name in self._kinds
 
     def _zombies(self, entries: list[Entry]) -> int:
         """Count the children that ended before the last reading and still wait for their parent to ask how."""

@@ -54,3 +54,10 @@ def test_who_came_while_a_tool_was_at_work_is_never_missed() -> None:
     found = [losses.look(n, {"a": "x"}, counts=True, is_looked_at=True) for n in range(10)]
     found += [losses.look(n, {}, counts=True) for n in range(10, 20)]
     assert not any(found)
+
+
+def test_ten_thousand_of_as_many_names_may_go_at_once() -> None:
+    losses = Losses(5.0)
+    losses.look(0.0, {number: f"thread {number}" for number in range(10_000)}, counts=True)
+    readings = [losses.look(10.0 + number, {}, counts=True) for number in range(4)]
+    assert [len(lost) for lost in readings] == [0, 0, 0, 10_000]

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
+
+from soakd.daemon.workers import threads_and_children
 from soakd.daemon.workers.threads_and_children import A_COPY, Family
 from soakd.procs.tree import Tree
 
@@ -128,3 +131,16 @@ def test_names_of_children_and_threads_are_fit_for_a_record() -> None:
         worker.do("start()")
         values: Any = [worker.read(), worker.read()]
     assert json.loads(json.dumps(values)) == values
+
+
+def test_only_the_first_names_of_a_life_have_readings_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads_and_children, "MOST_NAMES_OF_A_LIFE", 1)
+    with engine() as worker:
+        worker.do("start()")
+        assert not any("sleep" in name for name in worker.read())
+        worker.read()
+        worker.do("(kill(), copy())")
+        worker.read()
+        values = worker.read()
+    assert (values["children"], values.get(f"child_count.{A_COPY}")) == (1, None)
+    assert values["children_bytes"] > 20e6
