@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from soakd.judge.checks.service_levels import gained_in_load
 from soakd.judge.growth.series import FloatArray
 from soakd.judge.story.rundata import EngineData, running_total
 from soakd.units import format_duration
@@ -30,10 +31,9 @@ MOST_POINTS = 240
 
 def check_behaviour(data: EngineData) -> Iterator[Check]:
     """Judge what the engine says that it swallowed, and tell of an operation that has become suspiciously cheap."""
-    swallowed, operations = data.in_load(SWALLOWED), data.in_load("operations_total")
-    if len(swallowed) > 1 and len(operations) > 1:
-        gained, done = (float(np.ptp(running_total(series))) for series in (swallowed, operations))
-        ratio = round_number(gained / done) if done else None
+    swallowed, done = gained_in_load(data, SWALLOWED), gained_in_load(data, "operations_total")
+    if swallowed is not None and done is not None:
+        ratio = round_number(swallowed / done) if done else None
         limit = data.plan.config.limits.error_ratio
         yield below("errors.swallowed", ratio, limit, "ratio", missing="no operation completed")
     if not len(data.signal(LOOKED_FOR_SINCE)):

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from soakd.judge.story.cache_fill import CREDIBLE, Fill, fill_of
+from soakd.judge.growth.series import FloatArray
+from soakd.judge.story.cache_fill import CREDIBLE, ENTRIES, Fill, fill_of
 from soakd.judge.story.rundata import EngineData, Series
 from soakd.units import format_count
 from soakd.verdict.check import Check, round_number
@@ -40,6 +41,16 @@ def judge_beside_cache(data: EngineData, series: Series, judge: Judge, *, of_ser
         return _bytes_unknown(raw, fill, _grown(series), told)
     adjusted = judge(Series(series.t_s, series.y - fill.explains(series), series.segment))
     return _combined(raw, adjusted, fill, _grown(series))
+
+
+def held_by_entries(data: EngineData, series: Series) -> FloatArray | None:
+    """Return the bytes of a bounded cache's entries at each sample, after the load phase too; None if not known."""
+    fill = fill_of(data, data.in_load(data.leak_signal)) if data.server is None else None
+    if fill is None or fill.bytes_per_entry is None or breaks_its_bound(fill):
+        return None
+    entries = data.signal(ENTRIES)
+    bound = np.inf if fill.capacity_entries is None else MOST_OVER_CAPACITY * fill.capacity_entries
+    return np.asarray(fill.bytes_per_entry * np.interp(series.t_s, entries.t_s, np.minimum(entries.y, bound)))
 
 
 def _combined(raw: Check, adjusted: Check, fill: Fill, grown: float) -> Check:

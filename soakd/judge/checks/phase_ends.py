@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from soakd.judge.checks.cache_growth import held_by_entries
 from soakd.judge.checks.ceilings import to_the_close
-from soakd.judge.growth.series import MIN_SAMPLES, FloatArray
+from soakd.judge.growth.series import MIN_SAMPLES, MIN_SHARE, FloatArray
 from soakd.judge.story.looks import left_by_tools
 from soakd.judge.story.rundata import EngineData, Series
 from soakd.verdict.check import Check, below, round_number
@@ -70,12 +71,28 @@ def _reuse(data: EngineData, limit: float) -> Iterator[Check]:
         return
     series, load = to_the_close(data, data.leak_signal), data.plan.load
     again = series.between(reload.start_s, reload.end_s)
-    last = series.segment[-1:]
-    before = series.between(load.start_s + USUAL * load.duration_s, load.end_s)
-    usual = before.y[before.segment == last] if len(last) else before.y
+    before = _comparable(data, series.between(load.start_s + USUAL * load.duration_s, load.end_s), series)
     check_id = f"reuse.{data.leak_signal}"
-    if not len(again) or not len(usual):
+    if not len(again) or not len(before):
         yield below(check_id, None, limit, "bytes", missing="no reading in the reload phase", due_s=reload.end_s)
         return
-    taken = float(np.median(again.y) - np.max(usual)) - left_by_tools(data)
+    taken = float(np.median(again.y) - np.max(before.y)) - left_by_tools(data)
+    if taken > limit and (beside := _beside_entries(data, again, before)) is not None:
+        taken = beside - left_by_tools(data)
     yield below(check_id, round_number(taken), limit, "bytes", missing="")
+
+
+def _comparable(data: EngineData, before: Series, series: Series) -> Series:
+    """Return the readings of the last life; those of all lives if it is so young that it may still warm up."""
+    own = before.segment == series.segment[-1] if len(series) else np.empty(0, dtype=bool)
+    if not np.any(own) or float(np.ptp(before.t_s[own])) < MIN_SHARE * data.plan.load.duration_s:
+        return before
+    return Series(before.t_s[own], before.y[own], before.segment[own])
+
+
+def _beside_entries(data: EngineData, again: Series, before: Series) -> float | None:
+    """Return what was taken beside the entries of a bounded cache that still fills; None if that is not known."""
+    held, held_before = held_by_entries(data, again), held_by_entries(data, before)
+    if held is None or held_before is None:
+        return None
+    return float(np.median(again.y - held) - np.max(before.y - held_before))

@@ -7,11 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from soakd.judge.checks.cache_growth import breaks_its_bound, judge_beside_cache
+from soakd.judge.checks.cache_growth import held_by_entries, judge_beside_cache
 from soakd.judge.checks.ceilings import CONSTANT_PROFILES, WARM_UP_SHARE, highest_rise, to_the_close
 from soakd.judge.checks.phase_ends import check_phase_ends
 from soakd.judge.growth.series import MIN_SAMPLES, FloatArray
-from soakd.judge.story.cache_fill import ENTRIES, fill_of
 from soakd.judge.story.interruptions import served
 from soakd.judge.story.latency import LatencyWindow, merge
 from soakd.judge.story.looks import left_by_tools
@@ -108,11 +107,8 @@ def _with_ceiling(data: EngineData, check: Check, limit: float) -> Check:
 
 def _is_of_entries(data: EngineData, series: Series, limit: float) -> bool:
     """Return whether entries of a bounded cache explain memory above the limit, also in the reload phase."""
-    fill = fill_of(data, data.in_load(data.leak_signal))
-    entries = data.signal(ENTRIES)
-    if fill is None or fill.bytes_per_entry is None or breaks_its_bound(fill):
+    if (held := held_by_entries(data, series)) is None:
         return False
-    held = fill.bytes_per_entry * np.interp(series.t_s, entries.t_s, entries.y)
     rise = highest_rise(data, Series(series.t_s, series.y - held, series.segment))
     return rise is not None and rise.rose <= limit
 
@@ -160,7 +156,7 @@ def _return_to_baseline(data: EngineData) -> Check:
 
 def _errors(data: EngineData) -> Check:
     """Judge the share of operations that raised, among those outside the windows of faults on purpose."""
-    operations, errors = _in_load(data, "operations_total"), _in_load(data, "errors_total")
+    operations, errors = gained_in_load(data, "operations_total"), gained_in_load(data, "errors_total")
     limit = data.plan.config.limits.error_ratio
     ratio = None if not operations else round_number((errors or 0.0) / operations)
     in_faults = _increase(data.in_load("errors_total")) - (errors or 0.0) if data.faults else None
@@ -243,8 +239,8 @@ def _achieved(data: EngineData) -> Check:
     return Check(
         id="rate.achieved", verdict=state, estimate=round_number(ratio), limit=limit, unit="ratio", reason=reason,
         load=LoadDetail(
-            achieved_per_second=round_number(done / span_s), dropped=_in_load(data, "dropped_total") or 0.0,
-            skipped=_in_load(data, "skipped_total") or 0.0,
+            achieved_per_second=round_number(done / span_s), dropped=gained_in_load(data, "dropped_total") or 0.0,
+            skipped=gained_in_load(data, "skipped_total") or 0.0,
         ),
     )  # fmt: skip
 
@@ -291,7 +287,7 @@ def _crashes(data: EngineData) -> Check:
     )  # fmt: skip
 
 
-def _in_load(data: EngineData, counter: str) -> float | None:
+def gained_in_load(data: EngineData, counter: str) -> float | None:
     """Return the increase of a counter in the load phase outside faults; None if it was not read."""
     series = data.in_load(counter)
     if len(series) < 2:

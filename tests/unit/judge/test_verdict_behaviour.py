@@ -8,6 +8,7 @@ import pytest
 from soakd.wire.histogram import bucket_of, encode_sparse, pack
 from soakd.wire.records import Record
 from tests.recorded import MONO_S, Level, Story, check, flat, judged, plan_of, remade
+from tests.unit.judge import test_verdict_faults as faults
 
 PLAN = plan_of(duration="30min", every="5s")
 LOAD = PLAN.engines[0].phases[1]
@@ -80,6 +81,15 @@ def test_errors_that_the_engine_says_it_swallowed_are_judged_as_errors_are(level
     verdict = judged(PLAN, mine=Story(more={"counter.swallowed_errors": level}))
     assert (check(verdict, "mine", "errors.swallowed")["verdict"], verdict["verdict"]) == (state, state)
     assert check(verdict, "mine", "errors.ratio")["verdict"] == "PASS"
+
+
+def test_errors_that_are_swallowed_while_a_fault_on_purpose_is_on_are_not_judged() -> None:
+    swallowed: Level = lambda t_s, n: 1000 * min(max(0.0, t_s - faults.AT_S), 20.0)  # noqa: E731
+    told = faults.ended(1.0, lasts_s=20.0)
+    verdict = judged(faults.plan(), mine=Story(incidents=told, more={"counter.swallowed_errors": swallowed}))
+    assert check(verdict, "mine", "errors.swallowed")["verdict"] == "PASS"
+    again = judged(faults.plan(), mine=Story(incidents=told, more={"counter.swallowed_errors": lambda t_s, n: 0.2 * n}))
+    assert check(again, "mine", "errors.swallowed")["verdict"] == "FAIL"
 
 
 def test_in_recordings_of_older_versions_nothing_is_told() -> None:

@@ -82,3 +82,43 @@ def test_a_reload_phase_that_nobody_read_is_never_a_pass() -> None:
     silent = dict.fromkeys(("reachable_python_bytes", "reachable_native_bytes"), RELOAD.start_s)
     unread = found(Story(silent_from_s=silent), REUSE)
     assert (unread["verdict"], unread["reason"]) == ("INCONCLUSIVE", "no reading in the reload phase")
+
+
+FOUR_HOURS = plan_of(
+    duration="4h", every="1min", limits='growth_rate = "1MB/h"',
+    run='controls_off = ["null", "leak"]\ncollect_every = "1min"',
+)  # fmt: skip
+
+
+def filling(capacity: float, beside: Level = flat) -> Story:
+    """A cache that gets 300,000 entries of 418 B an hour, and is emptied at the close."""
+    close_s = FOUR_HOURS.engines[0].phases[-1].start_s
+
+    def entries(t_s: float, operations: float) -> float:
+        return 300_000 * t_s / 3600 if t_s < close_s else 0.0
+
+    return Story(
+        native=lambda t_s, n: 418 * entries(t_s, n) + beside(t_s, n), more={"counter.entries": entries},
+        declared={"capacity_entries": capacity, "bytes_per_entry": 418},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("story", "state"),
+    [
+        (filling(2e6), "PASS"),
+        (filling(1e5), "FAIL"),
+        (filling(2e6, lambda t_s, n: 50 * MB * (t_s >= FOUR_HOURS.engines[0].phases[3].start_s)), "FAIL"),
+    ],
+    ids=["below its capacity", "beyond its capacity", "more beside it"],
+)
+def test_a_cache_that_goes_on_filling_in_the_reload_phase_takes_only_its_entries(story: Story, state: str) -> None:
+    assert check(judged(FOUR_HOURS, mine=story), "mine", REUSE)["verdict"] == state
+
+
+@pytest.mark.parametrize(("size", "state"), [(30 * MB, "PASS"), (60 * MB, "FAIL")])
+def test_a_life_that_still_warms_up_at_the_end_is_compared_with_those_before_it(size: float, state: str) -> None:
+    begun_s = FOUR_HOURS.engines[0].load.end_s - 100
+    level: Level = lambda t_s, n: 30 * MB if t_s < begun_s else size * (1 - math.exp((begun_s - t_s) / 600))  # noqa: E731
+    taken = check(judged(FOUR_HOURS, mine=Story(python=level, restarts=(begun_s,))), "mine", REUSE)
+    assert taken["verdict"] == state
