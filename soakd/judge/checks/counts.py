@@ -41,12 +41,15 @@ def check_counts(data: EngineData) -> Iterator[Check]:
     for signal, limit, decides in counted:
         series = data.trend(signal)
         if len(series) and (signal not in WHERE_ANY or np.any(series.y > 0.0)):
-            yield _count_check(data, signal, series, limit, decides=decides)
+            yield count_check(data, signal, series, limit, unit="count", decides=decides)
 
 
-def _count_check(data: EngineData, signal: str, series: Series, limit: float, *, decides: bool) -> Check:
-    check = level_check(signal, series, limit, unit="count", decides=decides)
-    rises = _unlevelled(data, signal, series, limit) if decides else ()
+def count_check(
+    data: EngineData, signal: str, series: Series, limit: float, *, unit: str, decides: bool, peaks: bool = True
+) -> Check:
+    """Judge the levels of a count, and the rises that they do not show; brief ones only with `peaks`."""
+    check = level_check(signal, series, limit, unit=unit, decides=decides)
+    rises = _unlevelled(data, signal, series, limit, peaks=peaks) if decides else ()
     worst = max(rises, key=lambda rise: (SEVERITY[rise.state], rise.rose), default=None)
     if worst is None or SEVERITY[worst.state] <= SEVERITY[check.verdict]:
         return check
@@ -79,7 +82,7 @@ def level_check(signal: str, series: Series, limit: float, *, unit: str, decides
     )  # fmt: skip
 
 
-def _unlevelled(data: EngineData, signal: str, series: Series, limit: float) -> Iterator[CountRise]:
+def _unlevelled(data: EngineData, signal: str, series: Series, limit: float, *, peaks: bool) -> Iterator[CountRise]:
     """Yield the rises of each life beyond the limit that its levels at the start and the end do not show."""
     for life in series.judged_lives():
         if (fallen := after_a_fall(data, life, limit)) is not None:
@@ -87,7 +90,7 @@ def _unlevelled(data: EngineData, signal: str, series: Series, limit: float) -> 
             yield CountRise(*_goes_on(since, limit), rose)
         if (late := rise_at_the_end(data, signal, life, limit)) is not None:
             yield late
-        if (peak := rise_above_the_maximum(data, signal, life, limit)) is not None:
+        if peaks and (peak := rise_above_the_maximum(data, signal, life, limit)) is not None:
             yield peak
 
 

@@ -1,14 +1,14 @@
 """Growth of what an engine holds outside its memory: files without a name, kernel queues, disk space.
 
-Judged like counts: the level at the end minus that at the start, which is robust to bursts, and whether growth
-continues. There is a check if it was read often enough.
+Judged like counts: the level at the end minus that at the start, which is robust to bursts, whether growth continues,
+and what rises after a fall or at the very end. There is a check if it was read often enough.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from soakd.judge.checks.counts import allowed_bytes, level_check
+from soakd.judge.checks.counts import allowed_bytes, count_check
 from soakd.judge.story.rundata import EngineData
 from soakd.verdict.check import Check, round_number
 
@@ -28,4 +28,5 @@ def check_holdings(data: EngineData) -> Iterator[Check]:
     for signal, decides in DECIDES.items():
         series = data.trend(signal)
         if np.any(series.y > 0.0) and series.judged_lives():
-            yield level_check(signal, series, limit, unit="bytes", decides=decides)
+            # no peaks: disk and queues have room for bursts, as a table of descriptors has not
+            yield count_check(data, signal, series, limit, unit="bytes", decides=decides, peaks=False)

@@ -52,3 +52,22 @@ def test_where_nothing_was_held_or_read_too_rarely_there_is_no_check() -> None:
     for story in (Story(), Story(more=dict.fromkeys(SIGNALS, flat)), few):
         [engine] = judged(DAY, mine=story)["engines"]
         assert not [c["id"] for c in engine["checks"] if c["id"].removeprefix("growth.") in SIGNALS]
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+@pytest.mark.parametrize(
+    "level",
+    [
+        lambda t_s, n: 1e8 if t_s < 20_000 else 3e6 * (t_s - 20_000) / 3600,
+        lambda t_s, n: 1e5 * max(0.0, t_s - 79_000),
+    ],
+    ids=["after a fall", "at the end"],
+)
+def test_what_levels_do_not_show_fails_too(signal: str, level: Level) -> None:
+    assert check(judged(DAY, mine=Story(more={signal: level})), "mine", f"growth.{signal}")["verdict"] == "FAIL"
+
+
+@pytest.mark.parametrize("signal", SIGNALS)
+def test_a_burst_of_any_size_passes(signal: str) -> None:
+    burst = Story(more={signal: lambda t_s, n: 9e9 if 60_000 <= t_s < 60_600 else 1e6})
+    assert check(judged(DAY, mine=burst), "mine", f"growth.{signal}")["verdict"] == "PASS"
