@@ -5,6 +5,7 @@ minute; less often if that takes more than a thousandth of a core, but often eno
 """
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Sequence
@@ -64,5 +65,7 @@ class Holdings:
         """
         if self._scratch is None or (self._walk is not None and not self._walk.done()):
             return {}
-        last, self._walk = self._walk, asyncio.get_running_loop().run_in_executor(None, self._scratch.read)
+        last, self._walk = self._walk, None
+        with contextlib.suppress(RuntimeError):  # no thread can be started: engines may leak these, too
+            self._walk = asyncio.get_running_loop().run_in_executor(None, self._scratch.read)
         return {} if last is None else {"scratch_bytes": last.result()}
