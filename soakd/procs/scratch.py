@@ -13,6 +13,8 @@ TEMPORARY = "soakd-tmp-"
 JUST_MADE_S = 10.0
 MOST_ENTRIES = 5000
 """Of a folder, looked at in one reading: some 25 ms."""
+MOST_DEEP = 100
+"""Folders in each other that are looked into: each takes a descriptor of soakd's while it is read."""
 BLOCK_BYTES = 512
 
 
@@ -112,8 +114,9 @@ class FolderSize:
                 self._descend(entry.path)
 
     def _descend(self, path: str) -> None:
-        with contextlib.suppress(OSError):
-            self._open.append(os.scandir(path))
+        if len(self._open) < MOST_DEEP:
+            with contextlib.suppress(OSError):
+                self._open.append(os.scandir(path))
 
 
 def _next(folder: "Iterator[os.DirEntry[str]]") -> "os.DirEntry[str] | None":

@@ -61,6 +61,20 @@ def test_a_folder_whose_rest_cannot_be_read_counts_as_far_as_it_was_read(
     assert FolderSize(tmp_path).read() == whole
 
 
+def test_folders_far_inside_each_other_are_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "MOST_DEEP", 3)
+    (tmp_path / "a/b/c/d").mkdir(parents=True)
+    original, opened = os.scandir, list[str]()
+
+    def scan(path: str) -> Iterator["os.DirEntry[str]"]:
+        opened.append(path)
+        return original(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    assert FolderSize(tmp_path).read() > 0
+    assert opened == [str(tmp_path / deeper) for deeper in ("", "a", "a/b")]
+
+
 def test_links_are_not_followed(tmp_path: Path) -> None:
     filled(tmp_path / "outside", 5, 50_000)
     inside = tmp_path / "inside"
