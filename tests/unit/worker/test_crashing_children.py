@@ -37,7 +37,7 @@ def with_faulthandler() -> Iterator[None]:
 
 def forked(job: Callable[[], Mapping[str, Any]]) -> Result:
     """Run a job in a forked child, and wait for its end."""
-    running = ForkedChild.start(job, timeout_s=60.0, niceness=0)
+    running = ForkedChild.start(job, timeout_s=600.0, niceness=0)
     while (result := running.poll()) is None:
         select.select([running._pipe], [], [], 1.0)
     return result
