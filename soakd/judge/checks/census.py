@@ -31,13 +31,14 @@ def doubt_census(data: EngineData, checks: Sequence[Check]) -> list[Check]:
 def missing_in_copy(data: EngineData) -> str:
     """Describe how much the process gained in the load phase that its forked copies do not have; "" if they agree.
 
-    A restart gives back what a life gained: the worst life counts.
+    A restart gives back what a life gained: the worst life counts. Both are compared over the time of the copies.
     """
     copies = {int(life.segment[0]): life for life in data.trend("reachable_copied_bytes").judged_lives()}
     for life in data.trend("live_bytes").judged_lives():
-        copy = copies.get(int(life.segment[0]))
-        gained = _gained(life)
-        if copy is not None and gained - _gained(copy) > max(LEAST_BYTES, MOSTLY * gained):
+        if (copy := copies.get(int(life.segment[0]))) is None:
+            continue
+        gained = _gained(life.between(copy.t_s[0], copy.t_s[-1]))
+        if gained - _gained(copy) > max(LEAST_BYTES, MOSTLY * gained):
             missing = format_bytes(gained - _gained(copy))
             return (
                 f"the process gained {missing} that its forked copies do not have, {RELEASED} by a hook of the "
@@ -48,6 +49,8 @@ def missing_in_copy(data: EngineData) -> str:
 
 def _gained(life: Series) -> float:
     """Return the median of the last fifth minus that of the first."""
+    if not len(life) or not np.ptp(life.t_s):
+        return 0.0
     share = (life.t_s - life.t_s[0]) / np.ptp(life.t_s)
     return float(np.median(life.y[share >= 0.8]) - np.median(life.y[share <= 0.2]))
 

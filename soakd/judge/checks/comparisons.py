@@ -141,7 +141,7 @@ def _figures(data: EngineData, checks: Sequence[Check]) -> Iterator[tuple[str, M
 
 def _service(data: EngineData, checks: Sequence[Check]) -> Iterator[tuple[str, Measured]]:
     counter = data.in_load("operations_total")
-    if len(counter) >= 2:
+    if len(counter) >= 2 and np.ptp(counter.t_s):
         done = running_total(counter)
         yield "operations_per_second", Measured(float((done[-1] - done[0]) / np.ptp(counter.t_s)), "operations/second")
     judged = next((check for check in checks if check.id == "latency.p95"), None)

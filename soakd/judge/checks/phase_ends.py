@@ -60,6 +60,8 @@ def _above_the_usual(data: EngineData, life: Series, y: FloatArray) -> float | N
         return None
     half_s = life.t_s[0] + USUAL * (life.t_s[load][-1] - life.t_s[0])
     later = life.t_s > half_s
+    if not np.any(later):  # all of one moment
+        return None
     return float(np.max(y[later]) - np.max(y[~later]))
 
 

@@ -225,7 +225,7 @@ def _achieved(data: EngineData) -> Check:
         )
     gained, seconds = served(data, counter)
     due = _operations_due(data, gained, seconds)
-    if due is None or not len(seconds):
+    if due is None or not np.any(seconds):
         reason = "what was missed was not always read" if due is None else "nothing of the load phase is left to judge"
         return Check(id="rate.achieved", verdict="INCONCLUSIVE", limit=limit, unit="ratio", reason=reason)
     done, all_due, span_s = float(np.sum(gained)), float(np.sum(due)), float(np.sum(seconds))
@@ -266,7 +266,7 @@ def _cpu(data: EngineData) -> Check:
     """Judge the processor seconds of the worker per second of load: engine, driver and probes together."""
     limit = data.plan.config.limits.cpu_ratio
     seconds = data.in_load("cpu_s_total")
-    if len(seconds) < 2:
+    if len(seconds) < 2 or not np.ptp(seconds.t_s):
         return below("cpu.ratio", None, limit, "cores", missing="no reading")
     used = _increase(seconds)
     return below("cpu.ratio", round_number(used / float(np.ptp(seconds.t_s)), 4), limit, "cores", missing="")

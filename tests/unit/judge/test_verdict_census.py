@@ -1,8 +1,11 @@
 """What the forked copy has before it collects: garbage is in it, what a hook released at the fork is not."""
 
+import math
+
 import pytest
 
-from tests.recorded import Level, Story, check, flat, judged, per_hour, plan_of
+from soakd.wire.records import Record
+from tests.recorded import MONO_S, Level, Story, check, flat, judged, per_hour, plan_of, remade
 
 DAY = plan_of(
     duration="24h", every="5min", run='controls_off = ["null", "leak"]\ncollect_every = "5min"',
@@ -47,3 +50,19 @@ def test_live_bytes_that_swing_between_two_readings_of_the_copy_are_no_disagreem
 
     verdict = judged(DAY, mine=engine(sawtooth, sawtooth))
     assert check(verdict, "mine", "growth.reachable_bytes")["verdict"] == "PASS"
+
+
+def test_a_warm_up_before_the_first_copy_is_no_disagreement() -> None:
+    load = DAY.engines[0].load
+    begun_s = load.start_s + 0.25 * load.duration_s
+
+    def warm_up(t_s: float, operations: float) -> float:
+        return 8e7 * (1 - math.exp(-max(0.0, t_s - load.start_s) / 5000))
+
+    def late(record: Record) -> Record:
+        if record.engine != "mine" or record.kind != "sample" or record.at.mono_s - MONO_S >= begun_s:
+            return record
+        return remade(record, body={k: v for k, v in record.body.items() if k != "reachable_copied_bytes"})
+
+    story = Story(python=warm_up, more={"reachable_copied_bytes": lambda t_s, n: 3e7 + warm_up(t_s, n)})
+    assert check(judged(DAY, mine=story, change=late), "mine", "growth.reachable_bytes")["verdict"] == "PASS"

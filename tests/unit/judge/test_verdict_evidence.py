@@ -440,3 +440,17 @@ def test_the_daemons_share_of_the_processor_is_that_of_its_lives() -> None:
 def test_an_engine_without_a_limit_of_growth_is_said_to_have_none() -> None:
     verdict = judged(plan_of(limits='growth_rate = "off"'))
     assert "mine: no rate of growth was judged: growth_rate and growth_per_operation are off" in verdict["visibility"]
+
+
+@pytest.mark.parametrize("at_s", [0.0, 50.0], ids=["before the load", "under load"])
+def test_an_engine_whose_samples_are_all_of_one_moment_is_invalid(at_s: float) -> None:
+    def stopped(record: Record) -> Record:
+        is_own = record.engine == "mine" and record.kind == "sample"
+        return remade(record, at=stamp(at_s)) if is_own else record
+
+    mine = Story(
+        more={"children": lambda t_s, n: 3, "scratch_bytes": per_hour(1e9), "reachable_copied_bytes": per_hour(1)}
+    )
+    verdict = judged(SHORT, mine=mine, change=stopped)
+    assert verdict["verdict"] == "INVALID"
+    jsonschema.validate(json.loads(json.dumps(verdict, allow_nan=False)), SCHEMA)
