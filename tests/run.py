@@ -36,7 +36,7 @@ class Stage:
     niceness: int = 0
 
 
-UNIT = Stage("unit", ("tests/unit", "tests/property", "-n", "2", "--dist", "worksteal"), niceness=10)
+UNIT = Stage("unit", ("tests/unit", "tests/property", "-m", "not long", "-n", "2", "--dist", "worksteal"), niceness=10)
 INTEGRATION = Stage(
     "integration",
     ("tests/integration", "-m", "not quiet and not long", "-n", str(SIDE_BY_SIDE), "--dist", "loadscope",

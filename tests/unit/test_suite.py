@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests import run
 from tests.quiet import Reading, reason_to_skip, taken_by_others
 from tests.run import Seen, summary
 
@@ -120,3 +121,8 @@ def marks_of_integration_tests(mark: str) -> int:
 @pytest.mark.slow
 def test_at_most_one_integration_test_in_ten_needs_a_quiet_host() -> None:
     assert marks_of_integration_tests("quiet") * 10 <= marks_of_integration_tests("integration")
+
+
+@pytest.mark.parametrize("stage", [run.UNIT, run.INTEGRATION, run.QUIET])
+def test_no_stage_of_make_test_runs_a_long_test(stage: run.Stage) -> None:
+    assert "not long" in stage.arguments[stage.arguments.index("-m") + 1]
