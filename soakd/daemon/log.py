@@ -247,7 +247,7 @@ def _safe(value: Any, key: str) -> Any:
 
 
 def _reason(record: Phase) -> dict[str, Any]:
-    """Say why a run ends or is left, or for how long nobody watched it."""
+    """Log why a run ends or is left, or for how long it was not watched."""
     told = {key: getattr(record, key, None) for key in ("reason", "signal", "gap_s")}
     return {key: value for key, value in told.items() if value is not None}
 

@@ -22,7 +22,7 @@ BLOCK_BYTES = 512
 def held_folder(prefix: str) -> Iterator[Path]:
     """Make a temporary folder that no sweep removes while this process lives; remove it afterwards.
 
-    Those of processes that were killed are removed too: nobody holds them.
+    Folders of killed processes are removed too: no process holds them.
 
     Raises:
         OSError: it cannot be made.

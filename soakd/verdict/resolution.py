@@ -30,7 +30,7 @@ RESOLUTION_BYTES: Mapping[str, float] = {
 """The least growth over the load phase for a FAIL."""
 BYTE_SIGNALS = tuple(RESOLUTION_BYTES)
 WHERE_READ = ("children_bytes",)
-"""What decides where there is something to read, and is missed in nobody: not every engine has children."""
+"""Signals that decide where they were read. They may be absent: not every engine has children."""
 HOST_SIGNALS = ("resident_bytes", "rss_anon_bytes")
 """What the host pays: the first that was recorded decides. Older versions, and made-up runs, have the second alone."""
 LIVE_SIGNALS = ("reachable_bytes", *HOST_SIGNALS, "live_bytes")

@@ -10,6 +10,7 @@ from typing import Any, Self
 from soakd.verdict.check import Check, is_deciding
 from soakd.verdict.codec import as_other, from_json, named, to_json, written
 from soakd.verdict.severity import State
+from soakd.wire.records import TypeGrowth
 from soakd.wire.sites import Site, decode_all, encode
 
 SCHEMA = "soakd.verdict/1"
@@ -65,15 +66,6 @@ class ServerVerdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TypeEntry:
-    """A type of Python objects whose number keeps growing."""
-
-    type: str
-    per_operation: float
-    bytes_per_operation: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LookEntry:
     """A deep look that ended."""
 
@@ -84,7 +76,8 @@ class LookEntry:
     """A limitation, with its reason."""
     operations: tuple[float, ...] | None = None
     """Operations in each window."""
-    types: tuple[TypeEntry, ...] = ()
+    types: tuple[TypeGrowth, ...] = ()
+    """Types of Python objects whose number keeps growing."""
     seconds: float | None = None
 
 

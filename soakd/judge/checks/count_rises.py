@@ -69,7 +69,7 @@ def rise_at_the_end(data: EngineData, signal: str, life: Series, limit: float) -
     if risen[when] <= limit:
         return None
     state: State = "FAIL" if risen[when] > CERTAIN * limit else "INCONCLUSIVE"
-    return CountRise(state, f"it rose {when}: nobody has seen that end", risen[when])
+    return CountRise(state, f"it rose {when}, too late to see whether it stops", risen[when])
 
 
 def rise_above_the_maximum(data: EngineData, signal: str, life: Series, limit: float) -> CountRise | None:

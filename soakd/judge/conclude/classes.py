@@ -49,9 +49,9 @@ THINGS = {
     "threads": ("thread_leak", "a leak of threads: something is started and does not end"),
     "tasks": ("task_leak", "a leak of asyncio tasks: something is started and never finishes"),
     "children": ("child_leak", "a leak of child processes: something is started and does not end"),
-    "zombies": ("zombie_leak", "children end and nobody asks how: their parent does not wait for them"),
+    "zombies": ("zombie_leak", "child processes exit and are never reaped: their parent does not wait for them"),
     "held_file_bytes": ("held_files", "a leak of files without a name: they are written to, or opened, and not closed"),
-    "queued_bytes": ("queues", "a leak in the kernel: something is sent that nobody reads"),
+    "queued_bytes": ("queues", "a leak in kernel memory: data is sent and never read"),
     "scratch_bytes": ("files_left", "a leak of disk: files are written and not removed"),
 }
 CHILD_BYTES = "child_bytes."

@@ -7,7 +7,7 @@ from soakd.judge.story.looks import stretches
 from soakd.judge.story.rundata import EngineData
 from soakd.verdict.check import Check, round_number
 from soakd.verdict.site_words import place_words
-from soakd.verdict.types import LookEntry, TypeEntry
+from soakd.verdict.types import LookEntry
 from soakd.wire.records import Look
 from soakd.wire.sites import MOST_TEXT, Site, distinct
 
@@ -81,6 +81,6 @@ def _look(look: Look) -> LookEntry:
     return LookEntry(
         route=look.route, state=look.state, why=look.why and look.why[:MOST_TEXT],
         note=look.note and look.note[:MOST_TEXT], operations=look.operations,
-        types=tuple(TypeEntry(**dataclasses.asdict(grown)) for grown in types)[:MOST_SITES],
+        types=tuple(types[:MOST_SITES]),
         seconds=lasted_s[-1] if lasted_s else None,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a PASS does not speak of: parts of an engine that went, work that became cheap, and what nobody looks at."""
+"""What a PASS does not cover: lost parts of an engine, work that became cheap, and what is not watched."""
 
 from collections.abc import Iterator, Sequence
 
@@ -22,7 +22,7 @@ WHERE_READ = {
 
 
 def doubts(data: EngineData, checks: Sequence[Check]) -> Iterator[str]:
-    """Name the children and threads that went and were not replaced, and work that became cheap: was it meant?"""
+    """Name the children and threads that ended and were not replaced, and work that became cheap."""
     details = [str(i.detail) for i in data.incidents if i.what in LOST and i.fault is None]
     yield from (f"{detail}: a check cannot tell whether it was meant to" for detail in details[:MOST_TOLD])
     if len(details) > MOST_TOLD:
@@ -31,7 +31,7 @@ def doubts(data: EngineData, checks: Sequence[Check]) -> Iterator[str]:
 
 
 def unwatched(engines: Sequence[EngineData]) -> Iterator[str]:
-    """Say in one sentence what of these engines nobody looked at."""
+    """Return one sentence on what was not watched in these engines."""
     recent = [engine for engine in engines if len(engine.signal(WATCHED_SINCE))]
     if not recent:
         return

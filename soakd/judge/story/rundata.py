@@ -107,7 +107,7 @@ class Outage:
     from_s: float
     """When it was noticed."""
     recovered_s: float | None = None
-    """When it answered again; None where nobody saw that."""
+    """When it answered again; None if that was not seen."""
     recovery_s: float | None = None
     """From its end, or its first unanswered question, to its answering again."""
     gave_up: bool = False
@@ -139,7 +139,7 @@ class Fault:
     took_place: bool
     from_s: float | None = None
     until_s: float | None = None
-    """When operations succeeded again, or nobody waited any longer; None where nobody saw that."""
+    """When operations succeeded again, or the wait for that ended; None if neither was seen."""
     told: FaultIncident | None = None
     """What was told at its end."""
 
@@ -194,7 +194,7 @@ class EngineData:
     faults: tuple[Fault, ...] = ()
     """The faults on purpose that touched it and took place."""
     daemon_handovers: tuple[int, ...] = ()
-    """The first segments of daemons that resumed the run: nobody watched, or loaded, the engine before each."""
+    """The first segments of daemons that resumed the run: the engine was neither watched nor loaded before each."""
     standstills: tuple[tuple[float, float], ...] = ()
     """From when to when soakd itself stood still, in seconds since the origin."""
     looked_s: tuple[tuple[float, float], ...] = ()

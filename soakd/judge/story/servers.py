@@ -27,7 +27,7 @@ class ServerBuilder:
 
     @staticmethod
     def wants(record: Record) -> bool:
-        """Tell whether a record is about a server's memory or its life; its incidents are the engine's."""
+        """Return whether a record is about a server's memory or its life; its incidents are the engine's."""
         return isinstance(record, ServerStart) or (isinstance(record, Sample) and record.source == SERVER)
 
     def add(self, record: Record) -> None:

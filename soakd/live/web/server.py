@@ -39,7 +39,7 @@ class Controls:
     """The requests that a run accepts."""
 
     token: str | None = None
-    """The token that permits them; None permits nobody."""
+    """The token that permits them; None permits no request."""
     http: Http = field(default_factory=Http)
     """The host names, and whether reading needs the token too."""
     stop: Callable[[], None] = lambda: None

@@ -23,8 +23,8 @@ from soakd.procs import capture_reader
 from soakd.report.markdown import sites
 from soakd.verdict.check import Check
 from soakd.verdict.codec import to_json
-from soakd.verdict.types import LookEntry, TypeEntry, Verdict
-from soakd.wire.records import Capture, Record, Unreadable
+from soakd.verdict.types import LookEntry, Verdict
+from soakd.wire.records import Capture, Record, TypeGrowth, Unreadable
 from soakd.wire.records import Look as LookRecord
 from soakd.wire.sites import Site, encode
 from soakd.worker.attribution import allocations, handles, smaps, typecounts
@@ -590,7 +590,7 @@ def test_types_that_keep_growing_are_told_with_the_look_and_what_is_no_type_is_l
     good = {"type": "bytes", "per_operation": 1.0, "bytes_per_operation": 92.0}
     body = done(("a", 90.0), types=[good, {"type": "x"}, "y", {**good, "per_operation": "1"}])
     (look,) = looks(looked_at(body))
-    assert look.types == (TypeEntry(type="bytes", per_operation=1.0, bytes_per_operation=92.0),)
+    assert look.types == (TypeGrowth(type="bytes", per_operation=1.0, bytes_per_operation=92.0),)
 
 
 def test_a_type_is_counted_where_only_a_container_knows_it() -> None:

@@ -1,4 +1,4 @@
-"""Leaks outside of the process's memory: files without a name, files left behind, queues that nobody reads."""
+"""Leaks outside of the process's memory: files without a name, files left behind, queues that are never read."""
 
 import fcntl
 import os

@@ -69,7 +69,7 @@ def zombies(*, keep: bool, every: int = 20) -> Operation:
 
 
 def dying_child(*, dies: bool, after: int = 1000) -> Operation:
-    """Hand each operation to a child process that dies, or not; that nobody answers any more is swallowed."""
+    """Hand each operation to a child process that dies, or not; errors of its pipe are swallowed."""
     child, numbers = _consumer("drop"), itertools.count(1)
     assert child.stdin is not None
     assert child.stdout is not None
@@ -89,7 +89,7 @@ def dying_child(*, dies: bool, after: int = 1000) -> Operation:
 
 
 def dying_thread(*, dies: bool, after: int = 1000) -> Operation:
-    """Hand each operation to a thread that ends, or not; what it does not take is dropped, and nobody says so."""
+    """Hand each operation to a thread that ends, or not; what it does not take is dropped silently."""
     numbers, waiting = itertools.count(1), SimpleQueue[int]()
 
     def consume() -> None:
