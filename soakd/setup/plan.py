@@ -46,7 +46,11 @@ class EnginePlan:
     @property
     def load(self) -> Phase:
         """The phase in which growth is judged."""
-        return next(phase for phase in self.phases if phase.name == "load")
+        return self.phase("load")
+
+    def phase(self, name: str) -> Phase:
+        """Return a phase by its name."""
+        return next(phase for phase in self.phases if phase.name == name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

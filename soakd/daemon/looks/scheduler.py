@@ -23,7 +23,6 @@ from soakd.setup.plan import EnginePlan, Plan
 from soakd.verdict.types import Verdict
 from soakd.wire.records import Capture, Incident, Look, Record, content, make_record
 from soakd.wire.sites import Site, encode
-from soakd.wire.spec import Phase
 
 LEAD, LEAST_LEAD_S, MOST_LEAD = 2.5, 1.0, 0.2
 """The judgement that decides is begun so many times its usual length before the load phase ends: at least a second, at
@@ -122,7 +121,7 @@ class LookScheduler:
         fresh = asyncio.ensure_future(self._judge())
         self._due = True
         try:
-            begins_s = origin_s + min(_reload(engine).start_s for engine in engines)
+            begins_s = origin_s + min(engine.phase("reload").start_s for engine in engines)
             await asyncio.wait({fresh}, timeout=max(0.0, begins_s - _now_s()))
             looked: set[tuple[str, str]] = set()
             if not fresh.done() and (last := self._last) is not None:
@@ -176,7 +175,7 @@ class LookScheduler:
             The body of the look's last record; its `state` is "failed" with `why` if it could not be taken.
         """
         engine = next(each for each in self._plan.engines if each.config.name == name)
-        at_s, reload = _now_s() - origin_s, _reload(engine)
+        at_s, reload = _now_s() - origin_s, engine.phase("reload")
         if engine.collect_every_s is None:
             return {"state": "failed", "why": NEVER_FORKED}
         if self._one.locked() or (self._due and at_s >= engine.load.end_s):
@@ -197,7 +196,7 @@ class LookScheduler:
             self._light.cancel()
 
     async def _look_in_reload(self, engine: EnginePlan, route: str, origin_s: float, left: int) -> None:
-        reload = _reload(engine)
+        reload = engine.phase("reload")
         begin_s = max(_now_s(), origin_s + reload.start_s)
         seconds = min(LONGEST_LOOK_S, SHARE_OF_REST * (origin_s + reload.end_s - begin_s) / left)
         if engine.collect_every_s is None:
@@ -293,11 +292,7 @@ async def _turn_on_this_host(within_s: float) -> AsyncIterator[bool]:
 
 
 def _reload_end_s(engine: EnginePlan, origin_s: float) -> float:
-    return origin_s + _reload(engine).end_s
-
-
-def _reload(engine: EnginePlan) -> Phase:
-    return next(phase for phase in engine.phases if phase.name == "reload")
+    return origin_s + engine.phase("reload").end_s
 
 
 def _now_s() -> float:

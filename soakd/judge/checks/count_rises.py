@@ -60,7 +60,7 @@ def rise_at_the_end(data: EngineData, signal: str, life: Series, limit: float) -
     usual = life.y[(share >= (WARM_UP_SHARE if data.faults else RECENT)) & (share <= LATE)]
     if not len(usual):
         return None
-    reload = next(phase for phase in data.plan.phases if phase.name == "reload")
+    reload = data.plan.phase("reload")
     again = to_the_close(data, signal).between(reload.start_s, reload.end_s)
     again_y = again.y[again.segment == life.segment[-1]]
     ends = {"in the last tenth of the load phase": life.y[share >= END], "in the reload phase": again_y}

@@ -67,7 +67,7 @@ def _above_the_usual(data: EngineData, life: Series, y: FloatArray) -> float | N
 
 def _reuse(data: EngineData, limit: float) -> Iterator[Check]:
     """Compare the level of the reload phase with the highest sample of the second half of the load phase."""
-    reload = next(phase for phase in data.plan.phases if phase.name == "reload")
+    reload = data.plan.phase("reload")
     every_s = max(data.plan.collect_every_s or 0.0, data.plan.sample_every_s)
     if reload.duration_s < LEAST_READINGS * every_s:
         return

@@ -170,7 +170,7 @@ def _backlog(data: EngineData, check: Check) -> Class | None:
 
 
 def _phase(data: EngineData, name: str) -> Series:
-    phase = next(phase for phase in data.plan.phases if phase.name == name)
+    phase = data.plan.phase(name)
     return data.signal(data.leak_signal).between(phase.start_s, phase.end_s)
 
 
